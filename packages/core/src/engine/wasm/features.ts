@@ -1,0 +1,85 @@
+import { ModuleBuilder } from './assembler.ts'
+import type { FunctionBuilder } from './function-builder.ts'
+
+/** What this runtime's WebAssembly can do. */
+export interface WasmFeatures {
+  /** 128-bit SIMD. The engine needs it: Node 16.4, Chrome 91, Firefox 89, Safari 16.4 and later have it. */
+  readonly simd: boolean
+  /** Relaxed SIMD: fused multiply-add in one instruction. Node 22, Chrome 114. */
+  readonly relaxedSimd: boolean
+  /** Shared memory and atomics; in a browser only with cross-origin isolation. */
+  readonly threads: boolean
+  /** More than one memory a module. */
+  readonly multiMemory: boolean
+  /** 64-bit addresses: memories beyond 4 GiB. */
+  readonly memory64: boolean
+}
+
+let detected: WasmFeatures | undefined
+
+/** Finds out by validating tiny modules, once. */
+export function wasmFeatures(): WasmFeatures {
+  detected ??= detect()
+  return detected
+}
+
+function detect(): WasmFeatures {
+  return {
+    simd: validates((f) => {
+      f.splat('f32x4', 0)
+      f.op('f32x4.neg')
+      f.drop()
+    }),
+    relaxedSimd: validates((f) => {
+      for (let i = 0; i < 3; i++) f.splat('f32x4', 0)
+      f.op('f32x4.relaxed_madd')
+      f.drop()
+    }),
+    threads: hasThreads(),
+    multiMemory: validates(
+      (f) => {
+        f.i32(0)
+        f.mem('i32.load', 0, { memory: 1 })
+        f.drop()
+      },
+      (m) => {
+        m.importMemory({ name: 'first' })
+        m.importMemory({ name: 'second' })
+      },
+    ),
+    memory64: validates(
+      (f) => {
+        f.i64(0)
+        f.mem('i32.load')
+        f.drop()
+      },
+      (m) => {
+        m.importMemory({ address: 'i64' })
+      },
+    ),
+  }
+}
+
+function validates(body: (f: FunctionBuilder) => void, imports?: (m: ModuleBuilder) => void): boolean {
+  const m = new ModuleBuilder()
+  imports?.(m)
+  body(m.function('probe'))
+  return WebAssembly.validate(m.toBytes())
+}
+
+/** Without cross-origin isolation a browser validates atomics but has no SharedArrayBuffer to hand to workers. */
+function hasThreads(): boolean {
+  if (typeof SharedArrayBuffer === 'undefined') return false
+  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated
+  if (isolated === false) return false
+  return validates(
+    (f) => {
+      f.i32(0)
+      f.mem('i32.atomic.load')
+      f.drop()
+    },
+    (m) => {
+      m.importMemory({ shared: true })
+    },
+  )
+}

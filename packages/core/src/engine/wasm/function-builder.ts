@@ -1,0 +1,410 @@
+import { CotangentError } from '../../errors.ts'
+import { ByteWriter } from './byte-writer.ts'
+import {
+  type LaneOp,
+  laneOps,
+  type MemoryLaneOp,
+  type MemoryOp,
+  memoryLaneOps,
+  memoryOps,
+  type Opcode,
+  type PlainOp,
+  relaxedOps,
+  scalarOps,
+  simdOps,
+} from './opcodes.ts'
+
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128'
+export type AddressType = 'i32' | 'i64'
+
+/** Encoding of each value type. */
+export const valueTypeCode = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const satisfies Record<ValueType, number>
+
+/** A parameter or a local variable of one function. */
+export interface Local<T extends ValueType = ValueType> {
+  readonly index: number
+  readonly type: T
+}
+
+/** The target of a branch: the end of a block or an `if`, the start of a loop. */
+export interface Label {
+  readonly depth: number
+}
+
+/** Anything that can be called: an imported or a defined function. */
+export interface FunctionRef {
+  readonly index: number
+  readonly name: string
+}
+
+export interface Global<T extends ValueType = ValueType> {
+  readonly index: number
+  readonly type: T
+}
+
+export interface MemoryImmediates {
+  /** log2 of the alignment in bytes, a hint; the access's natural alignment unless told. */
+  align?: number
+  /** Index of the memory; 0 unless told. */
+  memory?: number
+}
+
+export type LaneShape = 'i8x16' | 'i16x8' | 'i32x4' | 'i64x2' | 'f32x4' | 'f64x2'
+
+const plainOps: Readonly<Record<PlainOp, Opcode>> = { ...scalarOps, ...simdOps, ...relaxedOps }
+
+/**
+ * Writes the body of one function, instruction by instruction, in stack order: `f.get(x); f.get(y); f.op('f32x4.add');
+ * f.set(z)`. Blocks are callbacks and branches name their label, so nobody counts depths. Types are checked by the
+ * engine that compiles the module, not here.
+ */
+export class FunctionBuilder implements FunctionRef {
+  readonly index: number
+  readonly name: string
+  readonly addressType: AddressType
+  readonly results: readonly ValueType[]
+  readonly #params: ValueType[] = []
+  readonly #locals: ValueType[] = []
+  readonly #free = new Map<ValueType, Local[]>()
+  readonly #code = new ByteWriter()
+  #depth = 0
+
+  /** Made by `ModuleBuilder.function`. */
+  constructor(index: number, name: string, results: readonly ValueType[], addressType: AddressType) {
+    this.index = index
+    this.name = name
+    this.results = results
+    this.addressType = addressType
+  }
+
+  get params(): readonly ValueType[] {
+    return this.#params
+  }
+
+  /** Adds a parameter. All parameters come before the first local. */
+  param<T extends ValueType>(type: T): Local<T> {
+    if (this.#locals.length) misuse(`parameter after a local in ${this.name}`)
+    this.#params.push(type)
+    return { index: this.#params.length - 1, type }
+  }
+
+  /** A parameter that holds an address. */
+  addressParam(): Local<AddressType> {
+    return this.param(this.addressType)
+  }
+
+  /** A local variable: zero at the start of the function, or whatever it held before `release`. */
+  local<T extends ValueType>(type: T): Local<T> {
+    const reused = this.#free.get(type)?.pop()
+    if (reused) return reused as Local<T>
+    this.#locals.push(type)
+    return { index: this.#params.length + this.#locals.length - 1, type }
+  }
+
+  locals<T extends ValueType>(type: T, count: number): Local<T>[] {
+    return Array.from({ length: count }, () => this.local(type))
+  }
+
+  /** Gives locals back, to be handed out again by `local`. */
+  release(...locals: readonly Local[]): void {
+    for (const local of locals) {
+      if (local.index < this.#params.length) continue
+      const free = this.#free.get(local.type)
+      if (free) free.push(local)
+      else this.#free.set(local.type, [local])
+    }
+  }
+
+  get(local: Local): void {
+    this.#withIndex(0x20, local.index)
+  }
+
+  set(local: Local): void {
+    this.#withIndex(0x21, local.index)
+  }
+
+  tee(local: Local): void {
+    this.#withIndex(0x22, local.index)
+  }
+
+  globalGet(global: Global): void {
+    this.#withIndex(0x23, global.index)
+  }
+
+  globalSet(global: Global): void {
+    this.#withIndex(0x24, global.index)
+  }
+
+  /** `local += amount` for an i32 or i64 local. */
+  increment(local: Local<'i32'> | Local<'i64'> | Local<AddressType>, amount: number): void {
+    this.get(local)
+    if (local.type === 'i32') {
+      this.i32(amount)
+      this.op('i32.add')
+    } else {
+      this.i64(amount)
+      this.op('i64.add')
+    }
+    this.set(local)
+  }
+
+  /** An instruction without immediates. */
+  op(name: PlainOp): void {
+    this.#opcode(plainOps[name][0])
+  }
+
+  i32(value: number): void {
+    this.#code.byte(0x41)
+    this.#code.signed32(value)
+  }
+
+  i64(value: bigint | number): void {
+    this.#code.byte(0x42)
+    this.#code.signed64(BigInt(value))
+  }
+
+  f32(value: number): void {
+    this.#code.byte(0x43)
+    this.#code.float32(value)
+  }
+
+  f64(value: number): void {
+    this.#code.byte(0x44)
+    this.#code.float64(value)
+  }
+
+  /** A vector constant from its 16 bytes. */
+  v128(bytes: ArrayLike<number>): void {
+    if (bytes.length !== 16) misuse(`a vector constant of ${bytes.length} bytes in ${this.name}`)
+    this.#opcode(0xfd00c)
+    this.#code.append(bytes)
+  }
+
+  /** A vector constant with the same number in each lane. */
+  splat(shape: LaneShape, value: number | bigint): void {
+    this.v128(splatBytes(shape, value))
+  }
+
+  /** A constant of the address type. */
+  address(value: number): void {
+    if (this.addressType === 'i32') this.i32(value)
+    else this.i64(value)
+  }
+
+  /** Integer arithmetic on the address type. */
+  addressOp(name: 'add' | 'sub' | 'mul' | 'and' | 'shl' | 'shr_u' | 'eq' | 'ne' | 'lt_u' | 'gt_u' | 'le_u' | 'ge_u' | 'lt_s' | 'ge_s'): void {
+    this.op(`${this.addressType}.${name}`)
+  }
+
+  /** A scalar, vector or atomic load or store at the address on the stack plus `offset` bytes. */
+  mem(name: MemoryOp, offset = 0, immediates?: MemoryImmediates): void {
+    const [code, , , align] = memoryOps[name]
+    this.#opcode(code)
+    this.#memoryImmediates(offset, align, immediates)
+  }
+
+  /** A load or store of one lane of a vector. */
+  memLane(name: MemoryLaneOp, lane: number, offset = 0, immediates?: MemoryImmediates): void {
+    const [code, , , align] = memoryLaneOps[name]
+    this.#opcode(code)
+    this.#memoryImmediates(offset, align, immediates)
+    this.#code.byte(lane)
+  }
+
+  lane(name: LaneOp, lane: number): void {
+    this.#opcode(laneOps[name][0])
+    this.#code.byte(lane)
+  }
+
+  /** `i8x16.shuffle`: byte i of the result is byte `lanes[i]` of the two operands laid end to end. */
+  shuffle(lanes: ArrayLike<number>): void {
+    if (lanes.length !== 16) misuse(`a shuffle of ${lanes.length} lanes in ${this.name}`)
+    this.#opcode(0xfd00d)
+    this.#code.append(lanes)
+  }
+
+  /** `shuffle` by 32-bit lanes (0..3 the first operand, 4..7 the second). */
+  shuffle32(a: number, b: number, c: number, d: number): void {
+    this.shuffle([a, b, c, d].flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]))
+  }
+
+  /** `memory.copy`: takes destination, source and size in bytes. */
+  memoryCopy(destination = 0, source = 0): void {
+    this.#opcode(0xfc00a)
+    this.#code.unsigned(destination)
+    this.#code.unsigned(source)
+  }
+
+  /** `memory.fill`: takes destination, byte value and size in bytes. */
+  memoryFill(memory = 0): void {
+    this.#opcode(0xfc00b)
+    this.#code.unsigned(memory)
+  }
+
+  memorySize(memory = 0): void {
+    this.#withIndex(0x3f, memory)
+  }
+
+  memoryGrow(memory = 0): void {
+    this.#withIndex(0x40, memory)
+  }
+
+  atomicFence(): void {
+    this.#opcode(0xfe003)
+    this.#code.byte(0)
+  }
+
+  drop(): void {
+    this.#code.byte(0x1a)
+  }
+
+  /** Takes a, b and an i32 condition; leaves a where the condition is not zero, else b. */
+  select(): void {
+    this.#code.byte(0x1b)
+  }
+
+  call(callee: FunctionRef): void {
+    this.#withIndex(0x10, callee.index)
+  }
+
+  return(): void {
+    this.#code.byte(0x0f)
+  }
+
+  /** A branch to the label jumps behind the block. */
+  block(body: (label: Label) => void, result?: ValueType): void {
+    this.#structure(0x02, body, result)
+  }
+
+  /** A branch to the label jumps back to the start; falling through leaves the loop. */
+  loop(body: (label: Label) => void, result?: ValueType): void {
+    this.#structure(0x03, body, result)
+  }
+
+  /** Takes an i32 condition. A branch to the label jumps behind the whole `if`. */
+  if(then: (label: Label) => void, otherwise?: (label: Label) => void, result?: ValueType): void {
+    this.#structure(
+      0x04,
+      (label) => {
+        then(label)
+        if (!otherwise) return
+        this.#code.byte(0x05)
+        otherwise(label)
+      },
+      result,
+    )
+  }
+
+  /** Repeats `body` while `condition`, which pushes an i32, holds. A branch to `exit` leaves the loop. */
+  while(condition: () => void, body: (exit: Label) => void): void {
+    this.block((exit) => {
+      condition()
+      this.op('i32.eqz')
+      this.brIf(exit)
+      this.loop((again) => {
+        body(exit)
+        condition()
+        this.brIf(again)
+      })
+    })
+  }
+
+  /** `for (; i < end; i += step)` over i32 locals, compared as signed numbers. `i` is the caller's to initialise. */
+  for(i: Local<'i32'>, end: Local<'i32'>, step: number, body: (exit: Label) => void): void {
+    this.while(
+      () => {
+        this.get(i)
+        this.get(end)
+        this.op('i32.lt_s')
+      },
+      (exit) => {
+        body(exit)
+        this.increment(i, step)
+      },
+    )
+  }
+
+  br(label: Label): void {
+    this.#withIndex(0x0c, this.#depth - label.depth)
+  }
+
+  /** Takes an i32; branches where it is not zero. */
+  brIf(label: Label): void {
+    this.#withIndex(0x0d, this.#depth - label.depth)
+  }
+
+  /** Takes an i32; branches to `labels[i]`, or to `otherwise` where i is out of range. */
+  brTable(labels: readonly Label[], otherwise: Label): void {
+    this.#withIndex(0x0e, labels.length)
+    for (const label of [...labels, otherwise]) this.#code.unsigned(this.#depth - label.depth)
+  }
+
+  /** The code section's entry: locals in runs of one type, then the instructions. */
+  toBytes(): Uint8Array {
+    const runs: { type: ValueType; count: number }[] = []
+    for (const type of this.#locals) {
+      const last = runs.at(-1)
+      if (last?.type === type) last.count++
+      else runs.push({ type, count: 1 })
+    }
+    const out = new ByteWriter(this.#code.length + 16)
+    out.unsigned(runs.length)
+    for (const { type, count } of runs) {
+      out.unsigned(count)
+      out.byte(valueTypeCode[type])
+    }
+    out.append(this.#code.bytes)
+    out.byte(0x0b)
+    return out.bytes
+  }
+
+  #structure(code: number, body: (label: Label) => void, result: ValueType | undefined): void {
+    this.#code.byte(code)
+    this.#code.byte(result ? valueTypeCode[result] : 0x40)
+    this.#depth++
+    body({ depth: this.#depth })
+    this.#depth--
+    this.#code.byte(0x0b)
+  }
+
+  #withIndex(code: number, index: number): void {
+    this.#code.byte(code)
+    this.#code.unsigned(index)
+  }
+
+  #opcode(code: number): void {
+    if (code < 0x100) {
+      this.#code.byte(code)
+    } else {
+      this.#code.byte(code >> 12)
+      this.#code.unsigned(code & 0xfff)
+    }
+  }
+
+  #memoryImmediates(offset: number, natural: number, immediates: MemoryImmediates | undefined): void {
+    const align = immediates?.align ?? natural
+    const memory = immediates?.memory ?? 0
+    // Bit 6 of the alignment announces a memory index (multi-memory).
+    this.#code.unsigned(memory ? align | 0x40 : align)
+    if (memory) this.#code.unsigned(memory)
+    this.#code.unsigned(offset)
+  }
+}
+
+function splatBytes(shape: LaneShape, value: number | bigint): Uint8Array {
+  const view = new DataView(new ArrayBuffer(16))
+  const size = { i8x16: 1, i16x8: 2, i32x4: 4, i64x2: 8, f32x4: 4, f64x2: 8 }[shape]
+  for (let at = 0; at < 16; at += size) {
+    if (shape === 'f32x4') view.setFloat32(at, Number(value), true)
+    else if (shape === 'f64x2') view.setFloat64(at, Number(value), true)
+    else if (shape === 'i64x2') view.setBigInt64(at, BigInt(value), true)
+    else if (shape === 'i32x4') view.setInt32(at, Number(value), true)
+    else if (shape === 'i16x8') view.setInt16(at, Number(value), true)
+    else view.setInt8(at, Number(value))
+  }
+  return new Uint8Array(view.buffer)
+}
+
+function misuse(message: string): never {
+  throw new CotangentError('engine-failure', { op: 'assembler', message })
+}
