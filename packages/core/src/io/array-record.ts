@@ -32,8 +32,16 @@ export function isSize(value: unknown): value is number {
 /** The elements of a record, without a copy where the bytes are aligned. float16 and bfloat16 come as their bit patterns. */
 export function recordElements({ dtype, bytes }: ArrayRecord): TypedArray {
   const { array, size } = dtypeInfo[dtype]
-  const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : bytes.slice()
+  const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes)
   return new array(buffer as ArrayBuffer, byteOffset, bytes.byteLength / size)
+}
+
+/**
+ * A view of part of a file as a plain Uint8Array. Node's Buffer is a Uint8Array whose `subarray` gives Buffers and whose
+ * `slice` does not copy: it must not get into a record.
+ */
+export function viewBytes(file: Uint8Array, begin: number, end: number = file.length): Uint8Array {
+  return new Uint8Array(file.buffer, file.byteOffset + begin, end - begin)
 }
 
 /** A copy with the bytes of each element reversed: big-endian to little-endian and back. */

@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.ts'
 import type { CotangentError } from '../errors.ts'
-import { type ArrayRecord, corruptFile, quoteShape, recordBytes, swapBytes } from './array-record.ts'
+import { type ArrayRecord, corruptFile, quoteShape, recordBytes, swapBytes, viewBytes } from './array-record.ts'
 
 /** Element types of the format by their code. int16, which Cotangent does not have, is widened to int32. */
 const elementTypes = new Map<number, { dtype: DType; fileSize: number }>([
@@ -36,7 +36,7 @@ export function decodeIdx(file: Uint8Array): ArrayRecord {
   // The size in memory is a bound of the size in the file: only int16 differs, and it grows.
   if (recordBytes(dtype, shape) === undefined) throw corrupt(`the size of shape ${quoteShape(shape)} overflows`)
   const expected = shape.reduce((product, size) => product * size, fileSize)
-  const body = file.subarray(start)
+  const body = viewBytes(file, start)
   if (body.length !== expected) throw corrupt(`shape ${quoteShape(shape)} needs ${expected} bytes, but the file holds ${body.length}`)
 
   if (fileSize === 1) return { dtype, shape, bytes: body }

@@ -1,7 +1,7 @@
 import type { DType } from '../dtype.ts'
 import { dtypeInfo } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
-import { type ArrayRecord, corruptFile, isSize, quoteName, quoteShape, recordBytes, swapBytes } from './array-record.ts'
+import { type ArrayRecord, corruptFile, isSize, quoteName, quoteShape, recordBytes, swapBytes, viewBytes } from './array-record.ts'
 
 /** NumPy's type strings without the byte order. bfloat16 has none: NumPy writes it as two untyped bytes. */
 const dtypeOfCode = new Map<string, DType>([
@@ -37,7 +37,7 @@ export function decodeNpy(file: Uint8Array): ArrayRecord {
   if (dataStart > file.length) throw corrupt(`the header claims ${headerLength} bytes, but only ${file.length - headerStart} follow`)
 
   // Version 3 is UTF-8 and the others latin1, but every header that can be accepted is ASCII.
-  const { descr, fortranOrder, shape } = readHeader(new TextDecoder('latin1').decode(file.slice(headerStart, dataStart)))
+  const { descr, fortranOrder, shape } = readHeader(new TextDecoder('latin1').decode(new Uint8Array(viewBytes(file, headerStart, dataStart))))
   const dtype = /^[<>|=]/.test(descr) ? dtypeOfCode.get(descr.slice(1)) : undefined
   if (!dtype) {
     throw new CotangentError('unsupported', {
@@ -48,7 +48,7 @@ export function decodeNpy(file: Uint8Array): ArrayRecord {
   }
   const expected = recordBytes(dtype, shape)
   if (expected === undefined) throw corrupt(`the size of shape ${quoteShape(shape)} overflows`)
-  let bytes = file.subarray(dataStart)
+  let bytes = viewBytes(file, dataStart)
   if (bytes.length !== expected) throw corrupt(`shape ${quoteShape(shape)} of ${dtype} needs ${expected} bytes, but the file holds ${bytes.length}`)
 
   const { size } = dtypeInfo[dtype]

@@ -109,7 +109,7 @@ describe('round trip', () => {
   })
 })
 
-it('reads no tensors, views in the middle of a buffer, and shared memory', () => {
+it('reads no tensors, views in the middle of a buffer, shared memory, and Buffers', () => {
   expect(decodeSafetensors(encodeSafetensors([]))).toEqual({ tensors: new Map(), metadata: {} })
   const file = encodeSafetensors([['x', { dtype: 'float32', shape: [2], bytes: new Uint8Array(new Float32Array([1, -2]).buffer) }]])
   for (const buffer of [new ArrayBuffer(file.length + 3), new SharedArrayBuffer(file.length + 3)]) {
@@ -119,6 +119,9 @@ it('reads no tensors, views in the middle of a buffer, and shared memory', () =>
     expect(x.bytes.buffer).toBe(buffer)
     expect(recordElements(x)).toEqual(new Float32Array([1, -2]))
   }
+  const x = decodeSafetensors(Buffer.concat([Buffer.alloc(3), file]).subarray(3)).tensors.get('x')!
+  expect(x.bytes.constructor).toBe(Uint8Array)
+  expect(recordElements(x)).toEqual(new Float32Array([1, -2]))
 })
 
 describe('hostile files are refused', () => {

@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
-import { type ArrayRecord, corruptFile, isSize, quoteName, quoteShape, recordBytes } from './array-record.ts'
+import { type ArrayRecord, corruptFile, isSize, quoteName, quoteShape, recordBytes, viewBytes } from './array-record.ts'
 
 /**
  * The safetensors format: 8 bytes of header length (little-endian), a JSON header that gives each tensor its dtype,
@@ -108,14 +108,14 @@ export function decodeSafetensors(file: Uint8Array): Safetensors {
     .map(([name, facts]) => readTensor(name, facts))
   found.sort((a, b) => a.begin - b.begin || a.end - b.end)
 
-  const data = file.subarray(dataStart)
+  const data = viewBytes(file, dataStart)
   const tensors = new Map<string, ArrayRecord>()
   let expected = 0
   for (const { name, dtype, shape, begin, end } of found) {
     if (end > data.length) throw corrupt(`tensor ${quoteName(name)} ends at byte ${end} of the data, which has only ${data.length} bytes: the file is truncated`)
     if (begin < expected) throw corrupt(`tensor ${quoteName(name)} overlaps the one before it: it begins at byte ${begin}, not ${expected}`)
     if (begin > expected) throw corrupt(`there is a hole of ${begin - expected} bytes before tensor ${quoteName(name)}`)
-    tensors.set(name, { dtype, shape, bytes: data.subarray(begin, end) })
+    tensors.set(name, { dtype, shape, bytes: viewBytes(data, begin, end) })
     expected = end
   }
   if (expected < data.length) throw corrupt(`${data.length - expected} bytes after the last tensor belong to nothing`)
@@ -131,8 +131,8 @@ function readHeader(file: Uint8Array): { header: Record<string, unknown>; dataSt
 
   let text: string
   try {
-    // slice, not subarray: decoders refuse views of shared memory.
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(file.slice(8, dataStart))
+    // A copy, because browsers refuse to decode shared memory.
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(new Uint8Array(viewBytes(file, 8, dataStart)))
   } catch (cause) {
     throw corrupt('the header is not UTF-8', cause)
   }
