@@ -1,0 +1,51 @@
+// Builds every package that publishes sources: one ES module for each `source` of its exports, shared chunks, declarations.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+import { rolldown } from 'rolldown'
+
+type Target = string | { [condition: string]: Target }
+
+const root = join(import.meta.dirname, '..')
+const require = createRequire(import.meta.url)
+const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+
+for (const name of readdirSync(join(root, 'packages'))) {
+  const folder = join(root, 'packages', name)
+  if (existsSync(join(folder, 'tsconfig.build.json'))) await build(folder)
+}
+
+async function build(folder: string): Promise<void> {
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name: string; exports: Target }
+  const input = Object.fromEntries(entries(manifest.exports))
+  const dist = join(folder, 'dist')
+  rmSync(dist, { recursive: true, force: true })
+  const bundle = await rolldown({
+    cwd: folder,
+    input,
+    platform: 'neutral',
+    external: /^(node:|[^./])/,
+    treeshake: { moduleSideEffects: true },
+  })
+  const { output } = await bundle.write({
+    dir: dist,
+    format: 'esm',
+    sourcemap: true,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+  })
+  await bundle.close()
+  execFileSync(process.execPath, [tsc, '-p', join(folder, 'tsconfig.build.json')], { stdio: 'inherit' })
+  for (const file of output) {
+    if (file.type === 'chunk') console.log(`${relative(root, join(dist, file.fileName))}  ${(file.code.length / 1024).toFixed(1)} KiB`)
+  }
+}
+
+/** Pairs of an output's name in dist and its source, for every condition of every subpath that has both. */
+function entries(target: Target): [name: string, source: string][] {
+  if (typeof target === 'string') return []
+  const { source, default: built } = target
+  if (typeof source === 'string' && typeof built === 'string') return [[built.replace(/^\.\/dist\/|\.js$/g, ''), source]]
+  return Object.values(target).flatMap(entries)
+}

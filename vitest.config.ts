@@ -1,0 +1,23 @@
+import { defaultServerConditions } from 'vite'
+import { defineConfig } from 'vitest/config'
+
+// Packages of this repository resolve to their sources: no test waits for a build.
+const conditions = ['source', ...defaultServerConditions.filter((c) => c !== 'module')]
+
+// Node before 22.18 cannot load TypeScript by itself, and workers that the library starts do not go through vitest.
+const execArgv = process.features.typescript ? ['--conditions=source'] : ['--conditions=source', '--import', 'tsx']
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    include: ['packages/*/{src,test}/**/*.test.ts', 'examples/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts'],
+    // Processes, not threads: the engine starts threads of its own, shares memory between them and must be able to die alone.
+    pool: 'forks',
+    execArgv,
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    teardownTimeout: 5_000,
+  },
+})
