@@ -1,0 +1,186 @@
+/** Where the words of the control block lie, in 32-bit words from its start; contended words have a cache line each. */
+export const controlLayout = {
+  /** Bit 0: a launch is open; bits 1..8: workers inside it; the rest: number of the launch. */
+  state: 0,
+  /** Workers that sleep on `state`. */
+  sleepers: 16,
+  /** Next chunk to take. */
+  next: 32,
+  /** The main thread sleeps on `done` while `mainSleeps` is 1. */
+  done: 48,
+  mainSleeps: 49,
+  /** Workers that have booted. */
+  ready: 50,
+  /** The command: module number, address and length of its bytes, function, tasks, tasks a chunk, chunks, count of arguments. */
+  command: 64,
+  /** Count of unloaded modules, and the numbers of the latest ones, round robin. */
+  unloaded: 80,
+  unloadedRing: 96,
+  unloadedSlots: 64,
+  /** 1 while an error waits for the main thread, its length in UTF-16 units, and its text. */
+  error: 160,
+  errorText: 176,
+  errorUnits: 4096,
+  /** Arguments, as float64. */
+  args: 176 + 4096 / 2,
+  maxArgs: 128,
+  /** All words before those of the workers. */
+  words: 176 + 4096 / 2 + 128 * 2,
+  /** Words of one worker. */
+  worker: { booted: 0, quit: 1, busy: 2, sleeping: 3, chunks: 4, words: 16 },
+} as const
+
+/** An export of an emitted module: `(begin, end, thread, ...args)`. */
+export type KernelFunction = (...args: number[]) => unknown
+
+export interface WorkerBoot {
+  memory: WebAssembly.Memory
+  /** Address of the control block. */
+  control: number
+  /** Word of the control block where this worker's own words start. */
+  own: number
+  thread: number
+  spinMs: number
+  layout: typeof controlLayout
+}
+
+/**
+ * What a worker thread runs, until it is told to quit. Started from its source text, so that it needs no file of its own:
+ * it refers to nothing outside and uses no syntax that compilers replace by helpers.
+ *
+ * A worker enters an open launch by counting itself in `state`, and leaves by counting itself out. The main thread closes
+ * the launch when no chunk is left and waits only for those inside: a worker that sleeps, boots or compiles holds up nobody.
+ */
+export function workerMain(boot: WorkerBoot): void {
+  const memory = boot.memory
+  const layout = boot.layout
+  const thread = boot.thread
+  const quit = boot.own + layout.worker.quit
+  const busy = boot.own + layout.worker.busy
+  const sleeping = boot.own + layout.worker.sleeping
+  const progress = boot.own + layout.worker.chunks
+  const state = layout.state
+  const command = layout.command
+  const words = new Int32Array(memory.buffer, boot.control, boot.own + layout.worker.words)
+  const args = new Float64Array(memory.buffer, boot.control + layout.args * 4, layout.maxArgs)
+  const text = new Uint16Array(memory.buffer, boot.control + layout.errorText * 4, layout.errorUnits)
+  // The functions of each module met so far, or the reason why it has none.
+  const modules = new Map<number, KernelFunction[] | Error>()
+  const pause = (Atomics as { pause?: () => void }).pause || (() => {})
+  let unloaded = 0
+  let launch = -1
+
+  const instantiate = (bytes: Uint8Array<ArrayBuffer>): KernelFunction[] => {
+    const module = new WebAssembly.Module(bytes)
+    const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {}
+    for (const wanted of WebAssembly.Module.imports(module)) {
+      const space = imports[wanted.module] || (imports[wanted.module] = {})
+      space[wanted.name] = wanted.kind === 'memory' ? memory : (Math as unknown as Record<string, () => number>)[wanted.name]!
+    }
+    const exported = new WebAssembly.Instance(module, imports).exports
+    return WebAssembly.Module.exports(module).map((e) => exported[e.name] as KernelFunction)
+  }
+
+  const takeChunks = (fn: KernelFunction): void => {
+    const tasks = words[command + 4]!
+    const step = words[command + 5]!
+    const chunks = words[command + 6]!
+    const count = words[command + 7]!
+    const call: number[] = [0, 0, thread]
+    for (let i = 0; i < count; i++) call.push(args[i]!)
+    for (let i = Atomics.add(words, layout.next, 1); i < chunks; i = Atomics.add(words, layout.next, 1)) {
+      call[0] = i * step
+      call[1] = Math.min(call[0] + step, tasks)
+      fn.apply(undefined, call)
+      words[progress]!++
+    }
+  }
+
+  const report = (error: unknown): void => {
+    if (Atomics.compareExchange(words, layout.error, 0, 1) === 0) {
+      const message = String((error && (error as Error).stack) || error)
+      const length = Math.min(message.length, layout.errorUnits)
+      for (let i = 0; i < length; i++) text[i] = message.charCodeAt(i)
+      words[layout.error + 1] = length
+    }
+    // Nobody starts another chunk of a launch that has failed.
+    Atomics.store(words, layout.next, 1 << 30)
+  }
+
+  const leave = (): void => {
+    const now = Atomics.sub(words, state, 2) - 2
+    Atomics.store(words, busy, 0)
+    if ((now & 0x1ff) === 0 && Atomics.load(words, layout.mainSleeps) === 1) {
+      Atomics.add(words, layout.done, 1)
+      Atomics.notify(words, layout.done)
+    }
+  }
+
+  const forget = (): void => {
+    const count = words[layout.unloaded]!
+    if (count - unloaded > layout.unloadedSlots) modules.clear()
+    else for (; unloaded < count; unloaded++) modules.delete(words[layout.unloadedRing + (unloaded % layout.unloadedSlots)]!)
+    unloaded = count
+  }
+
+  Atomics.store(words, boot.own + layout.worker.booted, 1)
+  Atomics.add(words, layout.ready, 1)
+  for (;;) {
+    let s = Atomics.load(words, state)
+    let spins = 0
+    let deadline = 0
+    while ((s & 1) === 0 || s >>> 9 === launch) {
+      pause()
+      if ((++spins & 63) === 0) {
+        if (Atomics.load(words, quit) === 1) return
+        const now = performance.now()
+        if (deadline === 0) deadline = now + boot.spinMs
+        else if (now > deadline) {
+          Atomics.store(words, sleeping, 1)
+          Atomics.add(words, layout.sleepers, 1)
+          // A quit that came before this line has changed `state`, so the wait returns at once.
+          Atomics.wait(words, state, s)
+          Atomics.sub(words, layout.sleepers, 1)
+          Atomics.store(words, sleeping, 0)
+          deadline = 0
+        }
+      }
+      s = Atomics.load(words, state)
+    }
+    Atomics.store(words, busy, 1)
+    if (Atomics.compareExchange(words, state, s, s + 2) !== s) {
+      Atomics.store(words, busy, 0)
+      continue
+    }
+    if (Atomics.load(words, quit) === 1) {
+      leave()
+      return
+    }
+    forget()
+    const id = words[command]!
+    const known = modules.get(id)
+    if (known === undefined) {
+      // Compiling takes long: copy the bytes, leave, compile, and enter again if the launch is still open.
+      const address = words[command + 1]! >>> 0
+      const length = words[command + 2]!
+      if (address + length > memory.buffer.byteLength) memory.grow(0)
+      const bytes = new Uint8Array(length)
+      bytes.set(new Uint8Array(memory.buffer, address, length))
+      leave()
+      try {
+        modules.set(id, instantiate(bytes))
+      } catch (error) {
+        modules.set(id, error as Error)
+      }
+      continue
+    }
+    try {
+      if (known instanceof Error) throw known
+      takeChunks(known[words[command + 3]!]!)
+    } catch (error) {
+      report(error)
+    }
+    launch = s >>> 9
+    leave()
+  }
+}
