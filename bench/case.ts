@@ -1,0 +1,44 @@
+/**
+ * What is timed, as data: a case travels as JSON to whoever times it, so that ours and every peer read the same description.
+ * Images are described as NHWC sizes; a peer stores them as suits it best.
+ */
+
+interface Optimiser {
+  optimiser: 'adam' | 'sgd'
+  learningRate: number
+}
+
+export type Work =
+  /** `[m, k] x [k, n]`. */
+  | { kind: 'matmul'; m: number; k: number; n: number }
+  /** Forward pass, stride 1, zero padding that keeps the size, no bias. */
+  | { kind: 'conv2d'; batch: number; size: number; inChannels: number; outChannels: number; kernel: number }
+  | { kind: 'binary'; fn: 'add'; size: number }
+  /** `gelu` is the exact one, over erf. */
+  | { kind: 'unary'; fn: 'gelu'; size: number }
+  | { kind: 'softmax'; rows: number; columns: number }
+  /** Without an axis: over all elements. */
+  | { kind: 'reduce'; fn: 'sum' | 'mean'; rows: number; columns: number; axis?: 0 | 1 }
+  /** One step (forward, backward, update) of dense layers with ReLU between them. */
+  | ({ kind: 'mlp'; sizes: number[]; batch: number; loss: 'cross-entropy' | 'mse' } & Optimiser)
+  /** One step: per block a 3x3 same-size convolution with bias, ReLU and 2x2 max pooling; then one dense layer, cross-entropy. */
+  | ({ kind: 'cnn'; batch: number; size: number; channels: number[]; classes: number } & Optimiser)
+  /** One step of one encoder layer: post-norm, ReLU, no dropout, no mask; mean squared error to a fixed target. */
+  | ({ kind: 'transformer'; batch: number; length: number; width: number; heads: number; hidden: number } & Optimiser)
+  /** One eager add; `grad`: of inputs that require gradients, so that it is recorded. */
+  | { kind: 'tiny-add'; size: number; grad: boolean }
+
+export type Kind = Work['kind']
+export type WorkOf<K extends Kind> = Extract<Work, { kind: K }>
+
+export type Unit = 'ms' | 'us' | 'ns' | 'KiB'
+
+export interface Case {
+  suite: string
+  name: string
+  unit: Unit
+  work: Work
+}
+
+/** Units to a second. */
+export const perSecond = { ms: 1e3, us: 1e6, ns: 1e9 } as const satisfies Record<Exclude<Unit, 'KiB'>, number>

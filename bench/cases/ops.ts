@@ -1,0 +1,24 @@
+import type { Case, Work } from '../case.ts'
+
+const op = (name: string, work: Work): Case => ({ suite: 'ops', name, unit: 'us', work })
+
+const matmul = (n: number) => op(`matmul-${n}-f32`, { kind: 'matmul', m: n, k: n, n })
+
+const conv = (batch: number, size: number, inChannels: number, outChannels: number) =>
+  op(`conv3x3-${inChannels}-${outChannels}-${size}x${size}-b${batch}`, { kind: 'conv2d', batch, size, inChannels, outChannels, kernel: 3 })
+
+const million = 1 << 20
+
+export const ops: Case[] = [
+  ...[64, 128, 256, 512, 1024].map(matmul),
+  conv(64, 28, 1, 32),
+  conv(64, 14, 32, 64),
+  conv(8, 56, 64, 64),
+  conv(8, 14, 256, 256),
+  op('add-1m', { kind: 'binary', fn: 'add', size: million }),
+  op('gelu-1m', { kind: 'unary', fn: 'gelu', size: million }),
+  op('softmax-512x1024', { kind: 'softmax', rows: 512, columns: 1024 }),
+  op('sum-1024x1024', { kind: 'reduce', fn: 'sum', rows: 1024, columns: 1024 }),
+  op('sum-1024x1024-rows', { kind: 'reduce', fn: 'sum', rows: 1024, columns: 1024, axis: 1 }),
+  op('mean-1024x1024-columns', { kind: 'reduce', fn: 'mean', rows: 1024, columns: 1024, axis: 0 }),
+]

@@ -1,0 +1,11 @@
+import type { Case, Work } from '../case.ts'
+
+const step = (name: string, unit: Case['unit'], work: Work): Case => ({ suite: 'train', name, unit, work })
+const adam = { optimiser: 'adam', learningRate: 1e-3 } as const
+
+export const train: Case[] = [
+  step('mlp', 'ms', { kind: 'mlp', sizes: [784, 512, 256, 10], batch: 128, loss: 'cross-entropy', ...adam }),
+  step('tiny-mlp', 'us', { kind: 'mlp', sizes: [8, 32, 32, 1], batch: 16, loss: 'mse', optimiser: 'sgd', learningRate: 0.01 }),
+  step('cnn', 'ms', { kind: 'cnn', batch: 64, size: 28, channels: [1, 32, 64], classes: 10, ...adam }),
+  step('transformer', 'ms', { kind: 'transformer', batch: 8, length: 128, width: 256, heads: 4, hidden: 1024, ...adam }),
+]

@@ -1,0 +1,150 @@
+import { writeFileSync } from 'node:fs'
+import { availableParallelism, cpus, release, totalmem } from 'node:os'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { suites } from './cases/index.ts'
+import { measure, type Effort } from './measure.ts'
+import { Reporter, type Row, type Skip } from './report.ts'
+import { measureStartup } from './startup.ts'
+import { remedies, Subject, subjectNames, type SubjectName } from './subject.ts'
+
+const suiteNames = [...Object.keys(suites), 'startup']
+
+const help = `Times cotangent and its peers in turns and prints ratio = peer / ours (above 1: we are faster or smaller).
+
+  npm run bench -- SUITE... [options]
+
+Suites: ${suiteNames.join(', ')}; or all
+
+  --json FILE      write machine, peers, rows and skipped cases as JSON
+  --engine NAME    our engine (default wasm)
+  --threads N      threads of ours and of PyTorch (default: all cores); the JavaScript peers have one
+  --filter TEXT    only cases whose name contains TEXT
+  --peers A,B      only these of ${subjectNames.slice(1).join(', ')}
+  --rounds N       turns of each (default 11)
+  --sample-ms N    length that a turn aims at (default 100)
+  --quick          short form: 5 rounds of 30 ms
+  --help           this text
+
+PyTorch is looked for in COTANGENT_BENCH_PYTHON, else python3. See bench/README.md.`
+
+interface Options {
+  suites: string[]
+  json: string | undefined
+  engine: string
+  threads: number
+  filter: string
+  peers: SubjectName[]
+  effort: Effort
+}
+
+function readOptions(): Options {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'string' },
+      engine: { type: 'string', default: 'wasm' },
+      threads: { type: 'string', default: String(availableParallelism()) },
+      filter: { type: 'string', default: '' },
+      peers: { type: 'string', default: subjectNames.slice(1).join(',') },
+      rounds: { type: 'string' },
+      'sample-ms': { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help || positionals.length === 0) {
+    console.log(help)
+    process.exit(values.help ? 0 : 2)
+  }
+  const wanted = positionals.includes('all') ? suiteNames : positionals
+  for (const name of wanted) check(suiteNames.includes(name), `no suite "${name}"; there are ${suiteNames.join(', ')}`)
+  const peers = values.peers.split(',').filter(Boolean)
+  for (const name of peers)
+    check(subjectNames.includes(name as SubjectName), `no peer "${name}"; there are ${subjectNames.slice(1).join(', ')}`)
+  return {
+    suites: wanted,
+    json: values.json,
+    engine: values.engine,
+    threads: count('threads', values.threads),
+    filter: values.filter,
+    peers: peers as SubjectName[],
+    effort: {
+      rounds: count('rounds', values.rounds ?? (values.quick ? '5' : '11')),
+      sampleMs: count('sample-ms', values['sample-ms'] ?? (values.quick ? '30' : '100')),
+    },
+  }
+}
+
+function check(condition: boolean, message: string): asserts condition {
+  if (condition) return
+  console.error(`bench: ${message}`)
+  process.exit(2)
+}
+
+function count(name: string, text: string): number {
+  const value = Number(text)
+  check(Number.isInteger(value) && value > 0, `--${name} takes a positive whole number, got "${text}"`)
+  return value
+}
+
+function machine() {
+  return {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    platform: `${process.platform}-${process.arch} ${release()}`,
+    node: process.version,
+  }
+}
+
+const options = readOptions()
+const report = new Reporter((text) => process.stdout.write(text), process.stdout.isTTY === true && !process.env.NO_COLOR)
+const host = machine()
+report.line(`${host.cpu}, ${host.cores} cores, Node ${host.node}; ${options.effort.rounds} rounds, medians, noise = IQR / median`)
+
+const timed = options.suites.filter((name) => name !== 'startup') as (keyof typeof suites)[]
+const subjects: Subject[] = []
+const facts: { name: SubjectName; version?: string; threads?: number; missing?: string }[] = []
+if (timed.length > 0) {
+  for (const name of ['ours', ...options.peers] as const) {
+    try {
+      const subject = await Subject.open(name, options)
+      subjects.push(subject)
+      facts.push({ name, ...subject.facts })
+      report.dim(`${name} ${subject.facts.version}, ${subject.facts.threads} thread${subject.facts.threads > 1 ? 's' : ''}`)
+    } catch (error) {
+      facts.push({ name, missing: (error as Error).message })
+      report.line(`${name} is missing and is skipped: ${(error as Error).message} (${remedies[name]})`)
+    }
+  }
+}
+
+const rows: Row[] = []
+const skipped: Skip[] = []
+function keep(result: { rows: Row[]; skipped: Skip[] }): void {
+  result.rows.forEach((row) => report.row(row))
+  result.skipped.forEach((skip) => report.skip(skip))
+  rows.push(...result.rows)
+  skipped.push(...result.skipped)
+}
+
+for (const suite of timed) {
+  report.suite(suite)
+  for (const testCase of suites[suite]) {
+    if (testCase.name.includes(options.filter)) keep(await measure(testCase, subjects, options.effort, options.engine))
+  }
+}
+subjects.forEach((subject) => subject.close())
+
+if (options.suites.includes('startup')) {
+  report.suite('startup')
+  await measureStartup({ ...options, rounds: options.effort.rounds }, keep)
+}
+
+if (options.json) {
+  // npm changes the directory to the package's; the user's own is where FILE is meant.
+  const file = resolve(process.env.INIT_CWD ?? '.', options.json)
+  writeFileSync(file, `${JSON.stringify({ date: new Date().toISOString(), machine: host, peers: facts, rows, skipped }, undefined, 2)}\n`)
+  report.dim(`\nwritten to ${file}`)
+}

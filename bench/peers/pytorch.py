@@ -1,0 +1,183 @@
+"""PyTorch as a peer: reads one JSON request a line on stdin, answers one JSON line (the protocol of host.ts).
+
+A case is built in each way that PyTorch offers for it (memory format, fused optimiser), each on all threads and on one; all are
+timed briefly and the fastest stays, named in the reply. Needs torch >= 2.0.
+"""
+
+import json
+import sys
+import time
+
+replies, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not break the protocol
+
+
+def reply(message):
+    replies.write(json.dumps(message) + "\n")
+    replies.flush()
+
+
+try:
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+except ImportError as error:
+    reply({"error": str(error)})
+    sys.exit(0)
+
+FORMATS = {"": torch.contiguous_format, "channels-last": torch.channels_last}
+
+
+def matmul(w):
+    a, b = torch.randn(w["m"], w["k"]), torch.randn(w["k"], w["n"])
+    yield "", lambda: a @ b
+
+
+def conv2d(w):
+    for name, memory_format in FORMATS.items():
+        x = torch.randn(w["batch"], w["inChannels"], w["size"], w["size"]).to(memory_format=memory_format)
+        weight = torch.randn(w["outChannels"], w["inChannels"], w["kernel"], w["kernel"]).to(memory_format=memory_format)
+        yield name, lambda x=x, weight=weight: F.conv2d(x, weight, padding=w["kernel"] // 2)
+
+
+def binary(w):
+    a, b = torch.randn(w["size"]), torch.randn(w["size"])
+    yield "", lambda: a + b
+
+
+def unary(w):
+    x = torch.randn(w["size"])
+    yield "", lambda: F.gelu(x)
+
+
+def softmax(w):
+    x = torch.randn(w["rows"], w["columns"])
+    yield "", lambda: torch.softmax(x, -1)
+
+
+def reduce(w):
+    x = torch.randn(w["rows"], w["columns"])
+    f = getattr(torch, w["fn"])
+    yield "", (lambda: f(x, w["axis"])) if "axis" in w else (lambda: f(x))
+
+
+def tiny_add(w):
+    a, b = (torch.randn(w["size"], requires_grad=w["grad"]) for _ in range(2))
+    yield "", lambda: a + b
+
+
+def training(w, model_of, x, target, loss_of):
+    """The step of a model, with each optimiser implementation."""
+    for fused in (False, True):
+        model = model_of()
+        if w["optimiser"] == "adam":
+            optimiser = torch.optim.Adam(model.parameters(), lr=w["learningRate"], fused=fused)
+        else:
+            optimiser = torch.optim.SGD(model.parameters(), lr=w["learningRate"], fused=fused)
+
+        def step(model=model, optimiser=optimiser):
+            optimiser.zero_grad(set_to_none=True)
+            loss_of(model(x), target).backward()
+            optimiser.step()
+
+        yield "fused optimiser" if fused else "", step
+
+
+def mlp(w):
+    sizes = w["sizes"]
+
+    def model_of():
+        layers = []
+        for i, o in zip(sizes, sizes[1:]):
+            layers += [nn.Linear(i, o), nn.ReLU()]
+        return nn.Sequential(*layers[:-1])
+
+    x = torch.randn(w["batch"], sizes[0])
+    if w["loss"] == "mse":
+        yield from training(w, model_of, x, torch.randn(w["batch"], sizes[-1]), F.mse_loss)
+    else:
+        yield from training(w, model_of, x, torch.randint(sizes[-1], (w["batch"],)), F.cross_entropy)
+
+
+def cnn(w):
+    channels = w["channels"]
+    side = w["size"] >> (len(channels) - 1)
+    target = torch.randint(w["classes"], (w["batch"],))
+    for name, memory_format in FORMATS.items():
+
+        def model_of(memory_format=memory_format):
+            layers = []
+            for i, o in zip(channels, channels[1:]):
+                layers += [nn.Conv2d(i, o, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * side * side, w["classes"]))
+            return model.to(memory_format=memory_format)
+
+        x = torch.randn(w["batch"], channels[0], w["size"], w["size"]).to(memory_format=memory_format)
+        for label, step in training(w, model_of, x, target, F.cross_entropy):
+            yield ", ".join(filter(None, (name, label))), step
+
+
+def transformer(w):
+    x, target = (torch.randn(w["batch"], w["length"], w["width"]) for _ in range(2))
+    layer = lambda: nn.TransformerEncoderLayer(w["width"], w["heads"], w["hidden"], dropout=0.0, batch_first=True)
+    yield from training(w, layer, x, target, F.mse_loss)
+
+
+BUILDERS = {
+    "matmul": matmul,
+    "conv2d": conv2d,
+    "binary": binary,
+    "unary": unary,
+    "softmax": softmax,
+    "reduce": reduce,
+    "mlp": mlp,
+    "cnn": cnn,
+    "transformer": transformer,
+    "tiny-add": tiny_add,
+}
+
+
+def seconds(threads, step, iterations):
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    for _ in range(iterations):
+        step()
+    return (time.perf_counter() - start) / iterations
+
+
+def fastest(variants, threads):
+    """Of `(note, threads, step)` the one with the least median of a few turns, taken in turns."""
+    candidates = [(note, count, step) for note, step in variants for count in sorted({1, threads})]
+    if len(candidates) == 1:
+        return candidates[0]
+    for _, count, step in candidates:
+        seconds(count, step, 3)
+    iterations = max(1, round(0.03 / seconds(*candidates[0][1:], 3)))
+    turns = [[seconds(count, step, iterations) for _, count, step in candidates] for _ in range(5)]
+    medians = [sorted(times)[2] for times in zip(*turns)]
+    return candidates[medians.index(min(medians))]
+
+
+def main():
+    options = json.loads(sys.argv[1])
+    torch.set_num_threads(options["threads"])
+    torch.manual_seed(0)
+    reply({"version": torch.__version__, "threads": torch.get_num_threads()})
+    key, note, threads, step = None, "", 1, None
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "release" in request:
+                key = step = None
+                reply({"id": request["id"]})
+                continue
+            work = request["time"]
+            if key != work:
+                note, threads, step = fastest(BUILDERS[work["kind"]](work), options["threads"])
+                key = work
+            took = seconds(threads, step, request["iterations"])
+            reply({"id": request["id"], "seconds": took, "note": note, "threads": threads})
+        except Exception as error:
+            reply({"id": request["id"], "error": str(error).split("\n")[0]})
+
+
+main()
