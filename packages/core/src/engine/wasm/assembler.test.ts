@@ -1,8 +1,19 @@
 import { describe, expect, it } from 'vitest'
-import { FunctionBuilder, ModuleBuilder, type ValueType } from './assembler.ts'
+import { type FunctionBuilder, ModuleBuilder, type ValueType } from './assembler.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { wasmFeatures } from './features.ts'
-import { type LaneOp, laneOps, type MemoryLaneOp, type MemoryOp, memoryLaneOps, memoryOps, type PlainOp, relaxedOps, scalarOps, simdOps } from './opcodes.ts'
+import {
+  type LaneOp,
+  laneOps,
+  type MemoryLaneOp,
+  type MemoryOp,
+  memoryLaneOps,
+  memoryOps,
+  type PlainOp,
+  relaxedOps,
+  scalarOps,
+  simdOps,
+} from './opcodes.ts'
 
 const letterType: Record<string, ValueType> = { i: 'i32', I: 'i64', f: 'f32', F: 'f64', v: 'v128', a: 'i32' }
 const types = (signature: string): ValueType[] => [...signature].map((letter) => letterType[letter]!)
@@ -39,7 +50,9 @@ describe('opcodes', () => {
     expect(() => new WebAssembly.Module(moduleOf(operands, results, (f) => f.memLane(name as MemoryLaneOp, 1, 300)))).not.toThrow()
   })
   it('have their names', () => {
-    const codes = [scalarOps, simdOps, relaxedOps, laneOps, memoryOps, memoryLaneOps].flatMap((table) => Object.values(table).map(([code]) => code))
+    const codes = [scalarOps, simdOps, relaxedOps, laneOps, memoryOps, memoryLaneOps].flatMap((table) =>
+      Object.values(table).map(([code]) => code),
+    )
     expect(new Set(codes).size).toBe(codes.length)
   })
 })

@@ -2,7 +2,16 @@ import { CotangentError } from '../../errors.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { type AddressType, FunctionBuilder, type FunctionRef, type Global, type ValueType, valueTypeCode } from './function-builder.ts'
 
-export { type AddressType, FunctionBuilder, type FunctionRef, type Global, type Label, type LaneShape, type Local, type ValueType } from './function-builder.ts'
+export {
+  type AddressType,
+  FunctionBuilder,
+  type FunctionRef,
+  type Global,
+  type Label,
+  type LaneShape,
+  type Local,
+  type ValueType,
+} from './function-builder.ts'
 
 export interface MemoryImport {
   module?: string
@@ -86,7 +95,10 @@ export class ModuleBuilder {
     return { index: this.#globals.length - 1, type }
   }
 
-  function(name: string, { results = [], export: exported = false }: { results?: readonly ValueType[]; export?: boolean } = {}): FunctionBuilder {
+  function(
+    name: string,
+    { results = [], export: exported = false }: { results?: readonly ValueType[]; export?: boolean } = {},
+  ): FunctionBuilder {
     const f = new FunctionBuilder(this.#importedFunctions.length + this.#functions.length, name, results, this.addressType)
     this.#functions.push(f)
     if (exported) this.#exports.push({ name, kind: 0x00, index: f.index })

@@ -192,7 +192,9 @@ export class FunctionBuilder implements FunctionRef {
   }
 
   /** Integer arithmetic on the address type. */
-  addressOp(name: 'add' | 'sub' | 'mul' | 'and' | 'shl' | 'shr_u' | 'eq' | 'ne' | 'lt_u' | 'gt_u' | 'le_u' | 'ge_u' | 'lt_s' | 'ge_s'): void {
+  addressOp(
+    name: 'add' | 'sub' | 'mul' | 'and' | 'shl' | 'shr_u' | 'eq' | 'ne' | 'lt_u' | 'gt_u' | 'le_u' | 'ge_u' | 'lt_s' | 'ge_s',
+  ): void {
     this.op(`${this.addressType}.${name}`)
   }
 

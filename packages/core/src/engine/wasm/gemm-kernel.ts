@@ -1,0 +1,313 @@
+import type { ModuleBuilder } from './assembler.ts'
+import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
+import { type Lanes, multiplyAdd } from './lanes.ts'
+
+/** Rows of the register tile. Its width is two vectors: 4x8 for 32-bit elements, the largest tile that V8 does not spill. */
+export const TILE_ROWS = 4
+export const TILE_VECTORS = 2
+
+export const tileColumns = (lanes: Lanes): number => TILE_VECTORS * lanes.count
+
+/** Scratch bytes that the tile function needs, for tiles on the matrix's edge. */
+export const TILE_SCRATCH = 256
+
+/**
+ * Scalar code that a matrix routine applies to its results before it stores them.
+ *
+ * Each operand is a matrix with any row stride and a column stride of one element or zero (so a bias is an operand with row
+ * stride zero).
+ */
+export interface Epilogue {
+  readonly operands: number
+  /** Replaces `value`, neighbouring results of one row; `operands` hold the operands' elements at the same places. */
+  emit(f: FunctionBuilder, lanes: Lanes, value: Local<'v128'>, operands: readonly Local<'v128'>[]): void
+}
+
+export const noEpilogue: Epilogue = { operands: 0, emit() {} }
+
+/** Parameters that every function with an epilogue takes for each operand. Strides in bytes. */
+export interface OperandLocals {
+  pointer: Local<'i32'>
+  rowStride: Local<'i32'>
+  columnStride: Local<'i32'>
+}
+
+export function operandParams(f: FunctionBuilder, epilogue: Epilogue): OperandLocals[] {
+  return Array.from({ length: epilogue.operands }, () => ({
+    pointer: f.param('i32'),
+    rowStride: f.param('i32'),
+    columnStride: f.param('i32'),
+  }))
+}
+
+/** Loads each operand's elements at `address(i)` and applies the epilogue to `value`. */
+export function applyEpilogue(
+  f: FunctionBuilder,
+  lanes: Lanes,
+  epilogue: Epilogue,
+  value: Local<'v128'>,
+  operands: readonly OperandLocals[],
+  address: (operand: OperandLocals) => I32,
+): void {
+  const vectors = operands.map((operand) => {
+    const vector = f.local('v128')
+    const at = define(f, address(operand))
+    f.get(operand.columnStride)
+    f.if(
+      () => {
+        f.get(at)
+        f.mem('v128.load')
+      },
+      () => {
+        f.get(at)
+        f.mem(lanes.loadSplat)
+      },
+      'v128',
+    )
+    f.set(vector)
+    f.release(at)
+    return vector
+  })
+  epilogue.emit(f, lanes, value, vectors)
+  f.release(...vectors)
+}
+
+/** `storeLanes(pointer, value, count)` writes the first `count` lanes; any count from the vector's own upwards writes all. */
+export function emitStoreLanes(m: ModuleBuilder, lanes: Lanes): FunctionRef {
+  const f = m.function('storeLanes')
+  const pointer = f.param('i32')
+  const value = f.param('v128')
+  const count = f.param('i32')
+  push(f, ['>=', count, lanes.count])
+  f.if(() => {
+    f.get(pointer)
+    f.get(value)
+    f.mem('v128.store')
+    f.return()
+  })
+  for (let lane = 0; lane < lanes.count - 1; lane++) {
+    push(f, ['<=', count, lane])
+    f.if(() => f.return())
+    f.get(pointer)
+    f.get(value)
+    f.memLane(lanes.storeLane, lane, lane * lanes.size)
+  }
+  return f
+}
+
+/**
+ * Emits the function that multiplies a block of A by a block of B, tile by tile.
+ *
+ * Parameters: `a`, `aRow`, `aK`, `b`, `bPanel`, `bK`, `c`, `cRow`, `m`, `n`, `k`, `accumulate`, `last`, `tile`, then each
+ * epilogue operand's pointer, row stride and column stride; strides in bytes. B is read as panels of a tile's width, `bPanel`
+ * bytes apart, whose rows are `bK` apart, so plain row-major B is a case of it. With `accumulate` the products are added to
+ * C; with `last` the epilogue is applied. `tile` points at scratch.
+ *
+ * `packed`: A and B lie in panels made by `emitPack`; `aRow` is then the distance between panels and `aK`, `bK` are unused.
+ * Otherwise A has any strides.
+ */
+export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, storeLanes: FunctionRef, packed: boolean): FunctionRef {
+  const f = m.function(packed ? 'tilesPacked' : 'tilesDirect')
+  const [a, aRow, aK, b, bPanel, bK] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const [c, cRow, rows, columns, k] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const [accumulate, last, tile] = [f.param('i32'), f.param('i32'), f.param('i32')]
+  const operands = operandParams(f, epilogue)
+
+  const width = tileColumns(lanes)
+  const sums = Array.from({ length: TILE_ROWS }, () => f.locals('v128', TILE_VECTORS))
+  const bVectors = f.locals('v128', TILE_VECTORS)
+  const aVector = f.local('v128')
+  const pointers = f.locals('i32', TILE_ROWS)
+  const bPointer = f.local('i32')
+  const kLeft = f.local('i32')
+  const rowsLeft = f.local('i32')
+  const aTile = f.local('i32')
+  const cTile = f.local('i32')
+  const operandTiles = operands.map(() => f.local('i32'))
+
+  /** One step of k: `aAt(r)` pushes an address and returns the offset of A's element in row r. */
+  const step = (vectors: number, aAt: (row: number) => number) => {
+    for (let v = 0; v < vectors; v++) {
+      f.get(bPointer)
+      f.mem('v128.load', 16 * v)
+      f.set(bVectors[v]!)
+    }
+    for (let r = 0; r < TILE_ROWS; r++) {
+      const offset = aAt(r)
+      f.mem(lanes.loadSplat, offset)
+      f.set(aVector)
+      for (let v = 0; v < vectors; v++) {
+        multiplyAdd(
+          f,
+          lanes,
+          sums[r]![v]!,
+          () => f.get(aVector),
+          () => f.get(bVectors[v]!),
+        )
+      }
+    }
+  }
+
+  /** Runs `body` for each k. Unrolling it makes V8 schedule the loads early and spill: half the speed. */
+  const eachK = (body: () => void) => {
+    f.while(
+      () => push(f, ['>', kLeft, 0]),
+      () => {
+        body()
+        f.increment(kLeft, -1)
+      },
+    )
+  }
+
+  const multiplyPacked = (vectors: number) => {
+    eachK(() => {
+      step(vectors, (r) => {
+        f.get(pointers[0]!)
+        return r * lanes.size
+      })
+      f.increment(pointers[0]!, TILE_ROWS * lanes.size)
+      f.increment(bPointer, width * lanes.size)
+    })
+  }
+
+  const multiplyDirect = (vectors: number) => {
+    eachK(() => {
+      step(vectors, (r) => {
+        f.get(pointers[r]!)
+        return 0
+      })
+      for (const pointer of pointers) assign(f, pointer, ['+', pointer, aK])
+      assign(f, bPointer, ['+', bPointer, bK])
+    })
+  }
+
+  const multiply = packed ? multiplyPacked : multiplyDirect
+
+  const storeWhole = () => {
+    const cRows = [cTile, ...pointers.slice(1)]
+    for (let r = 1; r < TILE_ROWS; r++) assign(f, cRows[r]!, ['+', cRows[r - 1]!, cRow])
+    const each = (body: (sum: Local<'v128'>, row: Local<'i32'>, r: number, v: number) => void) => {
+      for (let r = 0; r < TILE_ROWS; r++) for (let v = 0; v < TILE_VECTORS; v++) body(sums[r]![v]!, cRows[r]!, r, v)
+    }
+    f.get(accumulate)
+    f.if(() =>
+      each((sum, row, _, v) => {
+        f.get(sum)
+        f.get(row)
+        f.mem('v128.load', 16 * v)
+        f.op(lanes.add)
+        f.set(sum)
+      }),
+    )
+    if (epilogue !== noEpilogue) {
+      f.get(last)
+      f.if(() =>
+        each((sum, _, r, v) =>
+          applyEpilogue(f, lanes, epilogue, sum, operands, (operand) => [
+            '+',
+            ['+', operandTiles[operands.indexOf(operand)]!, ['*', operand.rowStride, r]],
+            ['*', operand.columnStride, v * lanes.count],
+          ]),
+        ),
+      )
+    }
+    each((sum, row, _, v) => {
+      f.get(row)
+      f.get(sum)
+      f.mem('v128.store', 16 * v)
+    })
+  }
+
+  /** Tiles that reach over the edge go through memory, so that only what belongs to C is written. */
+  const storeEdge = () => {
+    for (let r = 0; r < TILE_ROWS; r++) {
+      for (let v = 0; v < TILE_VECTORS; v++) {
+        f.get(tile)
+        f.get(sums[r]![v]!)
+        f.mem('v128.store', (r * TILE_VECTORS + v) * 16)
+      }
+    }
+    const value = aVector
+    const [r, rowEnd] = [pointers[1]!, define(f, ['min', rowsLeft, TILE_ROWS])]
+    const [column, columnEnd] = [pointers[2]!, define(f, ['min', columns, width])]
+    const at = pointers[3]!
+    assign(f, r, 0)
+    f.for(r, rowEnd, 1, () => {
+      assign(f, column, 0)
+      f.for(column, columnEnd, lanes.count, () => {
+        push(f, ['+', tile, ['*', ['+', ['*', r, width], column], lanes.size]])
+        f.mem('v128.load')
+        f.set(value)
+        assign(f, at, ['+', ['+', cTile, ['*', r, cRow]], ['*', column, lanes.size]])
+        f.get(accumulate)
+        f.if(() => {
+          f.get(value)
+          f.get(at)
+          f.mem('v128.load')
+          f.op(lanes.add)
+          f.set(value)
+        })
+        if (epilogue !== noEpilogue) {
+          f.get(last)
+          f.if(() =>
+            applyEpilogue(f, lanes, epilogue, value, operands, (operand) => [
+              '+',
+              ['+', operandTiles[operands.indexOf(operand)]!, ['*', operand.rowStride, r]],
+              ['*', operand.columnStride, column],
+            ]),
+          )
+        }
+        f.get(at)
+        f.get(value)
+        push(f, ['-', columnEnd, column])
+        f.call(storeLanes)
+      })
+    })
+    f.release(rowEnd, columnEnd)
+  }
+
+  f.while(
+    () => push(f, ['>', columns, 0]),
+    () => {
+      assign(f, rowsLeft, rows)
+      assign(f, aTile, a)
+      assign(f, cTile, c)
+      operands.forEach((operand, i) => assign(f, operandTiles[i]!, operand.pointer))
+      f.while(
+        () => push(f, ['>', rowsLeft, 0]),
+        () => {
+          for (const sum of sums.flat()) {
+            f.splat(lanes.shape, 0)
+            f.set(sum)
+          }
+          assign(f, pointers[0]!, aTile)
+          if (!packed) {
+            // Rows beyond the edge repeat the last one.
+            for (let r = 1; r < TILE_ROWS; r++) {
+              assign(f, pointers[r]!, ['+', pointers[r - 1]!, ['*', aRow, ['>', rowsLeft, r]]])
+            }
+          }
+          assign(f, bPointer, b)
+          assign(f, kLeft, k)
+          push(f, ['>', columns, lanes.count])
+          f.if(
+            () => multiply(TILE_VECTORS),
+            () => multiply(1),
+          )
+          push(f, ['&', ['>=', rowsLeft, TILE_ROWS], ['>=', columns, width]])
+          f.if(storeWhole, storeEdge)
+          f.increment(rowsLeft, -TILE_ROWS)
+          assign(f, aTile, ['+', aTile, packed ? aRow : ['*', aRow, TILE_ROWS]])
+          assign(f, cTile, ['+', cTile, ['*', cRow, TILE_ROWS]])
+          operands.forEach(({ rowStride }, i) => assign(f, operandTiles[i]!, ['+', operandTiles[i]!, ['*', rowStride, TILE_ROWS]]))
+        },
+      )
+      f.increment(columns, -width)
+      assign(f, b, ['+', b, bPanel])
+      f.increment(c, width * lanes.size)
+      for (const { pointer, columnStride } of operands) assign(f, pointer, ['+', pointer, ['*', columnStride, width]])
+    },
+  )
+  return f
+}

@@ -1,0 +1,249 @@
+import type { ModuleBuilder } from './assembler.ts'
+import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import { applyEpilogue, type Epilogue, noEpilogue, type OperandLocals, operandParams } from './gemm-kernel.ts'
+import { assign, define, push } from './i32-expression.ts'
+import { type Lanes, multiplyAdd } from './lanes.ts'
+
+/** Applies the epilogue to vectors of one row, at `column` (counted in elements). */
+function finishRow(
+  f: FunctionBuilder,
+  lanes: Lanes,
+  epilogue: Epilogue,
+  value: Local<'v128'>,
+  operands: readonly OperandLocals[],
+  column: Local<'i32'>,
+): void {
+  applyEpilogue(f, lanes, epilogue, value, operands, (operand) => ['+', operand.pointer, ['*', operand.columnStride, column]])
+}
+
+/**
+ * Emits `rowTimesRows(x, xStride, b, bRow, c, n, k, accumulate, ...operands)`: c = x B for a B whose rows are contiguous. Four
+ * rows of B stream by at a time while c stays in the cache.
+ */
+export function emitRowTimesRows(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, storeLanes: FunctionRef): FunctionRef {
+  const f = m.function('rowTimesRows')
+  const [x, xStride, b, bRow] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const [c, n, k, accumulate] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const operands = operandParams(f, epilogue)
+  const group = 4
+  const factors = f.locals('v128', group)
+  const rows = f.locals('i32', group)
+  const [column, wholeEnd, at] = [f.local('i32'), f.local('i32'), f.local('i32')]
+  const value = f.local('v128')
+
+  f.get(accumulate)
+  f.op('i32.eqz')
+  f.if(() => {
+    f.get(c)
+    f.i32(0)
+    push(f, ['*', n, lanes.size])
+    f.memoryFill()
+  })
+  assign(f, wholeEnd, ['&', n, -lanes.count])
+
+  /** `body` sees `value` = c at `column` and changes it. */
+  const updateRow = (advance: readonly Local<'i32'>[], body: () => void) => {
+    const load = () => {
+      f.get(at)
+      f.mem('v128.load')
+      f.set(value)
+      body()
+      f.get(at)
+      f.get(value)
+    }
+    assign(f, column, 0)
+    assign(f, at, c)
+    f.for(column, wholeEnd, lanes.count, () => {
+      load()
+      f.mem('v128.store')
+      for (const pointer of [at, ...advance]) f.increment(pointer, 16)
+    })
+    push(f, ['<', wholeEnd, n])
+    f.if(() => {
+      load()
+      push(f, ['-', n, wholeEnd])
+      f.call(storeLanes)
+    })
+  }
+
+  for (const count of [group, 1]) {
+    f.while(
+      () => push(f, ['>=', k, count]),
+      () => {
+        for (let i = 0; i < count; i++) {
+          f.get(x)
+          f.mem(lanes.loadSplat)
+          f.set(factors[i]!)
+          assign(f, x, ['+', x, xStride])
+          assign(f, rows[i]!, i === 0 ? b : ['+', rows[i - 1]!, bRow])
+        }
+        assign(f, b, ['+', rows[count - 1]!, bRow])
+        updateRow(rows.slice(0, count), () => {
+          for (let i = 0; i < count; i++) {
+            multiplyAdd(
+              f,
+              lanes,
+              value,
+              () => f.get(factors[i]!),
+              () => {
+                f.get(rows[i]!)
+                f.mem('v128.load')
+              },
+            )
+          }
+        })
+        f.increment(k, -count)
+      },
+    )
+  }
+  if (epilogue !== noEpilogue) updateRow([], () => finishRow(f, lanes, epilogue, value, operands, column))
+  return f
+}
+
+/**
+ * Emits `rowTimesColumns(x, b, bColumn, c, n, k, accumulate, ...operands)`: c = x B for a B whose columns are contiguous and a
+ * contiguous x: dot products, a vector of columns at a time.
+ */
+export function emitRowTimesColumns(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, storeLanes: FunctionRef): FunctionRef {
+  const f = m.function('rowTimesColumns')
+  const [x, b, bColumn, c] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const [n, k, accumulate] = [f.param('i32'), f.param('i32'), f.param('i32')]
+  const operands = operandParams(f, epilogue)
+  const unroll = 2
+  const sums = Array.from({ length: lanes.count }, () => f.locals('v128', unroll))
+  const columns = f.locals('i32', lanes.count)
+  const xVectors = f.locals('v128', unroll)
+  const value = xVectors[0]!
+  const gathered = xVectors[1]!
+  const [kLeft, xPointer] = [f.local('i32'), f.local('i32')]
+  const column = define(f, 0)
+
+  const dot = (vectors: number) => {
+    f.while(
+      () => push(f, ['>=', kLeft, vectors * lanes.count]),
+      () => {
+        for (let u = 0; u < vectors; u++) {
+          f.get(xPointer)
+          f.mem('v128.load', 16 * u)
+          f.set(xVectors[u]!)
+        }
+        columns.forEach((pointer, j) => {
+          for (let u = 0; u < vectors; u++) {
+            multiplyAdd(
+              f,
+              lanes,
+              sums[j]![u]!,
+              () => f.get(xVectors[u]!),
+              () => {
+                f.get(pointer)
+                f.mem('v128.load', 16 * u)
+              },
+            )
+          }
+        })
+        for (const pointer of [xPointer, ...columns]) f.increment(pointer, 16 * vectors)
+        f.increment(kLeft, -vectors * lanes.count)
+      },
+    )
+  }
+
+  /** Leaves the sum over each vector's lanes in `value`, one column a lane. */
+  const sumLanes = () => {
+    const folded = sums.map(([first, second]) => {
+      f.get(first!)
+      f.get(second!)
+      f.op(lanes.add)
+      f.set(first!)
+      return first!
+    })
+    const addShuffled = (
+      p: Local<'v128'>,
+      q: Local<'v128'>,
+      to: Local<'v128'>,
+      [a, b2]: readonly (readonly [number, number, number, number])[],
+    ) => {
+      f.get(p)
+      f.get(q)
+      f.shuffle32(...a!)
+      f.get(p)
+      f.get(q)
+      f.shuffle32(...b2!)
+      f.op(lanes.add)
+      f.set(to)
+    }
+    const halves = [
+      [0, 1, 4, 5],
+      [2, 3, 6, 7],
+    ] as const
+    if (lanes.count === 2) {
+      addShuffled(folded[0]!, folded[1]!, value, halves)
+      return
+    }
+    const evenOdd = [
+      [0, 2, 4, 6],
+      [1, 3, 5, 7],
+    ] as const
+    addShuffled(folded[0]!, folded[1]!, folded[0]!, evenOdd)
+    addShuffled(folded[2]!, folded[3]!, folded[2]!, evenOdd)
+    addShuffled(folded[0]!, folded[2]!, value, evenOdd)
+  }
+
+  f.while(
+    () => push(f, ['>', n, 0]),
+    () => {
+      assign(f, columns[0]!, b)
+      for (let j = 1; j < lanes.count; j++) assign(f, columns[j]!, ['+', columns[j - 1]!, ['*', bColumn, ['>', n, j]]])
+      for (const sum of sums.flat()) {
+        f.splat(lanes.shape, 0)
+        f.set(sum)
+      }
+      assign(f, xPointer, x)
+      assign(f, kLeft, k)
+      dot(unroll)
+      dot(1)
+      sumLanes()
+      f.while(
+        () => push(f, ['>', kLeft, 0]),
+        () => {
+          columns.forEach((pointer, j) => {
+            f.get(pointer)
+            f.get(gathered)
+            f.memLane(lanes.loadLane, j)
+            f.set(gathered)
+            f.increment(pointer, lanes.size)
+          })
+          multiplyAdd(
+            f,
+            lanes,
+            value,
+            () => f.get(gathered),
+            () => {
+              f.get(xPointer)
+              f.mem(lanes.loadSplat)
+            },
+          )
+          f.increment(xPointer, lanes.size)
+          f.increment(kLeft, -1)
+        },
+      )
+      f.get(accumulate)
+      f.if(() => {
+        f.get(value)
+        f.get(c)
+        f.mem('v128.load')
+        f.op(lanes.add)
+        f.set(value)
+      })
+      finishRow(f, lanes, epilogue, value, operands, column)
+      f.get(c)
+      f.get(value)
+      f.get(n)
+      f.call(storeLanes)
+      f.increment(c, 16)
+      f.increment(column, lanes.count)
+      f.increment(n, -lanes.count)
+      assign(f, b, ['+', b, ['*', bColumn, lanes.count]])
+    },
+  )
+  return f
+}

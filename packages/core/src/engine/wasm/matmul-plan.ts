@@ -1,0 +1,191 @@
+import { TILE_ROWS, TILE_SCRATCH, tileColumns } from './gemm-kernel.ts'
+import { panelBytes } from './gemm-pack.ts'
+import { type LaneType, lanesOf } from './lanes.ts'
+
+/** How a block of C is computed. */
+export const modes = {
+  /** A and B in packed panels. */
+  packed: 0,
+  /** B in packed panels, A where it is. */
+  packedB: 1,
+  /** Both where they are; B's rows are contiguous. */
+  direct: 2,
+  /** Row vectors times a B with contiguous rows. */
+  rows: 3,
+  /** Row vectors times a B with contiguous columns. */
+  columns: 4,
+} as const
+type Mode = keyof typeof modes
+
+/** Positions of the 32-bit words that `run` reads. `operands` is followed by the operands' words, then the batch axes'. */
+export const argumentWords = {
+  mode: 0,
+  m: 1,
+  n: 2,
+  k: 3,
+  a: 4,
+  aRow: 5,
+  aK: 6,
+  b: 7,
+  bColumn: 8,
+  bK: 9,
+  c: 10,
+  cRow: 11,
+  accumulate: 12,
+  rowBlock: 13,
+  rowBlocks: 14,
+  columnBlock: 15,
+  columnBlocks: 16,
+  kBlock: 17,
+  rowChunk: 18,
+  packedA: 19,
+  packedB: 20,
+  batchRank: 21,
+  operands: 22,
+} as const
+
+export interface MatmulProblem {
+  type: LaneType
+  m: number
+  n: number
+  k: number
+  /** Strides in elements, as all strides here: A [m, k], B [k, n], C [m, n] with contiguous rows. */
+  a: { row: number; column: number }
+  b: { row: number; column: number }
+  c: { row: number }
+  /** Batch axes, last fastest. */
+  batch?: readonly { size: number; a: number; b: number; c: number; operands?: readonly number[] }[]
+  /** The epilogue's operands [m, n]; the column stride is 0 or 1. */
+  operands?: readonly { row: number; column: number }[]
+  /** Add to C instead of overwriting it. */
+  accumulate?: boolean
+  /** How many threads the tasks will be shared by. */
+  threads?: number
+}
+
+/** A problem made ready: everything that `run` needs but the pointers. */
+export interface RoutinePlan {
+  /** Arguments of `run`; the words at `pointers` are zero, to be filled with byte addresses. */
+  readonly words: Int32Array
+  /** Where the pointers go: the inputs, the output, the epilogue's operands. */
+  readonly pointers: readonly number[]
+  /** Tasks in all. Neighbouring tasks share work, so give each thread one contiguous range. */
+  readonly tasks: number
+  /** Bytes of scratch memory that each thread needs. */
+  readonly scratchBytes: number
+  /** Multiply-adds in all. */
+  readonly work: number
+}
+
+/** Bytes of a row of the packed block of B, bytes of k in a packed panel, rows of the packed block of A (for 4-byte elements). */
+const COLUMN_BYTES = 2048
+const K_BYTES = 1024
+const ROW_CHUNK = 128
+
+/** Chooses how to compute a matrix product and in which pieces. */
+export function planMatmul(problem: MatmulProblem): RoutinePlan {
+  const { type, k, threads = 1, accumulate = false, batch = [], operands = [] } = problem
+  const lanes = lanesOf(type, false)
+  let { m, n, a, b } = problem
+  let order = operands
+  // A column of results is a row of the transposed product.
+  const swapped = n === 1 && m > 1 && problem.c.row === 1 && operands.every(({ row }) => row === 0 || row === 1)
+  if (swapped) {
+    ;[m, n] = [n, m]
+    ;[a, b] = [
+      { row: b.column, column: b.row },
+      { row: a.column, column: a.row },
+    ]
+    order = operands.map(({ row, column }) => ({ row: column, column: row }))
+  }
+  const mode = chooseMode(m, n, k, a, b)
+  const batches = batch.reduce((product, axis) => product * axis.size, 1)
+
+  const width = tileColumns(lanes)
+  const kBlock = blockSize(k, K_BYTES / lanes.size, 4)
+  const maxColumns =
+    mode === 'packed' || mode === 'packedB' ? COLUMN_BYTES / lanes.size : mode === 'rows' ? 2 * COLUMN_BYTES : Number.POSITIVE_INFINITY
+  let columnBlocks = Math.max(1, Math.ceil(n / maxColumns))
+  let rowBlock = mode === 'rows' || mode === 'columns' ? 1 : ROW_CHUNK
+  const wanted = Math.ceil(threads / Math.max(1, batches))
+  if (columnBlocks * Math.ceil(m / rowBlock) < wanted || (mode === 'packed' && columnBlocks < wanted)) {
+    // Every column block reads all of A, every row block all of B: cut the longer side.
+    if (n >= m) columnBlocks = Math.max(columnBlocks, Math.min(wanted, Math.ceil(n / width)))
+    else rowBlock = Math.min(rowBlock, roundUp(Math.ceil(m / wanted), TILE_ROWS))
+  }
+  const columnBlock = Math.max(width, roundUp(Math.ceil(n / columnBlocks), width))
+  columnBlocks = Math.ceil(n / columnBlock)
+  const rowBlocks = Math.ceil(m / rowBlock)
+
+  const packedBBytes = mode === 'packed' || mode === 'packedB' ? (columnBlock / width) * panelBytes(lanes, width, kBlock) : 0
+  const packedABytes =
+    mode === 'packed' ? (roundUp(Math.min(m, ROW_CHUNK), TILE_ROWS) / TILE_ROWS) * panelBytes(lanes, TILE_ROWS, kBlock) : 0
+  const vectorBytes = mode === 'columns' && a.column !== 1 ? k * lanes.size : 0
+
+  const w = argumentWords
+  const words = new Int32Array(w.operands + 3 * operands.length + batch.length * (4 + operands.length))
+  const set = (name: keyof typeof argumentWords, value: number) => {
+    words[w[name]] = value
+  }
+  set('mode', modes[mode])
+  set('m', m)
+  set('n', n)
+  set('k', k)
+  set('aRow', a.row * lanes.size)
+  set('aK', a.column * lanes.size)
+  set('bColumn', b.column * lanes.size)
+  set('bK', b.row * lanes.size)
+  set('cRow', problem.c.row * lanes.size)
+  set('accumulate', accumulate ? 1 : 0)
+  set('rowBlock', rowBlock)
+  set('rowBlocks', rowBlocks)
+  set('columnBlock', columnBlock)
+  set('columnBlocks', columnBlocks)
+  set('kBlock', kBlock)
+  set('rowChunk', ROW_CHUNK)
+  set('packedB', TILE_SCRATCH)
+  set('packedA', TILE_SCRATCH + packedBBytes)
+  set('batchRank', batch.length)
+  order.forEach(({ row, column }, i) => {
+    words[w.operands + 3 * i + 1] = row * lanes.size
+    words[w.operands + 3 * i + 2] = column * lanes.size
+  })
+  let at = w.operands + 3 * operands.length
+  for (const axis of batch) {
+    words[at++] = axis.size
+    const [first, second] = swapped ? [axis.b, axis.a] : [axis.a, axis.b]
+    for (const stride of [first, second, axis.c, ...operands.map((_, i) => axis.operands?.[i] ?? 0)]) words[at++] = stride * lanes.size
+  }
+  return {
+    words,
+    pointers: [swapped ? w.b : w.a, swapped ? w.a : w.b, w.c, ...operands.map((_, i) => w.operands + 3 * i)],
+    tasks: batches * rowBlocks * columnBlocks,
+    scratchBytes: TILE_SCRATCH + packedBBytes + packedABytes + vectorBytes,
+    work: batches * m * n * k,
+  }
+}
+
+/**
+ * The thresholds are measured: up to 64 Ki elements B stays in the second-level cache and needs no packing, unless its rows
+ * are so far apart that they compete for the same cache lines.
+ */
+function chooseMode(m: number, n: number, k: number, a: { column: number }, b: { row: number; column: number }): Mode {
+  if (b.column === 1) {
+    if (m === 1) return 'rows'
+    if (n * k <= (m <= 16 || (m <= 64 && b.row <= 256) ? 65536 : 8192)) return 'direct'
+    if (m <= 4) return 'rows'
+  } else if (b.row === 1 && m <= 4) {
+    return 'columns'
+  }
+  return n <= 32 && a.column === 1 ? 'packedB' : 'packed'
+}
+
+/** Cuts `size` into equal blocks of at most `limit`, in multiples of `step`. */
+function blockSize(size: number, limit: number, step: number): number {
+  const blocks = Math.max(1, Math.ceil(size / limit))
+  return Math.max(step, roundUp(Math.ceil(size / blocks), step))
+}
+
+function roundUp(value: number, step: number): number {
+  return Math.ceil(value / step) * step
+}
