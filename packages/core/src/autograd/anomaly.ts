@@ -1,0 +1,51 @@
+import { isFloat } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
+import { withModes } from '../tensor/modes.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { TapeNode } from './tape.ts'
+
+/**
+ * Runs `body` with every result, forward and backward, checked for NaN: the first one stops the program with an error that
+ * names the op and the line of yours that called it. Slow; for debugging.
+ */
+export function detectAnomaly<T>(body: () => T): T {
+  return withModes({ anomaly: true }, body)
+}
+
+export function checkResults(op: string, inputs: readonly { readonly isTracer?: boolean }[], outputs: readonly Tensor[]): void {
+  if (!outputs.some(hasNaN)) return
+  throw new CotangentError('non-finite', {
+    op,
+    message: `the result has NaN${inputs.some((x) => 'isTracer' in x && hasNaN(x as Tensor)) ? ', from NaN in its input' : ''}; called from ${userLine(new Error().stack)}`,
+    shapes: outputs.map((o) => o.shape),
+    hint: 'Look at the inputs of this call: log, sqrt or division of zero or negative numbers, or overflow, are the usual causes.',
+  })
+}
+
+export function checkGradients(node: TapeNode, gradients: readonly (Tensor | null)[]): void {
+  if (!gradients.some((g) => g && hasNaN(g))) return
+  throw new CotangentError('non-finite', {
+    op: node.name,
+    message: `its gradient has NaN; the op was called from ${userLine(node.trace)}`,
+    hint: 'The derivative is undefined there, e.g. sqrt or log at 0: keep the argument away from it, or mask it with where() before the op.',
+  })
+}
+
+function hasNaN(x: Tensor): boolean {
+  if (!isFloat(x.dtype) || x.isTracer || x.size === 0) return false
+  return withModes({ grad: false, anomaly: false }, () => x.ne(x).any().item() === 1)
+}
+
+/** The first stack frame outside this library. */
+export function userLine(stack: string | undefined): string {
+  const frames = (stack ?? '').split('\n').filter((line) => /^\s*at |@/.test(line))
+  const own = ownDirectory()
+  const frame = frames.find((line) => !line.includes(own) && !line.includes('node:') && !line.includes('<anonymous>')) ?? frames.at(-1)
+  return frame?.trim().replace(/^at /, '') ?? 'an unknown place'
+}
+
+/** Where this library's code lies: `.../src/` from source (tests beside it are users), the bundle's own file once built. */
+function ownDirectory(): string {
+  return import.meta.url.includes('/autograd/') ? import.meta.url.replace(/\/autograd\/[^/]*$/, '/') : import.meta.url
+}
+

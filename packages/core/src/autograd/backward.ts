@@ -1,0 +1,229 @@
+import { CotangentError } from '../errors.ts'
+import { sameShape } from '../layout.ts'
+import { modes, withModes } from '../tensor/modes.ts'
+import { adoptStorages, collectStorages, type Storage } from '../tensor/storage.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { checkGradients } from './anomaly.ts'
+import type { Edge, TapeNode } from './tape.ts'
+
+export interface BackwardOptions {
+  /** Gradient of the final result with respect to this tensor; default 1, for tensors of one element. */
+  gradient?: Tensor
+  /** Keep what was saved, so that the same graph can be walked again. Default: as `createGraph`. */
+  retainGraph?: boolean
+  /** Record the gradient computation itself, for gradients of gradients. */
+  createGraph?: boolean
+}
+
+/** Adds the gradients of `roots` to the `.grad` of every leaf they depend on. */
+export function backward(roots: readonly Tensor[], options: BackwardOptions = {}): void {
+  walk(roots, roots.map(() => options.gradient), options, (leaf, gradient) => {
+    leaf.grad = leaf.grad ? leaf.grad.add(gradient) : gradient
+  })
+}
+
+/** Gradients of `roots` with respect to `inputs`, null where a root does not depend on one; `.grad` is left alone. */
+export function gradientsOf(
+  roots: readonly Tensor[],
+  inputs: readonly Tensor[],
+  seeds: readonly (Tensor | undefined)[],
+  options: Omit<BackwardOptions, 'gradient'> = {},
+): (Tensor | null)[] {
+  const wanted = new Map<TapeNode, Map<number, number>>()
+  inputs.forEach((x, i) => {
+    if (!x.edge) throw new CotangentError('no-gradient', { message: `input ${i} does not require gradients`, hint: 'Set x.requiresGrad = true before it is used.' })
+    const { node, index } = x.edge
+    if (!wanted.has(node)) wanted.set(node, new Map())
+    wanted.get(node)!.set(index, i)
+  })
+  const found = inputs.map((): Tensor | null => null)
+  walk(roots, seeds, options, () => {}, (node, gradients) => {
+    const slots = wanted.get(node)
+    if (slots) for (const [index, i] of slots) found[i] = gradients[index] ?? null
+  })
+  // Inputs named twice share one slot.
+  return inputs.map((x, i) => found[i] ?? found[wanted.get(x.edge!.node)!.get(x.edge!.index)!] ?? null)
+}
+
+type OnLeaf = (leaf: Tensor, gradient: Tensor) => void
+type OnNode = (node: TapeNode, gradients: readonly (Tensor | undefined)[]) => void
+
+function walk(roots: readonly Tensor[], seeds: readonly (Tensor | undefined)[], options: BackwardOptions, onLeaf: OnLeaf, onNode?: OnNode): void {
+  const createGraph = options.createGraph ?? false
+  const retain = options.retainGraph ?? createGraph
+  const pending = new Pending(!createGraph)
+  withModes({ grad: createGraph }, () => {
+    roots.forEach((root, i) => pending.add(edgeOf(root), seedFor(root, seeds[i])))
+    for (let next = pending.next(); next; next = pending.next()) {
+      const { node, gradients } = next
+      runHooks(node, gradients, pending)
+      onNode?.(node, gradients)
+      if (onNode) pending.keep(gradients)
+      if (node.leaf) {
+        pending.keep(gradients)
+        onLeaf(node.leaf, gradients[0]!)
+        continue
+      }
+      pending.within(() => {
+        const some = gradients.find((g) => g !== undefined)!
+        const full = node.outputSpecs.map((spec, i) => gradients[i] ?? some.newFull(spec.shape, 0, { dtype: spec.dtype }))
+        const results = node.gradients(full, refuse)
+        if (modes.anomaly) checkGradients(node, results)
+        node.edges.forEach((edge, i) => {
+          const gradient = results[i]
+          if (edge && gradient) pending.add(edge, gradient)
+        })
+      })
+      pending.drop(gradients)
+      if (!retain) node.free()
+    }
+  })
+}
+
+/**
+ * Gradients on their way, nodes in the order in which they were made. While nothing records them, a gradient's memory goes
+ * back as soon as its node has used it: nobody else has seen it.
+ */
+class Pending {
+  readonly #owns: boolean
+  /** Ascending ids. */
+  readonly #order: TapeNode[] = []
+  readonly #slots = new Map<TapeNode, (Tensor | undefined)[]>()
+  /** How many slots hold a storage. */
+  readonly #uses = new Map<Storage, number>()
+  /** Storages made during this walk that nobody outside has seen. */
+  readonly #own = new Set<Storage>()
+
+  constructor(owns: boolean) {
+    this.#owns = owns
+  }
+
+  add(edge: Edge, gradient: Tensor): void {
+    const slots = this.#slots.get(edge.node) ?? this.#enqueue(edge.node)
+    const before = slots[edge.index]
+    if (!before) {
+      slots[edge.index] = gradient
+      this.#hold(gradient)
+      return
+    }
+    this.within(() => {
+      slots[edge.index] = before.add(gradient)
+      this.#hold(slots[edge.index]!)
+    })
+    this.drop([before])
+  }
+
+  /** Takes the last made node out: all that use its outputs have been dealt with. */
+  next(): { node: TapeNode; gradients: (Tensor | undefined)[] } | undefined {
+    const node = this.#order.pop()
+    if (!node) return undefined
+    const gradients = this.#slots.get(node)!
+    this.#slots.delete(node)
+    return { node, gradients }
+  }
+
+  /** Runs a gradient rule; what it made and did not hand on is released. */
+  within(body: () => void): void {
+    if (!this.#owns) return body()
+    for (const storage of collectStorages(body).made) {
+      if (this.#uses.has(storage)) this.#own.add(storage)
+      else storage.release()
+    }
+  }
+
+  /** The user gets to see these: they live on. */
+  keep(gradients: readonly (Tensor | undefined)[]): void {
+    for (const g of gradients) if (g && !g.isTracer && this.#own.delete(g.storage)) adoptStorages([g.storage])
+  }
+
+  drop(gradients: readonly (Tensor | undefined)[]): void {
+    for (const g of gradients) {
+      if (!g || g.isTracer) continue
+      const uses = this.#uses.get(g.storage)! - 1
+      if (uses > 0) this.#uses.set(g.storage, uses)
+      else {
+        this.#uses.delete(g.storage)
+        if (this.#own.delete(g.storage)) g.storage.release()
+      }
+    }
+  }
+
+  /** Puts what a hook returned in a gradient's place. */
+  replace(before: Tensor, after: Tensor): Tensor {
+    if (before !== after) {
+      this.#hold(after)
+      this.drop([before])
+    }
+    return after
+  }
+
+  #hold(gradient: Tensor): void {
+    if (!gradient.isTracer) this.#uses.set(gradient.storage, (this.#uses.get(gradient.storage) ?? 0) + 1)
+  }
+
+  #enqueue(node: TapeNode): (Tensor | undefined)[] {
+    let low = 0
+    for (let high = this.#order.length; low < high; ) {
+      const middle = (low + high) >>> 1
+      if (this.#order[middle]!.id < node.id) low = middle + 1
+      else high = middle
+    }
+    this.#order.splice(low, 0, node)
+    const slots: (Tensor | undefined)[] = []
+    this.#slots.set(node, slots)
+    return slots
+  }
+}
+
+function edgeOf(root: Tensor): Edge {
+  if (root.edge) return root.edge
+  throw new CotangentError('no-gradient', {
+    op: 'backward',
+    message: 'this tensor was not computed from anything that requires gradients',
+    shapes: [root.shape],
+    dtypes: [root.dtype],
+    hint: 'Set requiresGrad on its inputs (parameters have it), and check that it was not made inside noGrad() or cut off by detach().',
+  })
+}
+
+function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
+  if (seed) {
+    if (sameShape(seed.shape, root.shape)) return seed.cast(root.dtype)
+    throw new CotangentError('shape-mismatch', { op: 'backward', message: 'the gradient must have the shape of the tensor', shapes: [seed.shape, root.shape] })
+  }
+  if (root.size !== 1) {
+    throw new CotangentError('shape-mismatch', {
+      op: 'backward',
+      message: 'only a tensor of one element has an implicit gradient of 1',
+      shapes: [root.shape],
+      hint: 'Reduce it to a loss, e.g. with .sum(), or pass { gradient }.',
+    })
+  }
+  return root.newFull(root.shape, 1)
+}
+
+function runHooks(node: TapeNode, gradients: (Tensor | undefined)[], pending: Pending): void {
+  node.hooks?.forEach((hooks, index) => {
+    for (const hook of [...hooks]) {
+      const gradient = gradients[index]
+      if (!gradient) continue
+      pending.keep([gradient])
+      gradients[index] = pending.replace(gradient, hook(gradient) ?? gradient)
+    }
+  })
+}
+
+function refuse(problem: 'freed' | 'modified', name: string): never {
+  if (problem === 'freed') {
+    throw new CotangentError('released-tensor', {
+      op: name,
+      message: 'the values that its gradient needs were let go by an earlier backward()',
+      hint: 'Pass { retainGraph: true } to the earlier backward().',
+    })
+  }
+  throw new CotangentError('modified-in-place', {
+    op: name,
+    message: 'a value that its gradient needs was changed in place after it was used',
+    hint: 'Make the change after backward(), or on a copy (x.clone()).',
+  })
+}

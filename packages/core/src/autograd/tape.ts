@@ -1,0 +1,114 @@
+import type { Spec } from '../layout.ts'
+import type { Scalar } from '../tensor/scalar.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+/** What a gradient rule sees of the op that ran. Inputs and outputs that the op does not save are null. */
+export interface GradientContext<A = unknown> {
+  readonly attrs: A
+  /** Scalars are handed on as they are. */
+  readonly inputs: readonly (Tensor | null)[]
+  readonly outputs: readonly (Tensor | null)[]
+  readonly inputSpecs: readonly Spec[]
+  readonly outputSpecs: readonly Spec[]
+  /** Which inputs a gradient is wanted for. */
+  readonly wanted: readonly boolean[]
+}
+
+/** Gradients of the inputs from gradients of the outputs; null where there is none (or none is wanted). */
+export type GradientRule<A = unknown> = (gradients: readonly Tensor[], context: GradientContext<A>) => readonly (Tensor | null)[]
+
+/** The place where a tensor's gradient comes from: output `index` of `node`. */
+export interface Edge {
+  readonly node: TapeNode
+  readonly index: number
+}
+
+/** A saved tensor with the state that its memory had. */
+interface Saved {
+  readonly value: Tensor | Scalar
+  readonly version: number
+}
+
+let created = 0
+
+/** One op that ran while gradients were recorded, or (with `leaf`) a tensor that collects its gradient in `.grad`. */
+export class TapeNode {
+  /** Increases with time, so descending ids are a topological order. */
+  readonly id = created++
+  readonly name: string
+  readonly leaf: Tensor | undefined
+  readonly edges: readonly (Edge | null)[]
+  readonly outputSpecs: readonly Spec[]
+  /** The user's stack at the time, while anomaly detection is on. */
+  readonly trace: string | undefined
+  hooks: ((gradient: Tensor) => Tensor | undefined)[][] | undefined
+  #rule: GradientRule | undefined
+  readonly #attrs: unknown
+  readonly #inputSpecs: readonly Spec[]
+  #inputs: readonly (Saved | null)[]
+  #outputs: readonly (Saved | null)[]
+
+  constructor(
+    name: string,
+    record:
+      | { leaf: Tensor }
+      | {
+          rule: GradientRule
+          attrs: unknown
+          edges: readonly (Edge | null)[]
+          inputSpecs: readonly Spec[]
+          outputSpecs: readonly Spec[]
+          inputs: readonly (Tensor | Scalar | null)[]
+          trace: string | undefined
+        },
+  ) {
+    this.name = name
+    this.#inputs = []
+    this.#outputs = []
+    if ('leaf' in record) {
+      this.leaf = record.leaf
+      this.edges = []
+      this.outputSpecs = [record.leaf.spec]
+      this.#inputSpecs = []
+    } else {
+      this.edges = record.edges
+      this.outputSpecs = record.outputSpecs
+      this.trace = record.trace
+      this.#rule = record.rule
+      this.#attrs = record.attrs
+      this.#inputSpecs = record.inputSpecs
+      this.#inputs = record.inputs.map(save)
+    }
+  }
+
+  saveOutputs(outputs: readonly (Tensor | null)[]): void {
+    this.#outputs = outputs.map(save)
+  }
+
+  /** Applies the gradient rule. Throws if saved values are gone or have been overwritten since. */
+  gradients(of: readonly Tensor[], fail: (problem: 'freed' | 'modified', name: string) => never): readonly (Tensor | null)[] {
+    const rule = this.#rule
+    if (!rule) fail('freed', this.name)
+    const restore = (saved: Saved | null) => {
+      if (saved && saved.value.version !== saved.version) fail('modified', this.name)
+      return (saved?.value ?? null) as Tensor | null
+    }
+    return rule(of, {
+      attrs: this.#attrs,
+      inputs: this.#inputs.map(restore),
+      outputs: this.#outputs.map(restore),
+      inputSpecs: this.#inputSpecs,
+      outputSpecs: this.outputSpecs,
+      wanted: this.edges.map((e) => e !== null),
+    })
+  }
+
+  /** Lets go of what was saved; the node cannot be walked again. */
+  free(): void {
+    this.#rule = undefined
+    this.#inputs = []
+    this.#outputs = []
+  }
+}
+
+const save = (value: Tensor | Scalar | null): Saved | null => value && { value, version: value.version }

@@ -1,0 +1,52 @@
+import type { DType, TypedArray } from '../dtype.ts'
+import type { Kernel } from './kernel.ts'
+import type { Routine } from './routine.ts'
+
+/** The only thing that engines see. */
+export type Program = Kernel | Routine
+
+/** Memory on an engine; what stands behind it is the engine's own business. */
+export interface Buffer {
+  readonly bytes: number
+}
+
+/** A program made ready for one engine. */
+export interface Executable {
+  /**
+   * Runs the program once. `buffers` and `offsets` (in elements of each buffer's dtype) list the inputs, then the outputs;
+   * `scalars` the kernel's params. An output may share its buffer with an input of equal layout.
+   */
+  run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void
+}
+
+export interface MemoryUse {
+  /** Bytes in live buffers, now and at most. */
+  inUse: number
+  peak: number
+  /** Bytes taken from the system. */
+  reserved: number
+  /** Bytes that can be taken at most; Infinity where only the machine limits it. */
+  limit: number
+}
+
+export interface Engine {
+  readonly name: string
+  /** Whether results can be read without waiting. */
+  readonly synchronous: boolean
+  /** Contents are undefined. Calls `onPressure` before it gives up. */
+  allocate(bytes: number): Buffer
+  free(buffer: Buffer): void
+  /** Never refuses a well-formed program. Engines cache what is costly to prepare. */
+  prepare(program: Program): Executable
+  /** A copy of `length` elements. */
+  read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray>
+  /** The same without waiting; only on synchronous engines. */
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number): TypedArray
+  write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void
+  memoryUse(): MemoryUse
+  /**
+   * Set by the tensor layer: frees the buffers of tensors that nobody can reach any more. Called when memory use has grown
+   * a good deal (`'soft'`) or an allocation would fail (`'hard'`). Returns how many bytes it freed.
+   */
+  onPressure: ((level: 'soft' | 'hard') => number) | undefined
+}

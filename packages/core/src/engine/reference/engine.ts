@@ -1,0 +1,66 @@
+import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
+import type { Buffer, Engine, Executable, MemoryUse, Program } from '../engine.ts'
+import { runKernel } from './kernel.ts'
+import { referenceRoutine } from './routine.ts'
+
+interface ReferenceBuffer extends Buffer {
+  data: ArrayBuffer
+}
+
+/** The oracle: a plain interpreter of kernels and routines. Slow, obviously right, and so the specification too. */
+export class ReferenceEngine implements Engine {
+  readonly name = 'reference'
+  readonly synchronous = true
+  onPressure: Engine['onPressure']
+  #inUse = 0
+  #peak = 0
+  #pressureAt = 256 * 2 ** 20
+
+  allocate(bytes: number): ReferenceBuffer {
+    if (this.#inUse + bytes > this.#pressureAt) {
+      this.onPressure?.('soft')
+      this.#pressureAt = Math.max(256 * 2 ** 20, 2 * this.#inUse)
+    }
+    this.#inUse += bytes
+    this.#peak = Math.max(this.#peak, this.#inUse)
+    return { bytes, data: new ArrayBuffer(Math.ceil(bytes / 8) * 8) }
+  }
+
+  free(buffer: Buffer): void {
+    this.#inUse -= buffer.bytes
+  }
+
+  prepare(program: Program): Executable {
+    const dtypes =
+      program.kind === 'kernel'
+        ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
+        : [...program.inputs, ...program.outputs].map((o) => o.dtype)
+    const execute = program.kind === 'kernel' ? runKernel.bind(null, program) : referenceRoutine(program)
+    return {
+      run(buffers, offsets, scalars) {
+        const arrays = buffers.map((b, i) => arrayOf(b, dtypes[i]!))
+        execute(arrays, offsets, scalars)
+      },
+    }
+  }
+
+  async read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray> {
+    return this.readSync(buffer, dtype, offset, length)
+  }
+
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number): TypedArray {
+    return arrayOf(buffer, dtype).slice(offset, offset + length)
+  }
+
+  write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void {
+    arrayOf(buffer, dtype).set(data as never, offset)
+  }
+
+  memoryUse(): MemoryUse {
+    return { inUse: this.#inUse, peak: this.#peak, reserved: this.#inUse, limit: Number.POSITIVE_INFINITY }
+  }
+}
+
+function arrayOf(buffer: Buffer, dtype: DType): TypedArray {
+  return new dtypeInfo[dtype].array((buffer as ReferenceBuffer).data)
+}

@@ -1,0 +1,209 @@
+import { argsOf, type KernelBuilder, type Node, type NodeId, type Value } from '../engine/kernel.ts'
+import { isFloatScalar, type ScalarOp } from '../engine/scalar.ts'
+
+/** Adjoints of an instruction's operands from the adjoint `g` of its result `y`; undefined where it is zero. */
+type Rule = (k: KernelBuilder, g: Value, y: Value, ...args: Value[]) => (Value | undefined)[]
+
+const zero = (k: KernelBuilder, like: Value): Value => k.like(like, 0)
+const none: Rule = () => []
+
+/** Half of the adjoint to each operand where they are equal, as PyTorch does. */
+const pick =
+  (wins: 'gt' | 'lt'): Rule =>
+  (k, g, _, a, b) => {
+    const half = k.mul(g, k.like(g, 0.5))
+    const share = (x: Value, y: Value) => k.select(k[wins](x, y), g, k.select(k.eq(x, y), half, zero(k, g)))
+    return [share(a, b), share(b, a)]
+  }
+
+/**
+ * The derivative of every scalar instruction: with these few lines, every op that is written in scalar code has gradients
+ * of any order.
+ */
+const rules = {
+  add: (_, g) => [g, g],
+  sub: (k, g) => [g, k.neg(g)],
+  mul: (k, g, _, a, b) => [k.mul(g, b), k.mul(g, a)],
+  div: (k, g, y, _, b) => [k.div(g, b), k.neg(k.div(k.mul(g, y), b))],
+  rem: (k, g, _, a, b) => [g, k.neg(k.mul(g, k.trunc(k.div(a, b))))],
+  max: pick('gt'),
+  min: pick('lt'),
+  pow: (k, g, y, a, b) => [
+    k.select(k.eq(b, zero(k, b)), zero(k, g), k.mul(g, k.mul(b, k.pow(a, k.sub(b, k.like(b, 1)))))),
+    k.select(k.eq(y, zero(k, y)), zero(k, g), k.mul(g, k.mul(y, k.log(a)))),
+  ],
+  atan2: (k, g, _, a, b) => {
+    const norm = k.add(k.mul(a, a), k.mul(b, b))
+    return [k.div(k.mul(g, b), norm), k.neg(k.div(k.mul(g, a), norm))]
+  },
+  neg: (k, g) => [k.neg(g)],
+  abs: (k, g, _, x) => [
+    k.select(k.gt(x, zero(k, x)), g, k.select(k.lt(x, zero(k, x)), k.neg(g), k.mul(g, x))),
+  ],
+  sqrt: (k, g, y) => [k.div(g, k.add(y, y))],
+  floor: none,
+  ceil: none,
+  trunc: none,
+  round: none,
+  exp: (k, g, y) => [k.mul(g, y)],
+  expm1: (k, g, y) => [k.add(k.mul(g, y), g)],
+  log: (k, g, _, x) => [k.div(g, x)],
+  log1p: (k, g, _, x) => [k.div(g, k.add(x, k.like(x, 1)))],
+  sin: (k, g, _, x) => [k.mul(g, k.cos(x))],
+  cos: (k, g, _, x) => [k.neg(k.mul(g, k.sin(x)))],
+  tan: (k, g, y) => [k.add(g, k.mul(g, k.mul(y, y)))],
+  atan: (k, g, _, x) => [k.div(g, k.add(k.mul(x, x), k.like(x, 1)))],
+  tanh: (k, g, y) => [k.sub(g, k.mul(g, k.mul(y, y)))],
+  eq: none,
+  ne: none,
+  lt: none,
+  le: none,
+  gt: none,
+  ge: none,
+  and: none,
+  or: none,
+  xor: none,
+  shl: none,
+  shr: none,
+  shru: none,
+} satisfies Record<ScalarOp, Rule>
+
+/** A value to differentiate by, and whether it counts as another one at each element of a row. */
+export interface Variable {
+  readonly value: Value
+  readonly perElement: boolean
+}
+
+/**
+ * Reverse-mode differentiation of scalar code, within the kernel under construction.
+ *
+ * @param seeds Adjoints of some values (each of its value's type).
+ * @param inputs What to differentiate by; how they came about is not looked into.
+ * @returns The adjoint of each input, undefined where it is zero. That of an input which is one for the whole row is summed
+ *   over the reduction axes.
+ */
+export function differentiate(
+  k: KernelBuilder,
+  seeds: readonly { readonly of: Value; readonly adjoint: Value }[],
+  inputs: readonly Variable[],
+): (Value | undefined)[] {
+  const last = Math.max(-1, ...seeds.map((s) => s.of))
+  const nodes = k.nodes.slice(0, last + 1)
+  const stop = new Set<NodeId>(inputs.map((x) => x.value))
+  const perElement = levels(nodes, k.parallel.length, inputs)
+  const active = dependents(nodes, stop)
+  const adjoints: Sum[] = []
+  const sumOf = (id: NodeId): Sum => (adjoints[id] ??= new Sum(k, !perElement[id]))
+  for (const { of, adjoint } of seeds) sumOf(of).add(adjoint, perElement[of]!)
+
+  for (let id = last; id >= 0; id--) {
+    const node = nodes[id]!
+    if (stop.has(id) || !active[id] || !isFloatScalar(node.type)) continue
+    const g = adjoints[id]?.total()
+    if (g === undefined) continue
+    const args = argsOf(node) as readonly Value[]
+    const into = contributions(k, node, g, id as Value, args)
+    args.forEach((arg, i) => {
+      const contribution = into[i]
+      // A value that feeds a reduction does so once an element, wherever its adjoint lives.
+      if (contribution !== undefined && active[arg] && isFloatScalar(nodes[arg]!.type)) {
+        sumOf(arg).add(contribution, node.op === 'reduce' || perElement[id]!)
+      }
+    })
+  }
+  return inputs.map((x) => adjoints[x.value]?.total())
+}
+
+function levels(nodes: readonly Node[], rank: number, inputs: readonly Variable[]): boolean[] {
+  const declared = new Map<NodeId, boolean>(inputs.map((x) => [x.value, x.perElement]))
+  const perElement: boolean[] = []
+  nodes.forEach((node, id) => {
+    const own =
+      node.op === 'load' ? node.strides.some((s, axis) => axis >= rank && s !== 0) : node.op === 'index' ? node.axis >= rank : false
+    const follows = node.op !== 'reduce' && argsOf(node).some((a) => perElement[a])
+    perElement.push(declared.get(id) ?? (own || follows))
+  })
+  return perElement
+}
+
+/** Which nodes depend on one of `roots`. */
+function dependents(nodes: readonly Node[], roots: ReadonlySet<NodeId>): boolean[] {
+  const active: boolean[] = []
+  nodes.forEach((node, id) => active.push(roots.has(id) || argsOf(node).some((a) => active[a])))
+  return active
+}
+
+function contributions(k: KernelBuilder, node: Node, g: Value, y: Value, args: readonly Value[]): (Value | undefined)[] {
+  switch (node.op) {
+    case 'const':
+    case 'param':
+    case 'index':
+    case 'load':
+      return []
+    case 'gather':
+      throw new TypeError('a gather inside scalar code has no gradient there: give the op a rule of its own')
+    case 'select':
+      return [undefined, k.select(args[0]!, g, zero(k, g)), k.select(args[0]!, zero(k, g), g)]
+    case 'cast':
+    case 'narrow': {
+      const type = k.typeOf(args[0]!)
+      return [isFloatScalar(type) ? k.cast(g, type) : undefined]
+    }
+    case 'reduce':
+      return [reduceAdjoint(k, node, g, y, args[0]!)]
+    default:
+      return (rules[node.op] as Rule)(k, g, y, ...args)
+  }
+}
+
+function reduceAdjoint(k: KernelBuilder, node: Node & { op: 'reduce' }, g: Value, y: Value, x: Value): Value | undefined {
+  switch (node.combine) {
+    case 'sum':
+      return g
+    case 'prod': {
+      // The product of all the others, also where some are zero.
+      const isZero = k.eq(x, zero(k, x))
+      const zeros = k.reduce('sum', k.select(isZero, k.like(x, 1), zero(k, x)))
+      const others = k.reduce('prod', k.select(isZero, k.like(x, 1), x))
+      const atZero = k.select(k.eq(zeros, k.like(x, 1)), others, zero(k, x))
+      const elsewhere = k.select(k.eq(zeros, zero(k, x)), k.div(y, x), zero(k, x))
+      return k.mul(g, k.select(isZero, atZero, elsewhere))
+    }
+    case 'max':
+    case 'min': {
+      // Shared evenly among equal extrema, as PyTorch's amax does.
+      const one = k.like(x, 1)
+      const isExtremum = k.eq(x, y)
+      const count = k.reduce('sum', k.select(isExtremum, one, zero(k, x)))
+      return k.select(isExtremum, k.div(g, count), zero(k, x))
+    }
+    default:
+      return undefined
+  }
+}
+
+/** An adjoint under construction: contributions that differ from element to element are summed if the value does not. */
+class Sum {
+  readonly #k: KernelBuilder
+  readonly #reduced: boolean
+  #once: Value | undefined
+  #perElement: Value | undefined
+
+  constructor(k: KernelBuilder, reduced: boolean) {
+    this.#k = k
+    this.#reduced = reduced
+  }
+
+  add(x: Value, perElement: boolean): void {
+    if (this.#reduced && perElement) this.#perElement = this.#plus(this.#perElement, x)
+    else this.#once = this.#plus(this.#once, x)
+  }
+
+  total(): Value | undefined {
+    return this.#perElement === undefined ? this.#once : this.#plus(this.#once, this.#k.reduce('sum', this.#perElement))
+  }
+
+  #plus(a: Value | undefined, b: Value): Value {
+    return a === undefined ? b : this.#k.add(a, b)
+  }
+}

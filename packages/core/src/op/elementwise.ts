@@ -1,0 +1,92 @@
+import { toFloat } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
+import type { KernelBuilder, Value } from '../engine/kernel.ts'
+import type { Shape } from '../layout.ts'
+import { bind1, type Input } from '../tensor/bind.ts'
+import type { Primitive } from '../tensor/primitive.ts'
+import { Scalar } from '../tensor/scalar.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { type KernelOp, kernelPrimitive } from './kernel-op.ts'
+import { define, type Sample, sampleTensor } from './table.ts'
+
+/** A number next to a tensor. */
+export type ScalarLike = number | bigint | boolean
+
+/** Tensor or number -> what the door takes; numbers take their dtype from the tensors beside them. */
+export function toInputs(op: string, args: readonly (Tensor | ScalarLike)[]): Input[] {
+  const tensor = args.find((a) => a instanceof Tensor)
+  if (!tensor) throw new CotangentError('invalid-argument', { op, message: 'at least one argument must be a tensor', hint: 'Make one with tensor(...).' })
+  return args.map((a) => {
+    if (a instanceof Tensor) return a
+    if (typeof a === 'number' || typeof a === 'bigint' || typeof a === 'boolean') return Scalar.beside(a, tensor.dtype)
+    throw new CotangentError('invalid-argument', { op, message: `${String(a)} is neither a tensor nor a number` })
+  })
+}
+
+/** Shapes on which every elementwise op is tested: plain, one element, 0-d, empty, odd. */
+export const sampleShapes: readonly Shape[] = [[3, 5], [], [0, 2], [17], [2, 1, 3]]
+
+interface UnaryOptions<P extends readonly number[]> {
+  readonly doc: string
+  /** The op on one element; `params` are its numeric options, in the order of `params`' call. */
+  readonly code: (k: KernelBuilder, x: Value, ...params: { [K in keyof P]: Value }) => Value
+  /** The derivative from the result alone, where it is known: the argument need not be kept then. `g` is the adjoint. */
+  readonly fromOutput?: (k: KernelBuilder, g: Value, y: Value, ...params: { [K in keyof P]: Value }) => Value
+  /** `float` (default): integers compute as float32; `same`: any dtype computes as itself. */
+  readonly dtypes?: 'float' | 'same'
+  /** Samples are drawn from here; keep away from poles and kinks. Default [-2, 2]. */
+  readonly domain?: readonly [low: number, high: number]
+  readonly differentiable?: boolean
+  readonly gradient?: Sample['gradient']
+}
+
+function unaryPrimitive<P extends readonly number[]>(name: string, options: UnaryOptions<P>): Primitive<undefined> {
+  const { fromOutput } = options
+  const op: KernelOp<undefined> = {
+    name,
+    ...(options.dtypes === 'same' ? {} : { compute: toFloat }),
+    ...(options.differentiable === undefined ? {} : { differentiable: options.differentiable }),
+    code: (k, [x, ...params]) => [options.code(k, x!, ...(params as never))],
+    ...(fromOutput && { adjoint: (k, [g], [, ...params], [y]) => [fromOutput(k, g!, y!, ...(params as never))] }),
+  }
+  return kernelPrimitive(op)
+}
+
+/** A function of one tensor, element by element, which keeps the shape. */
+export interface UnaryFunction<Rest extends readonly unknown[] = []> {
+  <S extends Shape>(x: Tensor<S>, ...rest: Rest): Tensor<S>
+}
+
+/** Declares an elementwise op of one tensor. */
+export function unary(name: string, options: UnaryOptions<[]>): UnaryFunction {
+  const primitive = unaryPrimitive(name, options)
+  const [low, high] = options.domain ?? [-2, 2]
+  return define({
+    name,
+    doc: options.doc,
+    call: <S extends Shape>(x: Tensor<S>) => bind1(primitive, [x], undefined) as Tensor<S>,
+    samples: () => sampleShapes.map((shape) => ({ args: [sampleTensor(shape, { low, high })], ...gradientNote(options) })),
+  })
+}
+
+/** Declares an elementwise op of one tensor with numeric options, which are arguments of the kernel: changing one compiles nothing. */
+export function unaryWith<O extends object, P extends readonly number[]>(
+  name: string,
+  options: UnaryOptions<P> & { readonly params: (options: Partial<O>) => P; readonly variants: readonly Partial<O>[] },
+): UnaryFunction<[options?: Partial<O>]> {
+  const primitive = unaryPrimitive(name, options)
+  const [low, high] = options.domain ?? [-2, 2]
+  return define({
+    name,
+    doc: options.doc,
+    call: <S extends Shape>(x: Tensor<S>, given: Partial<O> = {}) =>
+      bind1(primitive, [x, ...options.params(given).map((v) => new Scalar(v, options.dtypes === 'same' ? x.dtype : toFloat(x.dtype)))], undefined) as Tensor<S>,
+    samples: () =>
+      [{} as Partial<O>, ...options.variants].flatMap((variant) =>
+        sampleShapes.map((shape) => ({ args: [sampleTensor(shape, { low, high }), variant], ...gradientNote(options) })),
+      ),
+  })
+}
+
+const gradientNote = ({ gradient }: { readonly gradient?: Sample['gradient'] }) => (gradient ? { gradient } : {})
+

@@ -1,0 +1,121 @@
+import { dtypeInfo, isFloat } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
+import { type Edge, type GradientRule, TapeNode } from '../autograd/tape.ts'
+import type { Buffer, Engine } from '../engine/engine.ts'
+import { currentEngine } from '../engine/registry.ts'
+import { modes, noGrad } from './modes.ts'
+import { type Plan, type Primitive, planOf } from './primitive.ts'
+import { Scalar } from './scalar.ts'
+import { Storage } from './storage.ts'
+import { Tensor } from './tensor.ts'
+
+export type Input = Tensor | Scalar
+
+/** How the door makes a view's input dense where the view needs it; the copy op plugs itself in. */
+let makeDense: (x: Tensor) => Tensor
+
+export function setMakeDense(copy: (x: Tensor) => Tensor): void {
+  makeDense = copy
+}
+
+/**
+ * The one door: every op on tensors goes through here. Eager mode runs it, a tracer records it, autograd tapes it.
+ *
+ * @param into Tensors whose memory receives the outputs (in place). They must be dense and of the outputs' specs.
+ */
+export function bind<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A, into?: readonly Tensor[]): Tensor[] {
+  if (modes.tracer) return modes.tracer.bind(op as Primitive<never>, inputs, attrs)
+  const plan = planOf(op, inputs, attrs)
+  const outputs = plan.program || plan.view ? run(op, plan, inputs, into) : noGrad(() => bind(op, [makeDense(inputs[0] as Tensor)], attrs))
+  if (modes.grad && op.gradient && inputs.some((x) => x instanceof Tensor && x.requiresGrad)) record(op, plan, inputs, attrs, outputs)
+  return outputs
+}
+
+/** `bind` for ops with one output. */
+export function bind1<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A): Tensor {
+  return bind(op, inputs, attrs)[0]!
+}
+
+function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: readonly Tensor[] | undefined): Tensor[] {
+  if (plan.view) {
+    const x = inputs[0] as Tensor
+    return [new Tensor(plan.outputs[0]!, x.storage, x.offset + plan.view.offset)]
+  }
+  const engine = engineOf(op.name, inputs)
+  if (plan.engine !== engine) {
+    plan.executable = engine.prepare(plan.program!)
+    plan.engine = engine
+  }
+  const buffers: Buffer[] = []
+  const offsets: number[] = []
+  const scalars: number[] = []
+  for (const input of inputs) {
+    if (input instanceof Scalar) scalars.push(input.value)
+    else {
+      buffers.push(input.storage.buffer)
+      offsets.push(input.offset)
+    }
+  }
+  const outputs: Tensor[] = []
+  for (let i = 0; i < plan.outputs.length; i++) {
+    const spec = plan.outputs[i]!
+    const target = into?.[i]
+    if (target && (target.spec.id !== spec.id || !spec.contiguous)) {
+      throw new CotangentError('invalid-argument', {
+        op: op.name,
+        message: `the result is ${spec.dtype} [${spec.shape}] and cannot be written into this tensor in place`,
+        shapes: [target.shape],
+        dtypes: [target.dtype],
+      })
+    }
+    const output = target ?? new Tensor(spec, new Storage(engine, spec.size * dtypeInfo[spec.dtype].size), 0)
+    if (target) target.storage.version++
+    outputs.push(output)
+    buffers.push(output.storage.buffer)
+    offsets.push(output.offset)
+  }
+  plan.executable!.run(buffers, offsets, scalars)
+  return outputs
+}
+
+function engineOf(op: string, inputs: readonly Input[]): Engine {
+  let engine: Engine | undefined
+  for (const input of inputs) {
+    if (input instanceof Scalar) continue
+    const own = input.storage.engine
+    if (engine && own !== engine) {
+      throw new CotangentError('invalid-argument', {
+        op,
+        message: `the inputs live on different engines, ${engine.name} and ${own.name}`,
+        hint: `Move one of them with x.to('${engine.name}').`,
+      })
+    }
+    engine = own
+  }
+  return engine ?? currentEngine()
+}
+
+function record<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], attrs: A, outputs: readonly Tensor[]): void {
+  if (!plan.outputs.some((o) => isFloat(o.dtype))) return
+  const saves = plan.saves!
+  const edges: (Edge | null)[] = []
+  const saved: (Input | null)[] = []
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i]!
+    edges.push(input instanceof Tensor && input.requiresGrad ? input.edge : null)
+    saved.push(saves.inputs[i] ? input : null)
+  }
+  const node = new TapeNode(op.name, {
+    rule: op.gradient as GradientRule,
+    attrs,
+    edges,
+    inputSpecs: inputs.map((i) => i.spec),
+    outputSpecs: plan.outputs,
+    inputs: saved,
+    trace: modes.anomaly ? new Error().stack : undefined,
+  })
+  outputs.forEach((output, index) => {
+    if (isFloat(output.dtype)) output.attach({ node, index })
+  })
+  if (saves.outputs.includes(true)) node.saveOutputs(outputs.map((o, i) => (saves.outputs[i] ? o : null)))
+}

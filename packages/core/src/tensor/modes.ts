@@ -1,0 +1,42 @@
+import type { Tensor } from './tensor.ts'
+import type { Primitive } from './primitive.ts'
+import type { Scalar } from './scalar.ts'
+
+/** Records ops instead of running them. */
+export interface Tracer {
+  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown): Tensor[]
+}
+
+/** What the door looks at on every op. */
+export const modes = {
+  /** Whether ops on tensors that require gradients are recorded. */
+  grad: true,
+  /** Whether recorded ops remember the user's stack. */
+  anomaly: false,
+  tracer: null as Tracer | null,
+}
+
+/** Runs `body` with some modes changed, and sets them back. */
+export function withModes<T>(changes: Partial<typeof modes>, body: () => T): T {
+  const before = { ...modes }
+  Object.assign(modes, changes)
+  try {
+    return body()
+  } finally {
+    Object.assign(modes, before)
+  }
+}
+
+/**
+ * Runs `body` without recording gradients, like PyTorch's `no_grad`.
+ *
+ * @throws {TypeError} if `body` is async: the mode ends at its first `await`.
+ */
+export function noGrad<T>(body: () => T): T {
+  return withModes({ grad: false }, body)
+}
+
+/** Runs `body` with gradients recorded, within a `noGrad`. */
+export function enableGrad<T>(body: () => T): T {
+  return withModes({ grad: true }, body)
+}

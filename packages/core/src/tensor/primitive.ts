@@ -1,0 +1,98 @@
+import type { DType } from '../dtype.ts'
+import type { GradientRule } from '../autograd/tape.ts'
+import type { Engine, Executable, Program } from '../engine/engine.ts'
+import { type Shape, type Spec, spec as specOf } from '../layout.ts'
+
+/** Another way to read the same memory. `offset` and `strides` in elements. */
+export interface View {
+  readonly kind: 'view'
+  readonly shape: Shape
+  readonly strides: readonly number[]
+  readonly offset: number
+}
+
+export interface OutputSpec {
+  readonly dtype: DType
+  readonly shape: Shape
+}
+
+/** Everything about running an op on inputs of given specs, worked out once. */
+export interface Plan {
+  readonly outputs: readonly Spec[]
+  readonly view: View | null
+  readonly program: Program | null
+  /** Per input and per output, whether the gradient rule needs its value. */
+  readonly saves: { readonly inputs: readonly boolean[]; readonly outputs: readonly boolean[] } | null
+  engine: Engine | null
+  executable: Executable | null
+}
+
+/**
+ * An op that the door knows: how shapes and dtypes follow from the inputs', what engines run for it, and its gradient.
+ * Whatever asks about an op asks for these properties, never for its name.
+ */
+export interface Primitive<A = unknown> {
+  readonly name: string
+  /** Shape and dtype rule; throws a `CotangentError` on inputs that do not fit. */
+  infer(inputs: readonly Spec[], attrs: A): readonly OutputSpec[]
+  /** What runs for it; null where a view cannot be had without moving elements (the door makes the input dense then). */
+  lower(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): Program | View | null
+  /** Absent where the op has no gradient. */
+  readonly gradient?: GradientRule<A>
+  /** Which values the rule needs; all of them, if not said. */
+  saves?(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): NonNullable<Plan['saves']>
+}
+
+const plans = new WeakMap<Primitive<never>, Map<number | string, Plan>>()
+
+/** Room for two spec ids in one exact integer. */
+const pairBase = 2 ** 26
+
+export function planOf<A>(op: Primitive<A>, inputs: readonly { readonly spec: Spec }[], attrs: A): Plan {
+  let known = plans.get(op)
+  if (!known) {
+    known = new Map()
+    plans.set(op, known)
+  }
+  const key = planKey(inputs, attrs)
+  let plan = known.get(key)
+  if (!plan) {
+    plan = makePlan(
+      op,
+      inputs.map((i) => i.spec),
+      attrs,
+    )
+    known.set(key, plan)
+  }
+  return plan
+}
+
+function planKey(inputs: readonly { readonly spec: Spec }[], attrs: unknown): number | string {
+  if (attrs === undefined) {
+    if (inputs.length === 1) return inputs[0]!.spec.id
+    if (inputs.length === 2) return (inputs[0]!.spec.id + 1) * pairBase + inputs[1]!.spec.id
+  }
+  let key = ''
+  for (const input of inputs) key += `${input.spec.id},`
+  return attrs === undefined ? key : key + JSON.stringify(attrs, keepNonFinite)
+}
+
+const keepNonFinite = (_: string, v: unknown) =>
+  typeof v === 'number' && (!Number.isFinite(v) || Object.is(v, -0)) ? (Object.is(v, -0) ? '-0' : String(v)) : typeof v === 'bigint' ? `${v}n` : v
+
+function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A): Plan {
+  const inferred = op.infer(specs, attrs)
+  const dense = inferred.map((o) => specOf(o.dtype, o.shape))
+  const lowered = op.lower(specs, dense, attrs)
+  const view = lowered?.kind === 'view' ? lowered : null
+  const outputs = view ? [specOf(inferred[0]!.dtype, view.shape, view.strides)] : dense
+  const all = { inputs: specs.map(() => true), outputs: outputs.map(() => true) }
+  return {
+    outputs,
+    view,
+    program: lowered && lowered.kind !== 'view' ? lowered : null,
+    saves: op.gradient ? (op.saves?.(specs, outputs, attrs) ?? all) : null,
+    engine: null,
+    executable: null,
+  }
+}

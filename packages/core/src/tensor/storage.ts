@@ -1,0 +1,73 @@
+import { CotangentError } from '../errors.ts'
+import type { Buffer, Engine } from '../engine/engine.ts'
+import { type Block, Reclaimer, type Token } from './reclaim.ts'
+
+const reclaimers = new WeakMap<Engine, Reclaimer>()
+
+export function reclaimerOf(engine: Engine): Reclaimer {
+  let reclaimer = reclaimers.get(engine)
+  if (!reclaimer) {
+    reclaimer = new Reclaimer(engine)
+    reclaimers.set(engine, reclaimer)
+  }
+  return reclaimer
+}
+
+/** Storages made while a scope is open; see `tidy`. */
+let openScope: Storage[] | null = null
+
+/** Memory that one or more tensors read. */
+export class Storage {
+  readonly engine: Engine
+  /** Goes up with every write in place, so that autograd notices when a value that it saved has changed. */
+  version = 0
+  readonly #block: Block
+  readonly token: Token
+
+  constructor(engine: Engine, bytes: number) {
+    this.engine = engine
+    this.#block = { buffer: engine.allocate(bytes), released: false }
+    this.token = reclaimerOf(engine).track(this.#block)
+    openScope?.push(this)
+  }
+
+  get buffer(): Buffer {
+    if (this.#block.released) {
+      throw new CotangentError('released-tensor', {
+        message: 'this tensor was released, so its values are gone',
+        hint: 'It was disposed, or made inside a tidy() that did not return it: return it from there, or keep() it.',
+      })
+    }
+    return this.#block.buffer
+  }
+
+  get released(): boolean {
+    return this.#block.released
+  }
+
+  release(): void {
+    if (this.#block.released) return
+    this.#block.released = true
+    this.engine.free(this.#block.buffer)
+  }
+}
+
+/** Runs `body` and returns its result with the storages that were made meanwhile. */
+export function collectStorages<T>(body: () => T): { result: T; made: Storage[] } {
+  const outer = openScope
+  const made: Storage[] = []
+  openScope = made
+  try {
+    return { result: body(), made }
+  } catch (error) {
+    for (const storage of made) storage.release()
+    throw error
+  } finally {
+    openScope = outer
+  }
+}
+
+/** Hands storages that outlive a scope to the scope around it. */
+export function adoptStorages(storages: Iterable<Storage>): void {
+  if (openScope) for (const storage of storages) openScope.push(storage)
+}
