@@ -1,0 +1,57 @@
+import type { TypedArray } from '../../dtype.ts'
+import type { Operand, Routine, RoutineName } from '../routine.ts'
+import { cumulative, scatter } from './along-axis.ts'
+import type { Dense, RoutineMeaning } from './arithmetic.ts'
+import { conv, convGradInput, convGradWeight } from './conv.ts'
+import { forEachIndex } from './kernel.ts'
+import { matmul } from './matmul.ts'
+import { fold, maxPool, maxPoolGrad } from './pool.ts'
+import { sort } from './sort.ts'
+import { loadElement, type Num, storeElement } from './storage.ts'
+
+/** What each routine means, on dense values. */
+const meanings = {
+  matmul,
+  conv,
+  convGradInput,
+  convGradWeight,
+  maxPool,
+  maxPoolGrad,
+  fold,
+  sort,
+  scatter,
+  cumulative,
+} satisfies { [N in RoutineName]: RoutineMeaning<N> }
+
+/**
+ * The routine as a function. `arrays` span whole buffers and `offsets` say at which of their elements an operand starts;
+ * both list the inputs, then the outputs. Inputs are read before any output is written, so operands may overlap.
+ */
+export function referenceRoutine(
+  program: Routine,
+): (arrays: readonly TypedArray[], offsets: readonly number[], scalars: readonly number[]) => void {
+  const { name, attrs, inputs, outputs } = program
+  const meaning = meanings[name] as RoutineMeaning<RoutineName>
+  return (arrays, offsets) => {
+    const dense = inputs.map((operand, i) => readDense(operand, arrays[i]!, offsets[i]!))
+    meaning(attrs, dense, outputs).forEach((values, o) => {
+      const at = inputs.length + o
+      values.forEach((value, i) => storeElement(arrays[at]!, outputs[o]!.dtype, offsets[at]! + i, value))
+    })
+  }
+}
+
+function readDense({ dtype, shape, strides }: Operand, array: TypedArray, offset: number): Dense {
+  const values: Num[] = []
+  const index = shape.map(() => 0)
+  forEachIndex(shape, index, 0, () => {
+    values.push(
+      loadElement(
+        array,
+        dtype,
+        strides.reduce((at, stride, axis) => at + stride * index[axis]!, offset),
+      ),
+    )
+  })
+  return { dtype, shape, values }
+}
