@@ -65,6 +65,7 @@ export function runKernel(kernel: Kernel, arrays: readonly TypedArray[], offsets
       if (node.op === 'reduce') valueOf(id)
     })
     const whole = kernel.outputs.map((o) => isPerElement(o.node, o.strides))
+    for (const { node } of kernel.outputs) if (!perElement[node]) valueOf(node)
     if (whole.includes(true)) {
       forEachIndex(kernel.reduce, index, rank, () => {
         element = []
