@@ -1,7 +1,8 @@
 import { type DType, dtypeInfo, type TypedArray } from '../dtype.ts'
-import { sizeOf } from '../layout.ts'
+import { rowMajor, sizeOf } from '../layout.ts'
 import type { Engine, Program } from './engine.ts'
 import { loadElement, type Num, storeElement } from './reference/storage.ts'
+import { type Operand, routine, type RoutineAttrs, type RoutineName } from './routine.ts'
 
 /** Values as they lie in memory: an input of `runProgram`, with elements that the program must not count before `offset`. */
 export interface TestInput {
@@ -32,6 +33,33 @@ export function runProgram(
   for (const buffer of [...sources, ...results]) engine.free(buffer)
   return decoded
 }
+
+/** A row-major operand. */
+export const dense = (dtype: DType, shape: readonly number[]): Operand => ({ dtype, shape, strides: rowMajor(shape) })
+
+/** Runs one routine on the values of its inputs. */
+export function runRoutine<N extends RoutineName>(
+  engine: Engine,
+  name: N,
+  attrs: RoutineAttrs[N],
+  inputs: readonly (readonly [Operand, TestInput | readonly Num[]])[],
+  ...outputs: Operand[]
+): Num[][] {
+  return runProgram(
+    engine,
+    routine(
+      name,
+      attrs,
+      inputs.map(([o]) => o),
+      outputs,
+    ),
+    inputs.map(([, values]) => values),
+  )
+}
+
+/** Small integers that look random. */
+export const small = (seed: number, size: number): number[] =>
+  Array.from({ length: size }, (_, i) => ((((seed + i) * 2654435761) >>> 7) % 19) - 9)
 
 export function encode(values: readonly Num[], dtype: DType): TypedArray {
   const array = new dtypeInfo[dtype].array(values.length)
