@@ -19,6 +19,8 @@ export interface BackwardOptions {
 export function backward(roots: readonly Tensor[], options: BackwardOptions = {}): void {
   walk(roots, roots.map(() => options.gradient), options, (leaf, gradient) => {
     leaf.grad = leaf.grad ? leaf.grad.add(gradient) : gradient
+    // A parameter's gradient is used after the scope that computed it.
+    if (!leaf.grad.isTracer) leaf.grad.storage.kept = true
   })
 }
 

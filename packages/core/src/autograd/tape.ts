@@ -1,4 +1,5 @@
 import type { Spec } from '../layout.ts'
+import { modes } from '../tensor/modes.ts'
 import type { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
@@ -23,10 +24,10 @@ export interface Edge {
   readonly index: number
 }
 
-/** A saved tensor with the state that its memory had. */
-interface Saved {
-  readonly value: Tensor | Scalar
-  readonly version: number
+/** A value that a gradient rule needs later. */
+export interface Saved {
+  /** The value, or null if its memory has been overwritten since. */
+  get(): Tensor | Scalar | null
 }
 
 let created = 0
@@ -90,8 +91,9 @@ export class TapeNode {
     const rule = this.#rule
     if (!rule) fail('freed', this.name)
     const restore = (saved: Saved | null) => {
-      if (saved && saved.value.version !== saved.version) fail('modified', this.name)
-      return (saved?.value ?? null) as Tensor | null
+      if (!saved) return null
+      const value = saved.get() ?? fail('modified', this.name)
+      return value as Tensor
     }
     return rule(of, {
       attrs: this.#attrs,
@@ -111,4 +113,12 @@ export class TapeNode {
   }
 }
 
-const save = (value: Tensor | Scalar | null): Saved | null => value && { value, version: value.version }
+function save(value: Tensor | Scalar | null): Saved | null {
+  return value && (modes.saver?.save(value) ?? keepAsIs(value))
+}
+
+/** Keeps a value, and notices when it has been changed in place. */
+export function keepAsIs(value: Tensor | Scalar): Saved {
+  const version = value.version
+  return { get: () => (value.version === version ? value : null) }
+}

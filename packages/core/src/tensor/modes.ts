@@ -1,3 +1,4 @@
+import type { Saved } from '../autograd/tape.ts'
 import type { Tensor } from './tensor.ts'
 import type { Primitive } from './primitive.ts'
 import type { Scalar } from './scalar.ts'
@@ -7,6 +8,11 @@ export interface Tracer {
   bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown): Tensor[]
 }
 
+/** Decides how recorded ops keep the values that their gradients need. */
+export interface Saver {
+  save(value: Tensor | Scalar): Saved
+}
+
 /** What the door looks at on every op. */
 export const modes = {
   /** Whether ops on tensors that require gradients are recorded. */
@@ -14,6 +20,8 @@ export const modes = {
   /** Whether recorded ops remember the user's stack. */
   anomaly: false,
   tracer: null as Tracer | null,
+  /** Null: recorded ops hold on to what they save. */
+  saver: null as Saver | null,
 }
 
 /** Runs `body` with some modes changed, and sets them back. */

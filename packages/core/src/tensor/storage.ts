@@ -21,6 +21,8 @@ export class Storage {
   readonly engine: Engine
   /** Goes up with every write in place, so that autograd notices when a value that it saved has changed. */
   version = 0
+  /** Outlives the scopes that it was made in. */
+  kept = false
   readonly #block: Block
   readonly token: Token
 

@@ -1,0 +1,28 @@
+import { CotangentError } from '../errors.ts'
+import { leavesOf } from '../tree.ts'
+import { adoptStorages, collectStorages } from './storage.ts'
+import { Tensor } from './tensor.ts'
+
+const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
+
+/**
+ * Runs `body` and at once gives back the memory of every tensor made in it, except those that it returns (in any nesting of
+ * arrays and objects), gave to `keep`, or left in a `.grad`. Never needed; for those who want memory back at a known moment.
+ */
+export function tidy<T>(body: () => T): T {
+  const { result, made } = collectStorages(body)
+  if (result instanceof Promise) {
+    throw new CotangentError('invalid-argument', { op: 'tidy', message: 'the function is async, so its tensors cannot be told from others', hint: 'Use `using` for tensors of async code, or leave them to be reclaimed.' })
+  }
+  const returned = new Set(leavesOf(result, isTensor).map((t) => t.storage))
+  const surviving = made.filter((s) => returned.has(s) || s.kept)
+  for (const storage of made) if (!returned.has(storage) && !storage.kept) storage.release()
+  adoptStorages(surviving)
+  return result
+}
+
+/** Makes a tensor outlive every `tidy` around it. Returns it. */
+export function keep<T extends Tensor>(x: T): T {
+  x.storage.kept = true
+  return x
+}
