@@ -52,7 +52,7 @@ export function environment(name: string): string | undefined {
   return nodeProcess()?.env[name]
 }
 
-// Compilers that keep function names wrap functions in calls of a helper `__name`, which the source text takes along.
+// Compilers that keep function names may leave calls of their helper `__name` in the text.
 const prelude = `'use strict'; const __name = (f) => f; const main = ${workerMain.toString()};`
 
 /** Starts a thread on `workerMain`. `ended` is called once, from the event loop, with the error if that is how it ended. */

@@ -70,57 +70,60 @@ export function workerMain(boot: WorkerBoot): void {
   let unloaded = 0
   let launch = -1
 
-  const instantiate = (bytes: Uint8Array<ArrayBuffer>): KernelFunction[] => {
-    const module = new WebAssembly.Module(bytes)
-    const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {}
-    for (const wanted of WebAssembly.Module.imports(module)) {
-      const space = imports[wanted.module] || (imports[wanted.module] = {})
-      space[wanted.name] = wanted.kind === 'memory' ? memory : (Math as unknown as Record<string, () => number>)[wanted.name]!
-    }
-    const exported = new WebAssembly.Instance(module, imports).exports
-    return WebAssembly.Module.exports(module).map((e) => exported[e.name] as KernelFunction)
-  }
+  // Methods and not functions: compilers that keep names wrap functions in calls of a helper that is not here.
+  const does = {
+    instantiate(bytes: Uint8Array<ArrayBuffer>): KernelFunction[] {
+      const module = new WebAssembly.Module(bytes)
+      const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {}
+      for (const wanted of WebAssembly.Module.imports(module)) {
+        const space = imports[wanted.module] || (imports[wanted.module] = {})
+        space[wanted.name] = wanted.kind === 'memory' ? memory : (Math as unknown as Record<string, () => number>)[wanted.name]!
+      }
+      const exported = new WebAssembly.Instance(module, imports).exports
+      return WebAssembly.Module.exports(module).map((e) => exported[e.name] as KernelFunction)
+    },
 
-  const takeChunks = (fn: KernelFunction): void => {
-    const tasks = words[command + 4]!
-    const step = words[command + 5]!
-    const chunks = words[command + 6]!
-    const count = words[command + 7]!
-    const call: number[] = [0, 0, thread]
-    for (let i = 0; i < count; i++) call.push(args[i]!)
-    for (let i = Atomics.add(words, layout.next, 1); i < chunks; i = Atomics.add(words, layout.next, 1)) {
-      call[0] = i * step
-      call[1] = Math.min(call[0] + step, tasks)
-      fn.apply(undefined, call)
-      words[progress]!++
-    }
-  }
+    takeChunks(fn: KernelFunction): void {
+      const tasks = words[command + 4]!
+      const step = words[command + 5]!
+      const chunks = words[command + 6]!
+      const count = words[command + 7]!
+      const call: number[] = [0, 0, thread]
+      for (let i = 0; i < count; i++) call.push(args[i]!)
+      for (let i = Atomics.add(words, layout.next, 1); i < chunks; i = Atomics.add(words, layout.next, 1)) {
+        call[0] = i * step
+        call[1] = Math.min(call[0] + step, tasks)
+        fn.apply(undefined, call)
+        words[progress]!++
+      }
+    },
 
-  const report = (error: unknown): void => {
-    if (Atomics.compareExchange(words, layout.error, 0, 1) === 0) {
-      const message = String((error && (error as Error).stack) || error)
-      const length = Math.min(message.length, layout.errorUnits)
-      for (let i = 0; i < length; i++) text[i] = message.charCodeAt(i)
-      words[layout.error + 1] = length
-    }
-    // Nobody starts another chunk of a launch that has failed.
-    Atomics.store(words, layout.next, 1 << 30)
-  }
+    report(error: unknown): void {
+      if (Atomics.compareExchange(words, layout.error, 0, 1) === 0) {
+        const message = String((error && (error as Error).stack) || error)
+        const length = Math.min(message.length, layout.errorUnits)
+        for (let i = 0; i < length; i++) text[i] = message.charCodeAt(i)
+        words[layout.error + 1] = length
+      }
+      // Nobody starts another chunk of a launch that has failed.
+      Atomics.store(words, layout.next, 1 << 30)
+    },
 
-  const leave = (): void => {
-    const now = Atomics.sub(words, state, 2) - 2
-    Atomics.store(words, busy, 0)
-    if ((now & 0x1ff) === 0 && Atomics.load(words, layout.mainSleeps) === 1) {
-      Atomics.add(words, layout.done, 1)
-      Atomics.notify(words, layout.done)
-    }
-  }
+    leave(): void {
+      const now = Atomics.sub(words, state, 2) - 2
+      Atomics.store(words, busy, 0)
+      if ((now & 0x1ff) === 0 && Atomics.load(words, layout.mainSleeps) === 1) {
+        Atomics.add(words, layout.done, 1)
+        Atomics.notify(words, layout.done)
+      }
+    },
 
-  const forget = (): void => {
-    const count = words[layout.unloaded]!
-    if (count - unloaded > layout.unloadedSlots) modules.clear()
-    else for (; unloaded < count; unloaded++) modules.delete(words[layout.unloadedRing + (unloaded % layout.unloadedSlots)]!)
-    unloaded = count
+    forget(): void {
+      const count = words[layout.unloaded]!
+      if (count - unloaded > layout.unloadedSlots) modules.clear()
+      else for (; unloaded < count; unloaded++) modules.delete(words[layout.unloadedRing + (unloaded % layout.unloadedSlots)]!)
+      unloaded = count
+    },
   }
 
   Atomics.store(words, boot.own + layout.worker.booted, 1)
@@ -153,10 +156,10 @@ export function workerMain(boot: WorkerBoot): void {
       continue
     }
     if (Atomics.load(words, quit) === 1) {
-      leave()
+      does.leave()
       return
     }
-    forget()
+    does.forget()
     const id = words[command]!
     const known = modules.get(id)
     if (known === undefined) {
@@ -166,9 +169,9 @@ export function workerMain(boot: WorkerBoot): void {
       if (address + length > memory.buffer.byteLength) memory.grow(0)
       const bytes = new Uint8Array(length)
       bytes.set(new Uint8Array(memory.buffer, address, length))
-      leave()
+      does.leave()
       try {
-        modules.set(id, instantiate(bytes))
+        modules.set(id, does.instantiate(bytes))
       } catch (error) {
         modules.set(id, error as Error)
       }
@@ -176,11 +179,11 @@ export function workerMain(boot: WorkerBoot): void {
     }
     try {
       if (known instanceof Error) throw known
-      takeChunks(known[words[command + 3]!]!)
+      does.takeChunks(known[words[command + 3]!]!)
     } catch (error) {
-      report(error)
+      does.report(error)
     }
     launch = s >>> 9
-    leave()
+    does.leave()
   }
 }
