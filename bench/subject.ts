@@ -90,7 +90,10 @@ export class Subject {
     })
     child.stderr.on('data', (chunk) => (this.#stderr = (this.#stderr + String(chunk)).slice(-2000)))
     child.stdin.on('error', (error) => this.#fail(error.message))
-    child.on('exit', (code, signal) => this.#fail(`its process ended (${signal ?? code}) ${this.#stderr.trim().split('\n').at(-1) ?? ''}`))
+    child.on('exit', (code, signal) => {
+      // One that was stopped may end only after its successor has started.
+      if (child === this.#child) this.#fail(`its process ended (${signal ?? code}) ${this.#stderr.trim().split('\n').at(-1) ?? ''}`)
+    })
   }
 
   #fail(reason: string): void {
