@@ -18,7 +18,7 @@ const publicApi = { may: ['leaf', 'engine', 'tensor', 'autograd', 'op', 'graph']
 
 export const rooms: readonly Room[] = [
   { name: 'entry', files: /^index(\.node)?\.ts$/, may: ['*'] },
-  { name: 'leaf', files: /^[^/]+$/, may: [] },
+  { name: 'leaf', files: /^([^/]+|shape-types\/[^/]+)$/, may: [] },
   { name: 'engine', files: /^engine\/[^/]+$/, may: ['leaf'] },
   { name: 'engine/*', files: /^engine\/[^/]+\//, may: ['leaf', 'engine'] },
   { name: 'autograd', files: /^autograd\//, may: ['leaf', 'engine', 'tensor'], types: ['op'] },

@@ -1,0 +1,21 @@
+/** Shapes as types. `shape-types/shape.ts` says how rules and their errors work; the other files hold the rules. */
+export type { Add, Product } from './shape-types/arithmetic.ts'
+export type { Broadcast, Expand, MatMul, Reduce } from './shape-types/algebra.ts'
+export type { Apply, Chain, CheckedChain, ConvOut, EmbeddingOut, InputOf, LinearOut, PoolOut, ShapeRule } from './shape-types/layers.ts'
+export type {
+  Concat,
+  DataShape,
+  Flatten,
+  Gather,
+  Index,
+  OneHot,
+  Permute,
+  Reshape,
+  ShapesOf,
+  Squeeze,
+  Stack,
+  Take,
+  Transpose,
+  Unsqueeze,
+} from './shape-types/movement.ts'
+export type { Checked, Mutable, Result, Shape, Show } from './shape-types/shape.ts'

@@ -1,0 +1,116 @@
+/**
+ * Shape rules of layers, and of chains of layers.
+ *
+ * A layer carries its rule as two fields that exist only for the compiler: `$in`, any shape, and `$out`, written in terms of
+ * it. One line in a layer's class is enough:
+ *
+ *     declare readonly $out: LinearOut<InputOf<this>, In, Out>
+ */
+import type { Checked, Mutable, Result, SameShape, SameSize, Shape, Show, ShowSize, UnknownRank } from './shape.ts'
+
+/** What a layer carries for the compiler. */
+export interface ShapeRule {
+  readonly $in: unknown
+  /** A shape, or a sentence that says why the input does not fit. */
+  readonly $out: unknown
+}
+
+/** The input's shape, for use in a layer's `$out`. */
+export type InputOf<Rule> = Rule extends { readonly $in: infer S extends Shape } ? S : Shape
+
+/** What `Layer` makes of an input of shape `S`: a shape or a sentence. Functions are layers too. */
+export type Apply<Layer, S extends Shape> = Layer extends ShapeRule
+  ? (Layer & { readonly $in: S })['$out']
+  : Layer extends KeepsShape
+    ? S
+    : Layer extends (x: infer X) => infer Y
+      ? SameShape<S, ShapeOf<X>> extends null
+        ? `this layer takes ${Show<ShapeOf<X>>}, not ${Show<S>}`
+        : ShapeOf<Y>
+      : Shape
+
+type ShapeOf<T> = T extends { readonly shape: infer S extends Shape } ? Mutable<S> : Shape
+
+/**
+ * A function that returns the shape it takes whatever that is, like `relu`. It is a method's type, whose parameters the compiler
+ * compares both ways, because the function wants a whole tensor and not only its shape.
+ */
+type KeepsShape = { method<S extends Shape>(x: { readonly shape: S }): { readonly shape: S } }['method']
+
+/** What a chain of layers makes of an input of shape `S`: a shape or the first sentence. */
+export type Chain<Layers extends readonly unknown[], S extends Shape = Shape> = Layers extends readonly [infer First, ...infer Rest]
+  ? Apply<First, S> extends infer Out
+    ? Out extends string
+      ? Out
+      : Chain<Rest, Result<Out>>
+    : never
+  : Layers extends readonly []
+    ? S
+    : Shape
+
+/** The parameters of a chain: its layers, with a sentence in place of each that does not take what the layer before it gives. */
+export type CheckedChain<Layers extends readonly unknown[]> = {
+  [K in keyof Layers]: Checked<ChainVerdicts<Layers>[K & keyof ChainVerdicts<Layers>], Layers[K]>
+}
+
+/** For each layer the shape it gives, or a sentence; after a sentence the chain goes on with an unknown shape. */
+type ChainVerdicts<
+  Layers extends readonly unknown[],
+  S extends Shape = Shape,
+  Seen extends readonly unknown[] = [],
+> = Layers extends readonly [infer First, ...infer Rest]
+  ? ChainVerdicts<Rest, Result<Apply<First, S>>, [...Seen, Apply<First, S>]>
+  : Layers extends readonly []
+    ? Seen
+    : [...Seen, ...Shape[]]
+
+/** A linear layer: the last size is `In`, and becomes `Out`. */
+export type LinearOut<S extends Shape, In extends number, Out extends number> = S extends readonly [
+  ...infer Batch extends Shape,
+  infer Last extends number,
+]
+  ? [SameSize<Last, In>] extends [never]
+    ? `Linear takes a last size of ${In}, not ${ShowSize<Last>} (shape ${Show<S>})`
+    : [...Batch, Out]
+  : UnknownRank<S> extends true
+    ? [...S, Out]
+    : `Linear takes a last size of ${In}, not a scalar`
+
+/** An embedding: each index becomes a vector. */
+export type EmbeddingOut<S extends Shape, Dim extends number> = [...S, Dim]
+
+/** A convolution over `Rank` spatial axes, channels last: `[N, H, W, In]` becomes `[N, number, number, Out]`. */
+export type ConvOut<S extends Shape, In extends number, Out extends number, Rank extends 1 | 2 | 3 = 2> = S extends readonly [
+  infer N extends number,
+  ...Spatial[Rank],
+  infer C extends number,
+]
+  ? ConvChannels<S, C, In, [N, ...Spatial[Rank], Out]>
+  : UnknownRank<S> extends true
+    ? S extends readonly [...Shape, infer C extends number]
+      ? ConvChannels<S, C, In, [number, ...Spatial[Rank], Out]>
+      : [number, ...Spatial[Rank], Out]
+    : `a ${Rank}d convolution takes ${Show<[number, ...Spatial[Rank], In]>}, not ${Show<S>}`
+
+type ConvChannels<S extends Shape, C extends number, In extends number, Out> = [SameSize<C, In>] extends [never]
+  ? `the convolution takes ${In} channels, not ${ShowSize<C>} (last axis of ${Show<S>})`
+  : Out
+
+/** Pooling over `Rank` spatial axes, channels last. Pass `Size` where the sizes are known (adaptive pooling). */
+export type PoolOut<S extends Shape, Rank extends 1 | 2 | 3 = 2, Size extends Shape = Spatial[Rank]> = S extends readonly [
+  infer N extends number,
+  ...Spatial[Rank],
+  infer C extends number,
+]
+  ? [N, ...Size, C]
+  : UnknownRank<S> extends true
+    ? S extends readonly [...Shape, infer C extends number]
+      ? [number, ...Size, C]
+      : [number, ...Size, number]
+    : `${Rank}d pooling takes ${Show<[number, ...Spatial[Rank], number]>}, not ${Show<S>}`
+
+interface Spatial {
+  1: [number]
+  2: [number, number]
+  3: [number, number, number]
+}
