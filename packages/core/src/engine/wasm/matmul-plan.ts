@@ -79,7 +79,7 @@ export interface RoutinePlan {
 
 /** Bytes of a row of the packed block of B, bytes of k in a packed panel, rows of the packed block of A (for 4-byte elements). */
 const COLUMN_BYTES = 2048
-const K_BYTES = 1024
+const K_BYTES = 1536
 const ROW_CHUNK = 128
 
 /** Chooses how to compute a matrix product and in which pieces. */
@@ -181,11 +181,11 @@ function chooseMode(m: number, n: number, k: number, a: { column: number }, b: {
 }
 
 /** Cuts `size` into equal blocks of at most `limit`, in multiples of `step`. */
-function blockSize(size: number, limit: number, step: number): number {
+export function blockSize(size: number, limit: number, step: number): number {
   const blocks = Math.max(1, Math.ceil(size / limit))
   return Math.max(step, roundUp(Math.ceil(size / blocks), step))
 }
 
-function roundUp(value: number, step: number): number {
+export function roundUp(value: number, step: number): number {
   return Math.ceil(value / step) * step
 }

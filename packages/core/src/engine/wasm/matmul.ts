@@ -1,7 +1,8 @@
 import { ModuleBuilder } from './assembler.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
+import { blockedProduct } from './gemm-blocks.ts'
 import { type Epilogue, emitStoreLanes, emitTiles, noEpilogue, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
-import { emitGatherVector, emitPack, panelBytesCode } from './gemm-pack.ts'
+import { emitGatherVector, emitPack } from './gemm-pack.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
@@ -115,49 +116,38 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
   const blocked = () => {
     const packedB = define(f, ['+', scratch, word('packedB')])
     const packedA = define(f, ['+', scratch, word('packedA')])
-    const kDone = define(f, 0)
-    const adding = define(f, accumulate)
-    const [kNow, last, rowsDone, rowsNow] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
-    const [aPanel, bPanel] = [f.local('i32'), f.local('i32')]
-    f.loop((again) => {
-      assign(f, kNow, ['min', word('kBlock'), ['-', k, kDone]])
-      assign(f, last, ['==', ['+', kDone, kNow], k])
-      assign(f, aPanel, panelBytesCode(lanes, TILE_ROWS, kNow))
-      assign(f, bPanel, panelBytesCode(lanes, width, kNow))
-      pushAll(['+', b, ['*', kDone, bK]], bColumn, bK, packedB, bPanel, columns, kNow)
-      f.call(packB)
-      assign(f, rowsDone, 0)
-      f.while(
-        () => push(f, ['<', rowsDone, rows]),
-        () => {
-          assign(f, rowsNow, ['min', word('rowChunk'), ['-', rows, rowsDone]])
-          const source: I32 = ['+', ['+', a, ['*', rowsDone, aRow]], ['*', kDone, aK]]
-          const pushRest = () => {
-            pushAll(['+', c, ['*', rowsDone, cRow]], cRow, rowsNow, columns, kNow, adding, last, scratch)
-            pushOperands(rowsDone)
-          }
-          push(f, ['==', mode, modes.packed])
-          f.if(
-            () => {
-              pushAll(source, aRow, aK, packedA, aPanel, rowsNow, kNow)
-              f.call(packA)
-              pushAll(packedA, aPanel, 0, packedB, bPanel, 0)
-              pushRest()
-              f.call(tilesPacked)
-            },
-            () => {
-              pushAll(source, aRow, aK, packedB, bPanel, width * lanes.size)
-              pushRest()
-              f.call(tilesDirect)
-            },
-          )
-          assign(f, rowsDone, ['+', rowsDone, rowsNow])
-        },
-      )
-      assign(f, kDone, ['+', kDone, kNow])
-      assign(f, adding, 1)
-      push(f, ['<', kDone, k])
-      f.brIf(again)
+    blockedProduct(f, lanes, {
+      k,
+      kBlock: word('kBlock'),
+      rows,
+      accumulate,
+      pushRowCount: ({ row }) => push(f, ['min', word('rowChunk'), ['-', rows, row]]),
+      packB({ kStart, kCount, bPanel }) {
+        pushAll(['+', b, ['*', kStart, bK]], bColumn, bK, packedB, bPanel, columns, kCount)
+        f.call(packB)
+      },
+      multiply(block) {
+        const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', block.kStart, aK]]
+        const pushRest = () => {
+          pushAll(['+', c, ['*', block.row, cRow]], cRow, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
+          pushOperands(block.row)
+        }
+        push(f, ['==', mode, modes.packed])
+        f.if(
+          () => {
+            pushAll(source, aRow, aK, packedA, block.aPanel, block.rowCount, block.kCount)
+            f.call(packA)
+            pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0)
+            pushRest()
+            f.call(tilesPacked)
+          },
+          () => {
+            pushAll(source, aRow, aK, packedB, block.bPanel, width * lanes.size)
+            pushRest()
+            f.call(tilesDirect)
+          },
+        )
+      },
     })
   }
 

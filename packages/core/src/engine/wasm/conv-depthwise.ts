@@ -1,0 +1,259 @@
+import { ModuleBuilder } from './assembler.ts'
+import { PHASE_WORDS, phaseWords, TAP_WORDS, windowWords } from './conv-plan.ts'
+import { DEPTHWISE_VECTORS, eachStretch, WEIGHT_TAP_WORDS, weightsWord, weightsWords } from './conv-weights.ts'
+import { decodeRow, phaseWord, pushInside, tapWord, toSource, windowWord } from './conv-windows.ts'
+import type { Local } from './function-builder.ts'
+import { applyEpilogue, emitStoreLanes, noEpilogue } from './gemm-kernel.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
+import { lanesOf, multiplyAdd } from './lanes.ts'
+import type { MatmulOptions } from './matmul.ts'
+
+/**
+ * Emits the module of depthwise convolutions, forward and gradient of the input (one input and one output channel a group):
+ * each output pixel lists the taps that see a pixel, then runs over the channels. Exports `run(arguments, begin, end,
+ * scratch)`; the scratch holds the list.
+ */
+export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
+  const lanes = lanesOf(type, relaxed)
+  const m = new ModuleBuilder()
+  m.importMemory({ shared })
+  const storeLanes = emitStoreLanes(m, lanes)
+  const f = m.function('run', { export: true })
+  const [args, begin, end, list] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const word = (name: keyof typeof windowWords) => windowWord(args, name)
+  const task = define(f, begin)
+  const [channels, accumulate] = [define(f, word('columns')), define(f, word('accumulate'))]
+  const operands = Array.from({ length: epilogue.operands }, (_, i) => {
+    const at = 4 * (windowWords.operands + 3 * i)
+    return { at, pointer: f.local('i32'), rowStride: define(f, ['load', args, at + 4]), columnStride: define(f, ['load', args, at + 8]) }
+  })
+  const [row, rowEnd, batch, tap, tapEnd] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const position = [f.local('i32'), f.local('i32'), f.local('i32')] as const
+  const [source, output, listEnd, entry, left, offset] = [
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+  ]
+  const [xPointer, wPointer, column] = [f.local('i32'), f.local('i32'), f.local('i32')]
+  const sums = f.locals('v128', DEPTHWISE_VECTORS)
+
+  /** The taps of the list, over `vectors` vectors of channels. */
+  const accumulateTaps = (vectors: number) => {
+    for (const sum of sums.slice(0, vectors)) {
+      f.splat(lanes.shape, 0)
+      f.set(sum)
+    }
+    assign(f, entry, list)
+    f.while(
+      () => push(f, ['!=', entry, listEnd]),
+      () => {
+        assign(f, xPointer, ['+', ['load', entry, 0], offset])
+        assign(f, wPointer, ['+', ['load', entry, 4], offset])
+        for (let v = 0; v < vectors; v++) {
+          multiplyAdd(
+            f,
+            lanes,
+            sums[v]!,
+            () => {
+              f.get(xPointer)
+              f.mem('v128.load', 16 * v)
+            },
+            () => {
+              f.get(wPointer)
+              f.mem('v128.load', 16 * v)
+            },
+          )
+        }
+        f.increment(entry, 8)
+      },
+    )
+    for (const [v, sum] of sums.slice(0, vectors).entries()) {
+      f.get(accumulate)
+      f.if(() => {
+        f.get(sum)
+        push(f, ['+', output, offset])
+        f.mem('v128.load', 16 * v)
+        f.op(lanes.add)
+        f.set(sum)
+      })
+      applyEpilogue(f, lanes, epilogue, sum, operands, (operand) => [
+        '+',
+        operand.pointer,
+        ['*', operand.columnStride, ['+', column, v * lanes.count]],
+      ])
+      push(f, ['+', ['+', output, offset], 16 * v])
+      f.get(sum)
+      push(f, ['-', left, v * lanes.count])
+      f.call(storeLanes)
+    }
+    f.increment(left, -vectors * lanes.count)
+    f.increment(column, vectors * lanes.count)
+    f.increment(offset, vectors * 16)
+  }
+
+  const runRow = (phase: Local<'i32'>) => {
+    assign(f, batch, row)
+    decodeRow(f, phase, batch, position)
+    const [d, h, w] = position
+    assign(f, output, [
+      '+',
+      [
+        '+',
+        ['+', word('output'), phaseWord(phase, 'outputOffset')],
+        ['+', ['*', batch, phaseWord(phase, 'outputN')], ['*', d, phaseWord(phase, 'outputD')]],
+      ],
+      ['+', ['*', h, phaseWord(phase, 'outputH')], ['*', w, phaseWord(phase, 'outputW')]],
+    ])
+    toSource(f, args, phase, batch, position)
+    push(f, word('source'))
+    f.op('i32.add')
+    f.set(source)
+    assign(f, listEnd, list)
+    assign(f, tap, ['+', args, phaseWord(phase, 'taps')])
+    assign(f, tapEnd, ['+', tap, ['*', phaseWord(phase, 'tapCount'), 4 * TAP_WORDS]])
+    f.while(
+      () => push(f, ['!=', tap, tapEnd]),
+      () => {
+        pushInside(f, args, position, tap)
+        f.if(() => {
+          const store = (value: I32, at: number) => {
+            f.get(listEnd)
+            push(f, value)
+            f.mem('i32.store', at)
+          }
+          store(['+', source, tapWord(tap, 'delta')], 0)
+          store(['+', word('weights'), tapWord(tap, 'weights')], 4)
+          f.increment(listEnd, 8)
+        })
+        f.increment(tap, 4 * TAP_WORDS)
+      },
+    )
+    for (const { at, pointer, rowStride } of operands) assign(f, pointer, ['+', ['load', args, at], ['*', row, rowStride]])
+    assign(f, left, channels)
+    assign(f, offset, 0)
+    assign(f, column, 0)
+    for (const vectors of [DEPTHWISE_VECTORS, 1]) {
+      f.while(
+        () => push(f, ['>', left, (vectors - 1) * lanes.count]),
+        () => accumulateTaps(vectors),
+      )
+    }
+  }
+
+  f.while(
+    () => push(f, ['<', task, end]),
+    () => {
+      const phase = define(f, [
+        '+',
+        ['+', args, 4 * (windowWords.operands + 3 * epilogue.operands)],
+        ['*', ['/', task, word('rowBlocks')], 4 * PHASE_WORDS],
+      ])
+      assign(f, row, ['*', ['%', task, word('rowBlocks')], word('rowBlock')])
+      assign(f, rowEnd, ['min', ['+', row, word('rowBlock')], ['load', phase, 4 * phaseWords.rows]])
+      f.for(row, rowEnd, 1, () => runRow(phase))
+      f.release(phase)
+      f.increment(task, 1)
+    },
+  )
+  return m.toBytes()
+}
+
+/** Emits the module of the gradient of depthwise weights. A task is one tap and a few vectors of channels, over all pixels. */
+export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
+  const lanes = lanesOf(type, relaxed)
+  const m = new ModuleBuilder()
+  m.importMemory({ shared })
+  const storeLanes = emitStoreLanes(m, lanes)
+  const f = m.function('run', { export: true })
+  const [args, begin, end] = [f.param('i32'), f.param('i32'), f.param('i32')]
+  f.param('i32')
+  const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
+  const task = define(f, begin)
+  const [channels, pixelBytes] = [define(f, word('columns')), define(f, word('pixel'))]
+  const [column, columnEnd, tapIndex, tap, pixel, count] = [
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+  ]
+  const [x, dy, stop, dw] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const step = define(f, ['*', word('stepW'), word('xW')])
+  const sums = f.locals('v128', DEPTHWISE_VECTORS)
+
+  const sumPixels = (vectors: number) => {
+    for (const sum of sums.slice(0, vectors)) {
+      f.splat(lanes.shape, 0)
+      f.set(sum)
+    }
+    assign(f, pixel, 0)
+    assign(f, count, word('pixels'))
+    const offset: I32 = ['*', column, lanes.size]
+    eachStretch(f, args, tap, pixel, count, ({ end: stretchEnd, low, high, xOffset }) => {
+      // `pixel` has moved behind the stretch.
+      assign(f, dy, ['+', ['+', word('dy'), offset], ['*', ['-', pixel, ['-', stretchEnd, low]], pixelBytes]])
+      assign(f, stop, ['+', dy, ['*', ['-', high, low], pixelBytes]])
+      assign(f, x, ['+', ['+', word('x'), offset], xOffset])
+      f.while(
+        () => push(f, ['!=', dy, stop]),
+        () => {
+          for (let v = 0; v < vectors; v++) {
+            multiplyAdd(
+              f,
+              lanes,
+              sums[v]!,
+              () => {
+                f.get(x)
+                f.mem('v128.load', 16 * v)
+              },
+              () => {
+                f.get(dy)
+                f.mem('v128.load', 16 * v)
+              },
+            )
+          }
+          assign(f, x, ['+', x, step])
+          assign(f, dy, ['+', dy, pixelBytes])
+        },
+      )
+    })
+    assign(f, dw, ['+', ['+', word('dw'), offset], ['*', tapIndex, word('rowStride')]])
+    for (const [v, sum] of sums.slice(0, vectors).entries()) {
+      push(f, word('accumulate'))
+      f.if(() => {
+        f.get(sum)
+        f.get(dw)
+        f.mem('v128.load', 16 * v)
+        f.op(lanes.add)
+        f.set(sum)
+      })
+      push(f, ['+', dw, 16 * v])
+      f.get(sum)
+      push(f, ['-', ['-', columnEnd, column], v * lanes.count])
+      f.call(storeLanes)
+    }
+    f.increment(column, vectors * lanes.count)
+  }
+
+  f.while(
+    () => push(f, ['<', task, end]),
+    () => {
+      assign(f, tapIndex, ['/', task, word('rowBlocks')])
+      assign(f, tap, ['+', ['+', args, 4 * weightsWords.taps], ['*', tapIndex, 4 * WEIGHT_TAP_WORDS]])
+      assign(f, column, ['*', ['%', task, word('rowBlocks')], DEPTHWISE_VECTORS * lanes.count])
+      assign(f, columnEnd, ['min', channels, ['+', column, DEPTHWISE_VECTORS * lanes.count]])
+      for (const vectors of [DEPTHWISE_VECTORS, 1]) {
+        f.while(
+          () => push(f, ['>', ['-', columnEnd, column], (vectors - 1) * lanes.count]),
+          () => sumPixels(vectors),
+        )
+      }
+      f.increment(task, 1)
+    },
+  )
+  return m.toBytes()
+}

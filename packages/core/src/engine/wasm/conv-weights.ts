@@ -1,0 +1,382 @@
+import { CotangentError } from '../../errors.ts'
+import { ModuleBuilder } from './assembler.ts'
+import {
+  type ConvPlan,
+  type ConvProblem,
+  packedScratch,
+  productBlocks,
+  requireContiguousChannels,
+  ROW_CHUNK,
+  withThreeAxes,
+} from './conv-plan.ts'
+import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import { blockedProduct } from './gemm-blocks.ts'
+import { emitStoreLanes, emitTiles, noEpilogue, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
+import { emitPack } from './gemm-pack.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
+import { type Lanes, lanesOf } from './lanes.ts'
+import type { MatmulOptions } from './matmul.ts'
+
+/** Words of the arguments of the modules `weights` and `depthwiseWeights`; the taps follow. */
+export const weightsWords = {
+  x: 0,
+  dy: 1,
+  dw: 2,
+  xN: 3,
+  xD: 4,
+  xH: 5,
+  xW: 6,
+  depth: 7,
+  height: 8,
+  pixels: 9,
+  outD: 10,
+  outH: 11,
+  outW: 12,
+  stepD: 13,
+  stepH: 14,
+  stepW: 15,
+  /** Bytes between pixels of dy. */
+  pixel: 16,
+  channels: 17,
+  rows: 18,
+  columns: 19,
+  /** Bytes between rows of dw, which are (tap, input channel) pairs. */
+  rowStride: 20,
+  groups: 21,
+  xGroup: 22,
+  outGroup: 23,
+  kBlock: 24,
+  rowChunk: 25,
+  rowBlock: 26,
+  rowBlocks: 27,
+  columnBlock: 28,
+  columnBlocks: 29,
+  packedB: 30,
+  packedA: 31,
+  accumulate: 32,
+  taps: 33,
+} as const
+
+/** Words of a tap: where it looks, relative to the window's start without padding, and the outputs [low, high) along W that see a pixel. */
+export const weightTapWords = { d: 0, h: 1, w: 2, low: 3, high: 4 } as const
+export const WEIGHT_TAP_WORDS = 5
+
+/** Channels of one task of the depthwise gradient, in vectors. */
+export const DEPTHWISE_VECTORS = 4
+
+/** Gradient with respect to the weights from x and y's. Pointers: x, gradient of y, gradient of w. */
+export function planConvGradWeight(problem: ConvProblem): ConvPlan {
+  const { type, x, y, groups, geometry, accumulate = false, threads = 1 } = withThreeAxes(problem)
+  const { size, count } = lanesOf(type, false)
+  const [kernel, stride, before, dilation] = [geometry.kernel, geometry.stride, geometry.before, geometry.dilation]
+  requireContiguousChannels(x)
+  requireDense(y)
+  const channels = x.shape[4]! / groups
+  const columns = y.shape[4]! / groups
+  const depthwise = channels === 1 && columns === 1 && groups > 1
+  const tapCount = kernel[0] * kernel[1] * kernel[2]
+  const m = tapCount * channels
+  const pixels = y.shape[0]! * y.shape[1]! * y.shape[2]! * y.shape[3]!
+  const blocks = depthwise
+    ? { rowBlock: 1, rowBlocks: Math.ceil(groups / (DEPTHWISE_VECTORS * count)), columnBlock: 1, columnBlocks: tapCount, kBlock: 1 }
+    : productBlocks(type, m, columns, pixels, Math.ceil(threads / groups), 256)
+  const scratch = depthwise
+    ? { packedB: 0, packedA: 0, bytes: 0 }
+    : packedScratch(type, blocks.columnBlock, blocks.kBlock, Math.min(m, ROW_CHUNK))
+
+  const words = new Int32Array(weightsWords.taps + tapCount * WEIGHT_TAP_WORDS)
+  const set = (name: keyof typeof weightsWords, value: number) => {
+    words[weightsWords[name]] = value
+  }
+  set('xN', x.strides[0]! * size)
+  set('xD', x.strides[1]! * size)
+  set('xH', x.strides[2]! * size)
+  set('xW', x.strides[3]! * size)
+  set('depth', x.shape[1]!)
+  set('height', x.shape[2]!)
+  set('pixels', pixels)
+  set('outD', y.shape[1]!)
+  set('outH', y.shape[2]!)
+  set('outW', y.shape[3]!)
+  set('stepD', stride[0])
+  set('stepH', stride[1])
+  set('stepW', stride[2])
+  set('pixel', y.shape[4]! * size)
+  set('channels', channels)
+  set('rows', m)
+  set('columns', depthwise ? groups : columns)
+  set('rowStride', y.shape[4]! * size)
+  set('groups', depthwise ? 1 : groups)
+  set('xGroup', channels * size)
+  set('outGroup', columns * size)
+  set('kBlock', blocks.kBlock)
+  set('rowChunk', ROW_CHUNK)
+  set('rowBlock', blocks.rowBlock)
+  set('rowBlocks', blocks.rowBlocks)
+  set('columnBlock', blocks.columnBlock)
+  set('columnBlocks', blocks.columnBlocks)
+  set('packedB', scratch.packedB)
+  set('packedA', scratch.packedA)
+  set('accumulate', accumulate ? 1 : 0)
+  let at: number = weightsWords.taps
+  for (let d = 0; d < kernel[0]; d++) {
+    for (let h = 0; h < kernel[1]; h++) {
+      for (let v = 0; v < kernel[2]; v++) {
+        const offset = v * dilation[2] - before[2]
+        const low = Math.max(0, Math.ceil(-offset / stride[2]))
+        const high = Math.max(0, Math.min(y.shape[3]!, Math.floor((x.shape[3]! - 1 - offset) / stride[2]) + 1))
+        words.set([d * dilation[0] - before[0], h * dilation[1] - before[1], offset, low, high], at)
+        at += WEIGHT_TAP_WORDS
+      }
+    }
+  }
+  return {
+    module: depthwise ? 'depthwiseWeights' : 'weights',
+    words,
+    pointers: [weightsWords.x, weightsWords.dy, weightsWords.dw],
+    tasks: (depthwise ? 1 : groups) * blocks.rowBlocks * blocks.columnBlocks,
+    scratchBytes: scratch.bytes,
+    work: pixels * m * columns * groups,
+  }
+}
+
+function requireDense({ shape, strides }: { shape: readonly number[]; strides: readonly number[] }): void {
+  let step = 1
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis]! > 1 && strides[axis] !== step) {
+      throw new CotangentError('engine-failure', { op: 'convGradWeight', message: 'the gradient of y is not dense', shapes: [shape] })
+    }
+    step *= shape[axis]!
+  }
+}
+
+export const weightsWord = (args: Local<'i32'>, name: keyof typeof weightsWords): I32 => ['load', args, 4 * weightsWords[name]]
+export const weightTapWord = (tap: Local<'i32'>, name: keyof typeof weightTapWords): I32 => ['load', tap, 4 * weightTapWords[name]]
+
+/** A stretch of outputs [low, high) of one line that see a pixel of x through a tap, within the stretch [start, end). */
+export interface Stretch {
+  readonly start: Local<'i32'>
+  readonly end: Local<'i32'>
+  readonly low: Local<'i32'>
+  readonly high: Local<'i32'>
+  /** Address of the pixel of x that output `low` sees, relative to x. */
+  readonly xOffset: I32
+}
+
+/** Walks over `count` output pixels from `pixel` on, line by line. Both locals are used up. */
+export function eachStretch(
+  f: FunctionBuilder,
+  args: Local<'i32'>,
+  tap: Local<'i32'>,
+  pixel: Local<'i32'>,
+  count: Local<'i32'>,
+  body: (stretch: Stretch) => void,
+): void {
+  const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
+  const [n, d, h, start, end, low, high] = [
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+  ]
+  const [xD, xH] = [f.local('i32'), f.local('i32')]
+  f.while(
+    () => push(f, ['>', count, 0]),
+    () => {
+      assign(f, start, ['%', pixel, word('outW')])
+      assign(f, n, ['/', pixel, word('outW')])
+      assign(f, h, ['%', n, word('outH')])
+      assign(f, n, ['/', n, word('outH')])
+      assign(f, d, ['%', n, word('outD')])
+      assign(f, n, ['/', n, word('outD')])
+      assign(f, end, ['min', ['+', start, count], word('outW')])
+      assign(f, count, ['-', count, ['-', end, start]])
+      assign(f, pixel, ['+', pixel, ['-', end, start]])
+      assign(f, xD, ['+', ['*', d, word('stepD')], weightTapWord(tap, 'd')])
+      assign(f, xH, ['+', ['*', h, word('stepH')], weightTapWord(tap, 'h')])
+      assign(f, low, start)
+      assign(f, high, start)
+      push(f, ['&', ['<u', xD, word('depth')], ['<u', xH, word('height')]])
+      f.if(() => {
+        assign(f, low, ['max', start, ['min', end, weightTapWord(tap, 'low')]])
+        assign(f, high, ['max', low, ['min', end, weightTapWord(tap, 'high')]])
+      })
+      const xOffset: I32 = [
+        '+',
+        ['+', ['*', n, word('xN')], ['*', xD, word('xD')]],
+        ['+', ['*', xH, word('xH')], ['*', ['+', ['*', low, word('stepW')], weightTapWord(tap, 'w')], word('xW')]],
+      ]
+      body({ start, end, low, high, xOffset })
+    },
+  )
+  f.release(n, d, h, start, end, low, high, xD, xH)
+}
+
+/**
+ * Emits `packPixels(args, x, destination, tap, pixel, count)`: what a tap sees from `count` outputs, zero outside of x. `vector`:
+ * a panel's four rows are neighbouring channels; else one row of a panel is written.
+ */
+function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): FunctionRef {
+  const f = m.function(vector ? 'packPixelVectors' : 'packPixels')
+  const [args, x, destination, tap, pixel, count] = [
+    f.param('i32'),
+    f.param('i32'),
+    f.param('i32'),
+    f.param('i32'),
+    f.param('i32'),
+    f.param('i32'),
+  ]
+  const step = define(f, ['*', weightsWord(args, 'stepW'), weightsWord(args, 'xW')])
+  const [from, stop] = [f.local('i32'), f.local('i32')]
+  const stepBytes = TILE_ROWS * lanes.size
+  const parts = vector ? TILE_ROWS / lanes.count : 1
+
+  const write = (pixels: I32, value: (part: number) => void, advance: () => void) => {
+    assign(f, stop, ['+', destination, ['*', pixels, stepBytes]])
+    f.while(
+      () => push(f, ['!=', destination, stop]),
+      () => {
+        for (let part = 0; part < parts; part++) {
+          f.get(destination)
+          value(part)
+          f.mem(vector ? 'v128.store' : lanes.storeScalar, 16 * part)
+        }
+        advance()
+        f.increment(destination, stepBytes)
+      },
+    )
+  }
+  const zero = () => {
+    if (vector) f.splat(lanes.shape, 0)
+    else if (lanes.scalar === 'i64') f.i64(0)
+    else f[lanes.scalar](0)
+  }
+
+  eachStretch(f, args, tap, pixel, count, ({ start, end, low, high, xOffset }) => {
+    assign(f, from, ['+', x, xOffset])
+    write(['-', low, start], zero, () => {})
+    write(
+      ['-', high, low],
+      (part) => {
+        f.get(from)
+        f.mem(vector ? 'v128.load' : lanes.loadScalar, 16 * part)
+      },
+      () => assign(f, from, ['+', from, step]),
+    )
+    write(['-', end, high], zero, () => {})
+  })
+  return f
+}
+
+/**
+ * Emits the module of the gradient of the weights: a matrix product of the (tap, input channel) rows of the unfolded x,
+ * gathered panel by panel, with dy. Sums run over all pixels. Exports `run(arguments, begin, end, scratch)`.
+ */
+export function emitConvWeights({ type, relaxed, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
+  const lanes = lanesOf(type, relaxed)
+  const m = new ModuleBuilder()
+  m.importMemory({ shared })
+  const tiles = emitTiles(m, lanes, noEpilogue, emitStoreLanes(m, lanes), true)
+  const packB = emitPack(m, lanes, tileColumns(lanes))
+  const packVectors = emitPackPixels(m, lanes, true)
+  const packScalars = emitPackPixels(m, lanes, false)
+
+  const f = m.function('run', { export: true })
+  const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
+  const pushAll = (...values: readonly I32[]) => {
+    for (const value of values) push(f, value)
+  }
+  const task = define(f, begin)
+  const [rowBlocks, channels, rowStride, pixel] = [
+    define(f, word('rowBlocks')),
+    define(f, word('channels')),
+    define(f, word('rowStride')),
+    define(f, word('pixel')),
+  ]
+  const packedB = define(f, ['+', scratch, word('packedB')])
+  const packedA = define(f, ['+', scratch, word('packedA')])
+  const [x, dy, dw, firstRow, rows, columns] = [
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+  ]
+
+  const product = () =>
+    blockedProduct(f, lanes, {
+      k: word('pixels'),
+      kBlock: word('kBlock'),
+      rows,
+      accumulate: word('accumulate'),
+      pushRowCount: ({ row }) => push(f, ['min', word('rowChunk'), ['-', rows, row]]),
+      packB({ kStart, kCount, bPanel }) {
+        pushAll(['+', dy, ['*', kStart, pixel]], lanes.size, pixel, packedB, bPanel, columns, kCount)
+        f.call(packB)
+      },
+      multiply(block) {
+        const row = define(f, ['+', firstRow, block.row])
+        const rowEnd = define(f, ['+', row, block.rowCount])
+        const panel = define(f, packedA)
+        const packRow = (callee: FunctionRef, offset: I32) => {
+          pushAll(args, ['+', x, ['*', ['%', row, channels], lanes.size]], ['+', panel, offset])
+          push(f, ['+', ['+', args, 4 * weightsWords.taps], ['*', ['/', row, channels], 4 * WEIGHT_TAP_WORDS]])
+          pushAll(block.kStart, block.kCount)
+          f.call(callee)
+        }
+        push(f, ['%', channels, TILE_ROWS])
+        f.if(
+          () => {
+            const inPanel = define(f, 0)
+            f.for(row, rowEnd, 1, () => {
+              packRow(packScalars, ['*', inPanel, lanes.size])
+              f.increment(inPanel, 1)
+              push(f, ['==', inPanel, TILE_ROWS])
+              f.if(() => {
+                assign(f, inPanel, 0)
+                assign(f, panel, ['+', panel, block.aPanel])
+              })
+            })
+            f.release(inPanel)
+          },
+          () => {
+            f.for(row, rowEnd, TILE_ROWS, () => {
+              packRow(packVectors, 0)
+              assign(f, panel, ['+', panel, block.aPanel])
+            })
+          },
+        )
+        f.release(row, rowEnd, panel)
+        pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0, ['+', dw, ['*', ['+', firstRow, block.row], rowStride]], rowStride)
+        pushAll(block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
+        f.call(tiles)
+      },
+    })
+
+  f.while(
+    () => push(f, ['<', task, end]),
+    () => {
+      const rowBlock = define(f, ['%', task, rowBlocks])
+      const rest = define(f, ['/', task, rowBlocks])
+      const count = define(f, ['min', ['-', end, task], ['-', rowBlocks, rowBlock]])
+      const column = define(f, ['*', ['%', rest, word('columnBlocks')], word('columnBlock')])
+      const group = define(f, ['/', rest, word('columnBlocks')])
+      assign(f, firstRow, ['*', rowBlock, word('rowBlock')])
+      assign(f, rows, ['-', ['min', word('rows'), ['*', ['+', rowBlock, count], word('rowBlock')]], firstRow])
+      assign(f, columns, ['min', ['-', word('columns'), column], word('columnBlock')])
+      assign(f, x, ['+', word('x'), ['*', group, word('xGroup')]])
+      const outOffset: I32 = ['+', ['*', group, word('outGroup')], ['*', column, lanes.size]]
+      assign(f, dy, ['+', word('dy'), outOffset])
+      assign(f, dw, ['+', word('dw'), outOffset])
+      assign(f, task, ['+', task, count])
+      f.release(rowBlock, rest, count, column, group)
+      product()
+    },
+  )
+  return m.toBytes()
+}

@@ -1,0 +1,352 @@
+import { ModuleBuilder } from './assembler.ts'
+import { PHASE_WORDS, phaseWords, TAP_WORDS, tapWords, windowWords } from './conv-plan.ts'
+import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import { blockedProduct } from './gemm-blocks.ts'
+import { emitStoreLanes, emitTiles, noEpilogue, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
+import { emitPack } from './gemm-pack.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
+import { type Lanes, lanesOf, transpose } from './lanes.ts'
+import type { MatmulOptions } from './matmul.ts'
+
+export const windowWord = (args: Local<'i32'>, name: keyof typeof windowWords): I32 => ['load', args, 4 * windowWords[name]]
+export const phaseWord = (phase: Local<'i32'>, name: keyof typeof phaseWords): I32 => ['load', phase, 4 * phaseWords[name]]
+export const tapWord = (tap: Local<'i32'>, name: keyof typeof tapWords): I32 => ['load', tap, 4 * tapWords[name]]
+
+/** Splits a row's number into its positions along W, H, D and the batch; `row` is used up and holds the batch index. */
+export function decodeRow(
+  f: FunctionBuilder,
+  phase: Local<'i32'>,
+  row: Local<'i32'>,
+  [d, h, w]: readonly [Local<'i32'>, Local<'i32'>, Local<'i32'>],
+): void {
+  for (const [position, size] of [
+    [w, 'rowsW'],
+    [h, 'rowsH'],
+    [d, 'rowsD'],
+  ] as const) {
+    assign(f, position, ['%', row, phaseWord(phase, size)])
+    assign(f, row, ['/', row, phaseWord(phase, size)])
+  }
+}
+
+/** Pushes whether the source has a pixel at a row's position moved by a tap. Negative positions are large as unsigned. */
+export function pushInside(f: FunctionBuilder, args: Local<'i32'>, position: readonly Local<'i32'>[], tap: Local<'i32'>): void {
+  const inside = (i: number, axis: 'd' | 'h' | 'w', size: 'depth' | 'height' | 'width'): I32 => [
+    '<u',
+    ['+', position[i]!, tapWord(tap, axis)],
+    windowWord(args, size),
+  ]
+  push(f, ['&', ['&', inside(0, 'd', 'depth'), inside(1, 'h', 'height')], inside(2, 'w', 'width')])
+}
+
+/** Pushes whether every tap of a row's window sees a pixel. */
+function pushInterior(f: FunctionBuilder, args: Local<'i32'>, phase: Local<'i32'>, position: readonly Local<'i32'>[]): void {
+  const axes = [
+    ['lowD', 'highD', 'depth'],
+    ['lowH', 'highH', 'height'],
+    ['lowW', 'highW', 'width'],
+  ] as const
+  axes.forEach(([low, high, size], i) => {
+    push(f, ['<u', ['+', position[i]!, phaseWord(phase, low)], windowWord(args, size)])
+    push(f, ['<u', ['+', position[i]!, phaseWord(phase, high)], windowWord(args, size)])
+    f.op('i32.and')
+    if (i > 0) f.op('i32.and')
+  })
+}
+
+/** Turns positions of a row into those of its window's start in the source, and pushes the bytes from `source` to there. */
+export function toSource(
+  f: FunctionBuilder,
+  args: Local<'i32'>,
+  phase: Local<'i32'>,
+  batch: Local<'i32'>,
+  position: readonly [Local<'i32'>, Local<'i32'>, Local<'i32'>],
+): void {
+  const [d, h, w] = position
+  assign(f, d, ['+', ['*', d, windowWord(args, 'stepD')], phaseWord(phase, 'startD')])
+  assign(f, h, ['+', ['*', h, windowWord(args, 'stepH')], phaseWord(phase, 'startH')])
+  assign(f, w, ['+', ['*', w, windowWord(args, 'stepW')], phaseWord(phase, 'startW')])
+  push(f, [
+    '+',
+    ['+', ['*', batch, windowWord(args, 'sourceN')], ['*', d, windowWord(args, 'sourceD')]],
+    ['+', ['*', h, windowWord(args, 'sourceH')], ['*', w, windowWord(args, 'sourceW')]],
+  ])
+}
+
+/**
+ * Emits `packWindows(args, phase, source, zeros, destination, panelBytes, row, rows, tap, channel, count)`: panels of `count`
+ * neighbouring (tap, channel) pairs of each row's window, from `tap` (an address) and `channel` on. What lies outside of the
+ * source reads as zero.
+ */
+function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
+  const f = m.function('packWindows')
+  const [args, phase, source, zeros] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const [destination, panel, row, rows] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const [firstTap, firstChannel, count] = [f.param('i32'), f.param('i32'), f.param('i32')]
+  const channels = define(f, windowWord(args, 'channels'))
+  const bases = f.locals('i32', TILE_ROWS)
+  const positions = bases.map(() => [f.local('i32'), f.local('i32'), f.local('i32')] as const)
+  const pointers = f.locals('i32', TILE_ROWS)
+  const [tap, channel, left, segment, to, kLeft, batch] = [
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+  ]
+  const square = f.locals('v128', lanes.count)
+  const temporaries = f.locals('v128', lanes.count)
+  const stepBytes = TILE_ROWS * lanes.size
+
+  /** `segment` channels of `lanes.count` rows. */
+  const copyRows = (group: number) => {
+    const sources = pointers.slice(group * lanes.count, (group + 1) * lanes.count)
+    assign(f, to, ['+', destination, group * 16])
+    assign(f, kLeft, segment)
+    f.while(
+      () => push(f, ['>', kLeft, 1]),
+      () => {
+        sources.forEach((pointer, i) => {
+          f.get(pointer)
+          f.mem('v128.load')
+          f.set(square[i]!)
+          f.increment(pointer, 16)
+        })
+        transpose(f, lanes, square, temporaries)
+        square.forEach((vector, i) => {
+          f.get(to)
+          f.get(vector)
+          f.mem('v128.store', i * stepBytes)
+        })
+        f.increment(to, lanes.count * stepBytes)
+        f.increment(kLeft, -lanes.count)
+      },
+    )
+    push(f, ['==', kLeft, 1])
+    f.if(() => {
+      f.get(sources[0]!)
+      f.mem(lanes.loadSplat)
+      f.set(square[0]!)
+      for (let i = 1; i < lanes.count; i++) {
+        f.get(sources[i]!)
+        f.get(square[0]!)
+        f.memLane(lanes.loadLane, i)
+        f.set(square[0]!)
+      }
+      f.get(to)
+      f.get(square[0]!)
+      f.mem('v128.store')
+    })
+  }
+
+  /** Four pixels next to each other, of which one channel is wanted, are one vector. */
+  const copyNeighbours = () => {
+    for (let group = 0; group < TILE_ROWS / lanes.count; group++) {
+      f.get(destination)
+      f.get(pointers[0]!)
+      f.mem('v128.load', 16 * group)
+      f.mem('v128.store', 16 * group)
+    }
+  }
+
+  const [interior, neighbours] = [f.local('i32'), f.local('i32')]
+  const prepareRows = () => {
+    assign(f, interior, 1)
+    positions.forEach((position, i) => {
+      assign(f, batch, ['+', row, ['min', i, ['-', rows, 1]]])
+      decodeRow(f, phase, batch, position)
+      toSource(f, args, phase, batch, position)
+      f.get(source)
+      f.op('i32.add')
+      f.set(bases[i]!)
+      pushInterior(f, args, phase, position)
+      f.get(interior)
+      f.op('i32.and')
+      f.set(interior)
+    })
+    assign(f, neighbours, interior)
+    for (let i = 1; i < TILE_ROWS; i++) assign(f, neighbours, ['&', neighbours, ['==', ['-', bases[i]!, bases[i - 1]!], lanes.size]])
+  }
+
+  f.while(
+    () => push(f, ['>', rows, 0]),
+    () => {
+      prepareRows()
+      assign(f, tap, firstTap)
+      assign(f, channel, firstChannel)
+      assign(f, left, count)
+      const panelStart = define(f, destination)
+      f.while(
+        () => push(f, ['>', left, 0]),
+        () => {
+          assign(f, segment, ['min', left, ['-', channels, channel]])
+          const delta = define(f, ['+', tapWord(tap, 'delta'), ['*', channel, lanes.size]])
+          pointers.forEach((pointer, i) => assign(f, pointer, ['+', bases[i]!, delta]))
+          f.release(delta)
+          push(f, ['&', neighbours, ['==', segment, 1]])
+          f.if(copyNeighbours, () => {
+            f.get(interior)
+            f.op('i32.eqz')
+            f.if(() =>
+              positions.forEach((position, i) => {
+                f.get(pointers[i]!)
+                f.get(zeros)
+                pushInside(f, args, position, tap)
+                f.select()
+                f.set(pointers[i]!)
+              }),
+            )
+            for (let group = 0; group < TILE_ROWS / lanes.count; group++) copyRows(group)
+          })
+          assign(f, destination, ['+', destination, ['*', segment, stepBytes]])
+          assign(f, left, ['-', left, segment])
+          assign(f, channel, 0)
+          f.increment(tap, 4 * TAP_WORDS)
+        },
+      )
+      assign(f, destination, ['+', panelStart, panel])
+      f.release(panelStart)
+      f.increment(row, TILE_ROWS)
+      f.increment(rows, -TILE_ROWS)
+    },
+  )
+  return f
+}
+
+/**
+ * Emits the module of products of windows with weights: the convolution and its gradient with respect to the input, by
+ * `planConv` and `planConvGradInput`. Exports `run(arguments, begin, end, scratch)`, as `emitMatmul` does. It is an implicit
+ * matrix product: the panels of A are gathered from the windows, so the unfolded input is never in memory as a whole.
+ */
+export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
+  const lanes = lanesOf(type, relaxed)
+  const m = new ModuleBuilder()
+  m.importMemory({ shared })
+  const storeLanes = emitStoreLanes(m, lanes)
+  const tiles = emitTiles(m, lanes, epilogue, storeLanes, true)
+  const width = tileColumns(lanes)
+  const packWeights = emitPack(m, lanes, width)
+  const packWindows = emitPackWindows(m, lanes)
+
+  const f = m.function('run', { export: true })
+  const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const word = (name: keyof typeof windowWords) => windowWord(args, name)
+  const pushAll = (...values: readonly I32[]) => {
+    for (const value of values) push(f, value)
+  }
+  const task = define(f, begin)
+  const [rowBlocks, channels, columns] = [define(f, word('rowBlocks')), define(f, word('channels')), f.local('i32')]
+  const zeros = define(f, ['+', scratch, word('zeros')])
+  const packedB = define(f, ['+', scratch, word('packedB')])
+  const packedA = define(f, ['+', scratch, word('packedA')])
+  const [source, weights, output, phase, row, rows, k] = [
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+    f.local('i32'),
+  ]
+  const operands = Array.from({ length: epilogue.operands }, (_, i) => {
+    const at = 4 * (windowWords.operands + 3 * i)
+    return { at, pointer: f.local('i32'), rowStride: define(f, ['load', args, at + 4]), columnStride: define(f, ['load', args, at + 8]) }
+  })
+
+  f.get(zeros)
+  f.i32(0)
+  push(f, ['*', channels, lanes.size])
+  f.memoryFill()
+
+  const product = () =>
+    blockedProduct(f, lanes, {
+      k,
+      kBlock: word('kBlock'),
+      rows,
+      accumulate: word('accumulate'),
+      pushRowCount(block) {
+        // A chunk ends where the distance between outputs changes.
+        const inLine: I32 = ['-', phaseWord(phase, 'line'), ['%', ['+', row, block.row], phaseWord(phase, 'line')]]
+        push(f, ['min', ['min', word('rowChunk'), ['-', rows, block.row]], inLine])
+      },
+      packB({ kStart, kCount, bPanel }) {
+        const tap = define(f, ['/', kStart, channels])
+        const channel = define(f, ['-', kStart, ['*', tap, channels]])
+        const left = define(f, kCount)
+        const to = define(f, packedB)
+        const segment = f.local('i32')
+        assign(f, tap, ['+', ['+', args, phaseWord(phase, 'taps')], ['*', tap, 4 * TAP_WORDS]])
+        f.while(
+          () => push(f, ['>', left, 0]),
+          () => {
+            assign(f, segment, ['min', left, ['-', channels, channel]])
+            push(f, ['+', ['+', weights, tapWord(tap, 'weights')], ['*', channel, word('weightChannel')]])
+            pushAll(word('weightColumn'), word('weightChannel'), to, bPanel, columns, segment)
+            f.call(packWeights)
+            assign(f, to, ['+', to, ['*', segment, width * lanes.size]])
+            assign(f, left, ['-', left, segment])
+            assign(f, channel, 0)
+            f.increment(tap, 4 * TAP_WORDS)
+          },
+        )
+        f.release(tap, channel, left, to, segment)
+      },
+      multiply(block) {
+        const tap = define(f, ['/', block.kStart, channels])
+        const first = define(f, ['+', row, block.row])
+        pushAll(args, phase, source, zeros, packedA, block.aPanel, first, block.rowCount)
+        push(f, ['+', ['+', args, phaseWord(phase, 'taps')], ['*', tap, 4 * TAP_WORDS]])
+        pushAll(['-', block.kStart, ['*', tap, channels]], block.kCount)
+        f.call(packWindows)
+
+        const [d, h, w] = [f.local('i32'), f.local('i32'), f.local('i32')]
+        const batch = define(f, first)
+        decodeRow(f, phase, batch, [d, h, w])
+        const cHere: I32 = [
+          '+',
+          ['+', output, ['+', ['*', batch, phaseWord(phase, 'outputN')], ['*', d, phaseWord(phase, 'outputD')]]],
+          ['+', ['*', h, phaseWord(phase, 'outputH')], ['*', w, phaseWord(phase, 'outputW')]],
+        ]
+        pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0, cHere, phaseWord(phase, 'outputW'))
+        pushAll(block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
+        for (const { pointer, rowStride, columnStride } of operands)
+          pushAll(['+', pointer, ['*', first, rowStride]], rowStride, columnStride)
+        f.call(tiles)
+        f.release(tap, first, d, h, w, batch)
+      },
+    })
+
+  f.while(
+    () => push(f, ['<', task, end]),
+    () => {
+      const rowBlock = define(f, ['%', task, rowBlocks])
+      const rest = define(f, ['/', task, rowBlocks])
+      const count = define(f, ['min', ['-', end, task], ['-', rowBlocks, rowBlock]])
+      const column = define(f, ['*', ['%', rest, word('columnBlocks')], word('columnBlock')])
+      assign(f, rest, ['/', rest, word('columnBlocks')])
+      const group = define(f, ['%', rest, word('groups')])
+      assign(f, rest, ['/', rest, word('groups')])
+      assign(f, phase, ['+', ['+', args, 4 * (windowWords.operands + 3 * epilogue.operands)], ['*', rest, 4 * PHASE_WORDS]])
+      assign(f, row, ['*', rowBlock, word('rowBlock')])
+      assign(f, rows, ['-', ['min', phaseWord(phase, 'rows'), ['*', ['+', rowBlock, count], word('rowBlock')]], row])
+      assign(f, columns, ['min', ['-', word('columns'), column], word('columnBlock')])
+      assign(f, k, ['*', channels, phaseWord(phase, 'tapCount')])
+      assign(f, source, ['+', word('source'), ['*', group, word('sourceGroup')]])
+      assign(f, weights, ['+', ['+', word('weights'), ['*', group, word('weightGroup')]], ['*', column, word('weightColumn')]])
+      assign(f, output, [
+        '+',
+        ['+', word('output'), phaseWord(phase, 'outputOffset')],
+        ['+', ['*', group, word('outputGroup')], ['*', column, lanes.size]],
+      ])
+      for (const { at, pointer, columnStride } of operands) {
+        assign(f, pointer, ['+', ['load', args, at], ['*', columnStride, ['+', ['*', group, word('columns')], column]]])
+      }
+      assign(f, task, ['+', task, count])
+      f.release(rowBlock, rest, count, column, group)
+      product()
+    },
+  )
+  return m.toBytes()
+}
