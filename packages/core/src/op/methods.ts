@@ -1,9 +1,14 @@
 import type { Shape } from '../layout.ts'
 import type { BinaryMethods } from './binary.ts'
+import type { ConvMethods } from './conv.ts'
+import type { InterpolateMethods } from './interpolate.ts'
+import type { MatmulMethods } from './matmul.ts'
+import type { PoolMethods } from './pool.ts'
+import type { RandomMethods } from './random.ts'
 import type { CreationMethods } from './creation.ts'
 import type { MovementMethods } from './movement.ts'
 import type { ReduceMethods } from './reduce.ts'
 import type { UnaryMethods } from './unary.ts'
 
 /** All methods of a tensor of shape `S`: each op family declares its own. */
-export interface Methods<S extends Shape> extends UnaryMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, CreationMethods {}
+export interface Methods<S extends Shape> extends UnaryMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods {}

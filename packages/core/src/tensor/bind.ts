@@ -1,10 +1,11 @@
 import { dtypeInfo, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { type Edge, type GradientRule, TapeNode } from '../autograd/tape.ts'
-import type { Buffer, Engine } from '../engine/engine.ts'
+import type { Buffer, Engine, Executable, Program } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
+import { sameShape, type Spec } from '../layout.ts'
 import { modes, noGrad } from './modes.ts'
-import { type Plan, type Primitive, planOf } from './primitive.ts'
+import { type Plan, type Primitive, planOf, type Sequence } from './primitive.ts'
 import { Scalar } from './scalar.ts'
 import { Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
@@ -21,12 +22,13 @@ export function setMakeDense(copy: (x: Tensor) => Tensor): void {
 /**
  * The one door: every op on tensors goes through here. Eager mode runs it, a tracer records it, autograd tapes it.
  *
- * @param into Tensors whose memory receives the outputs (in place). They must be dense and of the outputs' specs.
+ * @param into Tensors whose memory receives the outputs (in place). They must be of the outputs' dtypes and shapes, and dense
+ *   unless the op is a kernel.
  */
 export function bind<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A, into?: readonly Tensor[]): Tensor[] {
-  if (modes.tracer) return modes.tracer.bind(op as Primitive<never>, inputs, attrs)
   const plan = planOf(op, inputs, attrs)
-  const outputs = plan.program || plan.view ? run(op, plan, inputs, into) : noGrad(() => bind(op, [makeDense(inputs[0] as Tensor)], attrs))
+  if (!plan.program && !plan.view) return bind(op, [makeDense(inputs[0] as Tensor)], attrs)
+  const outputs = modes.tracer ? modes.tracer.bind(op as Primitive<never>, inputs, attrs, plan.outputs, into) : run(op, plan, inputs, into)
   if (modes.grad && op.gradient && inputs.some((x) => x instanceof Tensor && x.requiresGrad)) record(op, plan, inputs, attrs, outputs)
   return outputs
 }
@@ -43,7 +45,7 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
   }
   const engine = engineOf(op.name, inputs)
   if (plan.engine !== engine) {
-    plan.executable = engine.prepare(plan.program!)
+    plan.executable = prepare(engine, plan.program!)
     plan.engine = engine
   }
   const buffers: Buffer[] = []
@@ -60,7 +62,7 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
   for (let i = 0; i < plan.outputs.length; i++) {
     const spec = plan.outputs[i]!
     const target = into?.[i]
-    if (target && (target.spec.id !== spec.id || !spec.contiguous)) {
+    if (target && !fits(target.spec, spec)) {
       throw new CotangentError('invalid-argument', {
         op: op.name,
         message: `the result is ${spec.dtype} [${spec.shape}] and cannot be written into this tensor in place`,
@@ -76,6 +78,27 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
   }
   plan.executable!.run(buffers, offsets, scalars)
   return outputs
+}
+
+/** Whether a result of `wanted` can be written where `target` lies. */
+function fits(target: Spec, wanted: Spec): boolean {
+  return target.id === wanted.id || (target.contiguous && wanted.contiguous && target.dtype === wanted.dtype && sameShape(target.shape, wanted.shape))
+}
+
+function prepare(engine: Engine, program: Program | Sequence): Executable {
+  if (program.kind !== 'sequence') return engine.prepare(program)
+  const steps = program.steps.map((step) => ({ ...step, executable: engine.prepare(step.program) }))
+  return {
+    run(buffers, offsets, scalars) {
+      for (const { executable, operands, scalars: params } of steps) {
+        executable.run(
+          operands.map((o) => buffers[o.buffer]!),
+          operands.map((o) => offsets[o.buffer]! + o.offset),
+          params.map((at) => scalars[at]!),
+        )
+      }
+    },
+  }
 }
 
 function engineOf(op: string, inputs: readonly Input[]): Engine {

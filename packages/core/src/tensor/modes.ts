@@ -1,3 +1,4 @@
+import type { Spec } from '../layout.ts'
 import type { Saved } from '../autograd/tape.ts'
 import type { Tensor } from './tensor.ts'
 import type { Primitive } from './primitive.ts'
@@ -5,7 +6,8 @@ import type { Scalar } from './scalar.ts'
 
 /** Records ops instead of running them. */
 export interface Tracer {
-  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown): Tensor[]
+  /** @param into See `bind`. */
+  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, into?: readonly Tensor[]): Tensor[]
 }
 
 /** Decides how recorded ops keep the values that their gradients need. */

@@ -1,7 +1,8 @@
 import type { DType } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
 import type { GradientRule } from '../autograd/tape.ts'
 import type { Engine, Executable, Program } from '../engine/engine.ts'
-import { type Shape, type Spec, spec as specOf } from '../layout.ts'
+import { sameShape, type Shape, type Spec, spec as specOf } from '../layout.ts'
 
 /** Another way to read the same memory. `offset` and `strides` in elements. */
 export interface View {
@@ -9,6 +10,20 @@ export interface View {
   readonly shape: Shape
   readonly strides: readonly number[]
   readonly offset: number
+}
+
+/** Programs that together fill an op's outputs, run in order: joins write each part into its place of one result. */
+export interface Sequence {
+  readonly kind: 'sequence'
+  readonly steps: readonly Step[]
+}
+
+export interface Step {
+  readonly program: Program
+  /** The program's inputs and outputs: positions among the op's buffers (inputs, then outputs), and the elements to skip there. */
+  readonly operands: readonly { readonly buffer: number; readonly offset: number }[]
+  /** The program's params: positions among the op's scalars. */
+  readonly scalars: readonly number[]
 }
 
 export interface OutputSpec {
@@ -20,7 +35,7 @@ export interface OutputSpec {
 export interface Plan {
   readonly outputs: readonly Spec[]
   readonly view: View | null
-  readonly program: Program | null
+  readonly program: Program | Sequence | null
   /** Per input and per output, whether the gradient rule needs its value. */
   readonly saves: { readonly inputs: readonly boolean[]; readonly outputs: readonly boolean[] } | null
   engine: Engine | null
@@ -35,12 +50,19 @@ export interface Primitive<A = unknown> {
   readonly name: string
   /** Shape and dtype rule; throws a `CotangentError` on inputs that do not fit. */
   infer(inputs: readonly Spec[], attrs: A): readonly OutputSpec[]
-  /** What runs for it; null where a view cannot be had without moving elements (the door makes the input dense then). */
-  lower(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): Program | View | null
+  /**
+   * What runs for it; null where a view cannot be had without moving elements (the door makes the input dense then). Kernels
+   * write the strides that `outputs` have, which are dense except in place.
+   */
+  lower(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): Program | Sequence | View | null
   /** Absent where the op has no gradient. */
   readonly gradient?: GradientRule<A>
   /** Which values the rule needs; all of them, if not said. */
   saves?(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): NonNullable<Plan['saves']>
+}
+
+interface HasSpec {
+  readonly spec: Spec
 }
 
 const plans = new WeakMap<Primitive<never>, Map<number | string, Plan>>()
@@ -48,26 +70,29 @@ const plans = new WeakMap<Primitive<never>, Map<number | string, Plan>>()
 /** Room for two spec ids in one exact integer. */
 const pairBase = 2 ** 26
 
-export function planOf<A>(op: Primitive<A>, inputs: readonly { readonly spec: Spec }[], attrs: A): Plan {
+/** @param into What the outputs are written into, where that is not new memory. */
+export function planOf<A>(op: Primitive<A>, inputs: readonly HasSpec[], attrs: A, into?: readonly HasSpec[]): Plan {
   let known = plans.get(op)
   if (!known) {
     known = new Map()
     plans.set(op, known)
   }
-  const key = planKey(inputs, attrs)
+  const strided = into?.some((t) => !t.spec.contiguous) ? into.map((t) => t.spec) : undefined
+  const key = strided ? `${planKey(inputs, attrs)}>${strided.map((s) => s.id)}` : planKey(inputs, attrs)
   let plan = known.get(key)
   if (!plan) {
     plan = makePlan(
       op,
       inputs.map((i) => i.spec),
       attrs,
+      strided,
     )
     known.set(key, plan)
   }
   return plan
 }
 
-function planKey(inputs: readonly { readonly spec: Spec }[], attrs: unknown): number | string {
+function planKey(inputs: readonly HasSpec[], attrs: unknown): number | string {
   if (attrs === undefined) {
     if (inputs.length === 1) return inputs[0]!.spec.id
     if (inputs.length === 2) return (inputs[0]!.spec.id + 1) * pairBase + inputs[1]!.spec.id
@@ -80,12 +105,23 @@ function planKey(inputs: readonly { readonly spec: Spec }[], attrs: unknown): nu
 const keepNonFinite = (_: string, v: unknown) =>
   typeof v === 'number' && (!Number.isFinite(v) || Object.is(v, -0)) ? (Object.is(v, -0) ? '-0' : String(v)) : typeof v === 'bigint' ? `${v}n` : v
 
-function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A): Plan {
+function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: readonly Spec[] | undefined): Plan {
   const inferred = op.infer(specs, attrs)
-  const dense = inferred.map((o) => specOf(o.dtype, o.shape))
-  const lowered = op.lower(specs, dense, attrs)
+  const targets = inferred.map((o, i) => {
+    const target = into?.[i]
+    return target && target.dtype === o.dtype && sameShape(target.shape, o.shape) ? target : specOf(o.dtype, o.shape)
+  })
+  const lowered = op.lower(specs, targets, attrs)
+  if (lowered && lowered.kind !== 'kernel' && targets.some((t) => !t.contiguous)) {
+    throw new CotangentError('unsupported', {
+      op: op.name,
+      message: 'writes dense memory only, not into a view of other strides',
+      shapes: targets.map((t) => t.shape),
+      hint: 'Assign its result to the view instead.',
+    })
+  }
   const view = lowered?.kind === 'view' ? lowered : null
-  const outputs = view ? [specOf(inferred[0]!.dtype, view.shape, view.strides)] : dense
+  const outputs = view ? [specOf(inferred[0]!.dtype, view.shape, view.strides)] : targets
   const all = { inputs: specs.map(() => true), outputs: outputs.map(() => true) }
   return {
     outputs,

@@ -16,6 +16,12 @@ export function reclaimerOf(engine: Engine): Reclaimer {
 /** Storages made while a scope is open; see `tidy`. */
 let openScope: Storage[] | null = null
 
+/** Stands for the memory of a tensor that is being traced. */
+export class Placeholder {
+  readonly version = 0
+  readonly released = false
+}
+
 /** Memory that one or more tensors read. */
 export class Storage {
   readonly engine: Engine

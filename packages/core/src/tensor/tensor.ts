@@ -8,7 +8,7 @@ import type { Shape, Spec } from '../layout.ts'
 import type { Methods } from '../op/methods.ts'
 import { formatTensor } from './format.ts'
 import { fromRaw, type Nested, nest, type Element } from './elements.ts'
-import type { Storage } from './storage.ts'
+import { Placeholder, type Storage } from './storage.ts'
 
 export interface Tensor<S extends Shape = Shape> extends Methods<S> {}
 
@@ -24,13 +24,13 @@ export class Tensor<S extends Shape = Shape> {
   readonly offset: number
   /** The gradient that `backward` left here; only on leaves that require one. */
   grad: Tensor<S> | null = null
-  readonly #storage: Storage | null
+  readonly #memory: Storage | Placeholder
   #edge: Edge | null = null
 
-  /** Not for users: see `tensor`, `zeros`, and the other creation functions. `storage` is null while tracing. */
-  constructor(spec: Spec, storage: Storage | null, offset: number) {
+  /** Not for users: see `tensor`, `zeros`, and the other creation functions. */
+  constructor(spec: Spec, memory: Storage | Placeholder, offset: number) {
     this.spec = spec
-    this.#storage = storage
+    this.#memory = memory
     this.offset = offset
   }
 
@@ -58,7 +58,7 @@ export class Tensor<S extends Shape = Shape> {
 
   /** The memory it reads. Throws while tracing, where there is none yet. */
   get storage(): Storage {
-    if (!this.#storage) {
+    if (this.#memory instanceof Placeholder) {
       throw new CotangentError('tracer-read', {
         message: 'this tensor stands for a value of a program that is being traced, so it has no numbers yet',
         shapes: [this.shape],
@@ -66,16 +66,21 @@ export class Tensor<S extends Shape = Shape> {
         hint: 'Return it from the traced function and read it outside, or use where() instead of a JavaScript condition on it.',
       })
     }
-    return this.#storage
+    return this.#memory
+  }
+
+  /** What stands for its memory while it is traced; null for a tensor with numbers. */
+  get placeholder(): Placeholder | null {
+    return this.#memory instanceof Placeholder ? this.#memory : null
   }
 
   get isTracer(): boolean {
-    return this.#storage === null
+    return this.#memory instanceof Placeholder
   }
 
   /** Counts the writes in place to the memory behind this tensor. */
   get version(): number {
-    return this.#storage?.version ?? 0
+    return this.#memory.version
   }
 
   // Gradients
@@ -127,7 +132,7 @@ export class Tensor<S extends Shape = Shape> {
 
   /** The same values, cut off from the recorded ops. Shares memory. */
   detach(): Tensor<S> {
-    return new Tensor<S>(this.spec, this.#storage, this.offset)
+    return new Tensor<S>(this.spec, this.#memory, this.offset)
   }
 
   /**
@@ -209,7 +214,7 @@ export class Tensor<S extends Shape = Shape> {
    * cannot be reached any more comes back by itself.
    */
   dispose(): void {
-    this.#storage?.release()
+    if (!(this.#memory instanceof Placeholder)) this.#memory.release()
   }
 
   [Symbol.dispose](): void {
@@ -217,7 +222,7 @@ export class Tensor<S extends Shape = Shape> {
   }
 
   get released(): boolean {
-    return this.#storage?.released ?? false
+    return this.#memory.released
   }
 
   #dense(): Tensor {

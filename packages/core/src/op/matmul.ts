@@ -1,0 +1,136 @@
+import { promote } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
+import { type Operand, routine } from '../engine/routine.ts'
+import { broadcastShapes, broadcastStrides, type Shape, type Spec } from '../layout.ts'
+import { bind1 } from '../tensor/bind.ts'
+import type { Primitive } from '../tensor/primitive.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { define, sampleTensor } from './table.ts'
+
+/** `a [...batch, M, K]`, `b [...batch, K, N]`, optional `bias [N]`; batch axes broadcast. */
+const matmulPrimitive: Primitive<undefined> = {
+  name: 'matmul',
+  infer([a, b]) {
+    const batch = broadcastShapes('matmul', a!.shape.slice(0, -2), b!.shape.slice(0, -2))
+    return [{ dtype: a!.dtype, shape: [...batch, a!.shape.at(-2)!, b!.shape.at(-1)!] }]
+  },
+  lower([a, b, bias], [y]) {
+    const batch = y!.shape.slice(0, -2)
+    const inputs = [batched(a!, batch), batched(b!, batch), ...(bias ? [bias] : [])]
+    return routine('matmul', {}, inputs, [y!])
+  },
+  gradient([g], { inputs: [a, b], inputSpecs: [sa, sb, bias], wanted }) {
+    return [
+      wanted[0] ? multiply(g!, swapLast(b!)).fitTo(sa!.shape) : null,
+      wanted[1] ? weightGradient(a!, g!, sb!.shape) : null,
+      ...(bias ? [wanted[2] ? g!.fitTo(bias.shape) : null] : []),
+    ]
+  },
+  saves: (inputs) => ({ inputs: inputs.map((_, i) => i < 2), outputs: [false] }),
+}
+
+function batched(s: Spec, batch: Shape): Operand {
+  const shape = [...batch, ...s.shape.slice(-2)]
+  return { dtype: s.dtype, shape, strides: broadcastStrides(s.shape, s.strides, shape) }
+}
+
+const multiply = (a: Tensor, b: Tensor): Tensor => bind1(matmulPrimitive, [a, b], undefined)
+
+export const swapLast = (x: Tensor): Tensor => x.permute([...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2])
+
+/** A weight shared by the whole batch collects its gradient in one product over batch and rows together. */
+function weightGradient(a: Tensor, g: Tensor, shape: Shape): Tensor {
+  if (shape.length > 2 || a.rank === 2) return multiply(swapLast(a), g).fitTo(shape)
+  return multiply(swapLast(a.reshape([-1, a.shape.at(-1)!])), g.reshape([-1, g.shape.at(-1)!]))
+}
+
+function product(op: string, a: Tensor, b: Tensor, bias?: Tensor): Tensor {
+  if (a.rank === 0 || b.rank === 0) {
+    throw new CotangentError('shape-mismatch', { op, message: 'operands need at least one axis', shapes: [a.shape, b.shape], hint: 'Use mul() to scale by a number.' })
+  }
+  const [inner, other] = [a.shape.at(-1)!, b.rank === 1 ? b.shape[0]! : b.shape.at(-2)!]
+  if (inner !== other) {
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: `inner sizes ${inner} and ${other} differ`,
+      shapes: [a.shape, b.shape],
+      hint: 'The last axis of the first must match the second-to-last of the second; transpose one of them?',
+    })
+  }
+  const dtype = promote(promote(a.dtype, b.dtype), bias?.dtype ?? 'bool')
+  const left = (a.rank === 1 ? a.reshape([1, inner]) : a).cast(dtype)
+  const right = (b.rank === 1 ? b.reshape([inner, 1]) : b).cast(dtype)
+  // One large product instead of many small ones, where all share the right operand.
+  const rows = right.rank === 2 && left.rank > 2 ? left.reshape([-1, inner]) : left
+  const y = bind1(matmulPrimitive, bias ? [rows, right, bias.cast(dtype)] : [rows, right], undefined)
+  const batch = rows === left ? y.shape.slice(0, -2) : left.shape.slice(0, -2)
+  const shape = [...batch, ...(a.rank === 1 ? [] : [left.shape.at(-2)!]), ...(b.rank === 1 ? [] : [right.shape.at(-1)!])]
+  return shape.length === y.rank && rows === left ? y : y.reshape(shape)
+}
+
+export const matmul = define({
+  name: 'matmul',
+  doc: 'Matrix product over the last two axes; leading axes broadcast; 1-d operands are vectors, as in NumPy.',
+  call: (a: Tensor, b: Tensor): Tensor => product('matmul', a, b),
+  samples: () =>
+    (
+      [
+        [[3, 4], [4, 5]],
+        [[4], [4]],
+        [[2, 3, 4], [4]],
+        [[3], [3, 2]],
+        [[2, 3, 4], [4, 5]],
+        [[2, 1, 3, 4], [5, 4, 2]],
+        [[0, 3], [3, 2]],
+        [[2, 0], [0, 3]],
+      ] as const
+    ).map(([a, b]) => ({ args: [sampleTensor(a), sampleTensor(b)] })),
+})
+
+export const linear = define({
+  name: 'linear',
+  doc: 'x @ weight + bias, with weight [in, out]: one product with the bias added in passing.',
+  call(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+    if (weight.rank !== 2 || (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[1]))) {
+      throw new CotangentError('shape-mismatch', {
+        op: 'linear',
+        message: 'needs weight [in, out] and bias [out]',
+        shapes: [weight.shape, ...(bias ? [bias.shape] : [])],
+      })
+    }
+    return product('linear', x, weight, bias ?? undefined)
+  },
+  samples: () => [
+    { args: [sampleTensor([3, 4]), sampleTensor([4, 5]), sampleTensor([5])] },
+    { args: [sampleTensor([2, 3, 4]), sampleTensor([4, 2]), sampleTensor([2])] },
+    { args: [sampleTensor([4]), sampleTensor([4, 2]), sampleTensor([2])] },
+    { args: [sampleTensor([3, 4]), sampleTensor([4, 5])] },
+  ],
+})
+
+export const dot = define({
+  name: 'dot',
+  doc: 'Inner product of two vectors.',
+  call(a: Tensor, b: Tensor): Tensor<[]> {
+    if (a.rank !== 1 || b.rank !== 1) throw new CotangentError('shape-mismatch', { op: 'dot', message: 'needs two vectors', shapes: [a.shape, b.shape], hint: 'Use matmul().' })
+    return matmul(a, b) as Tensor<[]>
+  },
+  samples: () => [{ args: [sampleTensor([7]), sampleTensor([7])] }],
+})
+
+export const outer = define({
+  name: 'outer',
+  doc: 'All products of the elements of two vectors: [n] and [m] give [n, m].',
+  call(a: Tensor, b: Tensor): Tensor {
+    if (a.rank !== 1 || b.rank !== 1) throw new CotangentError('shape-mismatch', { op: 'outer', message: 'needs two vectors', shapes: [a.shape, b.shape], hint: 'Flatten them first.' })
+    return a.reshape([-1, 1]).mul(b)
+  },
+  samples: () => [{ args: [sampleTensor([3]), sampleTensor([4])] }],
+})
+
+export interface MatmulMethods<_S extends Shape> {
+  matmul(other: Tensor): Tensor
+  linear(weight: Tensor, bias?: Tensor | null): Tensor
+  dot(other: Tensor): Tensor<[]>
+  outer(other: Tensor): Tensor
+}
