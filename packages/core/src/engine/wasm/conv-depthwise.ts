@@ -84,10 +84,14 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
         operand.pointer,
         ['*', operand.columnStride, ['+', column, v * lanes.count]],
       ])
-      push(f, ['+', ['+', output, offset], 16 * v])
+      push(f, ['+', output, offset])
       f.get(sum)
-      push(f, ['-', left, v * lanes.count])
-      f.call(storeLanes)
+      if (vectors > 1) {
+        f.mem('v128.store', 16 * v)
+      } else {
+        f.get(left)
+        f.call(storeLanes)
+      }
     }
     f.increment(left, -vectors * lanes.count)
     f.increment(column, vectors * lanes.count)
@@ -137,7 +141,7 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
     assign(f, column, 0)
     for (const vectors of [DEPTHWISE_VECTORS, 1]) {
       f.while(
-        () => push(f, ['>', left, (vectors - 1) * lanes.count]),
+        () => push(f, ['>=', left, vectors === 1 ? 1 : vectors * lanes.count]),
         () => accumulateTaps(vectors),
       )
     }
@@ -161,7 +165,10 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
   return m.toBytes()
 }
 
-/** Emits the module of the gradient of depthwise weights. A task is one tap and a few vectors of channels, over all pixels. */
+/**
+ * Emits the module of the gradient of depthwise weights. A task is a few vectors of channels: line by line of y, so that both
+ * images stay in the cache, each tap's sums are continued in the gradient itself.
+ */
 export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
   const lanes = lanesOf(type, relaxed)
   const m = new ModuleBuilder()
@@ -169,11 +176,13 @@ export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOption
   const storeLanes = emitStoreLanes(m, lanes)
   const f = m.function('run', { export: true })
   const [args, begin, end] = [f.param('i32'), f.param('i32'), f.param('i32')]
+  // The scratch memory that every `run` is given.
   f.param('i32')
   const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
   const task = define(f, begin)
-  const [channels, pixelBytes] = [define(f, word('columns')), define(f, word('pixel'))]
-  const [column, columnEnd, tapIndex, tap, pixel, count] = [
+  const [channels, pixelBytes, rowStride] = [define(f, word('columns')), define(f, word('pixel')), define(f, word('rowStride'))]
+  const [column, columnEnd, line, tap, tapEnd, pixel, count] = [
+    f.local('i32'),
     f.local('i32'),
     f.local('i32'),
     f.local('i32'),
@@ -184,18 +193,45 @@ export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOption
   const [x, dy, stop, dw] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
   const step = define(f, ['*', word('stepW'), word('xW')])
   const sums = f.locals('v128', DEPTHWISE_VECTORS)
+  const offset: I32 = ['*', column, lanes.size]
 
-  const sumPixels = (vectors: number) => {
-    for (const sum of sums.slice(0, vectors)) {
-      f.splat(lanes.shape, 0)
+  const eachTap = (body: () => void) => {
+    assign(f, tap, ['+', args, 4 * weightsWords.taps])
+    assign(f, tapEnd, ['+', tap, ['*', word('rows'), 4 * WEIGHT_TAP_WORDS]])
+    assign(f, dw, ['+', word('dw'), offset])
+    f.while(
+      () => push(f, ['!=', tap, tapEnd]),
+      () => {
+        body()
+        assign(f, dw, ['+', dw, rowStride])
+        f.increment(tap, 4 * WEIGHT_TAP_WORDS)
+      },
+    )
+  }
+
+  const store = (vectors: number) => {
+    for (const [v, sum] of sums.slice(0, vectors).entries()) {
+      f.get(dw)
+      f.get(sum)
+      if (vectors > 1) {
+        f.mem('v128.store', 16 * v)
+      } else {
+        push(f, ['-', columnEnd, column])
+        f.call(storeLanes)
+      }
+    }
+  }
+
+  const sumLine = (vectors: number) => {
+    for (const [v, sum] of sums.slice(0, vectors).entries()) {
+      f.get(dw)
+      f.mem('v128.load', 16 * v)
       f.set(sum)
     }
-    assign(f, pixel, 0)
-    assign(f, count, word('pixels'))
-    const offset: I32 = ['*', column, lanes.size]
-    eachStretch(f, args, tap, pixel, count, ({ end: stretchEnd, low, high, xOffset }) => {
-      // `pixel` has moved behind the stretch.
-      assign(f, dy, ['+', ['+', word('dy'), offset], ['*', ['-', pixel, ['-', stretchEnd, low]], pixelBytes]])
+    assign(f, pixel, line)
+    assign(f, count, word('outW'))
+    eachStretch(f, args, tap, pixel, count, ({ low, high, xOffset }) => {
+      assign(f, dy, ['+', ['+', word('dy'), offset], ['*', ['+', line, low], pixelBytes]])
       assign(f, stop, ['+', dy, ['*', ['-', high, low], pixelBytes]])
       assign(f, x, ['+', ['+', word('x'), offset], xOffset])
       f.while(
@@ -221,35 +257,39 @@ export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOption
         },
       )
     })
-    assign(f, dw, ['+', ['+', word('dw'), offset], ['*', tapIndex, word('rowStride')]])
-    for (const [v, sum] of sums.slice(0, vectors).entries()) {
-      push(f, word('accumulate'))
-      f.if(() => {
-        f.get(sum)
-        f.get(dw)
-        f.mem('v128.load', 16 * v)
-        f.op(lanes.add)
+    store(vectors)
+  }
+
+  const sumAll = (vectors: number) => {
+    push(f, word('accumulate'))
+    f.op('i32.eqz')
+    f.if(() => {
+      for (const sum of sums.slice(0, vectors)) {
+        f.splat(lanes.shape, 0)
         f.set(sum)
-      })
-      push(f, ['+', dw, 16 * v])
-      f.get(sum)
-      push(f, ['-', ['-', columnEnd, column], v * lanes.count])
-      f.call(storeLanes)
-    }
+      }
+      eachTap(() => store(vectors))
+    })
+    assign(f, line, 0)
+    f.while(
+      () => push(f, ['<', line, word('pixels')]),
+      () => {
+        eachTap(() => sumLine(vectors))
+        assign(f, line, ['+', line, word('outW')])
+      },
+    )
     f.increment(column, vectors * lanes.count)
   }
 
   f.while(
     () => push(f, ['<', task, end]),
     () => {
-      assign(f, tapIndex, ['/', task, word('rowBlocks')])
-      assign(f, tap, ['+', ['+', args, 4 * weightsWords.taps], ['*', tapIndex, 4 * WEIGHT_TAP_WORDS]])
-      assign(f, column, ['*', ['%', task, word('rowBlocks')], DEPTHWISE_VECTORS * lanes.count])
+      assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
       assign(f, columnEnd, ['min', channels, ['+', column, DEPTHWISE_VECTORS * lanes.count]])
       for (const vectors of [DEPTHWISE_VECTORS, 1]) {
         f.while(
-          () => push(f, ['>', ['-', columnEnd, column], (vectors - 1) * lanes.count]),
-          () => sumPixels(vectors),
+          () => push(f, ['>=', ['-', columnEnd, column], vectors === 1 ? 1 : vectors * lanes.count]),
+          () => sumAll(vectors),
         )
       }
       f.increment(task, 1)

@@ -78,7 +78,7 @@ export function planConvGradWeight(problem: ConvProblem): ConvPlan {
   const m = tapCount * channels
   const pixels = y.shape[0]! * y.shape[1]! * y.shape[2]! * y.shape[3]!
   const blocks = depthwise
-    ? { rowBlock: 1, rowBlocks: Math.ceil(groups / (DEPTHWISE_VECTORS * count)), columnBlock: 1, columnBlocks: tapCount, kBlock: 1 }
+    ? { rowBlock: 1, rowBlocks: Math.ceil(groups / (DEPTHWISE_VECTORS * count)), columnBlock: 1, columnBlocks: 1, kBlock: 1 }
     : productBlocks(type, m, columns, pixels, Math.ceil(threads / groups), 256)
   const scratch = depthwise
     ? { packedB: 0, packedA: 0, bytes: 0 }
