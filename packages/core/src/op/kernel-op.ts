@@ -1,4 +1,4 @@
-import { type DType, isFloat, promote } from '../dtype.ts'
+import { type DType, dtypeInfo, type DTypeKind, isFloat, promote } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { GradientContext } from '../autograd/tape.ts'
 import { KernelBuilder, liveNodes, type Value } from '../engine/kernel.ts'
@@ -24,6 +24,8 @@ export interface KernelOp<A> {
   readonly operands?: readonly ('promote' | 'own' | DType)[]
   /** The dtype to compute in, from the promoted one. */
   readonly compute?: (promoted: DType, attrs: A) => DType
+  /** Which kinds of computing dtype the op is defined on. Default: all that its code is. */
+  readonly accepts?: readonly DTypeKind[]
   /** Axes to reduce over (attributes are `RowAttrs` then); absent for elementwise ops. */
   readonly axes?: (attrs: A) => readonly number[]
   /** Whether each output has one value a row (reductions) or one an element (softmax). The last entry holds for the rest. Default: element. */
@@ -61,7 +63,7 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
     infer: (inputs, attrs) => layOut(op, inputs, attrs).outputs,
     lower(inputs, outputs, attrs) {
       const { k, values, space, axes, outputs: inferred } = layOut(op, inputs, attrs)
-      values.forEach((value, i) => k.output(outputs[i]!.dtype, value, outputStrides(space, axes, inferred[i]!.perElement)))
+      values.forEach((value, i) => k.output(outputs[i]!.dtype, value, outputStrides(outputs[i]!, space, axes, inferred[i]!.perElement)))
       return k.build()
     },
   }
@@ -119,8 +121,19 @@ function computeDType<A>(op: KernelOp<A>, inputs: readonly Spec[], attrs: A): DT
   take(false)
   take(true)
   const dtype = promoted ?? inputs[0]?.dtype ?? 'float32'
-  return op.compute?.(dtype, attrs) ?? dtype
+  const compute = op.compute?.(dtype, attrs) ?? dtype
+  if (op.accepts && !op.accepts.includes(dtypeInfo[compute].kind)) {
+    throw new CotangentError('dtype-mismatch', {
+      op: op.name,
+      message: `is defined on ${op.accepts.map((kind) => kindNames[kind]).join(' and ')} only`,
+      dtypes: inputs.map((s) => s.dtype),
+      hint: 'Cast with x.cast(dtype), or compare first.',
+    })
+  }
+  return compute
 }
+
+const kindNames = { bool: 'bools', int: 'integers', float: 'floats' } as const satisfies Record<DTypeKind, string>
 
 const levelOf = <A>(op: KernelOp<A>, i: number): Level => op.levels?.[Math.min(i, op.levels.length - 1)] ?? 'element'
 
@@ -156,10 +169,10 @@ function loadInput(k: KernelBuilder, s: Spec, space: Shape, axes: readonly numbe
   return k.load(k.input(s.dtype), inOrder(broadcastStrides(s.shape, s.strides, space), axes))
 }
 
-function outputStrides(space: Shape, axes: readonly number[], perElement: boolean): number[] {
-  if (perElement) return inOrder(rowMajor(space), axes)
-  const parallel = space.filter((_, axis) => !axes.includes(axis))
-  return [...rowMajor(parallel), ...axes.map(() => 0)]
+function outputStrides({ strides }: Spec, space: Shape, axes: readonly number[], perElement: boolean): number[] {
+  if (perElement) return inOrder(strides, axes)
+  const kept = strides.length === space.length
+  return [...(kept ? strides.filter((_, axis) => !axes.includes(axis)) : strides), ...axes.map(() => 0)]
 }
 
 /** How the gradient of an op is had: one kernel, or none at all where the adjoint passes through. */

@@ -1,4 +1,7 @@
 import type { Shape } from '../layout.ts'
+import type { SliceMethods } from './slice.ts'
+import type { JoinMethods } from './join.ts'
+import type { CopyMethods } from './copy.ts'
 import type { BinaryMethods } from './binary.ts'
 import type { ConvMethods } from './conv.ts'
 import type { InterpolateMethods } from './interpolate.ts'
@@ -11,4 +14,4 @@ import type { ReduceMethods } from './reduce.ts'
 import type { UnaryMethods } from './unary.ts'
 
 /** All methods of a tensor of shape `S`: each op family declares its own. */
-export interface Methods<S extends Shape> extends UnaryMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods {}
+export interface Methods<S extends Shape> extends UnaryMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, SliceMethods<S>, JoinMethods<S>, CopyMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods {}

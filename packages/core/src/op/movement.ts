@@ -1,47 +1,13 @@
-import type { DType } from '../dtype.ts'
-import { checkDType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
-import { broadcastStrides, checkShape, normalizeAxis, reshapeStrides, type Shape, sizeOf } from '../layout.ts'
-import { bind1, setMakeDense } from '../tensor/bind.ts'
+import { broadcastStrides, checkShape, normalizeAxes, normalizeAxis, reshapeStrides, type Shape, sizeOf } from '../layout.ts'
+import type { Expand, Flatten, Permute, Reshape, Squeeze, Transpose, Unsqueeze } from '../shape-types.ts'
+import type { Checked, Result } from '../shape-types.ts'
+import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
-import type { Tensor } from '../tensor/tensor.ts'
-import { kernelPrimitive } from './kernel-op.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { define, sampleTensor } from './table.ts'
 
-const copyPrimitive = kernelPrimitive<undefined>({ name: 'copy', operands: ['own'], code: (_, inputs) => inputs, compute: (d) => d })
-setMakeDense((x) => bind1(copyPrimitive, [x], undefined))
-
-export const contiguous = define({
-  name: 'contiguous',
-  doc: 'The tensor itself if its elements are dense in row-major order, else a dense copy.',
-  call: <S extends Shape>(x: Tensor<S>) => (x.spec.contiguous ? x : clone(x)),
-  samples: () => [{ args: [sampleTensor([2, 3])] }],
-})
-
-export const clone = define({
-  name: 'clone',
-  doc: 'A dense copy, which the gradient passes through.',
-  call: <S extends Shape>(x: Tensor<S>) => bind1(copyPrimitive, [x], undefined) as Tensor<S>,
-  samples: () => [{ args: [sampleTensor([2, 3])] }, { args: [sampleTensor([])] }, { args: [sampleTensor([0, 3])] }],
-})
-
-const castPrimitive = kernelPrimitive<{ dtype: DType }>({
-  name: 'cast',
-  operands: ['own'],
-  compute: (_, { dtype }) => dtype,
-  code: (k, [x], { dtype }) => [k.narrow(x!, dtype)],
-  result: (_, { dtype }) => dtype,
-})
-
-export const cast = define({
-  name: 'cast',
-  doc: 'The same values in another dtype: to integers truncated and saturated to 32 bits (64 for int64), then wrapped; NaN gives 0.',
-  call: <S extends Shape>(x: Tensor<S>, dtype: DType): Tensor<S> => {
-    checkDType(dtype, 'cast')
-    return x.dtype === dtype ? x : (bind1(castPrimitive, [x], { dtype }) as Tensor<S>)
-  },
-  samples: () => [{ args: [sampleTensor([2, 3]), 'float64'] }, { args: [sampleTensor([2, 3], { low: -300, high: 300 }), 'int32'] }],
-})
+const nothing = () => ({ inputs: [false], outputs: [false] })
 
 const reshapePrimitive: Primitive<{ shape: Shape }> = {
   name: 'reshape',
@@ -51,17 +17,22 @@ const reshapePrimitive: Primitive<{ shape: Shape }> = {
     return strides && { kind: 'view', shape, strides, offset: 0 }
   },
   gradient: ([g], { inputSpecs }) => [g!.reshape(inputSpecs[0]!.shape)],
-  saves: () => ({ inputs: [false], outputs: [false] }),
+  saves: nothing,
 }
 
 export const reshape = define({
   name: 'reshape',
   doc: 'The same elements in another shape; one size may be -1. A view where possible.',
-  call: (x: Tensor, shape: Shape) => bind1(reshapePrimitive, [x], { shape: resolveShape(x, shape) }),
-  samples: () => [{ args: [sampleTensor([2, 6]), [3, -1]] }, { args: [sampleTensor([]), [1, 1]] }, { args: [sampleTensor([0, 3]), [3, 0]] }],
+  call: (x: Tensor, shape: Shape): Tensor => bind1(reshapePrimitive, [x], { shape: resolveShape('reshape', x, shape) }),
+  samples: () => [
+    { args: [sampleTensor([2, 6]), [3, -1]] },
+    { args: [sampleTensor([]), [1, 1]] },
+    { args: [sampleTensor([0, 3]), [3, 0]] },
+    { args: [sampleTensor([7]), [7]] },
+  ],
 })
 
-function resolveShape(x: Tensor, shape: Shape): Shape {
+function resolveShape(op: string, x: Tensor, shape: Shape): Shape {
   const unknown = shape.indexOf(-1)
   const resolved = [...shape]
   if (unknown >= 0) {
@@ -69,18 +40,69 @@ function resolveShape(x: Tensor, shape: Shape): Shape {
     resolved[unknown] = others === 0 ? 0 : x.size / others
   }
   if (sizeOf(resolved) !== x.size || resolved.some((n) => !Number.isInteger(n) || n < 0)) {
-    throw new CotangentError('shape-mismatch', { op: 'reshape', message: `${x.size} elements do not fill [${shape.join(', ')}]`, shapes: [x.shape, shape] })
+    throw new CotangentError('shape-mismatch', { op, message: `${x.size} elements do not fill [${shape.join(', ')}]`, shapes: [x.shape, shape] })
   }
   return resolved
 }
+
+export const view = define({
+  name: 'view',
+  doc: 'A new tensor on the same memory, which the gradient passes through; with a shape, `reshape` that never copies.',
+  call: (x: Tensor, shape: Shape = x.shape): Tensor => {
+    const resolved = resolveShape('view', x, shape)
+    if (!reshapeStrides(x.spec, resolved)) {
+      throw new CotangentError('unsupported', {
+        op: 'view',
+        message: `the elements do not lie in memory so that they read as [${resolved.join(', ')}]`,
+        shapes: [x.shape],
+        hint: 'Use reshape(), which copies where it must.',
+      })
+    }
+    return bind1(reshapePrimitive, [x], { shape: resolved })
+  },
+  samples: () => [{ args: [sampleTensor([2, 3])] }, { args: [sampleTensor([2, 3]), [3, 2]] }, { args: [sampleTensor([])] }],
+})
+
+export const flatten = define({
+  name: 'flatten',
+  doc: 'The axes from `start` (default 0) to `end` (inclusive, default the last) as one; a 0-d tensor becomes [1].',
+  call: (x: Tensor, start = 0, end = -1): Tensor => {
+    if (x.rank === 0) return reshape(x, [1])
+    const first = normalizeAxis('flatten', start, x.rank)
+    const last = normalizeAxis('flatten', end, x.rank)
+    if (last < first) throw new CotangentError('invalid-argument', { op: 'flatten', message: `axis ${start} comes after axis ${end}`, shapes: [x.shape] })
+    return reshape(x, [...x.shape.slice(0, first), sizeOf(x.shape.slice(first, last + 1)), ...x.shape.slice(last + 1)])
+  },
+  samples: () => [{ args: [sampleTensor([2, 3, 4])] }, { args: [sampleTensor([2, 3, 4]), 1] }, { args: [sampleTensor([2, 3, 4, 5]), 1, -2] }, { args: [sampleTensor([])] }],
+})
+
+export const unflatten = define({
+  name: 'unflatten',
+  doc: 'Splits `axis` into axes of the given sizes, one of which may be -1.',
+  call: (x: Tensor, axis: number, sizes: Shape): Tensor => {
+    const at = normalizeAxis('unflatten', axis, x.rank)
+    const n = x.shape[at]!
+    const unknown = sizes.indexOf(-1)
+    const known = sizeOf(sizes.filter((_, i) => i !== unknown))
+    const resolved = sizes.map((m, i) => (i === unknown ? (known === 0 ? 0 : n / known) : m))
+    if (sizeOf(resolved) !== n || resolved.some((m) => !Number.isInteger(m) || m < 0)) {
+      throw new CotangentError('shape-mismatch', { op: 'unflatten', message: `axis ${axis} of size ${n} does not split into [${sizes.join(', ')}]`, shapes: [x.shape] })
+    }
+    return reshape(x, [...x.shape.slice(0, at), ...resolved, ...x.shape.slice(at + 1)])
+  },
+  samples: () => [{ args: [sampleTensor([2, 12]), 1, [3, -1]] }, { args: [sampleTensor([6, 2]), -2, [2, 3]] }],
+})
 
 const permutePrimitive: Primitive<{ axes: readonly number[] }> = {
   name: 'permute',
   infer: ([x], { axes }) => [{ dtype: x!.dtype, shape: axes.map((a) => x!.shape[a]!) }],
   lower: ([x], _, { axes }) => ({ kind: 'view', shape: axes.map((a) => x!.shape[a]!), strides: axes.map((a) => x!.strides[a]!), offset: 0 }),
-  gradient: ([g], { attrs }) => [g!.permute(attrs.axes.map((_, i) => attrs.axes.indexOf(i)))],
-  saves: () => ({ inputs: [false], outputs: [false] }),
+  gradient: ([g], { attrs }) => [permute(g!, inverseOrder(attrs.axes))],
+  saves: nothing,
 }
+
+/** The order that undoes `axes`. */
+export const inverseOrder = (axes: readonly number[]): number[] => axes.map((_, i) => axes.indexOf(i))
 
 export const permute = define({
   name: 'permute',
@@ -90,9 +112,70 @@ export const permute = define({
     if (order.length !== x.rank || new Set(order).size !== x.rank) {
       throw new CotangentError('invalid-argument', { op: 'permute', message: `[${axes}] is not an order of all axes`, shapes: [x.shape], hint: `Name each of the ${x.rank} axes once.` })
     }
-    return bind1(permutePrimitive, [x], { axes: order })
+    return order.every((a, i) => a === i) ? x : bind1(permutePrimitive, [x], { axes: order })
   },
-  samples: () => [{ args: [sampleTensor([2, 3, 4]), [2, 0, 1]] }, { args: [sampleTensor([2, 3]), [-1, 0]] }],
+  samples: () => [{ args: [sampleTensor([2, 3, 4]), [2, 0, 1]] }, { args: [sampleTensor([2, 3]), [-1, 0]] }, { args: [sampleTensor([]), []] }],
+})
+
+export const transpose = define({
+  name: 'transpose',
+  doc: 'Swaps two axes, the last two by default. A view.',
+  call: (x: Tensor, a = -2, b = -1): Tensor => {
+    const first = normalizeAxis('transpose', a, x.rank)
+    const second = normalizeAxis('transpose', b, x.rank)
+    const order = x.shape.map((_, axis) => (axis === first ? second : axis === second ? first : axis))
+    return permute(x, order)
+  },
+  samples: () => [{ args: [sampleTensor([2, 3])] }, { args: [sampleTensor([2, 3, 4]), 0, -1] }, { args: [sampleTensor([0, 3]), 0, 1] }],
+})
+
+export const moveAxis = define({
+  name: 'moveAxis',
+  doc: 'Moves axes to other places; the rest keep their order. A view.',
+  call: (x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor => {
+    const from = listOf(source).map((a) => normalizeAxis('moveAxis', a, x.rank))
+    const to = listOf(destination).map((a) => normalizeAxis('moveAxis', a, x.rank))
+    if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
+      throw new CotangentError('invalid-argument', { op: 'moveAxis', message: `cannot move axes [${listOf(source)}] to [${listOf(destination)}]`, shapes: [x.shape], hint: 'Name as many distinct places as axes.' })
+    }
+    const rest = x.shape.map((_, axis) => axis).filter((axis) => !from.includes(axis))
+    return permute(
+      x,
+      x.shape.map((_, axis) => (to.includes(axis) ? from[to.indexOf(axis)]! : rest.shift()!)),
+    )
+  },
+  samples: () => [{ args: [sampleTensor([2, 3, 4]), 0, -1] }, { args: [sampleTensor([2, 3, 4]), [0, 1], [-1, 0]] }],
+})
+
+const listOf = (axes: number | readonly number[]): readonly number[] => (typeof axes === 'number' ? [axes] : axes)
+
+export const squeeze = define({
+  name: 'squeeze',
+  doc: 'Without the given axes, which must have size 1, or without all axes of size 1. A view.',
+  call: (x: Tensor, axis?: number | readonly number[]): Tensor => {
+    const dropped = axis === undefined ? x.shape.flatMap((n, a) => (n === 1 ? [a] : [])) : normalizeAxes('squeeze', axis, x.rank)
+    const wrong = dropped.find((a) => x.shape[a] !== 1)
+    if (wrong !== undefined) {
+      throw new CotangentError('shape-mismatch', { op: 'squeeze', message: `axis ${wrong} has size ${x.shape[wrong]}, not 1`, shapes: [x.shape], hint: 'Use select() or slice() to pick an element of it.' })
+    }
+    return reshape(
+      x,
+      x.shape.filter((_, a) => !dropped.includes(a)),
+    )
+  },
+  samples: () => [{ args: [sampleTensor([2, 1, 3, 1])] }, { args: [sampleTensor([2, 1, 3, 1]), -1] }, { args: [sampleTensor([1, 1, 2]), [0, 1]] }],
+})
+
+export const unsqueeze = define({
+  name: 'unsqueeze',
+  doc: 'With new axes of size 1 at these places of the result. A view.',
+  call: (x: Tensor, axis: number | readonly number[]): Tensor => {
+    const added = normalizeAxes('unsqueeze', axis, x.rank + listOf(axis).length)
+    const sizes = [...x.shape]
+    for (const at of added) sizes.splice(at, 0, 1)
+    return reshape(x, sizes)
+  },
+  samples: () => [{ args: [sampleTensor([2, 3]), 0] }, { args: [sampleTensor([2, 3]), -1] }, { args: [sampleTensor([]), 0] }, { args: [sampleTensor([3]), [0, 2]] }],
 })
 
 const expandPrimitive: Primitive<{ shape: Shape }> = {
@@ -100,7 +183,7 @@ const expandPrimitive: Primitive<{ shape: Shape }> = {
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   lower: ([x], _, { shape }) => ({ kind: 'view', shape, strides: broadcastStrides(x!.shape, x!.strides, shape), offset: 0 }),
   gradient: ([g], { inputSpecs }) => [g!.fitTo(inputSpecs[0]!.shape)],
-  saves: () => ({ inputs: [false], outputs: [false] }),
+  saves: nothing,
 }
 
 export const expand = define({
@@ -113,17 +196,67 @@ export const expand = define({
     if (lead < 0 || x.shape.some((n, axis) => n !== 1 && n !== resolved[axis + lead])) {
       throw new CotangentError('shape-mismatch', { op: 'expand', message: `[${x.shape}] does not expand to [${shape}]`, shapes: [x.shape, shape], hint: 'Only axes of size 1 repeat.' })
     }
-    return bind1(expandPrimitive, [x], { shape: resolved })
+    return lead === 0 && x.shape.every((n, axis) => n === resolved[axis]) ? x : bind1(expandPrimitive, [x], { shape: resolved })
   },
-  samples: () => [{ args: [sampleTensor([3, 1]), [2, 3, 4]] }, { args: [sampleTensor([1, 3]), [2, -1]] }],
+  samples: () => [{ args: [sampleTensor([3, 1]), [2, 3, 4]] }, { args: [sampleTensor([1, 3]), [2, -1]] }, { args: [sampleTensor([]), [2]] }],
 })
 
-export interface MovementMethods<S extends Shape> {
-  contiguous(): Tensor<S>
-  clone(): Tensor<S>
-  cast(dtype: DType): Tensor<S>
-  reshape(shape: Shape): Tensor
-  permute(axes: readonly number[]): Tensor
-  expand(shape: Shape): Tensor
-}
+export const broadcastTo = define({
+  name: 'broadcastTo',
+  doc: "`expand` under NumPy's name.",
+  call: (x: Tensor, shape: Shape): Tensor => expand(x, shape),
+  samples: () => [{ args: [sampleTensor([3, 1]), [2, 3, 4]] }],
+})
 
+export const expandAs = define({
+  name: 'expandAs',
+  doc: "Expands to the other tensor's shape.",
+  call: (x: Tensor, other: Tensor): Tensor => expand(x, other.shape),
+  samples: () => [{ args: [sampleTensor([3, 1]), sampleTensor([2, 3, 4])] }],
+})
+
+Object.defineProperties(Tensor.prototype, {
+  T: {
+    get(this: Tensor) {
+      return permute(this, this.shape.map((_, axis) => axis).reverse())
+    },
+    configurable: true,
+  },
+  mT: {
+    get(this: Tensor) {
+      return transpose(this)
+    },
+    configurable: true,
+  },
+})
+
+export interface MovementMethods<_S extends Shape> {
+  /** All axes in reverse order. A view. */
+  readonly T: Tensor
+  /** The last two axes swapped. A view. */
+  readonly mT: Tensor
+  reshape<A extends Shape, const T extends Shape>(this: Tensor<A>, shape: Checked<Reshape<A, T>, T>): Tensor<Result<Reshape<A, T>>>
+  view<A extends Shape>(this: Tensor<A>): Tensor<A>
+  view<A extends Shape, const T extends Shape>(this: Tensor<A>, shape: Checked<Reshape<A, T>, T>): Tensor<Result<Reshape<A, T>>>
+  flatten<A extends Shape, const Start extends number = 0, const End extends number = -1>(
+    this: Tensor<A>,
+    start?: Checked<Flatten<A, Start, End>, Start>,
+    end?: End,
+  ): Tensor<Result<Flatten<A, Start, End>>>
+  unflatten(axis: number, sizes: Shape): Tensor
+  permute<A extends Shape, const P extends Shape>(this: Tensor<A>, axes: Checked<Permute<A, P>, P>): Tensor<Result<Permute<A, P>>>
+  transpose<A extends Shape, const X extends number = -2, const Y extends number = -1>(
+    this: Tensor<A>,
+    a?: Checked<Transpose<A, X, Y>, X>,
+    b?: Y,
+  ): Tensor<Result<Transpose<A, X, Y>>>
+  moveAxis(source: number | readonly number[], destination: number | readonly number[]): Tensor
+  squeeze<A extends Shape>(this: Tensor<A>): Tensor<Result<Squeeze<A>>>
+  squeeze<A extends Shape, const X extends number>(this: Tensor<A>, axis: Checked<Squeeze<A, X>, X>): Tensor<Result<Squeeze<A, X>>>
+  squeeze(axes: readonly number[]): Tensor
+  unsqueeze<A extends Shape, const X extends number>(this: Tensor<A>, axis: Checked<Unsqueeze<A, X>, X>): Tensor<Result<Unsqueeze<A, X>>>
+  unsqueeze(axes: readonly number[]): Tensor
+  expand<A extends Shape, const T extends Shape>(this: Tensor<A>, shape: Checked<Expand<A, T>, T>): Tensor<Result<Expand<A, T>>>
+  broadcastTo<A extends Shape, const T extends Shape>(this: Tensor<A>, shape: Checked<Expand<A, T>, T>): Tensor<Result<Expand<A, T>>>
+  expandAs<A extends Shape, const T extends Shape>(this: Tensor<A>, other: Tensor<T>): Tensor<T>
+}

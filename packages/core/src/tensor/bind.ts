@@ -26,7 +26,7 @@ export function setMakeDense(copy: (x: Tensor) => Tensor): void {
  *   unless the op is a kernel.
  */
 export function bind<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A, into?: readonly Tensor[]): Tensor[] {
-  const plan = planOf(op, inputs, attrs)
+  const plan = planOf(op, inputs, attrs, into)
   if (!plan.program && !plan.view) return bind(op, [makeDense(inputs[0] as Tensor)], attrs)
   const outputs = modes.tracer ? modes.tracer.bind(op as Primitive<never>, inputs, attrs, plan.outputs, into) : run(op, plan, inputs, into)
   if (modes.grad && op.gradient && inputs.some((x) => x instanceof Tensor && x.requiresGrad)) record(op, plan, inputs, attrs, outputs)
@@ -43,7 +43,7 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
     const x = inputs[0] as Tensor
     return [new Tensor(plan.outputs[0]!, x.storage, x.offset + plan.view.offset)]
   }
-  const engine = engineOf(op.name, inputs)
+  const engine = engineOf(op.name, into ? [...inputs, ...into] : inputs)
   if (plan.engine !== engine) {
     plan.executable = prepare(engine, plan.program!)
     plan.engine = engine

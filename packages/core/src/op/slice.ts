@@ -1,0 +1,219 @@
+import { CotangentError } from '../errors.ts'
+import { KernelBuilder } from '../engine/kernel.ts'
+import { scalarTypeOf } from '../engine/scalar.ts'
+import { normalizeAxes, normalizeAxis, rowMajor, type Shape, type Spec } from '../layout.ts'
+import { bind1 } from '../tensor/bind.ts'
+import type { Primitive, Step } from '../tensor/primitive.ts'
+import { Scalar } from '../tensor/scalar.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { ScalarLike } from './elementwise.ts'
+import { define, sampleTensor } from './table.ts'
+
+/** Elements `start`, `start + step`... of every axis, `sizes` of them; a step may be negative. */
+interface Region {
+  readonly starts: readonly number[]
+  readonly sizes: readonly number[]
+  readonly steps: readonly number[]
+}
+
+const slicePrimitive: Primitive<Region> = {
+  name: 'slice',
+  infer: ([x], { sizes }) => [{ dtype: x!.dtype, shape: sizes }],
+  lower: ([x], _, { starts, sizes, steps }) => ({
+    kind: 'view',
+    shape: sizes,
+    strides: x!.strides.map((s, axis) => s * steps[axis]!),
+    offset: x!.strides.reduce((sum, s, axis) => sum + s * starts[axis]!, 0),
+  }),
+  gradient: ([g], { attrs, inputSpecs }) => {
+    const { shape } = inputSpecs[0]!
+    // All elements in another order: the same reversals undo it.
+    if (shape.every((n, axis) => n === attrs.sizes[axis])) return [bind1(slicePrimitive, [g!], attrs)]
+    return [place(g!, shape, attrs.starts, attrs.steps, 0)]
+  },
+  saves: () => ({ inputs: [false], outputs: [false] }),
+}
+
+const placePrimitive: Primitive<{ shape: Shape; starts: readonly number[]; steps: readonly number[] }> = {
+  name: 'place',
+  infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
+  lower([x], [y], { starts, steps }) {
+    const fill = new KernelBuilder('fill', [y!.size])
+    fill.output(y!.dtype, fill.param(scalarTypeOf[y!.dtype]), [1])
+    return { kind: 'sequence', steps: [{ program: fill.build(), operands: [{ buffer: 1, offset: 0 }], scalars: [0] }, copyStep(x!, 0, y!, 1, starts, steps)] }
+  },
+  gradient: ([g], { attrs, inputSpecs }) => [bind1(slicePrimitive, [g!], { starts: attrs.starts, steps: attrs.steps, sizes: inputSpecs[0]!.shape }), null],
+  saves: () => ({ inputs: [false, false], outputs: [false] }),
+}
+
+/** A tensor of `shape` filled with `value`, but with the elements of `x` at `starts`, `starts + steps`...: the adjoint of slicing. */
+export function place(x: Tensor, shape: Shape, starts: readonly number[], steps: readonly number[], value: ScalarLike): Tensor {
+  return bind1(placePrimitive, [x, new Scalar(value, x.dtype)], { shape, starts, steps })
+}
+
+/** The step of a sequence that writes input `x` into a region of output `y`, converted to its dtype. */
+export function copyStep(x: Spec, input: number, y: Spec, output: number, starts: readonly number[], steps: readonly number[]): Step {
+  const k = new KernelBuilder('copy', x.shape)
+  const strides = rowMajor(y.shape)
+  k.output(
+    y.dtype,
+    k.narrow(k.load(k.input(x.dtype), x.strides), y.dtype),
+    strides.map((s, axis) => s * steps[axis]!),
+  )
+  const offset = strides.reduce((sum, s, axis) => sum + s * starts[axis]!, 0)
+  return {
+    program: k.build(),
+    operands: [
+      { buffer: input, offset: 0 },
+      { buffer: output, offset },
+    ],
+    scalars: [],
+  }
+}
+
+/**
+ * Which elements of an axis to take, as in Python: from `start` up to but not including `end`, every `step`-th. Negative `start`
+ * and `end` count from the end of the axis, and what lies beyond it is left out. A negative step runs backwards.
+ * As an object, as a tuple, or as text: `{ start: 1 }`, `[1, null]` and `'1:'` are the same; `null` is the whole axis.
+ */
+export type Range =
+  | { readonly start?: number | null; readonly end?: number | null; readonly step?: number }
+  | readonly [start: number | null, end: number | null, step?: number]
+  | RangeText
+  | null
+
+/** `':'`, `'2:'`, `':-1'`, `'1:5'`, `'::-1'`. */
+export type RangeText = `${string}:${string}`
+
+const rangeText = /^\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?$/
+
+interface Resolved {
+  readonly start: number
+  readonly size: number
+  readonly step: number
+}
+
+/** The elements that a range takes of an axis of size `n`. */
+export function resolveRange(op: string, range: Range, n: number): Resolved {
+  const { start, end, step } = partsOf(op, range)
+  if (!Number.isInteger(step) || step === 0 || (start !== null && !Number.isInteger(start)) || (end !== null && !Number.isInteger(end))) {
+    throw new CotangentError('invalid-argument', { op, message: `${JSON.stringify(range)} is not a range`, hint: 'Start, end and step are integers, the step not 0.' })
+  }
+  const low = step > 0 ? 0 : -1
+  const high = step > 0 ? n : n - 1
+  const clamp = (at: number) => Math.min(high, Math.max(low, at < 0 ? at + n : at))
+  const first = start === null ? (step > 0 ? low : high) : clamp(start)
+  const last = end === null ? (step > 0 ? high : low) : clamp(end)
+  const size = Math.max(0, Math.ceil((last - first) / step))
+  return size === 0 ? { start: 0, size, step: 1 } : { start: first, size, step }
+}
+
+function partsOf(op: string, range: Range): { start: number | null; end: number | null; step: number } {
+  if (range === null) return { start: null, end: null, step: 1 }
+  if (typeof range === 'string') {
+    const found = rangeText.exec(range)
+    if (!found) throw new CotangentError('invalid-argument', { op, message: `'${range}' is not a range`, hint: "Write start:end or start:end:step, each of which may be left out: '1:', ':-1', '::2'." })
+    const part = (text: string | undefined) => (text === undefined ? null : Number(text))
+    return { start: part(found[1]), end: part(found[2]), step: part(found[3]) ?? 1 }
+  }
+  const { start = null, end = null, step = 1 } = isTuple(range) ? { start: range[0], end: range[1], step: range[2] ?? 1 } : range
+  return { start, end, step }
+}
+
+const isTuple = (range: Range): range is readonly [number | null, number | null, number?] => Array.isArray(range)
+
+/** The region of `x` that `parts` name, axis by axis. */
+export function sliceRegion(x: Tensor, parts: readonly Resolved[]): Tensor {
+  if (parts.every((p, axis) => p.start === 0 && p.step === 1 && p.size === x.shape[axis])) return x
+  return bind1(slicePrimitive, [x], { starts: parts.map((p) => p.start), sizes: parts.map((p) => p.size), steps: parts.map((p) => p.step) })
+}
+
+/** One axis sliced. */
+function sliceAxis(x: Tensor, axis: number, part: Resolved): Tensor {
+  return sliceRegion(
+    x,
+    x.shape.map((n, a) => (a === axis ? part : { start: 0, size: n, step: 1 })),
+  )
+}
+
+export const slice = define({
+  name: 'slice',
+  doc: 'A range of each axis, the first ones first; axes not named stay whole. A view.',
+  call: (x: Tensor, ...ranges: readonly Range[]): Tensor => {
+    if (ranges.length > x.rank) {
+      throw new CotangentError('axis-out-of-range', { op: 'slice', message: `${ranges.length} ranges for ${x.rank} axes`, shapes: [x.shape] })
+    }
+    return sliceRegion(
+      x,
+      x.shape.map((n, axis) => resolveRange('slice', ranges[axis] ?? null, n)),
+    )
+  },
+  samples: () => [
+    { args: [sampleTensor([5, 7]), { start: 1, end: -1 }, [null, null, 2]] },
+    { args: [sampleTensor([5, 7]), '::-2', '6:1:-1'] },
+    { args: [sampleTensor([4]), [3, 1]] },
+    { args: [sampleTensor([2, 3]), null, '-2:'] },
+    { args: [sampleTensor([3, 4]), '::-1'] },
+    { args: [sampleTensor([])] },
+  ],
+})
+
+export const narrow = define({
+  name: 'narrow',
+  doc: '`length` elements of `axis` from `start` on. A view.',
+  call: (x: Tensor, axis: number, start: number, length: number): Tensor => {
+    const at = normalizeAxis('narrow', axis, x.rank)
+    const n = x.shape[at]!
+    const first = start < 0 ? start + n : start
+    if (!Number.isInteger(first) || !Number.isInteger(length) || first < 0 || length < 0 || first + length > n) {
+      throw new CotangentError('index-out-of-range', { op: 'narrow', message: `elements ${start} to ${start + length} do not all exist on axis ${axis} of size ${n}`, shapes: [x.shape] })
+    }
+    return sliceAxis(x, at, { start: first, size: length, step: 1 })
+  },
+  samples: () => [{ args: [sampleTensor([3, 5]), 1, 1, 3] }, { args: [sampleTensor([3, 5]), 0, -2, 2] }, { args: [sampleTensor([3]), 0, 1, 0] }],
+})
+
+/** A non-negative index for `index` in [-n, n). */
+export function normalizeIndex(op: string, index: number, axis: number, shape: Shape): number {
+  const n = shape[axis]!
+  if (!Number.isInteger(index) || index < -n || index >= n) {
+    throw new CotangentError('index-out-of-range', {
+      op,
+      message: `index ${index} does not exist on axis ${axis} of size ${n}`,
+      shapes: [shape],
+      hint: n === 0 ? 'The axis is empty.' : `Use an integer from ${-n} to ${n - 1}.`,
+    })
+  }
+  return index < 0 ? index + n : index
+}
+
+export const select = define({
+  name: 'select',
+  doc: 'Element `index` of `axis`, which goes away. A view.',
+  call: (x: Tensor, axis: number, index: number): Tensor => {
+    const at = normalizeAxis('select', axis, x.rank)
+    const part = sliceAxis(x, at, { start: normalizeIndex('select', index, at, x.shape), size: 1, step: 1 })
+    return part.reshape(part.shape.filter((_, a) => a !== at))
+  },
+  samples: () => [{ args: [sampleTensor([3, 5]), 1, -1] }, { args: [sampleTensor([3]), 0, 1] }, { args: [sampleTensor([2, 3, 4]), 1, 0] }],
+})
+
+export const flip = define({
+  name: 'flip',
+  doc: 'The elements of these axes (all, if not given) in reverse order. A view.',
+  call: (x: Tensor, axis?: number | readonly number[]): Tensor => {
+    const axes = normalizeAxes('flip', axis, x.rank)
+    return sliceRegion(
+      x,
+      x.shape.map((n, a) => (axes.includes(a) && n > 0 ? { start: n - 1, size: n, step: -1 } : { start: 0, size: n, step: 1 })),
+    )
+  },
+  samples: () => [{ args: [sampleTensor([3, 5])] }, { args: [sampleTensor([3, 5]), 1] }, { args: [sampleTensor([0, 2]), [0, 1]] }, { args: [sampleTensor([])] }],
+})
+
+export interface SliceMethods<_S extends Shape> {
+  slice(...ranges: readonly Range[]): Tensor
+  narrow(axis: number, start: number, length: number): Tensor
+  select(axis: number, index: number): Tensor
+  flip<A extends Shape>(this: Tensor<A>, axis?: number | readonly number[]): Tensor<A>
+}
