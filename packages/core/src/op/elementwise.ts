@@ -1,4 +1,4 @@
-import { toFloat } from '../dtype.ts'
+import { type DType, type DTypeKind, toFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import type { Shape } from '../layout.ts'
@@ -26,27 +26,41 @@ export function toInputs(op: string, args: readonly (Tensor | ScalarLike)[]): In
 /** Shapes on which every elementwise op is tested: plain, one element, 0-d, empty, odd. */
 export const sampleShapes: readonly Shape[] = [[3, 5], [], [0, 2], [17], [2, 1, 3]]
 
-interface UnaryOptions<P extends readonly number[]> {
+/** Numeric options as values of scalar code. */
+type Params<P extends readonly number[]> = { [K in keyof P]: Value }
+
+export interface UnaryOptions<P extends readonly number[]> {
   readonly doc: string
   /** The op on one element; `params` are its numeric options, in the order of `params`' call. */
-  readonly code: (k: KernelBuilder, x: Value, ...params: { [K in keyof P]: Value }) => Value
+  readonly code: (k: KernelBuilder, x: Value, ...params: Params<P>) => Value
   /** The derivative from the result alone, where it is known: the argument need not be kept then. `g` is the adjoint. */
-  readonly fromOutput?: (k: KernelBuilder, g: Value, y: Value, ...params: { [K in keyof P]: Value }) => Value
+  readonly fromOutput?: (k: KernelBuilder, g: Value, y: Value, ...params: Params<P>) => Value
+  /** The derivative from argument and result, where better code is known than differentiating `code` gives. */
+  readonly derivative?: (k: KernelBuilder, g: Value, x: Value, y: Value, ...params: Params<P>) => Value
   /** `float` (default): integers compute as float32; `same`: any dtype computes as itself. */
   readonly dtypes?: 'float' | 'same'
+  readonly accepts?: readonly DTypeKind[]
+  /** Dtype of the result, where it is not the computing dtype or the value's own type. */
+  readonly result?: DType
   /** Samples are drawn from here; keep away from poles and kinks. Default [-2, 2]. */
   readonly domain?: readonly [low: number, high: number]
+  /** Dtype of the samples, where float32 will not do. */
+  readonly dtype?: DType
   readonly differentiable?: boolean
   readonly gradient?: Sample['gradient']
 }
 
-function unaryPrimitive<P extends readonly number[]>(name: string, options: UnaryOptions<P>): Primitive<undefined> {
-  const { fromOutput } = options
+/** An elementwise op of one tensor, for the door. */
+export function unaryPrimitive<P extends readonly number[] = []>(name: string, options: Omit<UnaryOptions<P>, 'doc'>): Primitive<undefined> {
+  const { fromOutput, derivative } = options
   const op: KernelOp<undefined> = {
     name,
     ...(options.dtypes === 'same' ? {} : { compute: toFloat }),
     ...(options.differentiable === undefined ? {} : { differentiable: options.differentiable }),
+    ...(options.accepts && { accepts: options.accepts }),
+    ...(options.result && { result: () => options.result! }),
     code: (k, [x, ...params]) => [options.code(k, x!, ...(params as never))],
+    ...(derivative && { adjoint: (k, [g], [x, ...params], [y]) => [derivative(k, g!, x!, y!, ...(params as never))] }),
     ...(fromOutput && { adjoint: (k, [g], [, ...params], [y]) => [fromOutput(k, g!, y!, ...(params as never))] }),
   }
   return kernelPrimitive(op)
@@ -60,32 +74,40 @@ export interface UnaryFunction<Rest extends readonly unknown[] = []> {
 /** Declares an elementwise op of one tensor. */
 export function unary(name: string, options: UnaryOptions<[]>): UnaryFunction {
   const primitive = unaryPrimitive(name, options)
-  const [low, high] = options.domain ?? [-2, 2]
   return define({
     name,
     doc: options.doc,
     call: <S extends Shape>(x: Tensor<S>) => bind1(primitive, [x], undefined) as Tensor<S>,
-    samples: () => sampleShapes.map((shape) => ({ args: [sampleTensor(shape, { low, high })], ...gradientNote(options) })),
+    samples: () => sampleShapes.map((shape) => ({ args: [sampleOf(shape, options)], ...gradientNote(options) })),
   })
 }
 
 /** Declares an elementwise op of one tensor with numeric options, which are arguments of the kernel: changing one compiles nothing. */
 export function unaryWith<O extends object, P extends readonly number[]>(
   name: string,
-  options: UnaryOptions<P> & { readonly params: (options: Partial<O>) => P; readonly variants: readonly Partial<O>[] },
+  options: UnaryOptions<P> & { readonly params: (options: Partial<O>, dtype: DType) => P; readonly variants: readonly Partial<O>[] },
 ): UnaryFunction<[options?: Partial<O>]> {
   const primitive = unaryPrimitive(name, options)
-  const [low, high] = options.domain ?? [-2, 2]
   return define({
     name,
     doc: options.doc,
-    call: <S extends Shape>(x: Tensor<S>, given: Partial<O> = {}) =>
-      bind1(primitive, [x, ...options.params(given).map((v) => new Scalar(v, options.dtypes === 'same' ? x.dtype : toFloat(x.dtype)))], undefined) as Tensor<S>,
+    call: <S extends Shape>(x: Tensor<S>, given: Partial<O> = {}) => {
+      const dtype = options.dtypes === 'same' ? x.dtype : toFloat(x.dtype)
+      return bind1(primitive, [x, ...options.params(given, dtype).map((v) => new Scalar(v, dtype))], undefined) as Tensor<S>
+    },
     samples: () =>
       [{} as Partial<O>, ...options.variants].flatMap((variant) =>
-        sampleShapes.map((shape) => ({ args: [sampleTensor(shape, { low, high }), variant], ...gradientNote(options) })),
+        sampleShapes.map((shape) => ({ args: [sampleOf(shape, options), variant], ...gradientNote(options) })),
       ),
   })
+}
+
+const sampleOf = (shape: Shape, { domain: [low, high] = [-2, 2], dtype }: Pick<UnaryOptions<never>, 'domain' | 'dtype'>) =>
+  sampleTensor(shape, { low, high, ...(dtype && { dtype }) })
+
+/** The elementwise ops of a module, as methods of a tensor of shape `S`. */
+export type MethodsOf<Module, S extends Shape> = {
+  [K in keyof Module as Module[K] extends UnaryFunction<never> ? K : never]: Module[K] extends UnaryFunction<infer Rest> ? (...rest: Rest) => Tensor<S> : never
 }
 
 const gradientNote = ({ gradient }: { readonly gradient?: Sample['gradient'] }) => (gradient ? { gradient } : {})
