@@ -40,7 +40,7 @@ export function pushInside(f: FunctionBuilder, args: Local<'i32'>, position: rea
 }
 
 /** Pushes whether every tap of a row's window sees a pixel. */
-function pushInterior(f: FunctionBuilder, args: Local<'i32'>, phase: Local<'i32'>, position: readonly Local<'i32'>[]): void {
+export function pushInterior(f: FunctionBuilder, args: Local<'i32'>, phase: Local<'i32'>, position: readonly Local<'i32'>[]): void {
   const axes = [
     ['lowD', 'highD', 'depth'],
     ['lowH', 'highH', 'height'],

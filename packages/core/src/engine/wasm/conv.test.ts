@@ -265,6 +265,15 @@ describe('convolution', () => {
     }
   })
 
+  it.each([1, 2])('depthwise in tiles, stride %i', (stride) => {
+    const c = { ...large, stride: [stride, stride], groups: 45, channelsIn: 1, channelsOut: 1 }
+    for (const threads of [1, 3]) {
+      expect(forward(c, 'float32', false, threads, true)).toBeUndefined()
+      expect(gradInput(c, 'float32', false, threads)).toBeUndefined()
+      expect(gradWeight(c, 'float32', false, threads)).toBeUndefined()
+    }
+  })
+
   it('refuses channels that are not contiguous', () => {
     const p = problemOf(large, 'float32', 1)
     expect(() => planConv({ ...p, x: { shape: p.x.shape, strides: p.x.strides.map((s) => 2 * s) } })).toThrow(/not contiguous/)
