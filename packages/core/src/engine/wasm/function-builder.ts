@@ -67,6 +67,7 @@ export class FunctionBuilder implements FunctionRef {
   readonly #locals: ValueType[] = []
   readonly #free = new Map<ValueType, Local[]>()
   readonly #code = new ByteWriter()
+  readonly #constants = new Map<string, { local: Local<'v128'>; bytes: ArrayLike<number> }>()
   #depth = 0
 
   /** Made by `ModuleBuilder.function`. */
@@ -183,6 +184,23 @@ export class FunctionBuilder implements FunctionRef {
   /** A vector constant with the same number in each lane. */
   splat(shape: LaneShape, value: number | bigint): void {
     this.v128(splatBytes(shape, value))
+  }
+
+  /** A local that holds a splatted constant from the start of the function on, so that loops need not build it. Never set it. */
+  constant(shape: LaneShape, value: number | bigint): Local<'v128'> {
+    return this.constantOf(splatBytes(shape, value))
+  }
+
+  /** `constant`, from its 16 bytes. */
+  constantOf(bytes: ArrayLike<number>): Local<'v128'> {
+    const key = Array.prototype.join.call(bytes)
+    let known = this.#constants.get(key)
+    if (!known) {
+      this.#locals.push('v128')
+      known = { local: { index: this.#params.length + this.#locals.length - 1, type: 'v128' }, bytes }
+      this.#constants.set(key, known)
+    }
+    return known.local
   }
 
   /** A constant of the address type. */
@@ -354,6 +372,12 @@ export class FunctionBuilder implements FunctionRef {
     for (const { type, count } of runs) {
       out.unsigned(count)
       out.byte(valueTypeCode[type])
+    }
+    for (const { local, bytes } of this.#constants.values()) {
+      out.append([0xfd, 0x0c])
+      out.append(bytes)
+      out.byte(0x21)
+      out.unsigned(local.index)
     }
     out.append(this.#code.bytes)
     out.byte(0x0b)

@@ -1,0 +1,576 @@
+import { dtypeInfo } from '../../dtype.ts'
+import { argsOf, type Node, type NodeId } from '../kernel.ts'
+import type { ScalarOp } from '../scalar.ts'
+import { ModuleBuilder } from './assembler.ts'
+import { emitGather, emitLoad, emitStore, type Place } from './emit-memory.ts'
+import {
+  type Accumulator,
+  accumulate,
+  accumulated,
+  accumulateProduct,
+  mergeAccumulators,
+  reduceLanes,
+  releaseAccumulator,
+  startAccumulator,
+} from './emit-reduce.ts'
+import { emitCast, emitNarrow, emitScalar, mathImport } from './emit-scalar.ts'
+import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
+import type { DescriptorLayout } from './kernel-descriptor.ts'
+import type { KernelPlan } from './kernel-plan.ts'
+import { type Expression, type ModuleContext, VectorCode } from './vector-code.ts'
+
+/**
+ * The module of a kernel. It exports `run(begin, end, thread, descriptor)`, which does the tasks `begin <= t < end`: rows of
+ * the outer loop or, where lanes are rows, blocks of the vector axis of each.
+ */
+export function emitKernel(
+  plan: KernelPlan,
+  layout: DescriptorLayout,
+  options: { relaxed: boolean; shared: boolean },
+): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder()
+  module.importMemory({ shared: options.shared })
+  const math = new Map<string, FunctionRef>()
+  for (const id of plan.live) {
+    const node = plan.kernel.nodes[id]!
+    const wanted = isInstruction(node) ? mathImport(node.op, plan.kernel.nodes[node.args[0]!]!.type) : undefined
+    if (wanted && !math.has(wanted.name)) {
+      math.set(wanted.name, module.importFunction(wanted.name, wanted.arity === 2 ? ['f64', 'f64'] : ['f64'], ['f64'], 'Math'))
+    }
+  }
+  const context: ModuleContext = { module, lanes: plan.lanes, relaxed: options.relaxed, math, helpers: new Map() }
+  new KernelEmitter(plan, layout, context).run()
+  return module.toBytes()
+}
+
+type Instruction = Extract<Node, { op: ScalarOp }>
+
+const others: readonly string[] = ['const', 'param', 'index', 'load', 'gather', 'reduce', 'select', 'cast', 'narrow']
+
+const isInstruction = (node: Node): node is Instruction => !others.includes(node.op)
+
+/** The last vector of a row, or one of the last. */
+interface Tail {
+  /** Lanes that exist; may be more than a vector has. */
+  readonly remaining: Local<'i32'>
+}
+
+type Leaf = (copy: number) => void
+
+class KernelEmitter {
+  readonly #plan: KernelPlan
+  readonly #layout: DescriptorLayout
+  readonly #f: FunctionBuilder
+  readonly #c: VectorCode
+  readonly #begin: Local<'i32'>
+  readonly #end: Local<'i32'>
+  readonly #descriptor: Local<'i32'>
+  /** The position along each axis. */
+  readonly #counters: Local<'i32'>[]
+  /** By buffer, those that are gathered from. */
+  readonly #bases: (Local<'i32'> | undefined)[] = []
+  /** By access: its address at the innermost open loop. */
+  #pointers: Local<'i32'>[] = []
+  /** By access: bytes between lanes, where they are strided. */
+  #steps: (Local<'i32'> | undefined)[] = []
+  /** By node: what is computed and in scope, a local for each vector (or one, where lanes are the same). */
+  #values: (Local<'v128'>[] | undefined)[] = []
+  #tail: Tail | undefined
+  /** Elements of the row before the innermost open loop over them, for positional reductions. */
+  #position: Local<'i32'> | undefined
+
+  constructor(plan: KernelPlan, layout: DescriptorLayout, context: ModuleContext) {
+    this.#plan = plan
+    this.#layout = layout
+    const f = context.module.function('run', { export: true })
+    this.#f = f
+    this.#begin = f.param('i32')
+    this.#end = f.param('i32')
+    f.param('i32')
+    this.#descriptor = f.param('i32')
+    this.#c = new VectorCode(f, context)
+    this.#counters = [...plan.kernel.parallel, ...plan.kernel.reduce].map(() => f.local('i32'))
+  }
+
+  run(): void {
+    const plan = this.#plan
+    const f = this.#f
+    plan.kernel.nodes.forEach((node, id) => {
+      if (node.op === 'gather' && plan.live.has(id))
+        this.#bases[node.input] ??= define(f, this.#word(this.#layout.pointers + 4 * node.input))
+    })
+    this.#pointers = plan.accesses.map(({ buffer }, a) =>
+      define(f, ['+', this.#word(this.#layout.pointers + 4 * buffer), this.#word(this.#layout.offsets[a]!)]),
+    )
+    this.#steps = plan.accesses.map(({ lanes }, a) =>
+      lanes === 'strided' ? define(f, this.#word(this.#layout.strides[a]![plan.vectorAxis]!)) : undefined,
+    )
+    this.#emitDepth(
+      0,
+      [...plan.live].sort((a, b) => a - b),
+      1,
+    )
+    if (!plan.lanesAreRows) this.#outerLoop(undefined, () => this.#rows(1))
+    else if (plan.outer.length) this.#outerLoop(define(f, this.#word(this.#layout.blocks)), (block) => this.#block(block!))
+    else this.#scoped(() => this.#block(this.#begin, this.#end))
+  }
+
+  #word(at: number): I32 {
+    return ['load', this.#descriptor, at]
+  }
+
+  #extent(axis: number): I32 {
+    return this.#word(this.#layout.extents[axis]!)
+  }
+
+  /** Walks the outer axes, and blocks of the vector axis within, from the task `begin` to the task `end`. */
+  #outerLoop(blocks: Local<'i32'> | undefined, body: (block: Local<'i32'> | undefined) => void): void {
+    const plan = this.#plan
+    const f = this.#f
+    const task = define(f, this.#begin)
+    const block = blocks && f.local('i32')
+    const divide = (by: I32, position: Local<'i32'>) => {
+      push(f, task)
+      push(f, by)
+      f.op('i32.rem_u')
+      f.set(position)
+      push(f, task)
+      push(f, by)
+      f.op('i32.div_u')
+      f.set(task)
+    }
+    if (block) divide(blocks, block)
+    plan.outer.toReversed().forEach((axis, i) => {
+      if (i === plan.outer.length - 1) assign(f, this.#counters[axis]!, task)
+      else divide(this.#extent(axis), this.#counters[axis]!)
+    })
+    plan.accesses.forEach(({ strides }, a) => {
+      for (const axis of plan.outer) {
+        if (strides[axis] !== 0) this.#advance(a, ['*', this.#counters[axis]!, this.#word(this.#layout.strides[a]![axis]!)])
+      }
+    })
+    f.while(
+      () => push(f, ['<u', this.#begin, this.#end]),
+      () => {
+        this.#scoped(() => {
+          if (plan.lanesAreRows)
+            this.#emitDepth(
+              1,
+              [...plan.live].sort((a, b) => a - b),
+              1,
+            )
+          body(block)
+        })
+        if (!block) {
+          this.#nextRow(plan.outer.length - 1)
+        } else {
+          f.increment(block, 1)
+          push(f, ['==', block, blocks!])
+          f.if(() => {
+            assign(f, block, 0)
+            this.#nextRow(plan.outer.length - 1)
+          })
+        }
+        f.increment(this.#begin, 1)
+      },
+    )
+  }
+
+  #advance(access: number, bytes: I32): void {
+    assign(this.#f, this.#pointers[access]!, ['+', this.#pointers[access]!, bytes])
+  }
+
+  #nextRow(at: number): void {
+    const { outer, accesses } = this.#plan
+    const axis = outer[at]
+    if (axis === undefined) return
+    const counter = this.#counters[axis]!
+    this.#f.increment(counter, 1)
+    accesses.forEach(({ strides }, a) => {
+      if (strides[axis] !== 0) this.#advance(a, this.#word(this.#layout.strides[a]![axis]!))
+    })
+    if (at === 0) return
+    push(this.#f, ['==', counter, this.#extent(axis)])
+    this.#f.if(() => {
+      assign(this.#f, counter, 0)
+      accesses.forEach(({ strides }, a) => {
+        if (strides[axis] !== 0) this.#advance(a, ['-', 0, ['*', this.#extent(axis), this.#word(this.#layout.strides[a]![axis]!)]])
+      })
+      this.#nextRow(at - 1)
+    })
+  }
+
+  /** Blocks `first` up to `last` (or that one alone) of the vector axis, whose lanes are rows. */
+  #block(first: Local<'i32'>, last?: Local<'i32'>): void {
+    const plan = this.#plan
+    const f = this.#f
+    const length = this.#word(this.#layout.blockLength)
+    const start = define(f, ['*', first, length])
+    const stop = define(f, ['min', ['*', last ?? ['+', first, 1], length], this.#extent(plan.vectorAxis)])
+    this.#vectorLoop(
+      start,
+      stop,
+      plan.accesses.map((_, a) => a),
+      (copies) => this.#rows(copies),
+    )
+    f.release(start, stop)
+  }
+
+  /** Walks the vector axis from `start` to `stop`: whole groups of vectors first, then single ones. */
+  #vectorLoop(start: I32, stop: Local<'i32'>, accesses: readonly number[], body: (copies: number) => void): void {
+    const plan = this.#plan
+    const f = this.#f
+    const counter = this.#counters[plan.vectorAxis]!
+    assign(f, counter, start)
+    const moving = accesses.filter((a) => plan.accesses[a]!.lanes !== 'same')
+    const bytes = (a: number, elements: I32): I32 => ['*', elements, this.#steps[a] ?? this.#elementBytes(a)]
+    this.#withPointers(
+      moving,
+      (a, pointer) => (start === 0 ? pointer : ['+', pointer, bytes(a, start)]),
+      () => {
+        const group = plan.unroll * plan.lanes
+        const step = (elements: number) => {
+          f.increment(counter, elements)
+          for (const a of moving) this.#advance(a, this.#steps[a] ? ['*', this.#steps[a]!, elements] : elements * this.#elementBytes(a))
+        }
+        const groupsEnd = define(f, ['-', stop, group - 1])
+        f.while(
+          () => push(f, ['<', counter, groupsEnd]),
+          () => {
+            this.#scoped(() => body(plan.unroll))
+            step(group)
+          },
+        )
+        f.release(groupsEnd)
+        const remaining = f.local('i32')
+        f.while(
+          () => push(f, ['<', counter, stop]),
+          () => {
+            assign(f, remaining, ['-', stop, counter])
+            this.#tail = { remaining }
+            this.#scoped(() => body(1))
+            this.#tail = undefined
+            step(plan.lanes)
+          },
+        )
+        f.release(remaining)
+      },
+    )
+  }
+
+  #elementBytes(access: number): number {
+    return dtypeInfo[this.#plan.accesses[access]!.dtype].size
+  }
+
+  /** Gives accesses pointers of their own while `body` is emitted. */
+  #withPointers(accesses: readonly number[], start: (access: number, pointer: Local<'i32'>) => I32, body: () => void): void {
+    const saved = this.#pointers
+    this.#pointers = [...saved]
+    const own = accesses.map((a) => {
+      this.#pointers[a] = define(this.#f, start(a, saved[a]!))
+      return this.#pointers[a]
+    })
+    body()
+    this.#f.release(...own)
+    this.#pointers = saved
+  }
+
+  /** Emits with nodes computed in `body` forgotten afterwards. */
+  #scoped(body: () => void): void {
+    const saved = this.#values
+    this.#values = [...saved]
+    body()
+    this.#values.forEach((locals, id) => {
+      if (locals && !saved[id]) this.#f.release(...locals)
+    })
+    this.#values = saved
+  }
+
+  /** The whole of a row, or of `copies` vectors of rows. */
+  #rows(copies: number): void {
+    const plan = this.#plan
+    for (let pass = 0; pass < plan.passCount; pass++) this.#reductionPass(pass, copies)
+    const outputs = plan.kernel.outputs.map((output, o) => ({ ...output, access: plan.loads + o }))
+    const ofElements = outputs.filter(({ node, strides }) => plan.perElement[node] || plan.inner.some((axis) => strides[axis] !== 0))
+    const ofRows = outputs.filter((o) => !ofElements.includes(o))
+    const store = (list: typeof outputs, copy: number) => {
+      for (const { access, node } of list) emitStore(this.#c, this.#place(access, copy), this.#value(node, copy))
+    }
+    // Nothing of the row is stored before all of its own values are known: outputs may lie on top of inputs.
+    const rowValues = this.#needed(ofRows.map((o) => o.node))
+    this.#emitRowDepths(rowValues, copies)
+    if (ofElements.length) {
+      const needed = this.#needed(ofElements.map((o) => o.node))
+      this.#emitRowDepths(needed, copies)
+      this.#elementLoops(
+        needed,
+        ofElements.map((o) => o.access),
+        copies,
+        (copy) => store(ofElements, copy),
+      )
+    }
+    for (let copy = 0; copy < copies; copy++) store(ofRows, copy)
+  }
+
+  #reductionPass(pass: number, copies: number): void {
+    const plan = this.#plan
+    const f = this.#f
+    const c = this.#c
+    const ids = [...plan.passes].filter(([, p]) => p === pass).map(([id]) => id)
+    const nodes = ids.map((id) => plan.kernel.nodes[id] as Extract<Node, { op: 'reduce' }>)
+    const vectors = plan.lanesAreRows ? copies : plan.unroll
+    const sums = nodes.map((node) =>
+      Array.from({ length: vectors }, () => startAccumulator(c, node.combine, plan.kernel.nodes[node.args[0]]!.type)),
+    )
+    const positional = sums.some(([first]) => first!.position)
+    if (positional) this.#position = define(f, 0)
+    const needed = this.#needed(nodes.map((n) => n.args[0]))
+    this.#emitRowDepths(needed, copies)
+    this.#elementLoops(needed, [], copies, (copy) => {
+      nodes.forEach((node, i) => this.#accumulate(sums[i]![copy]!, node.args[0], copy))
+      if (plan.lanesAreRows && positional && copy === (this.#tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
+    })
+    if (positional) f.release(this.#position!)
+    this.#position = undefined
+    sums.forEach((all, i) => {
+      if (!plan.lanesAreRows) {
+        const [first, ...rest] = all as [Accumulator, ...Accumulator[]]
+        for (const other of rest) {
+          mergeAccumulators(c, first, { value: c.read(other.value), ...(other.position && { position: c.read(other.position) }) })
+          releaseAccumulator(c, other)
+        }
+        reduceLanes(c, first)
+      }
+      this.#values[ids[i]!] = (plan.lanesAreRows ? all : all.slice(0, 1)).map((sum) => {
+        if (!sum.position) return sum.value
+        const result = f.local('v128')
+        c.set(result, accumulated(c, sum))
+        releaseAccumulator(c, sum)
+        return result
+      })
+    })
+  }
+
+  #accumulate(to: Accumulator, id: NodeId, copy: number): void {
+    const c = this.#c
+    c.scope(() => {
+      // In a tail, lanes beyond the row keep what they have.
+      const mask = this.#tail && !this.#plan.lanesAreRows ? c.keep(this.#laneMask(this.#tail)) : undefined
+      if (this.#plan.fused.has(id)) {
+        const [a, b] = argsOf(this.#plan.kernel.nodes[id]!)
+        accumulateProduct(c, to, this.#value(a!, copy), this.#value(b!, copy), mask)
+      } else {
+        accumulate(c, to, this.#value(id, copy), to.position ? c.keep(this.#positions(copy)) : () => {}, mask)
+      }
+    })
+  }
+
+  /** Which lanes exist, as a bool. */
+  #laneMask({ remaining }: Tail): Expression {
+    const c = this.#c
+    const numbers = this.#laneNumbers(c.lanes === 2)
+    if (c.lanes === 4) return c.op('i32x4.gt_s', c.op('i32x4.splat', c.read(remaining)), numbers)
+    return c.op('i64x2.gt_s', c.op('i64x2.splat', c.op('i64.extend_i32_s', c.read(remaining))), numbers)
+  }
+
+  /** 0, 1 and so on, in lanes of 32 or 64 bits. */
+  #laneNumbers(wide: boolean): Expression {
+    const local = this.#f.constantOf(
+      wide ? [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0] : [0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0],
+    )
+    return this.#c.read(local)
+  }
+
+  /** Positions of a vector's elements in their rows, for positional reductions. */
+  #positions(copy: number): Expression {
+    const c = this.#c
+    const { lanesAreRows, vectorAxis, lanes } = this.#plan
+    const at: I32 = lanesAreRows ? this.#position! : ['+', ['+', this.#position!, this.#counters[vectorAxis]!], copy * lanes]
+    const scalar = () => push(this.#f, at)
+    const splat = lanes === 4 ? c.op('i32x4.splat', scalar) : c.op('i64x2.splat', c.op('i64.extend_i32_s', scalar))
+    return lanesAreRows ? splat : c.op(lanes === 4 ? 'i32x4.add' : 'i64x2.add', splat, this.#laneNumbers(lanes === 2))
+  }
+
+  /** Nodes that have to be computed for `targets`, arguments first. */
+  #needed(targets: readonly NodeId[]): NodeId[] {
+    const { nodes } = this.#plan.kernel
+    const found = new Set<NodeId>()
+    const visit = (id: NodeId) => {
+      if (found.has(id) || this.#values[id] || nodes[id]!.op === 'const') return
+      found.add(id)
+      argsOf(nodes[id]!).forEach(visit)
+    }
+    targets.forEach(visit)
+    return [...found].sort((a, b) => a - b)
+  }
+
+  #emitRowDepths(nodes: readonly NodeId[], copies: number): void {
+    for (let depth = 1; depth <= this.#plan.rowDepth; depth++) this.#emitDepth(depth, nodes, copies)
+  }
+
+  /** Computes those of `nodes` that change in the loop at `depth`; then calls `leaf`, for one vector after the other. */
+  #emitDepth(depth: number, nodes: readonly NodeId[], copies: number, leaf?: Leaf): void {
+    const plan = this.#plan
+    const here = nodes.filter(
+      (id) => plan.depths[id] === depth && !this.#values[id]?.length && plan.kernel.nodes[id]!.op !== 'const' && !plan.fused.has(id),
+    )
+    for (const id of here) if (!plan.varies[id]) this.#values[id] = [this.#compute(id, 0)]
+    const varying = here.filter((id) => plan.varies[id])
+    for (const id of varying) this.#values[id] = []
+    for (let copy = 0; copy < copies; copy++) {
+      for (const id of varying) this.#values[id]![copy] = this.#compute(id, copy)
+      leaf?.(copy)
+    }
+  }
+
+  /** The reduction loops around `leaf`. */
+  #elementLoops(nodes: readonly NodeId[], outputs: readonly number[], copies: number, leaf: Leaf): void {
+    const plan = this.#plan
+    const used = [...plan.accesses.keys()].filter((a) => (a < plan.loads ? nodes.includes(plan.accesses[a]!.node) : outputs.includes(a)))
+    if (!plan.inner.length) {
+      for (let copy = 0; copy < copies; copy++) leaf(copy)
+      return
+    }
+    const open = (at: number): void => {
+      const axis = plan.inner[at]!
+      const depth = plan.rowDepth + 1 + at
+      const innermost = at === plan.inner.length - 1
+      if (axis === plan.vectorAxis) {
+        const stop = define(this.#f, this.#extent(axis))
+        this.#vectorLoop(0, stop, used, (vectors) => this.#emitDepth(depth, nodes, vectors, leaf))
+        if (this.#position) assign(this.#f, this.#position, ['+', this.#position, stop])
+        this.#f.release(stop)
+        return
+      }
+      this.#scalarLoop(axis, used, () => {
+        this.#emitDepth(depth, nodes, copies, innermost ? leaf : undefined)
+        if (!innermost) open(at + 1)
+      })
+    }
+    open(0)
+  }
+
+  #scalarLoop(axis: number, accesses: readonly number[], body: () => void): void {
+    const f = this.#f
+    const counter = this.#counters[axis]!
+    const moving = accesses.filter((a) => this.#plan.accesses[a]!.strides[axis] !== 0)
+    const stop = define(f, this.#extent(axis))
+    const strides = moving.map((a) => define(f, this.#word(this.#layout.strides[a]![axis]!)))
+    assign(f, counter, 0)
+    this.#withPointers(
+      moving,
+      (_, pointer) => pointer,
+      () => {
+        f.for(counter, stop, 1, () => {
+          this.#scoped(body)
+          moving.forEach((a, i) => this.#advance(a, strides[i]!))
+        })
+      },
+    )
+    f.release(stop, ...strides)
+  }
+
+  #place(access: number, copy: number): Place {
+    const { dtype, lanes } = this.#plan.accesses[access]!
+    return { dtype, lanes, pointer: this.#pointers[access]!, step: this.#steps[access], vector: copy, remaining: this.#tail?.remaining }
+  }
+
+  #value(id: NodeId, copy: number): Expression {
+    const node = this.#plan.kernel.nodes[id]!
+    if (node.op === 'const') return this.#c.number(node.type, node.value)
+    return this.#c.read(this.#values[id]![this.#plan.varies[id] ? copy : 0]!)
+  }
+
+  #compute(id: NodeId, copy: number): Local<'v128'> {
+    const local = this.#f.local('v128')
+    this.#c.scope(() => this.#c.set(local, this.#expression(id, copy)))
+    return local
+  }
+
+  #expression(id: NodeId, copy: number): Expression {
+    const c = this.#c
+    const plan = this.#plan
+    const { nodes, inputs } = plan.kernel
+    const node = nodes[id]!
+    const args = argsOf(node).map((a) => (plan.fused.has(a) ? () => {} : this.#value(a, copy)))
+    switch (node.op) {
+      case 'param':
+        return this.#param(node)
+      case 'index':
+        return this.#index(node.axis, copy)
+      case 'load':
+        return emitLoad(
+          c,
+          this.#place(
+            plan.accesses.findIndex((a) => a.node === id),
+            copy,
+          ),
+        )
+      case 'gather':
+        return emitGather(c, inputs[node.input]!, this.#bases[node.input]!, args[0]!, plan.gatherLanes.get(id)!, this.#tail?.remaining)
+      case 'select':
+        return c.where(c.maskFor(node.type, args[0]!), args[1]!, args[2]!)
+      case 'cast':
+        return emitCast(c, nodes[node.args[0]]!.type, node.type, args[0]!)
+      case 'narrow':
+        return emitNarrow(c, node.dtype, args[0]!)
+      case 'const':
+      case 'reduce':
+        throw new TypeError(`${node.op} is not computed in place`)
+      default:
+        return (
+          this.#fusedSum(node, copy) ??
+          emitScalar(
+            c,
+            node.op,
+            nodes[node.args[0]!]!.type,
+            args,
+            node.args.map((a) => !plan.varies[a]),
+          )
+        )
+    }
+  }
+
+  /** `a * b + c` or `c - a * b` as one instruction, where the plan says so. */
+  #fusedSum(node: Instruction, copy: number): Expression | undefined {
+    const plan = this.#plan
+    const product = node.args.find((a) => plan.fused.has(a))
+    if (product === undefined) return undefined
+    const [a, b] = argsOf(plan.kernel.nodes[product]!).map((x) => this.#value(x, copy))
+    const other = this.#value(
+      node.args.find((x) => x !== product)!,
+      copy,
+    )
+    const shape = node.type === 'float64' ? 'f64x2' : 'f32x4'
+    return node.op === 'add' ? this.#c.madd(a!, b!, other, shape) : this.#c.nmadd(a!, b!, other, shape)
+  }
+
+  #param({ index, type }: Extract<Node, { op: 'param' }>): Expression {
+    const { f } = this.#c
+    const number = () => {
+      f.get(this.#descriptor)
+      f.mem('f64.load', this.#layout.params + 8 * index)
+    }
+    return this.#c.build(type, () => {
+      if (type === 'bool') f.i32(0)
+      number()
+      if (type === 'bool') {
+        f.f64(0)
+        f.op('f64.ne')
+        f.op('i32.sub')
+      } else if (type === 'float32') f.op('f32.demote_f64')
+      else if (type === 'int32') f.op('i32.trunc_sat_f64_s')
+      else if (type === 'int64') f.op('i64.trunc_sat_f64_s')
+    })
+  }
+
+  #index(axis: number, copy: number): Expression {
+    const c = this.#c
+    const { vectorAxis, lanes } = this.#plan
+    const counter = this.#counters[axis]!
+    if (axis !== vectorAxis) return c.op('i32x4.splat', c.read(counter))
+    const first = c.op('i32x4.splat', () => push(this.#f, copy ? ['+', counter, copy * lanes] : counter))
+    return c.op('i32x4.add', first, this.#laneNumbers(false))
+  }
+}

@@ -1,0 +1,285 @@
+import { type DType, dtypeInfo } from '../../dtype.ts'
+import { argsOf, elementLevels, type Kernel, liveNodes, type NodeId } from '../kernel.ts'
+import { type ScalarOp, type ScalarType, scalarTypeOf } from '../scalar.ts'
+import { simplify } from '../simplify.ts'
+import { scalarCost } from './emit-scalar.ts'
+
+/** A strided walk over memory: a load or an output. */
+export interface Access {
+  /** Position among the buffers: inputs, then outputs. */
+  readonly buffer: number
+  readonly dtype: DType
+  readonly node: NodeId
+  /** Elements. */
+  readonly offset: number
+  /** Elements, one an axis. */
+  readonly strides: readonly number[]
+  /** How lanes that are neighbours on the vector axis lie in memory. */
+  readonly lanes: 'same' | 'contiguous' | 'strided'
+}
+
+/**
+ * How a kernel becomes loops.
+ *
+ * The outer loop walks rows: all parallel axes but the vector axis. Vectors run along the vector axis, which is either
+ * parallel (each lane is a row of its own; a loop over it is the next one inwards, and the reduction loops lie within) or the
+ * innermost reduction axis (each lane is an element of the row, and reductions end with one across the lanes).
+ *
+ * Everything but extents, strides and offsets is in `key`: kernels of one key share their code.
+ */
+export interface KernelPlan {
+  readonly key: string
+  /** The kernel, simplified. */
+  readonly kernel: Kernel
+  readonly lanes: 2 | 4
+  readonly vectorAxis: number
+  readonly lanesAreRows: boolean
+  /** Axes of the outer loop. */
+  readonly outer: readonly number[]
+  /** Reduction axes, outermost first; the vector axis is the last of them unless lanes are rows. */
+  readonly inner: readonly number[]
+  /** Vectors that are processed at once. */
+  readonly unroll: number
+  /** Loads in node order, then outputs. */
+  readonly accesses: readonly Access[]
+  readonly loads: number
+  /** For each node, the loop that its value changes in: 0 none, 1 the outer loop, then inwards. */
+  readonly depths: readonly number[]
+  /** For each node, whether its lanes differ. */
+  readonly varies: readonly boolean[]
+  readonly perElement: readonly boolean[]
+  /** Depth at which a row is whole. */
+  readonly rowDepth: number
+  /** For each `reduce` node, the pass over the row that computes it, from 0. */
+  readonly passes: ReadonlyMap<NodeId, number>
+  readonly passCount: number
+  /** Products of one use that are fused into the sum that uses them. */
+  readonly fused: ReadonlySet<NodeId>
+  /** For each `gather`, how its index runs along the vector axis. */
+  readonly gatherLanes: ReadonlyMap<NodeId, Access['lanes']>
+  /** Relative cost of one element, an addition being 1. */
+  readonly cost: number
+  readonly live: ReadonlySet<NodeId>
+}
+
+export const depthOfAxis = (plan: Pick<KernelPlan, 'outer' | 'inner' | 'vectorAxis' | 'lanesAreRows'>, axis: number): number => {
+  if (plan.outer.includes(axis)) return 1
+  if (plan.lanesAreRows) return axis === plan.vectorAxis ? 2 : 3 + plan.inner.indexOf(axis)
+  return 2 + plan.inner.indexOf(axis)
+}
+
+export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
+  const kernel = simplify(original)
+  const { nodes, parallel } = kernel
+  const rank = parallel.length
+  const extents = [...parallel, ...kernel.reduce]
+  const live = liveNodes(
+    nodes,
+    kernel.outputs.map((o) => o.node),
+  )
+  const lanes = hasWideType(kernel, live) ? 2 : 4
+  const bare = accessesOf(kernel, live)
+  const loads = bare.length - kernel.outputs.length
+  const vectorAxis = chooseVectorAxis(kernel, bare, extents, lanes)
+  const lanesAreRows = vectorAxis < rank
+  const laneClass = (stride: number) => (stride === 0 ? 'same' : stride === 1 ? 'contiguous' : 'strided')
+  const accesses = bare.map((a): Access => ({ ...a, lanes: laneClass(a.strides[vectorAxis]!) }))
+  const axes = extents.map((_, axis) => axis)
+  const shape = {
+    vectorAxis,
+    lanesAreRows,
+    outer: axes.filter((axis) => axis < rank && axis !== vectorAxis),
+    inner: [...axes.filter((axis) => axis >= rank && axis !== vectorAxis), ...(lanesAreRows ? [] : [vectorAxis])],
+  }
+  const rowDepth = lanesAreRows ? 2 : 1
+
+  const depths: number[] = []
+  const varies: boolean[] = []
+  const stages: number[] = []
+  const passes = new Map<NodeId, number>()
+  nodes.forEach((node, id) => {
+    const args = argsOf(node)
+    const depth = (axis: number) => depthOfAxis(shape, axis)
+    depths[id] = Math.max(0, ...args.map((a) => depths[a]!))
+    varies[id] = args.some((a) => varies[a])
+    stages[id] = Math.max(0, ...args.map((a) => stages[a]!))
+    if (node.op === 'load') {
+      depths[id] = Math.max(0, ...node.strides.map((s, axis) => (s === 0 ? 0 : depth(axis))))
+      varies[id] = node.strides[vectorAxis] !== 0
+    } else if (node.op === 'index') {
+      depths[id] = depth(node.axis)
+      varies[id] = node.axis === vectorAxis
+    } else if (node.op === 'reduce') {
+      depths[id] = rowDepth
+      varies[id] = lanesAreRows
+      if (!live.has(id)) return
+      passes.set(id, stages[id]!)
+      stages[id]!++
+    }
+  })
+
+  const cost = [...live].reduce((sum, id) => sum + (depths[id]! >= rowDepth ? costOf(kernel, accesses, id) : 0), 0)
+  const strided = accesses.some((a) => a.lanes === 'strided')
+  const reductions = passes.size
+  const gatherLanes = new Map<NodeId, Access['lanes']>()
+  nodes.forEach((node, id) => {
+    if (node.op !== 'gather') return
+    const slope = slopeOf(kernel, node.args[0], vectorAxis, varies)
+    gatherLanes.set(id, slope === 0 ? 'same' : slope === 1 ? 'contiguous' : 'strided')
+  })
+  const unroll = strided ? (cost <= 8 ? 2 : 1) : unrollFor(cost, reductions, lanesAreRows)
+  const plan = {
+    ...shape,
+    kernel,
+    lanes,
+    unroll,
+    accesses,
+    loads,
+    depths,
+    varies,
+    perElement: elementLevels(kernel),
+    rowDepth,
+    passes,
+    passCount: Math.max(0, ...[...passes.values()].map((p) => p + 1)),
+    fused: relaxed ? fusedProducts(kernel, live, depths, varies) : new Set<NodeId>(),
+    gatherLanes,
+    cost,
+    live,
+  } as const
+  return { ...plan, key: keyOf(plan, relaxed) }
+}
+
+function unrollFor(cost: number, reductions: number, lanesAreRows: boolean): number {
+  if (reductions && cost <= 8) return lanesAreRows ? 8 : 4
+  return cost <= 24 ? 4 : cost <= 60 ? 2 : 1
+}
+
+function hasWideType({ nodes, inputs, outputs }: Kernel, live: ReadonlySet<NodeId>): boolean {
+  const wide = (type: ScalarType) => type === 'int64' || type === 'float64'
+  return (
+    nodes.some((n, id) => live.has(id) && (wide(n.type) || (n.op === 'load' && wide(scalarTypeOf[inputs[n.input]!])))) ||
+    outputs.some((o) => wide(scalarTypeOf[o.dtype]))
+  )
+}
+
+function accessesOf({ nodes, inputs, outputs }: Kernel, live: ReadonlySet<NodeId>): Omit<Access, 'lanes'>[] {
+  const loads = nodes.flatMap((node, id) =>
+    node.op === 'load' && live.has(id)
+      ? [{ buffer: node.input, dtype: inputs[node.input]!, node: id, offset: node.offset, strides: node.strides }]
+      : [],
+  )
+  return [...loads, ...outputs.map(({ dtype, node, strides }, o) => ({ buffer: inputs.length + o, dtype, node, offset: 0, strides }))]
+}
+
+/** The axis along which operands cost least: what lies side by side is loaded at once, what does not, lane by lane. */
+function chooseVectorAxis(kernel: Kernel, accesses: readonly Omit<Access, 'lanes'>[], extents: readonly number[], lanes: number): number {
+  const rank = kernel.parallel.length
+  const candidates = extents.map((_, axis) => axis).filter((axis) => axis < rank || axis === extents.length - 1)
+  let best = 0
+  let bestCost = Number.POSITIVE_INFINITY
+  for (const axis of candidates) {
+    const extent = extents[axis]!
+    const waste = (Math.ceil(extent / lanes) * lanes) / Math.max(1, extent)
+    let cost = 1
+    for (const { strides } of accesses) cost += strides[axis] === 0 ? 0.25 : strides[axis] === 1 ? 1 : lanes
+    cost *= waste
+    // A reduction across lanes ends each row.
+    if (axis >= rank) cost += (6 * lanes) / Math.max(1, extent)
+    if (cost < bestCost || (cost === bestCost && axis < rank)) {
+      best = axis
+      bestCost = cost
+    }
+  }
+  return best
+}
+
+function costOf({ nodes, inputs }: Kernel, accesses: readonly Access[], id: NodeId): number {
+  const node = nodes[id]!
+  switch (node.op) {
+    case 'const':
+    case 'param':
+      return 0
+    case 'load':
+      return (accesses.find((a) => a.node === id)!.lanes === 'strided' ? 4 : 1) + (dtypeInfo[inputs[node.input]!].size < 4 ? 1 : 0)
+    case 'gather':
+      return 4
+    case 'index':
+    case 'select':
+    case 'cast':
+    case 'reduce':
+      return 1
+    case 'narrow':
+      return 6
+    default:
+      return scalarCost(node.op as ScalarOp, nodes[node.args[0]!]!.type)
+  }
+}
+
+/** By how much an int32 value grows from one position of the axis to the next; undefined where that is not constant. */
+function slopeOf({ nodes }: Kernel, id: NodeId, axis: number, varies: readonly boolean[]): number | undefined {
+  if (!varies[id]) return 0
+  const node = nodes[id]!
+  if (node.op === 'index') return Number(node.axis === axis)
+  if (node.op !== 'add' && node.op !== 'sub') return undefined
+  const [a, b] = node.args.map((arg) => slopeOf({ nodes } as Kernel, arg, axis, varies))
+  return a === undefined || b === undefined ? undefined : node.op === 'add' ? a + b : a - b
+}
+
+function fusedProducts(
+  { nodes, outputs }: Kernel,
+  live: ReadonlySet<NodeId>,
+  depths: readonly number[],
+  varies: readonly boolean[],
+): Set<NodeId> {
+  const uses = nodes.map(() => 0)
+  for (const id of live) for (const a of argsOf(nodes[id]!)) uses[a]!++
+  for (const { node } of outputs) uses[node]!++
+  const fused = new Set<NodeId>()
+  const deepest = Math.max(0, ...depths)
+  for (const id of live) {
+    const node = nodes[id]!
+    const candidates =
+      node.op === 'add' ? node.args : node.op === 'sub' ? [node.args[1]!] : node.op === 'reduce' && node.combine === 'sum' ? node.args : []
+    for (const a of candidates) {
+      const product = nodes[a]!
+      const floats = product.type === 'float32' || product.type === 'float64'
+      const place = node.op === 'reduce' ? depths[a] === deepest : depths[a] === depths[id] && varies[a] === varies[id]
+      if (product.op !== 'mul' || !floats || uses[a] !== 1 || !place) continue
+      fused.add(a)
+      break
+    }
+  }
+  return fused
+}
+
+function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
+  const { kernel, accesses, outer, inner, vectorAxis } = plan
+  const codes: (string | number)[] = [
+    plan.lanes,
+    Number(relaxed),
+    plan.unroll,
+    outer.join(),
+    inner.join(),
+    vectorAxis,
+    kernel.inputs.map((d) => dtypeInfo[d].code).join(''),
+    kernel.params.join(),
+  ]
+  kernel.nodes.forEach((node, id) => {
+    if (!plan.live.has(id)) return
+    codes.push(id, node.op, node.type[0]!, node.type.slice(-2))
+    if (node.op === 'const') codes.push(Object.is(node.value, -0) ? '-0' : String(node.value))
+    else if (node.op === 'param') codes.push(node.index)
+    else if (node.op === 'index') codes.push(node.axis)
+    else if (node.op === 'load') codes.push(node.input)
+    else {
+      if (node.op === 'gather') codes.push(node.input)
+      if (node.op === 'reduce') codes.push(node.combine)
+      if (node.op === 'narrow') codes.push(node.dtype)
+      codes.push(argsOf(node).join())
+    }
+  })
+  for (const a of accesses) {
+    codes.push(a.buffer, a.node, dtypeInfo[a.dtype].code, a.lanes[0]!, a.strides.map((s) => Number(s !== 0)).join(''))
+  }
+  return codes.join(' ')
+}
