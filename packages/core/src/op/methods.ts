@@ -1,4 +1,8 @@
 import type { Shape } from '../layout.ts'
+import type { PadMethods } from './pad.ts'
+import type { WindowsMethods } from './windows.ts'
+import type { ScatterMethods } from './scatter.ts'
+import type { GatherMethods } from './gather.ts'
 import type { ActivationMethods } from './activations.ts'
 import type { SpecialMethods } from './special.ts'
 import type { SliceMethods } from './slice.ts'
@@ -16,4 +20,4 @@ import type { ReduceMethods } from './reduce.ts'
 import type { UnaryMethods } from './unary.ts'
 
 /** All methods of a tensor of shape `S`: each op family declares its own. */
-export interface Methods<S extends Shape> extends UnaryMethods<S>, SpecialMethods<S>, ActivationMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, SliceMethods<S>, JoinMethods<S>, CopyMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods {}
+export interface Methods<S extends Shape> extends UnaryMethods<S>, SpecialMethods<S>, ActivationMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, PadMethods<S>, WindowsMethods, ScatterMethods<S>, GatherMethods<S>, SliceMethods<S>, JoinMethods<S>, CopyMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods {}

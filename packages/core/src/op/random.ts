@@ -211,7 +211,7 @@ export const dropout = define({
     if (isInt(x.dtype) || x.dtype === 'bool') throw new CotangentError('dtype-mismatch', { op: 'dropout', message: 'needs a float dtype', dtypes: [x.dtype] })
     if (p === 0) return x
     const scalars = [...keyScalars(options.generator ?? defaultGenerator), new Scalar(p, 'float32'), new Scalar(p === 1 ? 0 : 1 / (1 - p), 'float32')]
-    return bind1(dropoutPrimitive, [x.reshape([-1]), ...scalars], undefined).reshape(x.shape) as Tensor<S>
+    return bind1(dropoutPrimitive, [x.reshape([-1]), ...scalars], undefined).reshape(x.shape as Shape) as Tensor<S>
   },
   samples: () => [{ args: [sampleTensor([3, 4]), 0.3] }, { args: [sampleTensor([2, 3])] }],
 })
