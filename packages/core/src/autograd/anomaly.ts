@@ -1,6 +1,7 @@
 import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { withModes } from '../tensor/modes.ts'
+import type { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { TapeNode } from './tape.ts'
 
@@ -12,11 +13,11 @@ export function detectAnomaly<T>(body: () => T): T {
   return withModes({ anomaly: true }, body)
 }
 
-export function checkResults(op: string, inputs: readonly { readonly isTracer?: boolean }[], outputs: readonly Tensor[]): void {
+export function checkResults(op: string, inputs: readonly (Tensor | Scalar)[], outputs: readonly Tensor[]): void {
   if (!outputs.some(hasNaN)) return
   throw new CotangentError('non-finite', {
     op,
-    message: `the result has NaN${inputs.some((x) => 'isTracer' in x && hasNaN(x as Tensor)) ? ', from NaN in its input' : ''}; called from ${userLine(new Error().stack)}`,
+    message: `the result has NaN${inputs.some((x) => 'isTracer' in x && hasNaN(x)) ? ', from NaN in its input' : ''}; called from ${userLine(new Error().stack)}`,
     shapes: outputs.map((o) => o.shape),
     hint: 'Look at the inputs of this call: log, sqrt or division of zero or negative numbers, or overflow, are the usual causes.',
   })

@@ -1,5 +1,6 @@
 import { dtypeInfo, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
+import { checkResults } from '../autograd/anomaly.ts'
 import { type Edge, type GradientRule, TapeNode } from '../autograd/tape.ts'
 import type { Buffer, Engine, Executable, Program } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
@@ -29,6 +30,7 @@ export function bind<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A, in
   const plan = planOf(op, inputs, attrs, into)
   if (!plan.program && !plan.view) return bind(op, [makeDense(inputs[0] as Tensor)], attrs)
   const outputs = modes.tracer ? modes.tracer.bind(op as Primitive<never>, inputs, attrs, plan.outputs, into) : run(op, plan, inputs, into)
+  if (modes.anomaly) checkResults(op.name, inputs, outputs)
   if (modes.grad && op.gradient && inputs.some((x) => x instanceof Tensor && x.requiresGrad)) record(op, plan, inputs, attrs, outputs)
   return outputs
 }

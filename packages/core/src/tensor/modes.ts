@@ -6,8 +6,11 @@ import type { Scalar } from './scalar.ts'
 
 /** Records ops instead of running them. */
 export interface Tracer {
-  /** @param into See `bind`. */
-  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, into?: readonly Tensor[]): Tensor[]
+  /**
+   * @param outputs Specs of the results, which are tensors without numbers.
+   * @param into See `bind`.
+   */
+  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, outputs: readonly Spec[], into?: readonly Tensor[]): Tensor[]
 }
 
 /** Decides how recorded ops keep the values that their gradients need. */
