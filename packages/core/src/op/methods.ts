@@ -1,4 +1,12 @@
 import type { Shape } from '../layout.ts'
+import type { WhereMethods } from './where.ts'
+import type { VarianceMethods } from './variance.ts'
+import type { SoftmaxMethods } from './softmax.ts'
+import type { NormalizationMethods } from './normalization.ts'
+import type { ComparisonMethods } from './comparison.ts'
+import type { DiagonalMethods } from './diagonal.ts'
+import type { AtMethods } from './at.ts'
+import type { MaskMethods } from './mask.ts'
 import type { PadMethods } from './pad.ts'
 import type { WindowsMethods } from './windows.ts'
 import type { ScatterMethods } from './scatter.ts'
@@ -20,4 +28,4 @@ import type { ReduceMethods } from './reduce.ts'
 import type { UnaryMethods } from './unary.ts'
 
 /** All methods of a tensor of shape `S`: each op family declares its own. */
-export interface Methods<S extends Shape> extends UnaryMethods<S>, SpecialMethods<S>, ActivationMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, PadMethods<S>, WindowsMethods, ScatterMethods<S>, GatherMethods<S>, SliceMethods<S>, JoinMethods<S>, CopyMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods {}
+export interface Methods<S extends Shape> extends UnaryMethods<S>, WhereMethods<S>, VarianceMethods<S>, SoftmaxMethods<S>, NormalizationMethods<S>, ComparisonMethods, SpecialMethods<S>, ActivationMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, DiagonalMethods<S>, AtMethods<S>, MaskMethods<S>, PadMethods<S>, WindowsMethods, ScatterMethods<S>, GatherMethods<S>, SliceMethods<S>, JoinMethods<S>, CopyMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods {}

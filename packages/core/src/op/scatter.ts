@@ -101,7 +101,7 @@ export const scatter = define({
   samples: () => {
     const index = indexTensor([2, 4], [0, 1, 2, 0, 2, 0, -1, 1])
     return [
-      { args: [sampleTensor([3, 4]), 0, index, sampleTensor([2, 4])] },
+      { args: [sampleTensor([3, 4]), 0, indexTensor([2, 4], [0, 1, 2, 0, 2, 0, -2, 1]), sampleTensor([2, 4])] },
       { args: [sampleTensor([3, 4]), 0, index, sampleTensor([2, 4]), { mode: 'add' }] },
       { args: [sampleTensor([3, 4]), 0, index, sampleTensor([2, 4]), { mode: 'mul' }] },
       { args: [sampleTensor([3, 4]), 0, index, sampleTensor([2, 4]), { mode: 'max' }] },

@@ -10,7 +10,7 @@ import type { ScalarLike } from './elementwise.ts'
 import { define, sampleTensor } from './table.ts'
 
 /** Elements `start`, `start + step`... of every axis, `sizes` of them; a step may be negative. */
-interface Region {
+export interface Region {
   readonly starts: readonly number[]
   readonly sizes: readonly number[]
   readonly steps: readonly number[]
@@ -87,7 +87,7 @@ export type RangeText = `${string}:${string}`
 
 const rangeText = /^\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?$/
 
-interface Resolved {
+export interface Resolved {
   readonly start: number
   readonly size: number
   readonly step: number
