@@ -2,6 +2,7 @@ import { type DType, type DTypeKind, toFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import type { Shape } from '../layout.ts'
+import type { Broadcast, Checked, Result } from '../shape-types.ts'
 import { bind1, type Input } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
@@ -102,8 +103,67 @@ export function unaryWith<O extends object, P extends readonly number[]>(
   })
 }
 
-const sampleOf = (shape: Shape, { domain: [low, high] = [-2, 2], dtype }: Pick<UnaryOptions<never>, 'domain' | 'dtype'>) =>
-  sampleTensor(shape, { low, high, ...(dtype && { dtype }) })
+const sampleOf = (shape: Shape, { domain, dtype }: { readonly domain?: readonly [number, number] | undefined; readonly dtype?: DType | undefined }) => {
+  const [low, high] = domain ?? (dtype ? [-9, 9] : [-2, 2])
+  return sampleTensor(shape, { low, high, ...(dtype && { dtype }) })
+}
+
+/** A function of two tensors or numbers, which broadcast. */
+export interface BinaryFunction {
+  <A extends Shape, const B extends Shape = []>(
+    a: Tensor<A> | ScalarLike,
+    b: ScalarLike | Checked<Broadcast<A, B>, Tensor<B>>,
+  ): Tensor<Result<Broadcast<A, B>>>
+}
+
+/** The same as a method of its first operand. */
+export interface BinaryMethod {
+  <A extends Shape, const B extends Shape = []>(
+    this: Tensor<A>,
+    other: ScalarLike | Checked<Broadcast<A, B>, Tensor<B>>,
+  ): Tensor<Result<Broadcast<A, B>>>
+}
+
+interface BinaryOptions extends Pick<KernelOp<undefined>, 'code' | 'adjoint' | 'accepts' | 'differentiable'> {
+  readonly doc: string
+  /** `same` (default): computes in the promoted dtype; `float`: integers compute as float32; or a dtype. */
+  readonly dtypes?: 'float' | 'same' | DType
+  /** Samples of the operands are drawn from here; keep away from poles and kinks. Default [-2, 2]; a second one for the second operand. */
+  readonly domain?: readonly [low: number, high: number]
+  readonly secondDomain?: readonly [low: number, high: number]
+  /** Dtype of the samples, where float32 will not do. */
+  readonly dtype?: DType
+  readonly gradient?: Sample['gradient']
+  /** Ways to compute with a number as the second operand that are better than the general one. */
+  readonly special?: (a: Tensor, b: number) => Tensor | undefined
+}
+
+const samplePairs: readonly (readonly [Shape, Shape])[] = [
+  [[3, 5], [3, 5]],
+  [[4, 3], [3]],
+  [[2, 1, 3], [4, 1]],
+  [[], [2]],
+  [[0, 3], [3]],
+]
+
+/** Declares an elementwise op of two tensors or numbers, which broadcast and promote. */
+export function binary(name: string, options: BinaryOptions): BinaryFunction {
+  const { doc, dtypes = 'same', domain, secondDomain = domain, dtype, gradient, special, ...code } = options
+  const compute = dtypes === 'float' ? toFloat : () => dtypes as DType
+  const primitive = kernelPrimitive<undefined>({ name, ...(dtypes !== 'same' && { compute }), ...code })
+  const note = gradient ? { gradient } : {}
+  const scalar = dtype ? 3 : 1.5
+  return define({
+    name,
+    doc,
+    call: ((a: Tensor | ScalarLike, b: Tensor | ScalarLike) =>
+      (special && typeof b === 'number' && a instanceof Tensor && special(a, b)) || bind1(primitive, toInputs(name, [a, b]), undefined)) as BinaryFunction,
+    samples: () => [
+      ...samplePairs.map(([a, b]) => ({ args: [sampleOf(a, { domain, dtype }), sampleOf(b, { domain: secondDomain, dtype })], ...note })),
+      { args: [sampleOf([3], { domain, dtype }), scalar], ...note },
+    ],
+  })
+}
 
 /** The elementwise ops of a module, as methods of a tensor of shape `S`. */
 export type MethodsOf<Module, S extends Shape> = {

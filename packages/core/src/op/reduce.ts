@@ -1,64 +1,95 @@
-import type { DType } from '../dtype.ts'
+import { type DType, toFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { Combiner } from '../engine/scalar.ts'
 import { normalizeAxes, sameShape, type Shape } from '../layout.ts'
+import type { Checked, Reduce, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
+import { type KernelOp, kernelPrimitive, type RowAttrs } from './kernel-op.ts'
+import { isZero, one, zero } from './scalar-math.ts'
 import { define, type Sample, sampleTensor } from './table.ts'
 
+/** Axes to reduce over; all, if not given. Negative ones count from the end. */
+export type Axes = number | readonly number[] | undefined
+
 export interface ReduceOptions {
-  /** Axes to reduce over; all, if not given. Negative ones count from the end. */
-  readonly axis?: number | readonly number[]
+  readonly axis?: Axes
   /** Whether reduced axes stay, with size 1. */
   readonly keepDims?: boolean
 }
 
-type Axis = number | readonly number[] | undefined
+/** The shape rule of a reduction whose axes are given as `1`, `[0, 1]` or `{ axis: 1, keepDims: true }`. */
+export type ReduceTo<S extends Shape, A, Keep extends boolean> = A extends Axes
+  ? Reduce<S, A, Keep>
+  : A extends ReduceOptions
+    ? Reduce<S, A extends { readonly axis: infer X extends Axes } ? X : undefined, A extends { readonly keepDims: infer K extends boolean } ? K : false>
+    : Shape
 
-/** `x.sum(1)` and `x.sum({ axis: 1, keepDims: true })` -> attributes. */
-export function rowAttrs(op: string, x: Tensor, axis: Axis | ReduceOptions, options: ReduceOptions = {}): RowAttrs {
-  const given: ReduceOptions = typeof axis === 'object' && !Array.isArray(axis) ? (axis as ReduceOptions) : { ...options, ...(axis !== undefined && { axis: axis as number }) }
+/** A reduction over axes, with options `O` besides. */
+export interface ReduceFunction<O = unknown> {
+  <S extends Shape, const A extends Axes | (ReduceOptions & O) = undefined, const Keep extends boolean = false>(
+    x: Tensor<S>,
+    axis?: Checked<ReduceTo<S, A, Keep>, A>,
+    options?: { readonly keepDims?: Keep } & O,
+  ): Tensor<Result<ReduceTo<S, A, Keep>>>
+}
+
+/** The same as a method. */
+export interface ReduceMethod<O = unknown> {
+  <S extends Shape, const A extends Axes | (ReduceOptions & O) = undefined, const Keep extends boolean = false>(
+    this: Tensor<S>,
+    axis?: Checked<ReduceTo<S, A, Keep>, A>,
+    options?: { readonly keepDims?: Keep } & O,
+  ): Tensor<Result<ReduceTo<S, A, Keep>>>
+}
+
+/** `x.sum(1)` and `x.sum({ axis: 1, keepDims: true })` -> all options. */
+export function reduceOptions<O extends object>(axis: Axes | (ReduceOptions & O), options: (ReduceOptions & O) | undefined): ReduceOptions & Partial<O> {
+  const isOptions = typeof axis === 'object' && !Array.isArray(axis)
+  return isOptions ? (axis as ReduceOptions & O) : ({ ...options, ...(axis !== undefined && { axis: axis as Axes }) } as ReduceOptions & Partial<O>)
+}
+
+/** The axes and `keepDims` of a reduction as attributes. */
+export function rowAttrs(op: string, x: Tensor, axis: Axes | ReduceOptions, options?: ReduceOptions): RowAttrs {
+  const given = reduceOptions(axis, options)
   return { axes: normalizeAxes(op, given.axis, x.rank), keepDims: given.keepDims ?? false }
 }
 
-export interface ReduceFunction {
-  (x: Tensor, axis?: Axis | ReduceOptions, options?: ReduceOptions): Tensor
-}
-
-export const reduceSamples = (options: { low?: number; high?: number; gradient?: Sample['gradient'] } = {}): Sample[] => {
-  const { gradient, ...range } = options
+export const reduceSamples = (options: { low?: number; high?: number; gradient?: Sample['gradient']; empty?: boolean } = {}): Sample[] => {
+  const { gradient, empty = true, ...range } = options
   const note = gradient ? { gradient } : {}
   return [
     { args: [sampleTensor([3, 5], range)], ...note },
     { args: [sampleTensor([3, 5], range), 1], ...note },
     { args: [sampleTensor([2, 3, 4], range), [0, -1], { keepDims: true }], ...note },
-    { args: [sampleTensor([2, 7, 3], range), 1], ...note },
+    { args: [sampleTensor([2, 7, 3], range), { axis: 1 }], ...note },
     { args: [sampleTensor([], range)], ...note },
+    { args: [sampleTensor([0, 3], range), 1], ...note },
+    ...(empty ? [{ args: [sampleTensor([2, 0], range), 1], ...note }] : []),
   ]
 }
 
 /** bool and narrow integers add up in int32. */
-const accumulator = (d: DType): DType => (d === 'bool' || d === 'uint8' || d === 'int8' ? 'int32' : d)
+export const accumulator = (d: DType): DType => (d === 'bool' || d === 'uint8' || d === 'int8' ? 'int32' : d)
 
-function reduction(name: string, combine: Combiner, doc: string, options: { compute?: (d: DType) => DType; nonEmpty?: boolean; differentiable?: boolean } = {}): ReduceFunction {
-  const primitive = kernelPrimitive<RowAttrs>({
-    name,
-    ...(options.compute && { compute: options.compute }),
-    ...(options.differentiable === undefined ? {} : { differentiable: options.differentiable }),
-    axes: (attrs) => attrs.axes,
-    levels: ['row'],
-    code: (k, [x]) => [k.reduce(combine, x!)],
-  })
+interface ReductionOptions extends Pick<KernelOp<RowAttrs>, 'code' | 'adjoint' | 'compute' | 'differentiable'> {
+  readonly doc: string
+  /** Whether there is no value over no elements. */
+  readonly nonEmpty?: boolean
+  readonly gradient?: Sample['gradient']
+}
+
+function reduction(name: string, { doc, nonEmpty = false, gradient, ...code }: ReductionOptions): ReduceFunction {
+  const primitive = kernelPrimitive<RowAttrs>({ name, axes: (attrs) => attrs.axes, levels: ['row'], ...code })
   return define({
     name,
     doc,
-    call: (x: Tensor, axis?: Axis | ReduceOptions, given?: ReduceOptions) => {
-      const attrs = rowAttrs(name, x, axis, given)
-      if (options.nonEmpty) checkNonEmpty(name, x, attrs)
+    call: ((x: Tensor, axis?: Axes | ReduceOptions, options?: ReduceOptions) => {
+      const attrs = rowAttrs(name, x, axis, options)
+      if (nonEmpty) checkNonEmpty(name, x, attrs)
       return bind1(primitive, [x], attrs)
-    },
-    samples: () => reduceSamples(),
+    }) as ReduceFunction,
+    samples: () => reduceSamples({ empty: !nonEmpty, ...(gradient && { gradient }) }),
   })
 }
 
@@ -68,10 +99,161 @@ export function checkNonEmpty(op: string, x: Tensor, { axes }: RowAttrs): void {
   }
 }
 
-export const sum = reduction('sum', 'sum', 'Sum over axes; bool, uint8 and int8 add up in int32.', { compute: accumulator })
-export const max = reduction('max', 'max', 'Largest element; NaN if there is one. The gradient is shared evenly by equal maxima.', { nonEmpty: true })
+const combine =
+  (combiner: Combiner): KernelOp<RowAttrs>['code'] =>
+  (k, [x]) => [k.reduce(combiner, x!)]
 
-export const any = reduction('any', 'or', 'Whether some element is not zero.', { compute: () => 'bool', differentiable: false })
+export const sum = reduction('sum', { doc: 'Sum; bool, uint8 and int8 add up in int32.', compute: accumulator, code: combine('sum') })
+
+export const prod = reduction('prod', {
+  doc: 'Product; bool, uint8 and int8 multiply in int32. The gradient is right also at zeros.',
+  compute: accumulator,
+  code: combine('prod'),
+})
+
+export const mean = reduction('mean', {
+  doc: 'Arithmetic mean; NaN over no elements.',
+  compute: toFloat,
+  code: (k, [x]) => {
+    const total = k.reduce('sum', x!)
+    return [k.div(total, k.like(total, rowSize(k)))]
+  },
+})
+
+/** Elements a row. */
+export const rowSize = ({ reduceAxes }: { readonly reduceAxes: readonly number[] }): number => reduceAxes.reduce((n, extent) => n * extent, 1)
+
+export const max = reduction('max', {
+  doc: 'Largest element; NaN if there is one. The gradient is shared evenly by equal maxima.',
+  nonEmpty: true,
+  code: combine('max'),
+})
+
+export const min = reduction('min', {
+  doc: 'Smallest element; NaN if there is one. The gradient is shared evenly by equal minima.',
+  nonEmpty: true,
+  code: combine('min'),
+})
+
+export const argmax = reduction('argmax', {
+  doc: 'Position of the first largest element (or the first NaN), int32; over several axes counted in row-major order.',
+  nonEmpty: true,
+  differentiable: false,
+  code: combine('argmax'),
+})
+
+export const argmin = reduction('argmin', {
+  doc: 'Position of the first smallest element (or the first NaN), int32; over several axes counted in row-major order.',
+  nonEmpty: true,
+  differentiable: false,
+  code: combine('argmin'),
+})
+
+export const any = reduction('any', { doc: 'Whether some element is not zero.', compute: () => 'bool', differentiable: false, code: combine('or') })
+export const all = reduction('all', { doc: 'Whether no element is zero.', compute: () => 'bool', differentiable: false, code: combine('and') })
+
+export const countNonzero = reduction('countNonzero', {
+  doc: 'How many elements are not zero, int32.',
+  differentiable: false,
+  code: (k, [x]) => [k.reduce('sum', k.cast(k.ne(x!, zero(k, x!)), 'int32'))],
+})
+
+export const nanSum = reduction('nanSum', {
+  doc: 'Sum of the floats that are not NaN.',
+  compute: toFloat,
+  code: (k, [x]) => [k.reduce('sum', k.select(k.isNaN(x!), zero(k, x!), x!))],
+})
+
+export const nanMean = reduction('nanMean', {
+  doc: 'Mean of the floats that are not NaN; NaN if there are none.',
+  compute: toFloat,
+  code: (k, [x]) => {
+    const skip = k.isNaN(x!)
+    return [k.div(k.reduce('sum', k.select(skip, zero(k, x!), x!)), k.reduce('sum', k.select(skip, zero(k, x!), one(k, x!))))]
+  },
+})
+
+export const logSumExp = reduction('logSumExp', {
+  doc: 'log of the sum of e^x, without overflow; -Infinity over no elements.',
+  compute: toFloat,
+  code: (k, [x]) => {
+    const largest = k.reduce('max', x!)
+    const base = k.select(k.lt(k.abs(largest), k.like(largest, Number.POSITIVE_INFINITY)), largest, zero(k, largest))
+    return [k.add(k.log(k.reduce('sum', k.exp(k.sub(x!, base)))), base)]
+  },
+  adjoint: (k, [g], [x], [y]) => [
+    // Where all are -Infinity, none has a share.
+    k.mul(g!, k.exp(k.sub(x!, k.select(k.eq(y!, k.like(y!, Number.NEGATIVE_INFINITY)), zero(k, y!), y!)))),
+  ],
+})
+
+export interface NormOptions {
+  /** The order: 2 (default) is Euclid's, Infinity the largest magnitude, 0 counts what is not zero. */
+  readonly p?: number
+}
+
+const normPrimitive = kernelPrimitive<RowAttrs & { p: string }>({
+  name: 'norm',
+  compute: toFloat,
+  axes: (attrs) => attrs.axes,
+  levels: ['row'],
+  code: (k, [x], { p }) => {
+    const size = k.abs(x!)
+    switch (p) {
+      case '0':
+        return [k.reduce('sum', k.select(isZero(k, x!), zero(k, x!), one(k, x!)))]
+      case '1':
+        return [k.reduce('sum', size)]
+      case '2':
+        return [k.sqrt(k.reduce('sum', k.mul(x!, x!)))]
+      case 'Infinity':
+        return [k.reduce('max', size)]
+      case '-Infinity':
+        return [k.reduce('min', size)]
+      default:
+        return [k.pow(k.reduce('sum', k.pow(size, k.like(size, Number(p)))), k.like(size, 1 / Number(p)))]
+    }
+  },
+  adjoint: (k, [g], [x], [y], { p }) => {
+    const none = zero(k, x!)
+    const direction = k.select(k.gt(x!, none), one(k, x!), k.select(k.lt(x!, none), k.like(x!, -1), none))
+    const along = (share: typeof none) => [k.select(isZero(k, y!), none, k.mul(g!, share))]
+    switch (p) {
+      case '0':
+        return [k.mul(g!, none)]
+      case '1':
+        return [k.mul(g!, direction)]
+      case '2':
+        return along(k.div(x!, y!))
+      case 'Infinity':
+      case '-Infinity': {
+        const isExtreme = k.eq(k.abs(x!), y!)
+        const count = k.reduce('sum', k.select(isExtreme, one(k, x!), none))
+        return [k.select(isExtreme, k.div(k.mul(g!, direction), count), none)]
+      }
+      default: {
+        const ratio = k.pow(k.div(k.abs(x!), y!), k.like(x!, Number(p) - 1))
+        return along(k.select(isZero(k, x!), none, k.mul(direction, ratio)))
+      }
+    }
+  },
+})
+
+export const norm = define({
+  name: 'norm',
+  doc: 'The p-norm (sum of |x|^p)^(1/p) over axes; its gradient at 0 is 0.',
+  call: ((x: Tensor, axis?: Axes | (ReduceOptions & NormOptions), options?: ReduceOptions & NormOptions) => {
+    const { p = 2, ...rest } = reduceOptions<NormOptions>(axis, options)
+    const attrs = rowAttrs('norm', x, rest)
+    if (Math.abs(p) === Number.POSITIVE_INFINITY) checkNonEmpty('norm', x, attrs)
+    return bind1(normPrimitive, [x], { ...attrs, p: String(p) })
+  }) as ReduceFunction<NormOptions>,
+  samples: () => [
+    ...reduceSamples().map((s, i) => (i === 6 ? { ...s, gradient: 'none' as const } : s)),
+    ...[1, 3, 0.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((p) => ({ args: [sampleTensor([3, 5], { low: 0.2, high: 2 }), 1, { p }] })),
+    { args: [sampleTensor([3, 5]), { p: 0 }], gradient: 'none' as const },
+  ],
+})
 
 /** Sums a gradient over the axes along which a tensor of `shape` was broadcast, and repeats it along those that it lacks. */
 export const fitTo = define({
@@ -81,16 +263,17 @@ export const fitTo = define({
     if (sameShape(x.shape, shape)) return x
     const lead = x.rank - shape.length
     const summed = x.shape.flatMap((n, axis) => (axis < lead || (shape[axis - lead] === 1 && n !== 1) ? [axis] : []))
-    const fitted = summed.length > 0 ? sum(x, summed, { keepDims: true }) : x
+    const fitted: Tensor = summed.length > 0 ? sum(x, summed, { keepDims: true }) : x
     return fitted.reshape(fitted.shape.slice(lead)).expand(shape)
   },
   samples: () => [{ args: [sampleTensor([2, 3, 4]), [3, 1]] }, { args: [sampleTensor([3, 1]), [3, 4]] }, { args: [sampleTensor([2, 3]), []] }],
 })
 
-export interface ReduceMethods<_S extends Shape> {
-  sum(axis?: Axis | ReduceOptions, options?: ReduceOptions): Tensor
-  max(axis?: Axis | ReduceOptions, options?: ReduceOptions): Tensor
-  any(axis?: Axis | ReduceOptions, options?: ReduceOptions): Tensor
+type ReduceName =
+  | 'sum' | 'prod' | 'mean' | 'max' | 'min' | 'argmax' | 'argmin' | 'any' | 'all' | 'countNonzero' | 'nanSum' | 'nanMean'
+  | 'logSumExp'
+
+export interface ReduceMethods<_S extends Shape> extends Record<ReduceName, ReduceMethod> {
+  norm: ReduceMethod<NormOptions>
   fitTo(shape: Shape): Tensor
 }
-

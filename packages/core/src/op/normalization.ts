@@ -1,0 +1,104 @@
+import { CotangentError } from '../errors.ts'
+import { sameShape, type Shape } from '../layout.ts'
+import { bind1 } from '../tensor/bind.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { kernelPrimitive } from './kernel-op.ts'
+import { rowSize } from './reduce.ts'
+import { one, squareOf } from './scalar-math.ts'
+import { define, sampleTensor } from './table.ts'
+
+export interface LayerNormOptions {
+  /** A factor for each element of the normalised axes. */
+  readonly weight?: Tensor | null
+  /** What is added to each element of the normalised axes. */
+  readonly bias?: Tensor | null
+  /** Added to the variance, against division by 0. Default 1e-5. */
+  readonly eps?: number
+}
+
+export interface RmsNormOptions {
+  readonly weight?: Tensor | null
+  /** Added to the mean square. Default the machine precision of the computing dtype. */
+  readonly eps?: number
+}
+
+interface Attrs {
+  readonly axes: readonly number[]
+  readonly eps: number
+  readonly weight: boolean
+  readonly bias: boolean
+}
+
+/** Both norms: a row is scaled to mean square 1, `centred` or not, all in one kernel. */
+const normalization = (name: string, centred: boolean) =>
+  kernelPrimitive<Attrs>({
+    name,
+    accepts: ['float'],
+    axes: (attrs) => attrs.axes,
+    code: (k, [x, ...affine], { eps, weight, bias }) => {
+      const mean = (of: typeof x) => {
+        const total = k.reduce('sum', of!)
+        return k.div(total, k.like(total, rowSize(k)))
+      }
+      const d = centred ? k.sub(x!, mean(x)) : x!
+      const variance = mean(squareOf(k, d))
+      let y = k.mul(d, k.div(one(k, d), k.sqrt(k.add(variance, k.like(variance, eps)))))
+      if (weight) y = k.mul(y, affine[0]!)
+      if (bias) y = k.add(y, affine.at(-1)!)
+      return [y]
+    },
+  })
+
+const layerNormPrimitive = normalization('layerNorm', true)
+const rmsNormPrimitive = normalization('rmsNorm', false)
+
+/** The last axes of x, which must be of `normalizedShape` like weight and bias. */
+function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape, affine: readonly Tensor[]): number[] {
+  const shape = typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape
+  const lead = x.rank - shape.length
+  if (lead < 0 || shape.length === 0 || !sameShape(x.shape.slice(lead), shape) || affine.some((p) => !sameShape(p.shape, shape))) {
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: `the last axes are not [${shape.join(', ')}], as the weight and bias must be too`,
+      shapes: [x.shape, ...affine.map((p) => p.shape)],
+    })
+  }
+  return shape.map((_, i) => lead + i)
+}
+
+export const layerNorm = define({
+  name: 'layerNorm',
+  doc: 'The last axes (of `normalizedShape`) brought to mean 0 and variance 1, then times weight plus bias. Ba et al., arXiv:1607.06450.',
+  call: <S extends Shape>(x: Tensor<S>, normalizedShape: number | Shape, { weight, bias, eps = 1e-5 }: LayerNormOptions = {}): Tensor<S> => {
+    const affine = [weight, bias].filter((p) => p != null)
+    const axes = lastAxes('layerNorm', x, normalizedShape, affine)
+    return bind1(layerNormPrimitive, [x, ...affine], { axes, eps, weight: weight != null, bias: bias != null }) as Tensor<S>
+  },
+  samples: () => [
+    { args: [sampleTensor([3, 5]), 5] },
+    { args: [sampleTensor([2, 3, 4]), [3, 4], { weight: sampleTensor([3, 4]), bias: sampleTensor([3, 4]) }] },
+    { args: [sampleTensor([2, 7]), [7], { bias: sampleTensor([7]), eps: 0.1 }] },
+    { args: [sampleTensor([0, 3]), 3] },
+  ],
+})
+
+export const rmsNorm = define({
+  name: 'rmsNorm',
+  doc: 'The last axes (of `normalizedShape`) divided by their root mean square, then times weight. Zhang and Sennrich, arXiv:1910.07467.',
+  call: <S extends Shape>(x: Tensor<S>, normalizedShape: number | Shape, { weight, eps }: RmsNormOptions = {}): Tensor<S> => {
+    const affine = weight == null ? [] : [weight]
+    const axes = lastAxes('rmsNorm', x, normalizedShape, affine)
+    const tiny = x.dtype === 'float64' ? Number.EPSILON : 2 ** -23
+    return bind1(rmsNormPrimitive, [x, ...affine], { axes, eps: eps ?? tiny, weight: weight != null, bias: false }) as Tensor<S>
+  },
+  samples: () => [
+    { args: [sampleTensor([3, 5]), 5] },
+    { args: [sampleTensor([2, 3, 4]), [3, 4], { weight: sampleTensor([3, 4]), eps: 1e-6 }] },
+    { args: [sampleTensor([0, 3]), 3] },
+  ],
+})
+
+export interface NormalizationMethods<S extends Shape> {
+  layerNorm(normalizedShape: number | Shape, options?: LayerNormOptions): Tensor<S>
+  rmsNorm(normalizedShape: number | Shape, options?: RmsNormOptions): Tensor<S>
+}
