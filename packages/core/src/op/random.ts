@@ -125,7 +125,7 @@ export const truncatedNormal = define({
     if (!(low < high) || !(std > 0)) throw new CotangentError('invalid-argument', { op: 'truncatedNormal', message: `no numbers between ${low} and ${high} with std ${std}` })
     const from = 2 * normalCdf((low - mean) / std) - 1
     const to = 2 * normalCdf((high - mean) / std) - 1
-    const u = uniform(shape, { low: from, high: to, dtype: dtype === 'float64' ? 'float64' : 'float32', ...(options.generator && { generator: options.generator }) })
+    const u: Tensor = uniform<Shape>(shape, { low: from, high: to, dtype: dtype === 'float64' ? 'float64' : 'float32', ...(options.generator && { generator: options.generator }) })
     const x = u.erfinv().mul(std * Math.SQRT2).add(mean).clamp({ min: low, max: high }).cast(dtype)
     return x.setRequiresGrad(options.requiresGrad ?? false) as Tensor<Mutable<S>>
   },

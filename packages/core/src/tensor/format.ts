@@ -92,7 +92,7 @@ function joinAt(axis: number, a: Nested<Element>, b: Nested<Element>): Nested<El
 
 /** Text of each element, all of one width. Floats share one notation, so that their points are below each other. */
 function elementWriter(values: Nested<Element>, float: boolean): (value: Element) => string {
-  const all = [values].flat(Number.POSITIVE_INFINITY) as Element[]
+  const all = ([values] as unknown[]).flat(Number.POSITIVE_INFINITY) as Element[]
   const write = float ? floatWriter(all as number[]) : String
   const width = Math.max(0, ...all.map((v) => write(v as number).length))
   return (v) => write(v as number).padStart(width)
