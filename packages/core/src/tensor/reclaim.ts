@@ -87,16 +87,17 @@ interface Host {
   endTask(): void
 }
 
-let host: Host | null | undefined
+let known: Host | null | undefined
+const host = (): Host | null => (known === undefined ? (known = nodeHost()) : known)
 
 function collectGarbage(level: 'soft' | 'hard'): void {
-  host ??= nodeHost()
-  if (host) host.gc()
+  const node = host()
+  if (node) node.gc()
   else provokeGarbageCollection(level)
 }
 
 function forgetRecentlyUsed(): void {
-  host?.endTask()
+  host()?.endTask()
 }
 
 /** Node lets a program run its collector and drain a microtask queue of its own, which is what ends a task. */
