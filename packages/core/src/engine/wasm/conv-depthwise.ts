@@ -7,6 +7,7 @@ import { applyEpilogue, emitStoreLanes, noEpilogue } from './gemm-kernel.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { lanesOf, multiplyAdd } from './lanes.ts'
 import type { MatmulOptions } from './matmul.ts'
+import { exportLaunch } from './routine-entry.ts'
 
 /** Neighbouring pixels that share the loads of the weights, and vectors of channels of such a tile: the fastest of those measured. */
 const TILE_PIXELS = 3
@@ -211,6 +212,7 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
       f.increment(task, 1)
     },
   )
+  exportLaunch(m, f)
   return m.toBytes()
 }
 
@@ -344,5 +346,6 @@ export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOption
       f.increment(task, 1)
     },
   )
+  exportLaunch(m, f)
   return m.toBytes()
 }

@@ -16,6 +16,7 @@ import { emitPack } from './gemm-pack.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, lanesOf } from './lanes.ts'
 import type { MatmulOptions } from './matmul.ts'
+import { exportLaunch } from './routine-entry.ts'
 
 /** Words of the arguments of the modules `weights` and `depthwiseWeights`; the taps follow. */
 export const weightsWords = {
@@ -378,5 +379,6 @@ export function emitConvWeights({ type, relaxed, shared }: MatmulOptions): Uint8
       product()
     },
   )
+  exportLaunch(m, f)
   return m.toBytes()
 }

@@ -7,6 +7,7 @@ import { emitPack } from './gemm-pack.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, lanesOf, transpose } from './lanes.ts'
 import type { MatmulOptions } from './matmul.ts'
+import { exportLaunch } from './routine-entry.ts'
 
 export const windowWord = (args: Local<'i32'>, name: keyof typeof windowWords): I32 => ['load', args, 4 * windowWords[name]]
 export const phaseWord = (phase: Local<'i32'>, name: keyof typeof phaseWords): I32 => ['load', phase, 4 * phaseWords[name]]
@@ -348,5 +349,6 @@ export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }
       product()
     },
   )
+  exportLaunch(m, f)
   return m.toBytes()
 }

@@ -192,6 +192,11 @@ export class Heap {
     return (this.#size[this.#idOf(pointer)]! - 1) * UNIT
   }
 
+  /** `stats.bytesInUse`, cheaply. */
+  get bytesInUse(): number {
+    return this.#unitsInUse * UNIT
+  }
+
   get stats(): HeapStats {
     return {
       bytesInUse: this.#unitsInUse * UNIT,

@@ -21,7 +21,8 @@ export type KernelRun = (pointers: readonly number[], scalars: readonly number[]
 export class KernelCompiler {
   readonly #heap: Heap
   readonly #pool: Pool
-  readonly #relaxed: boolean
+  /** Whether multiply-add is fused. */
+  readonly relaxed: boolean
   readonly #modules = new Map<string, Code>()
   /** Descriptors go when the programs that they belong to are forgotten. */
   readonly #descriptors: FinalizationRegistry<number>
@@ -29,7 +30,7 @@ export class KernelCompiler {
   constructor(heap: Heap, pool: Pool, options: { relaxed?: boolean } = {}) {
     this.#heap = heap
     this.#pool = pool
-    this.#relaxed = options.relaxed ?? wasmFeatures().relaxedSimd
+    this.relaxed = options.relaxed ?? wasmFeatures().relaxedSimd
     this.#descriptors = new FinalizationRegistry((pointer) => heap.free(pointer))
   }
 
@@ -40,7 +41,7 @@ export class KernelCompiler {
 
   prepare(kernel: Kernel): KernelRun {
     if (kernel.parallel.includes(0)) return () => {}
-    const plan = planKernel(kernel, this.#relaxed)
+    const plan = planKernel(kernel, this.relaxed)
     const { layout, run } = this.#codeOf(plan)
     const { tasks, grain, blocks, blockLength } = divideWork(plan)
     if (tasks === 0) return () => {}
@@ -68,7 +69,7 @@ export class KernelCompiler {
     let code = this.#modules.get(plan.key)
     if (!code) {
       const layout = layoutDescriptor(plan)
-      const bytes = emitKernel(plan, layout, { relaxed: this.#relaxed, shared: this.#heap.shared })
+      const bytes = emitKernel(plan, layout, { relaxed: this.relaxed, shared: this.#heap.shared })
       code = { layout, run: { ...this.#pool.load(bytes).functions['run']!, name: plan.kernel.name } }
       this.#modules.set(plan.key, code)
     }

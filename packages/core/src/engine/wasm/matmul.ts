@@ -7,6 +7,7 @@ import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
+import { exportLaunch } from './routine-entry.ts'
 
 export interface MatmulOptions {
   type: LaneType
@@ -188,6 +189,7 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
       })
     },
   )
+  exportLaunch(m, f)
   return m.toBytes()
 }
 

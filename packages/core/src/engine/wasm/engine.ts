@@ -1,0 +1,132 @@
+import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
+import type { Buffer, Engine, Executable, MemoryUse, Program } from '../engine.ts'
+import type { Routine } from '../routine.ts'
+import { Heap } from './heap.ts'
+import { KernelCompiler, type KernelRun } from './kernel-program.ts'
+import { Pool } from './pool.ts'
+import { RoutineCompiler } from './routine-program.ts'
+
+export interface WasmBuffer extends Buffer {
+  /** Byte address on the heap. */
+  readonly pointer: number
+}
+
+/** A routine on typed arrays that span whole buffers: inputs, then outputs, and at which of their elements operands start. */
+export type RoutineFallback = (
+  routine: Routine,
+) => (arrays: readonly TypedArray[], offsets: readonly number[], scalars: readonly number[]) => void
+
+export interface WasmEngineOptions {
+  /** Threads, the calling one included; default `COTANGENT_THREADS`, else the cores of this machine. */
+  threads?: number
+  /** Bytes that tensors may take in all; default and most 4 GiB. */
+  maximumBytes?: number
+  /** Runs the routines that have no emitted code. */
+  fallback: RoutineFallback
+  /** Receives, once each, the reasons for running slower than might be. */
+  notice?: (message: string) => void
+}
+
+/** Growth of memory in use after which unreachable tensors are looked for. */
+const SOFT_STEP = 256 * 2 ** 20
+
+/** The engine of the CPU: kernels and routines become WebAssembly SIMD code over one shared memory, run by a pool of threads. */
+export class WasmEngine implements Engine {
+  readonly name = 'wasm'
+  readonly synchronous = true
+  readonly heap: Heap
+  readonly pool: Pool
+  readonly #kernels: KernelCompiler
+  readonly #routines: RoutineCompiler
+  readonly #fallback: RoutineFallback
+  #pressureAt = SOFT_STEP
+  onPressure: Engine['onPressure']
+
+  constructor({ threads, maximumBytes, fallback, notice }: WasmEngineOptions) {
+    this.heap = new Heap({
+      ...(maximumBytes !== undefined && { maximumBytes }),
+      ...(notice && { notice }),
+      onPressure: () => (this.onPressure?.('hard') ?? 0) > 0,
+    })
+    this.pool = new Pool(this.heap, { ...(threads !== undefined && { threads }), ...(notice && { notice }) })
+    this.#kernels = new KernelCompiler(this.heap, this.pool)
+    this.#routines = new RoutineCompiler(this.heap, this.pool, this.#kernels)
+    this.#fallback = fallback
+  }
+
+  allocate(bytes: number): WasmBuffer {
+    const { heap } = this
+    if (heap.bytesInUse + bytes > this.#pressureAt) {
+      this.onPressure?.('soft')
+      this.#pressureAt = Math.max(SOFT_STEP, 2 * heap.bytesInUse)
+    }
+    return { bytes, pointer: heap.alloc(bytes) }
+  }
+
+  free(buffer: Buffer): void {
+    this.heap.free((buffer as WasmBuffer).pointer)
+  }
+
+  prepare(program: Program): Executable {
+    const dtypes =
+      program.kind === 'kernel'
+        ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
+        : [...program.inputs, ...program.outputs].map((o) => o.dtype)
+    const run = program.kind === 'kernel' ? this.#kernels.prepare(program) : this.#routines.prepare(program)
+    return run ? new HeapExecutable(run, dtypes) : this.#withFallback(program as Routine, dtypes)
+  }
+
+  async read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray> {
+    return this.readSync(buffer, dtype, offset, length)
+  }
+
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number): TypedArray {
+    return this.heap.view((buffer as WasmBuffer).pointer + offset * dtypeInfo[dtype].size, dtype, length).slice()
+  }
+
+  write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void {
+    this.heap.view((buffer as WasmBuffer).pointer + offset * dtypeInfo[dtype].size, dtype, data.length).set(data as never)
+  }
+
+  memoryUse(): MemoryUse {
+    const { bytesInUse, peakBytes, bytesReserved, bytesLimit } = this.heap.stats
+    return { inUse: bytesInUse, peak: peakBytes, reserved: bytesReserved, limit: bytesLimit }
+  }
+
+  /** Ends the worker threads. Live buffers stay readable. */
+  close(): void {
+    this.pool.close()
+  }
+
+  #withFallback(routine: Routine, dtypes: readonly DType[]): Executable {
+    const run = this.#fallback(routine)
+    const { heap } = this
+    return {
+      run(buffers, offsets, scalars) {
+        const arrays = buffers.map((b, i) =>
+          heap.view((b as WasmBuffer).pointer, dtypes[i]!, Math.floor(b.bytes / dtypeInfo[dtypes[i]!].size)),
+        )
+        run(arrays, offsets, scalars)
+      },
+    }
+  }
+}
+
+/** Code that takes byte addresses. */
+class HeapExecutable implements Executable {
+  readonly #run: KernelRun
+  readonly #sizes: readonly number[]
+  readonly #pointers: number[]
+
+  constructor(run: KernelRun, dtypes: readonly DType[]) {
+    this.#run = run
+    this.#sizes = dtypes.map((d) => dtypeInfo[d].size)
+    this.#pointers = dtypes.map(() => 0)
+  }
+
+  run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
+    const pointers = this.#pointers
+    for (let i = 0; i < pointers.length; i++) pointers[i] = (buffers[i] as WasmBuffer).pointer + offsets[i]! * this.#sizes[i]!
+    this.#run(pointers, scalars)
+  }
+}
