@@ -6,12 +6,13 @@ import { WasmEngine } from './engine/wasm/engine.ts'
 registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine }))
 registerEngine('reference', () => new ReferenceEngine())
 
+export { assertGradients, gradCheck, type GradCheckOptions, type GradMismatch } from './autograd/grad-check.ts'
 export { detectAnomaly } from './autograd/anomaly.ts'
 export { backward, type BackwardOptions } from './autograd/backward.ts'
 export { checkpoint } from './autograd/checkpoint.ts'
 export { type GradOptions, grad, valueAndGrad } from './autograd/grad.ts'
 export { type DType, dtypes, isDType } from './dtype.ts'
-export { currentEngine, engineNamed, engineNames, registerEngine, setEngine } from './engine/registry.ts'
+export { currentEngine, engineNamed, engineNames, registerEngine, setEngine, setThreads } from './engine/registry.ts'
 export type { Buffer, Engine, Executable, MemoryUse, Program } from './engine/engine.ts'
 export { CotangentError, type ErrorCode } from './errors.ts'
 export { Graph, trace } from './graph/trace.ts'

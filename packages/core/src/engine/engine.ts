@@ -44,6 +44,10 @@ export interface Engine {
   readSync(buffer: Buffer, dtype: DType, offset: number, length: number): TypedArray
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void
   memoryUse(): MemoryUse
+  /** Threads that a program may run on, the calling one included. */
+  readonly threads: number
+  /** Resolves when the threads are up; until then programs run on those that are. */
+  setThreads(count: number): Promise<void>
   /**
    * Set by the tensor layer: frees the buffers of tensors that nobody can reach any more. Called when memory use has grown
    * a good deal (`'soft'`) or an allocation would fail (`'hard'`). Returns how many bytes it freed.

@@ -44,3 +44,8 @@ export function setEngine(name: string): Engine {
   current = engineNamed(name)
   return current
 }
+
+/** How many threads the current engine may use, the calling one included; resolves when they are up. */
+export function setThreads(count: number): Promise<void> {
+  return currentEngine().setThreads(count)
+}

@@ -11,6 +11,7 @@ interface ReferenceBuffer extends Buffer {
 export class ReferenceEngine implements Engine {
   readonly name = 'reference'
   readonly synchronous = true
+  readonly threads = 1
   onPressure: Engine['onPressure']
   #inUse = 0
   #peak = 0
@@ -55,6 +56,9 @@ export class ReferenceEngine implements Engine {
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void {
     arrayOf(buffer, dtype).set(data as never, offset)
   }
+
+  /** It has one thread, whatever is asked for. */
+  async setThreads(): Promise<void> {}
 
   memoryUse(): MemoryUse {
     return { inUse: this.#inUse, peak: this.#peak, reserved: this.#inUse, limit: Number.POSITIVE_INFINITY }

@@ -6,7 +6,7 @@ import { ReferenceEngine } from '../reference/engine.ts'
 import { referenceRoutine } from '../reference/routine.ts'
 import { type Operand, type Routine, type RoutineAttrs, type RoutineName, routine } from '../routine.ts'
 import { WasmEngine } from './engine.ts'
-import { ulps } from './kernel-trial.ts'
+import { ulps } from './test/kernel-trial.ts'
 
 const engines = [1, 2].map((threads) => new WasmEngine({ threads, fallback: referenceRoutine }))
 afterAll(() => engines.forEach((engine) => engine.close()))
@@ -40,7 +40,8 @@ function fill(dtype: DType, length: number): TypedArray {
 /** Bytes that an operand reaches over. */
 const reach = ({ shape, strides }: Operand): number => 1 + shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 0)
 
-function check<N extends RoutineName>(program: Routine<N>): void {
+/** 'same', or where an engine differs from the reference. */
+function compare<N extends RoutineName>(program: Routine<N>): string {
   const inputs = program.inputs.map((o) => fill(o.dtype, Math.max(1, reach(o)) + 1))
   const results = [new ReferenceEngine(), ...engines].map((engine) => {
     const buffers = [
@@ -67,48 +68,59 @@ function check<N extends RoutineName>(program: Routine<N>): void {
       const near = dtype.startsWith('float') && dtype !== 'float16' && Math.abs(Number(got[i]) - Number(want[i])) < 1e-4
       return !near && ulps(dtype, got[i]!, want[i]!) > (dtypeInfo[dtype].size === 2 ? 2 : 8)
     })
-    expect(wrong === undefined ? 'same' : `${program.name} ${dtype} at ${wrong}: ${got[wrong]} instead of ${want[wrong]}`).toBe('same')
+    if (wrong !== undefined) return `${program.name} ${dtype} at ${wrong}: ${got[wrong]} instead of ${want[wrong]}`
   }
+  return 'same'
 }
 
 describe('routines', () => {
   it('multiplies matrices of every dtype, dense, transposed, batched, with a bias', () => {
     for (const dtype of ['uint8', 'int8', 'int32', 'int64', 'float16', 'bfloat16', 'float32', 'float64'] as const) {
-      check(routine('matmul', {}, [operand(dtype, [5, 7]), operand(dtype, [7, 9])], [operand(dtype, [5, 9])]))
-      check(
+      expect(compare(routine('matmul', {}, [operand(dtype, [5, 7]), operand(dtype, [7, 9])], [operand(dtype, [5, 9])]))).toBe('same')
+      expect(
+        compare(
+          routine(
+            'matmul',
+            {},
+            [operand(dtype, [5, 7], [1, 5]), operand(dtype, [7, 9], [1, 7]), operand(dtype, [9])],
+            [operand(dtype, [5, 9])],
+          ),
+        ),
+      ).toBe('same')
+    }
+    expect(
+      compare(
         routine(
           'matmul',
           {},
-          [operand(dtype, [5, 7], [1, 5]), operand(dtype, [7, 9], [1, 7]), operand(dtype, [9])],
-          [operand(dtype, [5, 9])],
+          [operand('float32', [2, 3, 4, 5], [0, 20, 5, 1]), operand('float32', [2, 3, 5, 6], [30, 0, 6, 1]), operand('float32', [6], [2])],
+          [operand('float32', [2, 3, 4, 6])],
         ),
-      )
-    }
-    check(
-      routine(
-        'matmul',
-        {},
-        [operand('float32', [2, 3, 4, 5], [0, 20, 5, 1]), operand('float32', [2, 3, 5, 6], [30, 0, 6, 1]), operand('float32', [6], [2])],
-        [operand('float32', [2, 3, 4, 6])],
       ),
-    )
-    check(
-      routine(
-        'matmul',
-        {},
-        [operand('float32', [200, 300]), operand('float32', [300, 257]), operand('float32', [257], [0])],
-        [operand('float32', [200, 257])],
+    ).toBe('same')
+    expect(
+      compare(
+        routine(
+          'matmul',
+          {},
+          [operand('float32', [200, 300]), operand('float32', [300, 257]), operand('float32', [257], [0])],
+          [operand('float32', [200, 257])],
+        ),
       ),
-    )
-    check(
-      routine(
-        'matmul',
-        {},
-        [operand('float32', [4, 0]), operand('float32', [0, 3]), operand('float32', [3])],
-        [operand('float32', [4, 3])],
+    ).toBe('same')
+    expect(
+      compare(
+        routine(
+          'matmul',
+          {},
+          [operand('float32', [4, 0]), operand('float32', [0, 3]), operand('float32', [3])],
+          [operand('float32', [4, 3])],
+        ),
       ),
+    ).toBe('same')
+    expect(compare(routine('matmul', {}, [operand('float32', [0, 4]), operand('float32', [4, 3])], [operand('float32', [0, 3])]))).toBe(
+      'same',
     )
-    check(routine('matmul', {}, [operand('float32', [0, 4]), operand('float32', [4, 3])], [operand('float32', [0, 3])]))
   })
 
   const window = (n: number, more: Partial<RoutineAttrs['conv']> = {}): RoutineAttrs['conv'] => ({
@@ -128,48 +140,56 @@ describe('routines', () => {
         operand(dtype, [2, 8, 9, 5]),
         operand(dtype, [5]),
       ]
-      check(routine('conv', window(2), [x, w, bias], [y]))
-      check(routine('convGradInput', window(2), [y, w], [x]))
-      check(routine('convGradWeight', window(2), [x, y], [w]))
+      expect(compare(routine('conv', window(2), [x, w, bias], [y]))).toBe('same')
+      expect(compare(routine('convGradInput', window(2), [y, w], [x]))).toBe('same')
+      expect(compare(routine('convGradWeight', window(2), [x, y], [w]))).toBe('same')
     }
     // Channels first, as views.
     const x = operand('float32', [2, 8, 9, 6], [432, 9, 1, 72])
     const y = operand('float32', [2, 4, 5, 8], [160, 5, 1, 20])
     const w = operand('float32', [3, 3, 3, 8])
     const attrs = window(2, { stride: [2, 2], groups: 2 })
-    check(routine('conv', attrs, [x, w], [operand('float32', y.shape)]))
-    check(routine('convGradInput', attrs, [y, w], [operand('float32', x.shape)]))
-    check(routine('convGradWeight', attrs, [x, y], [w]))
+    expect(compare(routine('conv', attrs, [x, w], [operand('float32', y.shape)]))).toBe('same')
+    expect(compare(routine('convGradInput', attrs, [y, w], [operand('float32', x.shape)]))).toBe('same')
+    expect(compare(routine('convGradWeight', attrs, [x, y], [w]))).toBe('same')
     // Depthwise, and other ranks.
     const depthwise = window(1, { groups: 12 })
-    check(
-      routine(
-        'conv',
-        depthwise,
-        [operand('float32', [3, 20, 12]), operand('float32', [3, 1, 12]), operand('float32', [12])],
-        [operand('float32', [3, 20, 12])],
+    expect(
+      compare(
+        routine(
+          'conv',
+          depthwise,
+          [operand('float32', [3, 20, 12]), operand('float32', [3, 1, 12]), operand('float32', [12])],
+          [operand('float32', [3, 20, 12])],
+        ),
       ),
-    )
-    check(
-      routine(
-        'convGradWeight',
-        depthwise,
-        [operand('float32', [3, 20, 12]), operand('float32', [3, 20, 12])],
-        [operand('float32', [3, 1, 12])],
+    ).toBe('same')
+    expect(
+      compare(
+        routine(
+          'convGradWeight',
+          depthwise,
+          [operand('float32', [3, 20, 12]), operand('float32', [3, 20, 12])],
+          [operand('float32', [3, 1, 12])],
+        ),
       ),
-    )
-    check(
-      routine(
-        'conv',
-        window(3),
-        [operand('float32', [1, 4, 5, 6, 3]), operand('float32', [3, 3, 3, 3, 4])],
-        [operand('float32', [1, 4, 5, 6, 4])],
+    ).toBe('same')
+    expect(
+      compare(
+        routine(
+          'conv',
+          window(3),
+          [operand('float32', [1, 4, 5, 6, 3]), operand('float32', [3, 3, 3, 3, 4])],
+          [operand('float32', [1, 4, 5, 6, 4])],
+        ),
       ),
-    )
+    ).toBe('same')
   })
 
   it('leaves the others to the fallback', () => {
-    check(routine('sort', { descending: false }, [operand('float32', [3, 7])], [operand('float32', [3, 7]), operand('int32', [3, 7])]))
+    expect(
+      compare(routine('sort', { descending: false }, [operand('float32', [3, 7])], [operand('float32', [3, 7]), operand('int32', [3, 7])])),
+    ).toBe('same')
   })
 })
 

@@ -88,6 +88,15 @@ export class WasmEngine implements Engine {
     this.heap.view((buffer as WasmBuffer).pointer + offset * dtypeInfo[dtype].size, dtype, data.length).set(data as never)
   }
 
+  get threads(): number {
+    return this.pool.threads
+  }
+
+  async setThreads(count: number): Promise<void> {
+    this.pool.setThreads(count)
+    await this.pool.ready()
+  }
+
   memoryUse(): MemoryUse {
     const { bytesInUse, peakBytes, bytesReserved, bytesLimit } = this.heap.stats
     return { inUse: bytesInUse, peak: peakBytes, reserved: bytesReserved, limit: bytesLimit }
