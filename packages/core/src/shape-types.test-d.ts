@@ -62,6 +62,7 @@ check<
     [Broadcast<[3], [...N[], 3]>, Shape],
     [Expand<[3, 1], [3, 4]>, [3, 4]],
     [Expand<[3, 1], [2, -1, 4]>, [2, 3, 4]],
+    [Expand<[], [N]>, [N]],
     [Expand<[3, 2], [3, 4]>, 'shape [3, 2] does not expand to [3, 4]'],
     [Expand<[3], [-1, 3]>, 'shape [3] does not expand to [-1, 3]'],
     [Expand<[2, 3], [3]>, 'shape [2, 3] does not expand to [3]'],

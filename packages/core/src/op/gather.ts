@@ -5,7 +5,7 @@ import { broadcastShapes, broadcastStrides, normalizeAxis, rowMajor, type Shape,
 import type { Checked, Gather, Result, Take } from '../shape-types.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Nested } from '../tensor/elements.ts'
-import { modes } from '../tensor/modes.ts'
+import { modes, noGrad } from '../tensor/modes.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
@@ -46,22 +46,30 @@ export const canRead = (x: Tensor): boolean => !modes.tracer && !x.isTracer && x
  */
 export function resolveIndex(op: string, index: IndexLike, axis: number, shape: Shape): Tensor {
   const given = index instanceof Tensor ? index : tensor(index, { dtype: 'int32' })
-  if (dtypeInfo[given.dtype].kind !== 'int') {
-    throw new CotangentError('dtype-mismatch', { op, message: 'indices must be integers', dtypes: [given.dtype], hint: "Use index.cast('int32'), or at(mask) for a boolean mask." })
-  }
+  checkIndexDType(op, given)
   const n = shape[axis]!
   if (given.size === 0) return given.cast('int32')
-  let inRange = false
-  if (canRead(given)) {
-    const [low, high] = bind(extremesPrimitive, [given], { axes: given.shape.map((_, a) => a) }).map((t) => t.item()) as [number, number]
-    const wrong = low < -n ? low : high >= n ? high : undefined
-    if (wrong !== undefined) outOfRange(op, wrong, axis, shape)
-    inRange = low >= 0
-  } else if (n === 0) outOfRange(op, 0, axis, shape)
-  return inRange ? given.cast('int32') : bind1(wrapPrimitive, [given], { n })
+  if (n === 0) outOfRange(op, 0, axis, shape)
+  const range = extremesOf(op, given)
+  if (range && range[0] < -n) outOfRange(op, range[0], axis, shape)
+  if (range && range[1] >= n) outOfRange(op, range[1], axis, shape)
+  return range && range[0] >= 0 ? given.cast('int32') : bind1(wrapPrimitive, [given], { n })
 }
 
-function outOfRange(op: string, index: number, axis: number, shape: Shape): never {
+function checkIndexDType(op: string, { dtype }: Tensor): void {
+  if (dtypeInfo[dtype].kind !== 'int') {
+    throw new CotangentError('dtype-mismatch', { op, message: 'indices must be integers', dtypes: [dtype], hint: "Use index.cast('int32'), or at(mask) for a boolean mask." })
+  }
+}
+
+/** The least and the largest of some indices, where they can be looked at. */
+export function extremesOf(op: string, index: Tensor): readonly [number, number] | null {
+  checkIndexDType(op, index)
+  if (index.size === 0 || !canRead(index)) return null
+  return noGrad(() => bind(extremesPrimitive, [index], { axes: index.shape.map((_, a) => a) }).map((t) => t.item())) as [number, number]
+}
+
+export function outOfRange(op: string, index: number, axis: number, shape: Shape): never {
   const n = shape[axis]!
   throw new CotangentError('index-out-of-range', {
     op,

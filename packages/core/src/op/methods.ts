@@ -1,4 +1,7 @@
 import type { Shape } from '../layout.ts'
+import type { RangeMethods } from './range.ts'
+import type { SortMethods } from './sort.ts'
+import type { CumulativeMethods } from './cumulative.ts'
 import type { WhereMethods } from './where.ts'
 import type { VarianceMethods } from './variance.ts'
 import type { SoftmaxMethods } from './softmax.ts'
@@ -28,4 +31,4 @@ import type { ReduceMethods } from './reduce.ts'
 import type { UnaryMethods } from './unary.ts'
 
 /** All methods of a tensor of shape `S`: each op family declares its own. */
-export interface Methods<S extends Shape> extends UnaryMethods<S>, WhereMethods<S>, VarianceMethods<S>, SoftmaxMethods<S>, NormalizationMethods<S>, ComparisonMethods, SpecialMethods<S>, ActivationMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, DiagonalMethods<S>, AtMethods<S>, MaskMethods<S>, PadMethods<S>, WindowsMethods, ScatterMethods<S>, GatherMethods<S>, SliceMethods<S>, JoinMethods<S>, CopyMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods {}
+export interface Methods<S extends Shape> extends UnaryMethods<S>, CumulativeMethods<S>, WhereMethods<S>, VarianceMethods<S>, SoftmaxMethods<S>, NormalizationMethods<S>, ComparisonMethods, SpecialMethods<S>, ActivationMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, RangeMethods<S>, SortMethods<S>, DiagonalMethods<S>, AtMethods<S>, MaskMethods<S>, PadMethods<S>, WindowsMethods, ScatterMethods<S>, GatherMethods<S>, SliceMethods<S>, JoinMethods<S>, CopyMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods<S> {}

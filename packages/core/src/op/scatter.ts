@@ -4,7 +4,7 @@ import { broadcastShapes, normalizeAxis, type Shape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { tensor, zeros } from './creation.ts'
+import { ones, tensor, zeros } from './creation.ts'
 import type { ScalarLike } from './elementwise.ts'
 import { canRead, checkAlong, gatherAt, type IndexLike, resolveIndex } from './gather.ts'
 import { kernelPrimitive } from './kernel-op.ts'
@@ -157,7 +157,7 @@ export const bincount = define({
       bins = Math.max(bins, flat.max().item() + 1)
     }
     const dtype = weights?.dtype ?? 'int32'
-    const counted = weights ? weights.reshape([x.size]) : zeros([], { dtype }).newFull([], 1).expand([x.size])
+    const counted = weights ? weights.reshape([x.size]) : ones([1], { dtype }).expand([x.size])
     return scatterInto(zeros([bins], { dtype }), resolveIndex('bincount', flat, 0, [bins]), counted, 0, 'add')
   },
   samples: () => [

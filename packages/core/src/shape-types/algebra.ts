@@ -41,9 +41,11 @@ type ExpandFromEnd<S extends Shape, T extends Shape, Out extends Shape> = S exte
       ? null
       : ExpandFromEnd<RestS, RestT, [ExpandSize<X, Y>, ...Out]>
     : null
-  : -1 extends T[number]
-    ? null
-    : [...T, ...Out]
+  : number extends T[number]
+    ? [...T, ...Out]
+    : -1 extends T[number]
+      ? null
+      : [...T, ...Out]
 
 type ExpandSize<X extends number, Y extends number> = Y extends -1 ? X : X extends 1 ? Y : SameSize<X, Y>
 
