@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
-import type { Shape } from '../layout.ts'
+import { normalizeAxis, type Shape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type MethodsOf, sampleShapes, type UnaryFunction, unary, unaryPrimitive, unaryWith } from './elementwise.ts'
@@ -8,6 +8,7 @@ import { kernelPrimitive } from './kernel-op.ts'
 import { one, scaled, sigmoidOf, softplusOf, squareOf, zero } from './scalar-math.ts'
 import { erfOf } from './special-math.ts'
 import { define, sampleTensor } from './table.ts'
+import { sigmoid } from './unary.ts'
 
 const positive = (k: KernelBuilder, x: Value): Value => k.gt(x, zero(k, x))
 const between = (k: KernelBuilder, x: Value, low: Value, high: Value): Value => k.and(k.gt(x, low), k.lt(x, high))
@@ -209,7 +210,7 @@ const preluPrimitive = kernelPrimitive<undefined>({
   ],
 })
 
-export const prelu = define({
+export const prelu: <S extends Shape>(x: Tensor<S>, weight: Tensor) => Tensor<S> = define({
   name: 'prelu',
   doc: 'x where positive, else weight * x: one weight for all, or one a channel (the last axis). He et al., arXiv:1502.01852.',
   call: <S extends Shape>(x: Tensor<S>, weight: Tensor): Tensor<S> => bind1(preluPrimitive, [x, weight], undefined) as Tensor<S>,
@@ -220,9 +221,24 @@ export const prelu = define({
   ],
 })
 
+export const glu: (x: Tensor, axis?: number) => Tensor = define({
+  name: 'glu',
+  doc: 'The first half of an axis (default the last) times the sigmoid of the second. Dauphin et al., arXiv:1612.08083.',
+  call: (x: Tensor, axis = -1): Tensor => {
+    const at = normalizeAxis('glu', axis, x.rank)
+    const half = x.shape[at]! / 2
+    if (!Number.isInteger(half)) {
+      throw new CotangentError('shape-mismatch', { op: 'glu', message: `axis ${axis} has an odd size and no halves`, shapes: [x.shape] })
+    }
+    return x.narrow(at, 0, half).mul(sigmoid(x.narrow(at, half, half)))
+  },
+  samples: () => [{ args: [sampleTensor([3, 4])] }, { args: [sampleTensor([2, 6, 3]), 1] }, { args: [sampleTensor([0, 2])] }],
+})
+
 type Module = typeof import('./activations.ts')
 
 /** Every op of this file, as a method. */
-export interface ActivationMethods<S extends Shape> extends MethodsOf<Module, S> {
+export interface ActivationMethods<S extends Shape> extends MethodsOf<Omit<Module, 'prelu' | 'glu'>, S> {
   prelu(weight: Tensor): Tensor<S>
+  glu(axis?: number): Tensor
 }

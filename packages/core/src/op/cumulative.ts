@@ -1,0 +1,127 @@
+import { type DType, toFloat } from '../dtype.ts'
+import { routine, type RoutineAttrs } from '../engine/routine.ts'
+import { normalizeAxis, type Shape } from '../layout.ts'
+import type { GradientRule } from '../autograd/tape.ts'
+import { bind1 } from '../tensor/bind.ts'
+import type { Primitive } from '../tensor/primitive.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { logAddExp } from './binary.ts'
+import { concat } from './join.ts'
+import { accumulator } from './reduce.ts'
+import { define, sampleTensor } from './table.ts'
+import { where } from './where.ts'
+
+export interface CumulativeOptions {
+  /** Whether to start at the end of the axis. Default false. */
+  readonly reverse?: boolean
+}
+
+interface Attrs {
+  readonly axis: number
+  readonly reverse: boolean
+}
+
+type Combine = RoutineAttrs['cumulative']['combine']
+
+function cumulativePrimitive(name: string, combine: Combine, result: (d: DType) => DType, gradient: GradientRule<Attrs>, saves?: Primitive<Attrs>['saves']): Primitive<Attrs> {
+  return {
+    name,
+    infer: ([x]) => [{ dtype: result(x!.dtype), shape: x!.shape }],
+    lower: ([x], [y], attrs) => routine('cumulative', { ...attrs, combine }, [x!], [y!]),
+    gradient,
+    ...(saves && { saves }),
+  }
+}
+
+const sumPrimitive = cumulativePrimitive(
+  'cumSum',
+  'sum',
+  accumulator,
+  ([g], { attrs }) => [bind1(sumPrimitive, [g!], backwards(attrs))],
+  () => ({ inputs: [false], outputs: [false] }),
+)
+
+const backwards = ({ axis, reverse }: Attrs): Attrs => ({ axis, reverse: !reverse })
+
+const running = (x: Tensor, attrs: Attrs): Tensor => bind1(sumPrimitive, [x], attrs)
+
+/**
+ * Element i of the gradient is the sum over j >= i of g[j] times the product up to j without x[i]. Up to the first zero that
+ * product is y[j] / x[i]; for the first zero itself it is the product with the zero replaced by 1; and after it 0.
+ */
+const prodPrimitive = cumulativePrimitive('cumProd', 'prod', accumulator, ([g], { inputs, outputs, attrs }) => {
+  const x = inputs[0]!
+  const isZero = x.eq(0)
+  const isFirstZero = isZero.logicalAnd(running(isZero, attrs).eq(1))
+  const withoutZero = where(isFirstZero, 1, x)
+  const before = running(g!.mul(outputs[0]!), backwards(attrs)).div(where(isZero, 1, x))
+  const at = running(g!.mul(bind1(prodPrimitive, [withoutZero], attrs)), backwards(attrs))
+  return [where(isFirstZero, at, where(isZero, 0, before))]
+})
+
+/** An extremum's gradient goes to the last position that set the record. */
+const extremum = (name: string, combine: 'max' | 'min'): Primitive<Attrs> =>
+  cumulativePrimitive(
+    name,
+    combine,
+    (d) => d,
+    ([g], { inputs, outputs, attrs }) => {
+      const x = inputs[0]!.detach()
+      const y = outputs[0]!.detach()
+      const { axis, reverse } = attrs
+      const n = x.shape[axis]!
+      const place = running(x.newFull(x.shape, 1, { dtype: 'int32' }), { axis, reverse: false }).sub(1)
+      const isRecord = x.eq(y).logicalOr(x.isNaN())
+      const candidates = where(isRecord, place, reverse ? n - 1 : 0)
+      const last = bind1(reverse ? lowest : highest, [candidates], attrs)
+      return [x.newFull(x.shape, 0, { dtype: g!.dtype }).scatter(axis, last, g!, { mode: 'add' })]
+    },
+  )
+
+const highest = extremum('cumMax', 'max')
+const lowest = extremum('cumMin', 'min')
+
+const cumulative = (name: string, doc: string, primitive: Primitive<Attrs>) =>
+  define({
+    name,
+    doc: `${doc} along an axis, from its end if \`reverse\`.`,
+    call: <S extends Shape>(x: Tensor<S>, axis: number, { reverse = false }: CumulativeOptions = {}): Tensor<S> =>
+      bind1(primitive, [x], { axis: normalizeAxis(name, axis, x.rank), reverse }) as Tensor<S>,
+    samples: () => [
+      { args: [sampleTensor([3, 5]), 1] },
+      { args: [sampleTensor([2, 4, 3]), 1, { reverse: true }] },
+      { args: [sampleTensor([3, 5]), -2] },
+      { args: [sampleTensor([0, 3]), 0] },
+      { args: [sampleTensor([1]), 0] },
+    ],
+  })
+
+export const cumSum = cumulative('cumSum', 'Running sum (bool, uint8 and int8 in int32)', sumPrimitive)
+export const cumProd = cumulative('cumProd', 'Running product (bool, uint8 and int8 in int32)', prodPrimitive)
+export const cumMax = cumulative('cumMax', 'Running maximum; NaN once there was one,', highest)
+export const cumMin = cumulative('cumMin', 'Running minimum; NaN once there was one,', lowest)
+
+export const logCumSumExp = define({
+  name: 'logCumSumExp',
+  doc: 'log of the running sum of e^x along an axis, without overflow.',
+  call: <S extends Shape>(x: Tensor<S>, axis: number): Tensor<S> => {
+    const at = normalizeAxis('logCumSumExp', axis, x.rank)
+    const n = x.shape[at]!
+    // Each round doubles how many elements a result stands for: Hillis and Steele, Data parallel algorithms (1986).
+    let y: Tensor = x.cast(toFloat(x.dtype))
+    for (let step = 1; step < n; step *= 2) {
+      const joined: Tensor = logAddExp(y.narrow(at, step, n - step), y.narrow(at, 0, n - step))
+      y = concat([y.narrow(at, 0, step), joined], at)
+    }
+    return y as Tensor<S>
+  },
+  samples: () => [{ args: [sampleTensor([3, 5]), 1] }, { args: [sampleTensor([7, 2]), 0] }, { args: [sampleTensor([1]), 0] }, { args: [sampleTensor([0, 2]), 0] }],
+})
+
+export interface CumulativeMethods<S extends Shape> {
+  cumSum(axis: number, options?: CumulativeOptions): Tensor<S>
+  cumProd(axis: number, options?: CumulativeOptions): Tensor<S>
+  cumMax(axis: number, options?: CumulativeOptions): Tensor<S>
+  cumMin(axis: number, options?: CumulativeOptions): Tensor<S>
+  logCumSumExp(axis: number): Tensor<S>
+}
