@@ -194,18 +194,19 @@ describe('routines', () => {
 })
 
 describe('memory', () => {
-  it('reports pressure once in use has grown, and counts what lives', () => {
-    const engine = new WasmEngine({ threads: 1, fallback: referenceRoutine })
-    const levels: string[] = []
-    engine.onPressure = (level) => {
-      levels.push(level)
-      return 0
-    }
+  it('reports pressure before it gives up, and counts what lives', () => {
+    const engine = new WasmEngine({ threads: 1, maximumBytes: 128 * 2 ** 20, fallback: referenceRoutine })
     const before = engine.memoryUse().inUse
-    const blocks = Array.from({ length: 5 }, () => engine.allocate(64 * 2 ** 20))
-    expect(levels).toEqual(['soft'])
-    expect(engine.memoryUse().inUse - before).toBeGreaterThanOrEqual(5 * 64 * 2 ** 20)
-    for (const block of blocks) engine.free(block)
+    const blocks = [engine.allocate(64 * 2 ** 20)]
+    engine.onPressure = () => {
+      const { bytes } = blocks[0]!
+      engine.free(blocks.shift()!)
+      return bytes
+    }
+    blocks.push(engine.allocate(80 * 2 ** 20))
+    expect(blocks.length).toBe(1)
+    expect(engine.memoryUse().inUse - before).toBeGreaterThanOrEqual(80 * 2 ** 20)
+    engine.free(blocks[0]!)
     expect(engine.memoryUse().inUse).toBe(before)
   })
 
