@@ -49,8 +49,8 @@ export interface Engine {
   /** Resolves when the threads are up; until then programs run on those that are. */
   setThreads(count: number): Promise<void>
   /**
-   * Set by the tensor layer: frees the buffers of tensors that nobody can reach any more. Called when memory use has grown
-   * a good deal (`'soft'`) or an allocation would fail (`'hard'`). Returns how many bytes it freed.
+   * Set by the tensor layer: frees the buffers of tensors that nobody can reach any more. Called when an allocation would fail.
+   * Returns how many bytes it freed.
    */
-  onPressure: ((level: 'soft' | 'hard') => number) | undefined
+  onPressure: (() => number) | undefined
 }

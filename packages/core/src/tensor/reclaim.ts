@@ -17,29 +17,60 @@ interface Group {
 const groupBytes = 64 * 1024
 const groupBlocks = 32
 
+export interface ReclaimOptions {
+  /** Growth of memory in use, in bytes, after which a collection is worth its cost: adapted between these bounds. */
+  readonly leastGrowth?: number
+  readonly mostGrowth?: number
+  /** Groups of blocks that may come up before their bookkeeping is looked through. */
+  readonly groups?: number
+}
+
+/** The share of the running time that collections may take. */
+const share = { least: 0.01, most: 0.05 }
+
 /**
  * Frees the buffers of storages that the program can no longer reach. Nobody has to free by hand.
  *
  * JavaScript tells of dead objects only between tasks, which a synchronous training loop never leaves. So the reclaimer
- * asks: under memory pressure it runs the garbage collector where the host lets it and looks which weak references went
- * dead. A weak reference costs as much as a small op; storages made one after the other therefore share one, and small
- * buffers go back when their whole group is dead. A large buffer is a group of its own.
+ * asks: when memory in use has grown, it runs the garbage collector where the host lets it and looks which weak references
+ * went dead. How much growth it waits for follows from what a collection costs. A weak reference costs as much as a small
+ * op; storages made one after the other therefore share one, and small buffers go back when their whole group is dead.
+ * A large buffer is a group of its own.
  */
 export class Reclaimer {
   readonly #engine: Engine
+  readonly #options: Required<ReclaimOptions>
   #groups: Group[] = []
   #token: Token | undefined
   #blocks: Block[] = []
   #bytes = 0
+  /** Bytes in use, and at how many (or at how many groups) to collect. */
+  #inUse = 0
+  #growth: number
+  #collectAt: number
+  #collectAtGroups: number
+  #lastCollection = performance.now()
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, options: ReclaimOptions = {}) {
     this.#engine = engine
-    engine.onPressure = (level) => this.collect(level)
+    this.#options = { leastGrowth: 16 * 2 ** 20, mostGrowth: 256 * 2 ** 20, groups: 4096, ...options }
+    this.#growth = Math.min(2 * this.#options.leastGrowth, this.#options.mostGrowth)
+    this.#collectAt = this.#growth
+    this.#collectAtGroups = this.#options.groups
+    engine.onPressure = () => this.collect('hard')
   }
 
-  /** Registers a block; its storage must hold the token for as long as it needs the block. */
+  /** Allocates a block; its storage must hold `tokenOf` it for as long as it needs it. */
+  allocate(bytes: number): Block {
+    if (this.#inUse + bytes > this.#collectAt || this.#groups.length > this.#collectAtGroups) this.collect('soft')
+    const buffer = this.#engine.allocate(bytes)
+    this.#inUse += bytes
+    return { buffer, released: false }
+  }
+
+  /** Registers a block of `allocate`; returns what its storage has to hold on to. */
   track(block: Block): Token {
-    const bytes = block.buffer.bytes
+    const { bytes } = block.buffer
     if (!this.#token || this.#blocks.length === groupBlocks || this.#bytes + bytes > groupBytes) {
       this.#token = {}
       this.#blocks = []
@@ -51,33 +82,51 @@ export class Reclaimer {
     return this.#token
   }
 
+  release(block: Block): void {
+    if (block.released) return
+    block.released = true
+    this.#inUse -= block.buffer.bytes
+    this.#engine.free(block.buffer)
+  }
+
   /** Frees what is unreachable; returns the number of bytes. `soft` avoids the cost of a full collection where it can. */
   collect(level: 'soft' | 'hard'): number {
+    const start = performance.now()
+    const before = { bytes: this.#inUse, groups: this.#groups.length }
     this.#token = undefined
     this.#blocks = []
     forgetRecentlyUsed()
-    collectGarbage(level)
-    const freed = this.#sweep()
+    // The host may have collected by itself, and blocks may have been released by hand.
+    if (level === 'soft') this.#sweep()
+    if (level === 'hard' || this.#inUse > before.bytes - this.#growth / 2 || this.#groups.length > before.groups / 2) {
+      forgetRecentlyUsed()
+      collectGarbage(level)
+      this.#sweep()
+    }
     forgetRecentlyUsed()
-    return freed
+    this.#adapt(start)
+    return before.bytes - this.#inUse
   }
 
-  #sweep(): number {
-    let freed = 0
+  /** Sets when to collect next: rarely where collections are dear, often where they are cheap. */
+  #adapt(start: number): void {
+    const now = performance.now()
+    const spent = (now - start) / (now - this.#lastCollection)
+    this.#lastCollection = now
+    const { leastGrowth, mostGrowth, groups } = this.#options
+    if (spent > share.most) this.#growth = Math.min(2 * this.#growth, mostGrowth)
+    else if (spent < share.least) this.#growth = Math.max(this.#growth / 2, leastGrowth)
+    this.#collectAt = this.#inUse + this.#growth
+    this.#collectAtGroups = 2 * this.#groups.length + groups
+  }
+
+  #sweep(): void {
     const alive: Group[] = []
     for (const group of this.#groups) {
-      if (group.token.deref() === undefined) {
-        for (const block of group.blocks) {
-          if (!block.released) {
-            block.released = true
-            freed += block.buffer.bytes
-            this.#engine.free(block.buffer)
-          }
-        }
-      } else if (group.blocks.some((b) => !b.released)) alive.push(group)
+      if (group.token.deref() === undefined) for (const block of group.blocks) this.release(block)
+      else if (group.blocks.some((b) => !b.released)) alive.push(group)
     }
     this.#groups = alive
-    return freed
   }
 }
 

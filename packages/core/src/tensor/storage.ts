@@ -1,13 +1,14 @@
 import { CotangentError } from '../errors.ts'
 import type { Buffer, Engine } from '../engine/engine.ts'
-import { type Block, Reclaimer, type Token } from './reclaim.ts'
+import { type Block, Reclaimer, type ReclaimOptions, type Token } from './reclaim.ts'
 
 const reclaimers = new WeakMap<Engine, Reclaimer>()
 
-export function reclaimerOf(engine: Engine): Reclaimer {
+/** @param options Hold from the first use of the engine on. */
+export function reclaimerOf(engine: Engine, options?: ReclaimOptions): Reclaimer {
   let reclaimer = reclaimers.get(engine)
   if (!reclaimer) {
-    reclaimer = new Reclaimer(engine)
+    reclaimer = new Reclaimer(engine, options)
     reclaimers.set(engine, reclaimer)
   }
   return reclaimer
@@ -29,13 +30,15 @@ export class Storage {
   version = 0
   /** Outlives the scopes that it was made in. */
   kept = false
+  readonly #reclaimer: Reclaimer
   readonly #block: Block
   readonly token: Token
 
   constructor(engine: Engine, bytes: number) {
     this.engine = engine
-    this.#block = { buffer: engine.allocate(bytes), released: false }
-    this.token = reclaimerOf(engine).track(this.#block)
+    this.#reclaimer = reclaimerOf(engine)
+    this.#block = this.#reclaimer.allocate(bytes)
+    this.token = this.#reclaimer.track(this.#block)
     openScope?.push(this)
   }
 
@@ -54,9 +57,7 @@ export class Storage {
   }
 
   release(): void {
-    if (this.#block.released) return
-    this.#block.released = true
-    this.engine.free(this.#block.buffer)
+    this.#reclaimer.release(this.#block)
   }
 }
 

@@ -15,13 +15,8 @@ export class ReferenceEngine implements Engine {
   onPressure: Engine['onPressure']
   #inUse = 0
   #peak = 0
-  #pressureAt = 256 * 2 ** 20
 
   allocate(bytes: number): ReferenceBuffer {
-    if (this.#inUse + bytes > this.#pressureAt) {
-      this.onPressure?.('soft')
-      this.#pressureAt = Math.max(256 * 2 ** 20, 2 * this.#inUse)
-    }
     this.#inUse += bytes
     this.#peak = Math.max(this.#peak, this.#inUse)
     return { bytes, data: new ArrayBuffer(Math.ceil(bytes / 8) * 8) }

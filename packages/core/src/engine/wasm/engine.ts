@@ -27,9 +27,6 @@ export interface WasmEngineOptions {
   notice?: (message: string) => void
 }
 
-/** Growth of memory in use after which unreachable tensors are looked for. */
-const SOFT_STEP = 256 * 2 ** 20
-
 /** The engine of the CPU: kernels and routines become WebAssembly SIMD code over one shared memory, run by a pool of threads. */
 export class WasmEngine implements Engine {
   readonly name = 'wasm'
@@ -39,14 +36,13 @@ export class WasmEngine implements Engine {
   readonly #kernels: KernelCompiler
   readonly #routines: RoutineCompiler
   readonly #fallback: RoutineFallback
-  #pressureAt = SOFT_STEP
   onPressure: Engine['onPressure']
 
   constructor({ threads, maximumBytes, fallback, notice }: WasmEngineOptions) {
     this.heap = new Heap({
       ...(maximumBytes !== undefined && { maximumBytes }),
       ...(notice && { notice }),
-      onPressure: () => (this.onPressure?.('hard') ?? 0) > 0,
+      onPressure: () => (this.onPressure?.() ?? 0) > 0,
     })
     this.pool = new Pool(this.heap, { ...(threads !== undefined && { threads }), ...(notice && { notice }) })
     this.#kernels = new KernelCompiler(this.heap, this.pool)
@@ -55,12 +51,7 @@ export class WasmEngine implements Engine {
   }
 
   allocate(bytes: number): WasmBuffer {
-    const { heap } = this
-    if (heap.bytesInUse + bytes > this.#pressureAt) {
-      this.onPressure?.('soft')
-      this.#pressureAt = Math.max(SOFT_STEP, 2 * heap.bytesInUse)
-    }
-    return { bytes, pointer: heap.alloc(bytes) }
+    return { bytes, pointer: this.heap.alloc(bytes) }
   }
 
   free(buffer: Buffer): void {

@@ -337,7 +337,9 @@ export class Heap {
     }
     if (this.#grow(this.#missing(units))) return this.#last
     id = this.#relieve(units, bytes)
-    return id === NONE ? this.#refuse(bytes) : id
+    if (id !== NONE) return id
+    // What came back may lie at the end, where less growth is enough now.
+    return this.#grow(this.#missing(units)) ? this.#last : this.#refuse(bytes)
   }
 
   /** Asks for memory back until a block fits or nothing more comes. */
