@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import * as ct from 'cotangent'
+import { labels, randomNormal, type Peer, type Prepared } from '../peer.ts'
+
+type Tensor = ct.Tensor
+
+const normal = (shape: number[], scale = 1): Tensor => {
+  const values = randomNormal(
+    shape.reduce((a, b) => a * b, 1),
+    scale,
+  )
+  return ct.tensor(values, { shape })
+}
+const weight = (shape: number[]): Tensor => normal(shape, 1 / Math.sqrt(shape.slice(0, -1).reduce((a, b) => a * b, 1))).setRequiresGrad()
+const zeros = (shape: number[]): Tensor => ct.zeros(shape, { requiresGrad: true })
+
+const op = (f: () => Tensor): Prepared => ({ step: () => f().dispose() })
+
+function training(options: { optimiser: 'adam' | 'sgd'; learningRate: number }, weights: Tensor[], loss: () => Tensor): Prepared {
+  const optimiser = new (options.optimiser === 'adam' ? ct.optim.Adam : ct.optim.SGD)(weights, { lr: options.learningRate })
+  return {
+    step() {
+      optimiser.zeroGrad()
+      loss().backward()
+      optimiser.step()
+    },
+  }
+}
+
+const peer: Peer = {
+  async open({ engine, threads }) {
+    ct.setEngine(engine)
+    await ct.setThreads(threads)
+    const { version } = JSON.parse(readFileSync(createRequire(import.meta.url).resolve('cotangent/package.json'), 'utf8')) as { version: string }
+    return { version, threads }
+  },
+
+  builders: {
+    matmul({ m, k, n }) {
+      const [a, b] = [normal([m, k]), normal([k, n])]
+      return op(() => a.matmul(b))
+    },
+    conv2d({ batch, size, inChannels, outChannels, kernel }) {
+      const x = normal([batch, size, size, inChannels])
+      const w = normal([kernel, kernel, inChannels, outChannels])
+      return op(() => x.conv2d(w, { padding: 'same' }))
+    },
+    binary({ size }) {
+      const [a, b] = [normal([size]), normal([size])]
+      return op(() => a.add(b))
+    },
+    unary({ size }) {
+      const x = normal([size])
+      return op(() => x.gelu())
+    },
+    softmax({ rows, columns }) {
+      const x = normal([rows, columns])
+      return op(() => x.softmax(-1))
+    },
+    reduce({ fn, rows, columns, axis }) {
+      const x = normal([rows, columns])
+      return op(() => x[fn](axis))
+    },
+    mlp({ sizes, batch, loss, ...options }) {
+      const layers = sizes.slice(1).map((out, i) => ({ w: weight([sizes[i]!, out]), b: zeros([out]) }))
+      const x = normal([batch, sizes[0]!])
+      const classes = sizes.at(-1)!
+      const target = loss === 'mse' ? normal([batch, classes]) : ct.tensor(labels(batch, classes))
+      const weights = layers.flatMap(({ w, b }) => [w, b])
+      return training(options, weights, () => {
+        let h = x
+        layers.forEach(({ w, b }, i) => {
+          h = h.linear(w, b)
+          if (i < layers.length - 1) h = h.relu()
+        })
+        return loss === 'mse' ? ct.mseLoss(h, target) : ct.crossEntropy(h, target)
+      })
+    },
+    cnn({ batch, size, channels, classes, ...options }) {
+      const side = size >> (channels.length - 1)
+      const blocks = channels.slice(1).map((out, i) => ({ w: weight([3, 3, channels[i]!, out]), bias: zeros([out]) }))
+      const dense = { w: weight([side * side * channels.at(-1)!, classes]), b: zeros([classes]) }
+      const x = normal([batch, size, size, channels[0]!])
+      const target = ct.tensor(labels(batch, classes))
+      const weights = [...blocks.flatMap(({ w, bias }) => [w, bias]), dense.w, dense.b]
+      return training(options, weights, () => {
+        let h = x
+        for (const { w, bias } of blocks) h = h.conv2d(w, { bias, padding: 'same' }).relu().maxPool2d(2)
+        return ct.crossEntropy(h.reshape([batch, -1]).linear(dense.w, dense.b), target)
+      })
+    },
+    transformer({ batch, length, width, heads, hidden, ...options }) {
+      const headWidth = width / heads
+      const linear = (i: number, o: number) => ({ w: weight([i, o]), b: zeros([o]) })
+      const norm = () => ({ weight: ct.ones([width], { requiresGrad: true }), bias: zeros([width]) })
+      const [qkv, out, up, down] = [linear(width, 3 * width), linear(width, width), linear(width, hidden), linear(hidden, width)]
+      const norms = [norm(), norm()] as const
+      const x = normal([batch, length, width])
+      const target = normal([batch, length, width])
+      const dense = (h: Tensor, { w, b }: { w: Tensor; b: Tensor }) => h.linear(w, b)
+      const attention = (h: Tensor) => {
+        const [q, k, v] = dense(h, qkv)
+          .reshape([batch, length, 3, heads, headWidth])
+          .permute([2, 0, 3, 1, 4])
+          .unbind(0) as [Tensor, Tensor, Tensor]
+        const scores = q.mul(headWidth ** -0.5).matmul(k.transpose(-2, -1)).softmax(-1)
+        return dense(scores.matmul(v).permute([0, 2, 1, 3]).reshape([batch, length, width]), out)
+      }
+      const weights = [qkv, out, up, down].flatMap(({ w, b }) => [w, b]).concat(norms.flatMap((n) => [n.weight, n.bias]))
+      return training(options, weights, () => {
+        const h = x.add(attention(x)).layerNorm([width], norms[0])
+        const y = h.add(dense(dense(h, up).relu(), down)).layerNorm([width], norms[1])
+        return ct.mseLoss(y, target)
+      })
+    },
+    'tiny-add'({ size, grad }) {
+      const [a, b] = [normal([size]).setRequiresGrad(grad), normal([size]).setRequiresGrad(grad)]
+      return op(() => a.add(b))
+    },
+  },
+}
+
+export default peer
