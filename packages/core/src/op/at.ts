@@ -8,7 +8,8 @@ import { Tensor } from '../tensor/tensor.ts'
 import { assign } from './copy.ts'
 import { tensor } from './creation.ts'
 import type { ScalarLike } from './elementwise.ts'
-import { putTaken, type TakeAttrs, takeAt, resolveIndex } from './gather.ts'
+import { putTaken, type TakeAttrs, takeAt } from './gather-scatter.ts'
+import { resolveIndex } from './index-tensor.ts'
 import { positionsOf } from './mask.ts'
 import { reshape } from './movement.ts'
 import { copyStep, normalizeIndex, type Range, type RangeText, type Region, type Resolved, resolveRange, sliceRegion } from './slice.ts'
@@ -22,7 +23,14 @@ import { define, sampleTensor } from './table.ts'
  * - an integer tensor or array picks by index, and several of them broadcast together;
  * - a bool tensor or array picks where it is true, and stands for as many axes as it has.
  */
-export type IndexItem = number | RangeText | '...' | null | Exclude<Range, readonly unknown[] | string | null> | Tensor | readonly Nested<number | boolean>[]
+export type IndexItem =
+  | number
+  | RangeText
+  | '...'
+  | null
+  | Exclude<Range, readonly unknown[] | string | null>
+  | Tensor
+  | readonly Nested<number | boolean>[]
 
 /** The shape rule, where index arrays are as good as tensors. */
 type At<S extends Shape, I extends readonly unknown[]> = Extract<I[number], readonly unknown[]> extends never ? Index<S, I> : Shape
@@ -69,9 +77,19 @@ function locate(op: string, x: Tensor, items: readonly IndexItem[]): Located {
       shape.push(part.size)
     } else if (item.dtype === 'bool') {
       const own = x.shape.slice(axis, axis + item.rank)
-      if (item.rank === 0) throw new CotangentError('shape-mismatch', { op, message: 'a mask needs at least one axis', shapes: [item.shape], hint: 'Use where() for a 0-d condition.' })
+      if (item.rank === 0)
+        throw new CotangentError('shape-mismatch', {
+          op,
+          message: 'a mask needs at least one axis',
+          shapes: [item.shape],
+          hint: 'Use where() for a 0-d condition.',
+        })
       if (!sameShape(own, item.shape)) {
-        throw new CotangentError('shape-mismatch', { op, message: `a mask of ${formatShape(item.shape)} does not fit axes of sizes ${formatShape(own)}`, shapes: [x.shape, item.shape] })
+        throw new CotangentError('shape-mismatch', {
+          op,
+          message: `a mask of ${formatShape(item.shape)} does not fit axes of sizes ${formatShape(own)}`,
+          shapes: [x.shape, item.shape],
+        })
       }
       positionsOf(op, item).forEach(lookUp)
     } else lookUp(resolveIndex(op, item, axis, x.shape))
@@ -90,7 +108,12 @@ function arrayIndex(op: string, values: readonly Nested<number | boolean>[]): Te
   const index = tensor(values)
   if (index.dtype === 'bool') return index
   const wrong = values.flat(Infinity as 1).find((v) => !Number.isInteger(v))
-  if (wrong !== undefined) throw new CotangentError('invalid-argument', { op, message: `${String(wrong)} is not an index`, hint: 'An index array holds integers, or booleans only.' })
+  if (wrong !== undefined)
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `${String(wrong)} is not an index`,
+      hint: 'An index array holds integers, or booleans only.',
+    })
   return index.cast('int32')
 }
 
@@ -141,7 +164,8 @@ const replacePrimitive: Primitive<Region> = {
   saves: () => ({ inputs: [false, false], outputs: [false] }),
 }
 
-const partsOf = ({ starts, sizes, steps }: Region): Resolved[] => starts.map((start, axis) => ({ start, size: sizes[axis]!, step: steps[axis]! }))
+const partsOf = ({ starts, sizes, steps }: Region): Resolved[] =>
+  starts.map((start, axis) => ({ start, size: sizes[axis]!, step: steps[axis]! }))
 
 export interface IndexPutOptions {
   /** Add the values to what is there, also where a place is named twice. Default: replace; the last one wins. */
@@ -151,7 +175,12 @@ export interface IndexPutOptions {
 export const indexPut = define({
   name: 'indexPut',
   doc: 'A copy in which the elements that `at(...items)` names are replaced by `value`, which broadcasts, or have it added (accumulate).',
-  call: <S extends Shape>(x: Tensor<S>, items: readonly IndexItem[], value: Tensor | ScalarLike, { accumulate = false }: IndexPutOptions = {}): Tensor<S> => {
+  call: <S extends Shape>(
+    x: Tensor<S>,
+    items: readonly IndexItem[],
+    value: Tensor | ScalarLike,
+    { accumulate = false }: IndexPutOptions = {},
+  ): Tensor<S> => {
     const plain: Tensor = x as Tensor
     const located = locate('indexPut', plain, items)
     const { parts, shape, indices, attrs } = located
@@ -180,7 +209,17 @@ export const indexPut = define({
     { args: [sampleTensor([3, 4]), [1], sampleTensor([4])] },
     { args: [sampleTensor([3, 4]), ['::-2', '1:3'], 1.5] },
     { args: [sampleTensor([3, 4]), [[0, 2], ':'], sampleTensor([4])] },
-    { args: [sampleTensor([3, 4]), [[0, 2, 0], [1, 3, 1]], sampleTensor([3]), { accumulate: true }] },
+    {
+      args: [
+        sampleTensor([3, 4]),
+        [
+          [0, 2, 0],
+          [1, 3, 1],
+        ],
+        sampleTensor([3]),
+        { accumulate: true },
+      ],
+    },
     { args: [sampleTensor([3, 4]), [':', '1:'], sampleTensor([3, 3]), { accumulate: true }] },
   ],
 })
@@ -193,7 +232,15 @@ export function setAt<T extends Tensor>(x: T, items: readonly IndexItem[], value
   const located = locate('setAt', x, items)
   const part = basic(x, located)
   if (located.indices.length === 0) assign(part, value)
-  else assign(part, indexPut(part, part.shape.map((_, axis) => (located.attrs.axes.includes(axis) ? located.indices[located.attrs.axes.indexOf(axis)]! : ':')), value))
+  else
+    assign(
+      part,
+      indexPut(
+        part,
+        part.shape.map((_, axis) => (located.attrs.axes.includes(axis) ? located.indices[located.attrs.axes.indexOf(axis)]! : ':')),
+        value,
+      ),
+    )
   return x
 }
 

@@ -59,14 +59,21 @@ export function assign<T extends Tensor>(x: T, value: Tensor | ScalarLike): T {
   if (modes.grad && (x.requiresGrad || (value instanceof Tensor && value.requiresGrad))) {
     throw new CotangentError('modified-in-place', {
       op: 'assign',
-      message: x.requiresGrad ? (x.isLeaf ? 'a leaf that requires gradients' : 'a tensor with a recorded gradient') + ' cannot be changed in place' : 'the gradient of the value would be lost',
+      message: x.requiresGrad
+        ? (x.isLeaf ? 'a leaf that requires gradients' : 'a tensor with a recorded gradient') + ' cannot be changed in place'
+        : 'the gradient of the value would be lost',
       shapes: [x.shape],
       hint: 'Do it inside noGrad(), or make a new tensor with indexPut(), where() or scatter().',
     })
   }
   const { shape, strides } = x.spec
   if (shape.some((n, axis) => n > 1 && strides[axis] === 0)) {
-    throw new CotangentError('invalid-argument', { op: 'assign', message: 'the tensor repeats elements, so a write would show up several times', shapes: [shape], hint: 'Write into x.contiguous().' })
+    throw new CotangentError('invalid-argument', {
+      op: 'assign',
+      message: 'the tensor repeats elements, so a write would show up several times',
+      shapes: [shape],
+      hint: 'Write into x.contiguous().',
+    })
   }
   noGrad(() => {
     if (!(value instanceof Tensor)) {
@@ -74,7 +81,11 @@ export function assign<T extends Tensor>(x: T, value: Tensor | ScalarLike): T {
       return
     }
     if (!sameShape(broadcastShapes('assign', value.shape, shape), shape)) {
-      throw new CotangentError('shape-mismatch', { op: 'assign', message: `a value of shape [${value.shape}] does not broadcast to the tensor's`, shapes: [value.shape, shape] })
+      throw new CotangentError('shape-mismatch', {
+        op: 'assign',
+        message: `a value of shape [${value.shape}] does not broadcast to the tensor's`,
+        shapes: [value.shape, shape],
+      })
     }
     const overlaps = !x.isTracer && !value.isTracer && value.storage === x.storage
     const source = overlaps ? value.clone() : value

@@ -1,8 +1,8 @@
 import type { DType } from '../dtype.ts'
 import { checkDType, dtypeInfo } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { Engine } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
+import { CotangentError } from '../errors.ts'
 import { checkShape, type Shape, sizeOf, spec } from '../layout.ts'
 import type { DataShape, Mutable } from '../shape-types.ts'
 import { bind } from '../tensor/bind.ts'
@@ -35,15 +35,24 @@ const arrayDTypes: readonly (readonly [new (n: number) => ArrayLike<Element>, DT
  *
  * Without `dtype`: numbers give float32, booleans bool, bigints int64, a typed array its own.
  */
-export function tensor<const S extends Shape>(data: Nested<Element> | ArrayLike<Element>, options: CreationOptions & { readonly shape: S }): Tensor<Mutable<S>>
+export function tensor<const S extends Shape>(
+  data: Nested<Element> | ArrayLike<Element>,
+  options: CreationOptions & { readonly shape: S },
+): Tensor<Mutable<S>>
 export function tensor<const T extends Nested<Element> | ArrayLike<Element>>(data: T, options?: CreationOptions): Tensor<DataShape<T>>
 export function tensor(data: Nested<Element> | ArrayLike<Element>, options: CreationOptions & { readonly shape?: Shape } = {}): Tensor {
   const isTyped = ArrayBuffer.isView(data)
-  const { shape: own, values } = isTyped ? { shape: [(data as unknown as ArrayLike<Element>).length], values: data as unknown as ArrayLike<Element> } : flatten(data as Nested<Element>)
+  const { shape: own, values } = isTyped
+    ? { shape: [(data as unknown as ArrayLike<Element>).length], values: data as unknown as ArrayLike<Element> }
+    : flatten(data as Nested<Element>)
   const shape = options.shape ?? own
   checkShape('tensor', shape)
   if (sizeOf(shape) !== values.length) {
-    throw new CotangentError('shape-mismatch', { op: 'tensor', message: `${values.length} values do not fill [${shape.join(', ')}]`, shapes: [shape] })
+    throw new CotangentError('shape-mismatch', {
+      op: 'tensor',
+      message: `${values.length} values do not fill [${shape.join(', ')}]`,
+      shapes: [shape],
+    })
   }
   const dtype = options.dtype ?? guessDType(data as Nested<Element>, values)
   checkDType(dtype, 'tensor')
@@ -68,7 +77,14 @@ export function fromRawData(raw: ReturnType<typeof toRaw>, shape: Shape, dtype: 
   return new Tensor(spec(dtype, shape), storage, 0).setRequiresGrad(options.requiresGrad ?? false)
 }
 
-const fullPrimitive = kernelPrimitive<{ shape: Shape }>({ name: 'full', space: (_, attrs) => attrs.shape, operands: ['own'], compute: (d) => d, code: (_, inputs) => inputs, differentiable: false })
+const fullPrimitive = kernelPrimitive<{ shape: Shape }>({
+  name: 'full',
+  space: (_, attrs) => attrs.shape,
+  operands: ['own'],
+  compute: (d) => d,
+  code: (_, inputs) => inputs,
+  differentiable: false,
+})
 
 /** A tensor filled with `value`. Without `dtype`: float32 for numbers, bool for booleans, int64 for bigints. */
 export function full<const S extends Shape>(shape: S, value: Element, options: CreationOptions = {}): Tensor<Mutable<S>> {
@@ -80,7 +96,10 @@ function filled(shape: Shape, value: Element, options: CreationOptions, engine?:
   checkShape('full', shape)
   const dtype = options.dtype ?? (typeof value === 'number' ? 'float32' : typeof value === 'bigint' ? 'int64' : 'bool')
   checkDType(dtype, 'full')
-  const into = engine && engine !== currentEngine() ? [new Tensor(spec(dtype, shape), new Storage(engine, sizeOf(shape) * dtypeInfo[dtype].size), 0)] : undefined
+  const into =
+    engine && engine !== currentEngine()
+      ? [new Tensor(spec(dtype, shape), new Storage(engine, sizeOf(shape) * dtypeInfo[dtype].size), 0)]
+      : undefined
   return bind(fullPrimitive, [new Scalar(value, dtype)], { shape }, into)[0]!.setRequiresGrad(options.requiresGrad ?? false)
 }
 
@@ -98,7 +117,8 @@ export const newFull = define({
 export const fullLike = define({
   name: 'fullLike',
   doc: "A tensor filled with `value`, with this one's shape, dtype (unless given) and engine.",
-  call: <S extends Shape>(x: Tensor<S>, value: Element, options: CreationOptions = {}) => newFull(x as Tensor, x.shape as Shape, value, options) as Tensor as Tensor<S>,
+  call: <S extends Shape>(x: Tensor<S>, value: Element, options: CreationOptions = {}) =>
+    newFull(x as Tensor, x.shape as Shape, value, options) as Tensor as Tensor<S>,
   samples: () => [{ args: [sampleTensor([2, 3]), 1.5], gradient: 'none' }],
 })
 
@@ -106,7 +126,10 @@ export const zerosLike = define({
   name: 'zerosLike',
   doc: "Zeros with this tensor's shape, dtype (unless given) and engine.",
   call: <S extends Shape>(x: Tensor<S>, options: CreationOptions = {}) => fullLike(x, 0, options),
-  samples: () => [{ args: [sampleTensor([2, 3])], gradient: 'none' }, { args: [sampleTensor([])], gradient: 'none' }],
+  samples: () => [
+    { args: [sampleTensor([2, 3])], gradient: 'none' },
+    { args: [sampleTensor([])], gradient: 'none' },
+  ],
 })
 
 export const onesLike = define({
@@ -122,4 +145,3 @@ export interface CreationMethods<S extends Shape> {
   zerosLike(options?: CreationOptions): Tensor<S>
   onesLike(options?: CreationOptions): Tensor<S>
 }
-

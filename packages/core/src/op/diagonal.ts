@@ -20,11 +20,18 @@ const rowsAndColumns = ({ offset }: DiagonalAttrs, rows: number, columns: number
 
 const diagonalPrimitive: Primitive<DiagonalAttrs> = {
   name: 'diagonal',
-  infer: ([x], attrs) => [{ dtype: x!.dtype, shape: [...x!.shape.slice(0, -2), rowsAndColumns(attrs, x!.shape.at(-2)!, x!.shape.at(-1)!).length] }],
+  infer: ([x], attrs) => [
+    { dtype: x!.dtype, shape: [...x!.shape.slice(0, -2), rowsAndColumns(attrs, x!.shape.at(-2)!, x!.shape.at(-1)!).length] },
+  ],
   lower([x], [y], attrs) {
     const [down, right] = x!.strides.slice(-2) as [number, number]
     const { row, column, length } = rowsAndColumns(attrs, x!.shape.at(-2)!, x!.shape.at(-1)!)
-    return { kind: 'view', shape: y!.shape, strides: [...x!.strides.slice(0, -2), down + right], offset: length === 0 ? 0 : row * down + column * right }
+    return {
+      kind: 'view',
+      shape: y!.shape,
+      strides: [...x!.strides.slice(0, -2), down + right],
+      offset: length === 0 ? 0 : row * down + column * right,
+    }
   },
   gradient: ([g], { attrs: { offset }, inputSpecs }) => [embed(g!, offset, inputSpecs[0]!.shape.at(-2)!, inputSpecs[0]!.shape.at(-1)!)],
   saves: () => ({ inputs: [false], outputs: [false] }),
@@ -79,7 +86,13 @@ export const trace = define({
   name: 'trace',
   doc: 'The sum of the main diagonal of a matrix.',
   call: (x: Tensor): Tensor<[]> => {
-    if (x.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'trace', message: 'needs a matrix', shapes: [x.shape], hint: 'For stacks of matrices: x.diagonal({ axis1, axis2 }).sum(-1).' })
+    if (x.rank !== 2)
+      throw new CotangentError('shape-mismatch', {
+        op: 'trace',
+        message: 'needs a matrix',
+        shapes: [x.shape],
+        hint: 'For stacks of matrices: x.diagonal({ axis1, axis2 }).sum(-1).',
+      })
     return diagonal(x).sum() as Tensor<[]>
   },
   samples: () => [{ args: [sampleTensor([3, 4])] }, { args: [sampleTensor([2, 2])] }],
@@ -99,7 +112,13 @@ export const diag = define({
   name: 'diag',
   doc: 'The diagonal of a matrix, or the matrix with a vector on its diagonal.',
   call: (x: Tensor, options: Pick<DiagonalOptions, 'offset'> = {}): Tensor => {
-    if (x.rank !== 1 && x.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'diag', message: 'needs a vector or a matrix', shapes: [x.shape], hint: 'Use diagonal() or diagEmbed().' })
+    if (x.rank !== 1 && x.rank !== 2)
+      throw new CotangentError('shape-mismatch', {
+        op: 'diag',
+        message: 'needs a vector or a matrix',
+        shapes: [x.shape],
+        hint: 'Use diagonal() or diagEmbed().',
+      })
     return x.rank === 2 ? diagonal(x, options) : diagEmbed(x, options)
   },
   samples: () => [{ args: [sampleTensor([3]), { offset: 1 }] }, { args: [sampleTensor([3, 4]), { offset: -1 }] }],
@@ -119,10 +138,16 @@ function triangle(name: 'tril' | 'triu', doc: string) {
     name,
     doc,
     call: <S extends Shape>(x: Tensor<S>, offset = 0): Tensor<S> => {
-      if (x.rank < 2) throw new CotangentError('shape-mismatch', { op: name, message: 'needs a matrix, or a stack of them', shapes: [x.shape] })
+      if (x.rank < 2)
+        throw new CotangentError('shape-mismatch', { op: name, message: 'needs a matrix, or a stack of them', shapes: [x.shape] })
       return bind1(primitive, [x], { offset }) as Tensor<S>
     },
-    samples: () => [{ args: [sampleTensor([3, 4])] }, { args: [sampleTensor([2, 4, 3]), -1] }, { args: [sampleTensor([3, 3]), 1] }, { args: [sampleTensor([0, 2])] }],
+    samples: () => [
+      { args: [sampleTensor([3, 4])] },
+      { args: [sampleTensor([2, 4, 3]), -1] },
+      { args: [sampleTensor([3, 3]), 1] },
+      { args: [sampleTensor([0, 2])] },
+    ],
   })
 }
 

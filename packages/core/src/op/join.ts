@@ -50,7 +50,8 @@ const concatPrimitive: Primitive<{ axis: number }> = {
 }
 
 function checkSome(op: string, tensors: readonly Tensor[]): void {
-  if (tensors.length === 0) throw new CotangentError('invalid-argument', { op, message: 'there are no tensors to join', hint: 'Give at least one.' })
+  if (tensors.length === 0)
+    throw new CotangentError('invalid-argument', { op, message: 'there are no tensors to join', hint: 'Give at least one.' })
 }
 
 /** Joins tensors along `axis` (default 0), where their sizes add up; the other sizes must be equal. Dtypes are promoted. */
@@ -95,13 +96,23 @@ const stackAll = define({
     checkSome('stack', tensors)
     const at = normalizeAxis('stack', axis, tensors[0]!.rank + 1)
     const wrong = tensors.find((t) => t.rank !== tensors[0]!.rank || t.shape.some((n, a) => n !== tensors[0]!.shape[a]))
-    if (wrong) throw new CotangentError('shape-mismatch', { op: 'stack', message: 'the shapes differ', shapes: [tensors[0]!.shape, wrong.shape], hint: 'Use concat() to join along an existing axis.' })
+    if (wrong)
+      throw new CotangentError('shape-mismatch', {
+        op: 'stack',
+        message: 'the shapes differ',
+        shapes: [tensors[0]!.shape, wrong.shape],
+        hint: 'Use concat() to join along an existing axis.',
+      })
     return concatAll(
       tensors.map((t) => unsqueeze(t, at)),
       at,
     )
   },
-  samples: () => [{ args: [[sampleTensor([2, 3]), sampleTensor([2, 3])]] }, { args: [[sampleTensor([2]), sampleTensor([2]), sampleTensor([2])], -1] }, { args: [[sampleTensor([])]] }],
+  samples: () => [
+    { args: [[sampleTensor([2, 3]), sampleTensor([2, 3])]] },
+    { args: [[sampleTensor([2]), sampleTensor([2]), sampleTensor([2])], -1] },
+    { args: [[sampleTensor([])]] },
+  ],
 })
 
 export const split = define({
@@ -113,9 +124,17 @@ export const split = define({
     if (typeof sizes === 'number' && !(Number.isInteger(sizes) && sizes > 0)) {
       throw new CotangentError('invalid-argument', { op: 'split', message: `${sizes} is not a size of parts`, shapes: [x.shape] })
     }
-    const parts = typeof sizes === 'number' ? Array.from({ length: Math.max(1, Math.ceil(n / sizes)) }, (_, i) => Math.min(sizes, n - i * sizes)) : sizes
+    const parts =
+      typeof sizes === 'number'
+        ? Array.from({ length: Math.max(1, Math.ceil(n / sizes)) }, (_, i) => Math.min(sizes, n - i * sizes))
+        : sizes
     const total = parts.reduce((a, b) => a + b, 0)
-    if (total !== n) throw new CotangentError('shape-mismatch', { op: 'split', message: `parts of ${parts.join(' + ')} elements are not the ${n} of axis ${axis}`, shapes: [x.shape] })
+    if (total !== n)
+      throw new CotangentError('shape-mismatch', {
+        op: 'split',
+        message: `parts of ${parts.join(' + ')} elements are not the ${n} of axis ${axis}`,
+        shapes: [x.shape],
+      })
     let start = 0
     return parts.map((size) => {
       start += size
@@ -129,7 +148,8 @@ export const chunk = define({
   name: 'chunk',
   doc: 'At most `chunks` equal parts along an axis (default 0); the last may be smaller. Views.',
   call: (x: Tensor, chunks: number, axis = 0): Tensor[] => {
-    if (!Number.isInteger(chunks) || chunks < 1) throw new CotangentError('invalid-argument', { op: 'chunk', message: `${chunks} is not a number of parts`, shapes: [x.shape] })
+    if (!Number.isInteger(chunks) || chunks < 1)
+      throw new CotangentError('invalid-argument', { op: 'chunk', message: `${chunks} is not a number of parts`, shapes: [x.shape] })
     const n = x.shape[normalizeAxis('chunk', axis, x.rank)]!
     return split(x, Math.max(1, Math.ceil(n / chunks)), axis)
   },
@@ -150,7 +170,8 @@ export const tile = define({
   name: 'tile',
   doc: 'The tensor laid side by side, `repeats` times along each axis (the last ones, if fewer; new leading axes, if more).',
   call: (x: Tensor, repeats: readonly number[]): Tensor => {
-    if (repeats.some((r) => !Number.isInteger(r) || r < 0)) throw new CotangentError('invalid-argument', { op: 'tile', message: `[${repeats}] are not numbers of repeats`, shapes: [x.shape] })
+    if (repeats.some((r) => !Number.isInteger(r) || r < 0))
+      throw new CotangentError('invalid-argument', { op: 'tile', message: `[${repeats}] are not numbers of repeats`, shapes: [x.shape] })
     const rank = Math.max(x.rank, repeats.length)
     const sizes = [...new Array<number>(rank - x.rank).fill(1), ...x.shape]
     const times = [...new Array<number>(rank - repeats.length).fill(1), ...repeats]
@@ -166,7 +187,12 @@ export const tile = define({
       sizes.map((n, axis) => n * times[axis]!),
     )
   },
-  samples: () => [{ args: [sampleTensor([2, 3]), [2, 2]] }, { args: [sampleTensor([2, 3]), [3]] }, { args: [sampleTensor([2]), [2, 1, 2]] }, { args: [sampleTensor([2]), [0]] }],
+  samples: () => [
+    { args: [sampleTensor([2, 3]), [2, 2]] },
+    { args: [sampleTensor([2, 3]), [3]] },
+    { args: [sampleTensor([2]), [2, 1, 2]] },
+    { args: [sampleTensor([2]), [0]] },
+  ],
 })
 
 export const repeat = define({
@@ -183,10 +209,20 @@ export const roll = define({
     if (axis === undefined) return reshape(rollAxis(reshape(x, [x.size]), [shift].flat()[0]!, 0), x.shape)
     const shifts = [shift].flat()
     const axes = [axis].flat().map((a) => normalizeAxis('roll', a, x.rank))
-    if (shifts.length !== axes.length) throw new CotangentError('invalid-argument', { op: 'roll', message: `${shifts.length} shifts for ${axes.length} axes`, shapes: [x.shape] })
+    if (shifts.length !== axes.length)
+      throw new CotangentError('invalid-argument', {
+        op: 'roll',
+        message: `${shifts.length} shifts for ${axes.length} axes`,
+        shapes: [x.shape],
+      })
     return axes.reduce((y, a, i) => rollAxis(y, shifts[i]!, a), x)
   },
-  samples: () => [{ args: [sampleTensor([3, 4]), 1] }, { args: [sampleTensor([3, 4]), -1, 1] }, { args: [sampleTensor([3, 4]), [5, 2], [0, 1]] }, { args: [sampleTensor([0, 2]), 1, 0] }],
+  samples: () => [
+    { args: [sampleTensor([3, 4]), 1] },
+    { args: [sampleTensor([3, 4]), -1, 1] },
+    { args: [sampleTensor([3, 4]), [5, 2], [0, 1]] },
+    { args: [sampleTensor([0, 2]), 1, 0] },
+  ],
 })
 
 function rollAxis(x: Tensor, shift: number, axis: number): Tensor {
@@ -200,7 +236,8 @@ export const rot90 = define({
   doc: 'Turns the plane of two axes by `times` quarter turns, from the first axis to the second. A view.',
   call: (x: Tensor, times = 1, axes: readonly [number, number] = [0, 1]): Tensor => {
     const [a, b] = axes.map((axis) => normalizeAxis('rot90', axis, x.rank)) as [number, number]
-    if (a === b) throw new CotangentError('invalid-argument', { op: 'rot90', message: 'the two axes of the plane are the same', shapes: [x.shape] })
+    if (a === b)
+      throw new CotangentError('invalid-argument', { op: 'rot90', message: 'the two axes of the plane are the same', shapes: [x.shape] })
     switch (((times % 4) + 4) % 4) {
       case 1:
         return x.flip(b).transpose(a, b)
@@ -221,7 +258,9 @@ export const meshgrid = define({
   method: false,
   call: (...axes: readonly Tensor[]): Tensor[] => {
     const sizes = axes.map((x) => sizeOf(x.shape))
-    return axes.map((x, axis) => expand(reshape(x, [...sizes.slice(0, axis).map(() => 1), sizes[axis]!, ...sizes.slice(axis + 1).map(() => 1)]), sizes))
+    return axes.map((x, axis) =>
+      expand(reshape(x, [...sizes.slice(0, axis).map(() => 1), sizes[axis]!, ...sizes.slice(axis + 1).map(() => 1)]), sizes),
+    )
   },
   samples: () => [{ args: [sampleTensor([2]), sampleTensor([3])] }],
 })

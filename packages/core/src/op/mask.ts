@@ -5,7 +5,8 @@ import { Scalar } from '../tensor/scalar.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
 import type { ScalarLike } from './elementwise.ts'
-import { canRead, takeAt } from './gather.ts'
+import { takeAt } from './gather-scatter.ts'
+import { canRead } from './index-tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { expand } from './movement.ts'
 import { define, sampleTensor } from './table.ts'
@@ -13,7 +14,13 @@ import { define, sampleTensor } from './table.ts'
 /** The values of `x`, for ops whose result's shape depends on them. */
 export function readFor(op: string, x: Tensor, hint: string) {
   if (!canRead(x)) {
-    throw new CotangentError(x.isTracer ? 'tracer-read' : 'async-only', { op, message: "the shape of the result depends on values that cannot be looked at here", shapes: [x.shape], dtypes: [x.dtype], hint })
+    throw new CotangentError(x.isTracer ? 'tracer-read' : 'async-only', {
+      op,
+      message: 'the shape of the result depends on values that cannot be looked at here',
+      shapes: [x.shape],
+      dtypes: [x.dtype],
+      hint,
+    })
   }
   return x.dataSync()
 }
@@ -49,7 +56,11 @@ export const nonzero = define({
     columns.forEach((column, axis) => column.dataSync().forEach((v: number | bigint, i: number) => (flat[i * x.rank + axis] = Number(v))))
     return tensor(flat, { shape: [count, x.rank] }) as Tensor<[number, number]>
   },
-  samples: () => [{ args: [maskSample([2, 3], [1, 0, 0, 0, 1, 1])] }, { args: [maskSample([0, 3], [])] }, { args: [maskSample([2], [0, 0])] }],
+  samples: () => [
+    { args: [maskSample([2, 3], [1, 0, 0, 0, 1, 1])] },
+    { args: [maskSample([0, 3], [])] },
+    { args: [maskSample([2], [0, 0])] },
+  ],
 })
 
 const maskedFillPrimitive = kernelPrimitive<undefined>({
@@ -64,9 +75,18 @@ export const maskedFill = define({
   doc: 'The value (a number or a 0-d tensor) where the mask is set, else x. The mask broadcasts to x.',
   call: <S extends Shape>(x: Tensor<S>, mask: Tensor, value: ScalarLike | Tensor): Tensor<S> => {
     if (value instanceof Tensor && value.rank !== 0) {
-      throw new CotangentError('shape-mismatch', { op: 'maskedFill', message: 'the value must be one number', shapes: [value.shape], hint: 'Use where(mask, value, x).' })
+      throw new CotangentError('shape-mismatch', {
+        op: 'maskedFill',
+        message: 'the value must be one number',
+        shapes: [value.shape],
+        hint: 'Use where(mask, value, x).',
+      })
     }
-    return bind1(maskedFillPrimitive, [x, expand(mask, x.shape), value instanceof Tensor ? value : new Scalar(value, x.dtype)], undefined) as Tensor<S>
+    return bind1(
+      maskedFillPrimitive,
+      [x, expand(mask, x.shape), value instanceof Tensor ? value : new Scalar(value, x.dtype)],
+      undefined,
+    ) as Tensor<S>
   },
   samples: () => [
     { args: [sampleTensor([2, 3]), maskSample([2, 3], [1, 0, 0, 0, 1, 1]), 7] },
@@ -83,7 +103,10 @@ export const maskedSelect = define({
     const positions = positionsOf('maskedSelect', expand(mask, shape).reshape([-1]))
     return takeAt(expand(x, shape).reshape([-1]), positions, { axes: [0], at: 0 }) as Tensor<[number]>
   },
-  samples: () => [{ args: [sampleTensor([2, 3]), maskSample([2, 3], [1, 0, 0, 0, 1, 1])] }, { args: [sampleTensor([2, 3]), maskSample([3], [0, 0, 0])] }],
+  samples: () => [
+    { args: [sampleTensor([2, 3]), maskSample([2, 3], [1, 0, 0, 0, 1, 1])] },
+    { args: [sampleTensor([2, 3]), maskSample([3], [0, 0, 0])] },
+  ],
 })
 
 export interface MaskMethods<S extends Shape> {

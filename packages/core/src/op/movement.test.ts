@@ -9,34 +9,47 @@ describe.each(engineNames())('views on %s', (engine) => {
 
   test('random chains of views read what the same chain of index maps reads', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(4), { maxLength: 4 }), fc.array(fc.nat(), { minLength: 24, maxLength: 24 }), fc.nat(5), (shape, choices, length) => {
-        const draw = allocateFrom(choices)
-        let x = arange(sizeOf(shape)).reshape(shape) as Tensor
-        const strides = rowMajor(shape)
-        let model: Model = { shape, at: (i) => i.reduce((sum, n, axis) => sum + n * strides[axis]!, 0) }
-        for (let step = 0; step < length; step++) [x, model] = modelOps[draw(modelOps.length)]!(x, model, draw)
-        expect(x.shape).toEqual(model.shape)
-        expect([...x.dataSync()]).toEqual(elementsOf(model))
-      }),
+      fc.property(
+        fc.array(fc.nat(4), { maxLength: 4 }),
+        fc.array(fc.nat(), { minLength: 24, maxLength: 24 }),
+        fc.nat(5),
+        (shape, choices, length) => {
+          const draw = allocateFrom(choices)
+          let x = arange(sizeOf(shape)).reshape(shape) as Tensor
+          const strides = rowMajor(shape)
+          let model: Model = { shape, at: (i) => i.reduce((sum, n, axis) => sum + n * strides[axis]!, 0) }
+          for (let step = 0; step < length; step++) [x, model] = modelOps[draw(modelOps.length)]!(x, model, draw)
+          expect(x.shape).toEqual(model.shape)
+          expect([...x.dataSync()]).toEqual(elementsOf(model))
+        },
+      ),
       { numRuns: 150 },
     )
   })
 
   test('a write through a chain of views changes just the elements that it names', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }), fc.array(fc.nat(), { minLength: 24, maxLength: 24 }), (shape, choices) => {
-        const draw = allocateFrom(choices)
-        const base = arange(sizeOf(shape)).reshape(shape) as Tensor
-        const strides = rowMajor(shape)
-        let x = base
-        let model: Model = { shape, at: (i) => i.reduce((sum, n, axis) => sum + n * strides[axis]!, 0) }
-        // Only those ops that never repeat or move elements.
-        for (let step = 0; step < 3; step++) [x, model] = modelOps[draw(3)]!(x, model, draw)
-        const named = elementsOf(model)
-        x.assign(arange(x.size).add(100).reshape(x.shape as number[]))
-        const expected = Array.from({ length: base.size }, (_, i) => (named.includes(i) ? 100 + named.indexOf(i) : i))
-        expect([...base.dataSync()]).toEqual(expected)
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
+        fc.array(fc.nat(), { minLength: 24, maxLength: 24 }),
+        (shape, choices) => {
+          const draw = allocateFrom(choices)
+          const base = arange(sizeOf(shape)).reshape(shape) as Tensor
+          const strides = rowMajor(shape)
+          let x = base
+          let model: Model = { shape, at: (i) => i.reduce((sum, n, axis) => sum + n * strides[axis]!, 0) }
+          // Only those ops that never repeat or move elements.
+          for (let step = 0; step < 3; step++) [x, model] = modelOps[draw(3)]!(x, model, draw)
+          const named = elementsOf(model)
+          x.assign(
+            arange(x.size)
+              .add(100)
+              .reshape(x.shape as number[]),
+          )
+          const expected = Array.from({ length: base.size }, (_, i) => (named.includes(i) ? 100 + named.indexOf(i) : i))
+          expect([...base.dataSync()]).toEqual(expected)
+        },
+      ),
       { numRuns: 100 },
     )
   })
@@ -116,7 +129,15 @@ describe.each(engineNames())('views on %s', (engine) => {
     expect(() => (x as Tensor).transpose(0, 2)).toThrow(expect.objectContaining({ code: 'axis-out-of-range' }))
     expect(() => concat([x, zeros([2, 3, 1])] as Tensor[])).toThrow(expect.objectContaining({ code: 'shape-mismatch' }))
     expect(() => x.slice('a:b')).toThrow(/is not a range/)
-    expect(() => x.pad([[2, 0], [0, 0]], { mode: 'reflect' })).toThrow(/needs more elements/)
+    expect(() =>
+      x.pad(
+        [
+          [2, 0],
+          [0, 0],
+        ],
+        { mode: 'reflect' },
+      ),
+    ).toThrow(/needs more elements/)
     expect(() => x.oneHot(3)).toThrow(expect.objectContaining({ code: 'dtype-mismatch' }))
     expect(() => x.cast('int32').oneHot(0)).toThrow(/index 0/)
   })
@@ -130,7 +151,17 @@ describe.each(engineNames())('views on %s', (engine) => {
     expect(read(x.T)).toEqual([a, d, b, e, c, f])
     expect(read(x.at('::-1', [2, 0]))).toEqual([f, d, c, a])
     expect(read(concat([x, x.flip(1)], 1))).toEqual([a, b, c, c, b, a, d, e, f, f, e, d])
-    expect(read(x.pad([[0, 0], [1, 0]], { value: 1 }))).toEqual([1, a, b, c, 1, d, e, f])
+    expect(
+      read(
+        x.pad(
+          [
+            [0, 0],
+            [1, 0],
+          ],
+          { value: 1 },
+        ),
+      ),
+    ).toEqual([1, a, b, c, 1, d, e, f])
     expect(read(x.scatter(1, [[2], [0]], tensor([[1], [0]], { dtype })))).toEqual([a, b, 1, 0, e, f])
     expect(read(x.tril())).toEqual([a, 0, 0, d, e, 0])
     expect(read(x.maskedFill(tensor([true, false, true]), 1))).toEqual([1, b, 1, 1, e, 1])
@@ -138,12 +169,20 @@ describe.each(engineNames())('views on %s', (engine) => {
     expect(x.sort().values.dtype).toBe(dtype)
     expect(read(x.unique().values)).toEqual([...new Set(values)].sort((p, q) => p - q))
     expect(x.nonzero().shape[0]).toBe(values.filter((v) => v !== 0).length)
-    if (big) expect(tensor([2n ** 62n + 1n, -1n]).flip().toArray()).toEqual([-1n, 2n ** 62n + 1n])
+    if (big)
+      expect(
+        tensor([2n ** 62n + 1n, -1n])
+          .flip()
+          .toArray(),
+      ).toEqual([-1n, 2n ** 62n + 1n])
   })
 
   test('gradients of gradients pass through indexing', () => {
     const x = tensor([1, 2, 3, 4], { dtype: 'float64', requiresGrad: true })
-    const y = x.at([0, 2, 2]).pad([[1, 0]]).slice('::-1')
+    const y = x
+      .at([0, 2, 2])
+      .pad([[1, 0]])
+      .slice('::-1')
     const first = y.mul(y).mul(y).sum()
     first.backward({ createGraph: true })
     const g = x.grad!
@@ -155,6 +194,7 @@ describe.each(engineNames())('views on %s', (engine) => {
 })
 
 function elementsOf({ shape, at }: Model): number[] {
-  const walk = (index: readonly number[]): number[] => (index.length === shape.length ? [at(index)] : Array.from({ length: shape[index.length]! }, (_, i) => walk([...index, i])).flat())
+  const walk = (index: readonly number[]): number[] =>
+    index.length === shape.length ? [at(index)] : Array.from({ length: shape[index.length]! }, (_, i) => walk([...index, i])).flat()
   return walk([])
 }

@@ -1,7 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { broadcastStrides, checkShape, normalizeAxes, normalizeAxis, reshapeStrides, type Shape, sizeOf } from '../layout.ts'
-import type { Expand, Flatten, Permute, Reshape, Squeeze, Transpose, Unsqueeze } from '../shape-types.ts'
-import type { Checked, Result } from '../shape-types.ts'
+import type { Checked, Expand, Flatten, Permute, Reshape, Result, Squeeze, Transpose, Unsqueeze } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -40,7 +39,11 @@ function resolveShape(op: string, x: Tensor, shape: Shape): Shape {
     resolved[unknown] = others === 0 ? 0 : x.size / others
   }
   if (sizeOf(resolved) !== x.size || resolved.some((n) => !Number.isInteger(n) || n < 0)) {
-    throw new CotangentError('shape-mismatch', { op, message: `${x.size} elements do not fill [${shape.join(', ')}]`, shapes: [x.shape, shape] })
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: `${x.size} elements do not fill [${shape.join(', ')}]`,
+      shapes: [x.shape, shape],
+    })
   }
   return resolved
 }
@@ -70,10 +73,16 @@ export const flatten = define({
     if (x.rank === 0) return reshape(x, [1])
     const first = normalizeAxis('flatten', start, x.rank)
     const last = normalizeAxis('flatten', end, x.rank)
-    if (last < first) throw new CotangentError('invalid-argument', { op: 'flatten', message: `axis ${start} comes after axis ${end}`, shapes: [x.shape] })
+    if (last < first)
+      throw new CotangentError('invalid-argument', { op: 'flatten', message: `axis ${start} comes after axis ${end}`, shapes: [x.shape] })
     return reshape(x, [...x.shape.slice(0, first), sizeOf(x.shape.slice(first, last + 1)), ...x.shape.slice(last + 1)])
   },
-  samples: () => [{ args: [sampleTensor([2, 3, 4])] }, { args: [sampleTensor([2, 3, 4]), 1] }, { args: [sampleTensor([2, 3, 4, 5]), 1, -2] }, { args: [sampleTensor([])] }],
+  samples: () => [
+    { args: [sampleTensor([2, 3, 4])] },
+    { args: [sampleTensor([2, 3, 4]), 1] },
+    { args: [sampleTensor([2, 3, 4, 5]), 1, -2] },
+    { args: [sampleTensor([])] },
+  ],
 })
 
 export const unflatten = define({
@@ -86,7 +95,11 @@ export const unflatten = define({
     const known = sizeOf(sizes.filter((_, i) => i !== unknown))
     const resolved = sizes.map((m, i) => (i === unknown ? (known === 0 ? 0 : n / known) : m))
     if (sizeOf(resolved) !== n || resolved.some((m) => !Number.isInteger(m) || m < 0)) {
-      throw new CotangentError('shape-mismatch', { op: 'unflatten', message: `axis ${axis} of size ${n} does not split into [${sizes.join(', ')}]`, shapes: [x.shape] })
+      throw new CotangentError('shape-mismatch', {
+        op: 'unflatten',
+        message: `axis ${axis} of size ${n} does not split into [${sizes.join(', ')}]`,
+        shapes: [x.shape],
+      })
     }
     return reshape(x, [...x.shape.slice(0, at), ...resolved, ...x.shape.slice(at + 1)])
   },
@@ -96,7 +109,12 @@ export const unflatten = define({
 const permutePrimitive: Primitive<{ axes: readonly number[] }> = {
   name: 'permute',
   infer: ([x], { axes }) => [{ dtype: x!.dtype, shape: axes.map((a) => x!.shape[a]!) }],
-  lower: ([x], _, { axes }) => ({ kind: 'view', shape: axes.map((a) => x!.shape[a]!), strides: axes.map((a) => x!.strides[a]!), offset: 0 }),
+  lower: ([x], _, { axes }) => ({
+    kind: 'view',
+    shape: axes.map((a) => x!.shape[a]!),
+    strides: axes.map((a) => x!.strides[a]!),
+    offset: 0,
+  }),
   gradient: ([g], { attrs }) => [permute(g!, inverseOrder(attrs.axes))],
   saves: nothing,
 }
@@ -110,11 +128,20 @@ export const permute = define({
   call: (x: Tensor, axes: readonly number[]): Tensor => {
     const order = axes.map((a) => normalizeAxis('permute', a, x.rank))
     if (order.length !== x.rank || new Set(order).size !== x.rank) {
-      throw new CotangentError('invalid-argument', { op: 'permute', message: `[${axes}] is not an order of all axes`, shapes: [x.shape], hint: `Name each of the ${x.rank} axes once.` })
+      throw new CotangentError('invalid-argument', {
+        op: 'permute',
+        message: `[${axes}] is not an order of all axes`,
+        shapes: [x.shape],
+        hint: `Name each of the ${x.rank} axes once.`,
+      })
     }
     return order.every((a, i) => a === i) ? x : bind1(permutePrimitive, [x], { axes: order })
   },
-  samples: () => [{ args: [sampleTensor([2, 3, 4]), [2, 0, 1]] }, { args: [sampleTensor([2, 3]), [-1, 0]] }, { args: [sampleTensor([]), []] }],
+  samples: () => [
+    { args: [sampleTensor([2, 3, 4]), [2, 0, 1]] },
+    { args: [sampleTensor([2, 3]), [-1, 0]] },
+    { args: [sampleTensor([]), []] },
+  ],
 })
 
 export const transpose = define({
@@ -136,7 +163,12 @@ export const moveAxis = define({
     const from = listOf(source).map((a) => normalizeAxis('moveAxis', a, x.rank))
     const to = listOf(destination).map((a) => normalizeAxis('moveAxis', a, x.rank))
     if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
-      throw new CotangentError('invalid-argument', { op: 'moveAxis', message: `cannot move axes [${listOf(source)}] to [${listOf(destination)}]`, shapes: [x.shape], hint: 'Name as many distinct places as axes.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'moveAxis',
+        message: `cannot move axes [${listOf(source)}] to [${listOf(destination)}]`,
+        shapes: [x.shape],
+        hint: 'Name as many distinct places as axes.',
+      })
     }
     const rest = x.shape.map((_, axis) => axis).filter((axis) => !from.includes(axis))
     return permute(
@@ -156,14 +188,23 @@ export const squeeze = define({
     const dropped = axis === undefined ? x.shape.flatMap((n, a) => (n === 1 ? [a] : [])) : normalizeAxes('squeeze', axis, x.rank)
     const wrong = dropped.find((a) => x.shape[a] !== 1)
     if (wrong !== undefined) {
-      throw new CotangentError('shape-mismatch', { op: 'squeeze', message: `axis ${wrong} has size ${x.shape[wrong]}, not 1`, shapes: [x.shape], hint: 'Use select() or slice() to pick an element of it.' })
+      throw new CotangentError('shape-mismatch', {
+        op: 'squeeze',
+        message: `axis ${wrong} has size ${x.shape[wrong]}, not 1`,
+        shapes: [x.shape],
+        hint: 'Use select() or slice() to pick an element of it.',
+      })
     }
     return reshape(
       x,
       x.shape.filter((_, a) => !dropped.includes(a)),
     )
   },
-  samples: () => [{ args: [sampleTensor([2, 1, 3, 1])] }, { args: [sampleTensor([2, 1, 3, 1]), -1] }, { args: [sampleTensor([1, 1, 2]), [0, 1]] }],
+  samples: () => [
+    { args: [sampleTensor([2, 1, 3, 1])] },
+    { args: [sampleTensor([2, 1, 3, 1]), -1] },
+    { args: [sampleTensor([1, 1, 2]), [0, 1]] },
+  ],
 })
 
 export const unsqueeze = define({
@@ -175,7 +216,12 @@ export const unsqueeze = define({
     for (const at of added) sizes.splice(at, 0, 1)
     return reshape(x, sizes)
   },
-  samples: () => [{ args: [sampleTensor([2, 3]), 0] }, { args: [sampleTensor([2, 3]), -1] }, { args: [sampleTensor([]), 0] }, { args: [sampleTensor([3]), [0, 2]] }],
+  samples: () => [
+    { args: [sampleTensor([2, 3]), 0] },
+    { args: [sampleTensor([2, 3]), -1] },
+    { args: [sampleTensor([]), 0] },
+    { args: [sampleTensor([3]), [0, 2]] },
+  ],
 })
 
 const expandPrimitive: Primitive<{ shape: Shape }> = {
@@ -194,11 +240,20 @@ export const expand = define({
     const resolved = shape.map((n, axis) => (n === -1 && axis >= lead ? x.shape[axis - lead]! : n))
     checkShape('expand', resolved)
     if (lead < 0 || x.shape.some((n, axis) => n !== 1 && n !== resolved[axis + lead])) {
-      throw new CotangentError('shape-mismatch', { op: 'expand', message: `[${x.shape}] does not expand to [${shape}]`, shapes: [x.shape, shape], hint: 'Only axes of size 1 repeat.' })
+      throw new CotangentError('shape-mismatch', {
+        op: 'expand',
+        message: `[${x.shape}] does not expand to [${shape}]`,
+        shapes: [x.shape, shape],
+        hint: 'Only axes of size 1 repeat.',
+      })
     }
     return lead === 0 && x.shape.every((n, axis) => n === resolved[axis]) ? x : bind1(expandPrimitive, [x], { shape: resolved })
   },
-  samples: () => [{ args: [sampleTensor([3, 1]), [2, 3, 4]] }, { args: [sampleTensor([1, 3]), [2, -1]] }, { args: [sampleTensor([]), [2]] }],
+  samples: () => [
+    { args: [sampleTensor([3, 1]), [2, 3, 4]] },
+    { args: [sampleTensor([1, 3]), [2, -1]] },
+    { args: [sampleTensor([]), [2]] },
+  ],
 })
 
 export const broadcastTo = define({

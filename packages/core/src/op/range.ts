@@ -6,7 +6,8 @@ import { bind1 } from '../tensor/bind.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type CreationOptions, tensor } from './creation.ts'
-import { extremesOf, type IndexLike, outOfRange, take } from './gather.ts'
+import { take } from './gather.ts'
+import { extremesOf, type IndexLike, outOfRange } from './index-tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { readFor } from './mask.ts'
 import { reshape, unsqueeze } from './movement.ts'
@@ -25,7 +26,8 @@ const arangePrimitive = kernelPrimitive<ShapeAttrs>({
   differentiable: false,
 })
 
-const finish = (x: Tensor, { dtype, requiresGrad = false }: CreationOptions): Tensor<[number]> => (dtype ? x.cast(dtype) : x).setRequiresGrad(requiresGrad) as Tensor<[number]>
+const finish = (x: Tensor, { dtype, requiresGrad = false }: CreationOptions): Tensor<[number]> =>
+  (dtype ? x.cast(dtype) : x).setRequiresGrad(requiresGrad) as Tensor<[number]>
 
 /** Ranges of narrow integers and bools are made as int32 first. */
 const computeIn = (dtype: DType): DType => (isFloat(dtype) || dtype === 'int64' ? dtype : 'int32')
@@ -33,7 +35,11 @@ const computeIn = (dtype: DType): DType => (isFloat(dtype) || dtype === 'int64' 
 const rangeFrom = (start: number, end: number, step: number, options: CreationOptions): Tensor<[number]> => {
   const size = Math.max(0, Math.ceil((end - start) / step))
   if (![start, end, step].every(Number.isFinite) || step === 0) {
-    throw new CotangentError('invalid-argument', { op: 'arange', message: `there is no range from ${start} to ${end} in steps of ${step}`, hint: 'Give finite numbers and a step that is not 0.' })
+    throw new CotangentError('invalid-argument', {
+      op: 'arange',
+      message: `there is no range from ${start} to ${end} in steps of ${step}`,
+      hint: 'Give finite numbers and a step that is not 0.',
+    })
   }
   const dtype = options.dtype ?? ([start, end, step].every(Number.isInteger) ? 'int32' : 'float32')
   const own = computeIn(dtype)
@@ -87,7 +93,14 @@ export const linspace = define({
     checkShape('linspace', [count])
     const own = options.dtype && isFloat(options.dtype) ? options.dtype : 'float32'
     const step = count > 1 ? (end - start) / (count - 1) : 0
-    return finish(bind1(linspacePrimitive, [start, end, step].map((v) => new Scalar(v, own)), { shape: [count] }), options)
+    return finish(
+      bind1(
+        linspacePrimitive,
+        [start, end, step].map((v) => new Scalar(v, own)),
+        { shape: [count] },
+      ),
+      options,
+    )
   },
   samples: () => [{ args: [0, 1, 5] }, { args: [-2, 3, 4] }, { args: [1, 2, 1] }, { args: [1, 2, 0] }],
 })
@@ -153,7 +166,11 @@ const oneHotPrimitive = kernelPrimitive<{ classes: number; dtype: DType }>({
  * 1 at the class of each element on a new last axis, 0 elsewhere. float32 by default. A class out of range is an error where
  * values can be looked at, and gives zeros elsewhere.
  */
-export function oneHot<S extends Shape, const N extends number>(indices: Tensor<S>, classes: N, options?: { readonly dtype?: DType }): Tensor<OneHot<S, N>> {
+export function oneHot<S extends Shape, const N extends number>(
+  indices: Tensor<S>,
+  classes: N,
+  options?: { readonly dtype?: DType },
+): Tensor<OneHot<S, N>> {
   return hot(indices as Tensor, classes, options) as Tensor<OneHot<S, N>>
 }
 
@@ -163,7 +180,8 @@ const hot = define({
   call: (indices: Tensor, classes: number, { dtype = 'float32' }: { readonly dtype?: DType } = {}): Tensor => {
     checkShape('oneHot', [classes])
     const range = extremesOf('oneHot', indices)
-    if (range && (range[0] < 0 || range[1] >= classes)) outOfRange('oneHot', range[0] < 0 ? range[0] : range[1], -1, [...indices.shape, classes])
+    if (range && (range[0] < 0 || range[1] >= classes))
+      outOfRange('oneHot', range[0] < 0 ? range[0] : range[1], -1, [...indices.shape, classes])
     return bind1(oneHotPrimitive, [unsqueeze(indices, -1)], { classes, dtype })
   },
   samples: () => [
@@ -186,13 +204,24 @@ export const repeatInterleave = define({
       const spread = unsqueeze(x, at + 1).expand([...x.shape.slice(0, at + 1), repeats, ...x.shape.slice(at + 1)])
       return reshape(spread, [...x.shape.slice(0, at), n * repeats, ...x.shape.slice(at + 1)])
     }
-    const counts = Array.isArray(repeats) ? (repeats as readonly number[]) : Array.from(readFor('repeatInterleave', repeats as Tensor, 'Give the repeats as an array.'), Number)
+    const counts = Array.isArray(repeats)
+      ? (repeats as readonly number[])
+      : Array.from(readFor('repeatInterleave', repeats as Tensor, 'Give the repeats as an array.'), Number)
     if (counts.length !== n || counts.some((c) => !Number.isInteger(c) || c < 0)) {
-      throw new CotangentError('invalid-argument', { op: 'repeatInterleave', message: `repeats [${counts.join(', ')}] do not fit an axis of size ${n}`, shapes: [x.shape], hint: 'Give one number of at least 0 for each element of the axis.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'repeatInterleave',
+        message: `repeats [${counts.join(', ')}] do not fit an axis of size ${n}`,
+        shapes: [x.shape],
+        hint: 'Give one number of at least 0 for each element of the axis.',
+      })
     }
     return take(x, tensor(Int32Array.from(counts.flatMap((c, i) => new Array<number>(c).fill(i)))), at)
   },
-  samples: () => [{ args: [sampleTensor([2, 3]), 2] }, { args: [sampleTensor([2, 3]), 2, 1] }, { args: [sampleTensor([2, 3]), [2, 0, 1], -1] }],
+  samples: () => [
+    { args: [sampleTensor([2, 3]), 2] },
+    { args: [sampleTensor([2, 3]), 2, 1] },
+    { args: [sampleTensor([2, 3]), [2, 0, 1], -1] },
+  ],
 })
 
 export interface RangeMethods<S extends Shape> {

@@ -1,82 +1,12 @@
+import type { ScatterMode } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
-import { routine, type ScatterMode } from '../engine/routine.ts'
 import { broadcastShapes, normalizeAxis, type Shape } from '../layout.ts'
-import { bind1 } from '../tensor/bind.ts'
-import type { Primitive } from '../tensor/primitive.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { ones, tensor, zeros } from './creation.ts'
 import type { ScalarLike } from './elementwise.ts'
-import { canRead, checkAlong, gatherAt, type IndexLike, resolveIndex } from './gather.ts'
-import { kernelPrimitive } from './kernel-op.ts'
+import { scatterInto } from './gather-scatter.ts'
+import { canRead, checkAlong, type IndexLike, resolveIndex } from './index-tensor.ts'
 import { define, sampleTensor } from './table.ts'
-
-interface ScatterAttrs {
-  readonly axis: number
-  readonly mode: ScatterMode
-}
-
-const scatterPrimitive: Primitive<ScatterAttrs> = {
-  name: 'scatter',
-  infer: ([base]) => [{ dtype: base!.dtype, shape: base!.shape }],
-  lower: (inputs, outputs, attrs) => routine('scatter', attrs, inputs, outputs),
-  gradient([g], { attrs: { axis, mode }, inputs, outputs }) {
-    const [base, index, source] = inputs as readonly [Tensor, Tensor, Tensor]
-    switch (mode) {
-      case 'set':
-        return [scatterInto(g!, index, g!.newFull(index.shape, 0), axis, 'set'), null, gatherAt(g!, index, axis)]
-      case 'add':
-        return [g!, null, gatherAt(g!, index, axis)]
-      case 'mul': {
-        // The product of a place's nonzero factors and the number of its zeros tell what the others multiply to.
-        const isZero = source.eq(0)
-        const product = scatterInto(onesForZeros(base), index, onesForZeros(source), axis, 'mul')
-        const zeroCount = scatterInto(base.eq(0).cast(base.dtype), index, isZero.cast(base.dtype), axis, 'add')
-        return [
-          g!.mul(othersProduct(base, product, zeroCount)),
-          null,
-          gatherAt(g!, index, axis).mul(othersProduct(source, gatherAt(product, index, axis), gatherAt(zeroCount, index, axis))),
-        ]
-      }
-      default: {
-        // Shared evenly by all that reached the extremum.
-        const [y] = outputs as readonly [Tensor]
-        const own = base.eq(y).cast(base.dtype)
-        const theirs = source.eq(gatherAt(y, index, axis)).cast(base.dtype)
-        const share = g!.div(scatterInto(own, index, theirs, axis, 'add'))
-        return [share.mul(own), null, gatherAt(share, index, axis).mul(theirs)]
-      }
-    }
-  },
-  saves(_, __, { mode }) {
-    const all = mode !== 'set' && mode !== 'add'
-    return { inputs: [all, true, all], outputs: [mode === 'max' || mode === 'min'] }
-  },
-}
-
-const onesForZeros = (x: Tensor): Tensor => bind1(onesForZerosPrimitive, [x], undefined)
-
-const onesForZerosPrimitive = kernelPrimitive<undefined>({
-  name: 'onesForZeros',
-  code: (k, [x]) => [k.select(k.eq(x!, k.like(x!, 0)), k.like(x!, 1), x!)],
-})
-
-/** The product of all factors but `x`, from the product of the nonzero ones and the number of zeros. */
-const othersProduct = (x: Tensor, product: Tensor, zeroCount: Tensor): Tensor => bind1(othersProductPrimitive, [x, product, zeroCount], undefined)
-
-const othersProductPrimitive = kernelPrimitive<undefined>({
-  name: 'othersProduct',
-  code: (k, [x, product, zeros]) => {
-    const [zero, one] = [k.like(x!, 0), k.like(x!, 1)]
-    const forZero = k.select(k.eq(zeros!, one), product!, zero)
-    const forOther = k.select(k.eq(zeros!, zero), k.div(product!, x!), zero)
-    return [k.select(k.eq(x!, zero), forZero, forOther)]
-  },
-})
-
-/** The scatter routine on indices that are in range already; `source` has the index's shape. */
-export function scatterInto(base: Tensor, index: Tensor, source: Tensor, axis: number, mode: ScatterMode): Tensor {
-  return bind1(scatterPrimitive, [base, index, source.cast(base.dtype)], { axis, mode })
-}
 
 export interface ScatterOptions {
   /** How a value meets what is there; default `set`, where the last one wins. */
@@ -93,9 +23,14 @@ export const scatter = define({
     const given = index instanceof Tensor ? index : tensor(index, { dtype: 'int32' })
     checkAlong('scatter', given.spec, along, x.shape)
     if (source instanceof Tensor && (source.rank !== given.rank || source.shape.some((n, a) => n < given.shape[a]!))) {
-      throw new CotangentError('shape-mismatch', { op: 'scatter', message: 'the source must have a value for each index', shapes: [given.shape, source.shape] })
+      throw new CotangentError('shape-mismatch', {
+        op: 'scatter',
+        message: 'the source must have a value for each index',
+        shapes: [given.shape, source.shape],
+      })
     }
-    const values = source instanceof Tensor ? source.slice(...given.shape.map((n) => [0, n] as const)) : x.newFull([], source).expand(given.shape)
+    const values =
+      source instanceof Tensor ? source.slice(...given.shape.map((n) => [0, n] as const)) : x.newFull([], source).expand(given.shape)
     return scatterInto(x, resolveIndex('scatter', given, along, x.shape), values, along, mode)
   },
   samples: () => {
@@ -115,7 +50,8 @@ export const scatter = define({
 export const scatterReduce = define({
   name: 'scatterReduce',
   doc: "`scatter` under PyTorch's name for combining: `add`, `mul`, `max` or `min`, with what is there included.",
-  call: (x: Tensor, axis: number, index: IndexLike, source: Tensor, mode: Exclude<ScatterMode, 'set'>): Tensor => scatter(x, axis, index, source, { mode }),
+  call: (x: Tensor, axis: number, index: IndexLike, source: Tensor, mode: Exclude<ScatterMode, 'set'>): Tensor =>
+    scatter(x, axis, index, source, { mode }),
   samples: () => [{ args: [sampleTensor([3, 2]), 0, indexTensor([4, 2], [0, 1, 2, 0, 2, 0, 1, 1]), sampleTensor([4, 2]), 'add'] }],
 })
 
@@ -125,13 +61,17 @@ export const indexAdd = define({
   call: (x: Tensor, axis: number, index: IndexLike, source: Tensor): Tensor => {
     const along = normalizeAxis('indexAdd', axis, x.rank)
     const at = resolveIndex('indexAdd', index, along, x.shape)
-    if (at.rank !== 1) throw new CotangentError('shape-mismatch', { op: 'indexAdd', message: 'the index must have one axis', shapes: [at.shape] })
+    if (at.rank !== 1)
+      throw new CotangentError('shape-mismatch', { op: 'indexAdd', message: 'the index must have one axis', shapes: [at.shape] })
     const shape = x.shape.map((n, a) => (a === along ? at.size : n))
     broadcastShapes('indexAdd', shape, source.shape)
     const spread = at.reshape(shape.map((n, a) => (a === along ? n : 1))).expand(shape)
     return scatterInto(x, spread, source.expand(shape), along, 'add')
   },
-  samples: () => [{ args: [sampleTensor([3, 2]), 0, indexTensor([4], [0, 2, 2, -1]), sampleTensor([4, 2])] }, { args: [sampleTensor([2, 3]), 1, indexTensor([0], []), sampleTensor([2, 0])] }],
+  samples: () => [
+    { args: [sampleTensor([3, 2]), 0, indexTensor([4], [0, 2, 2, -1]), sampleTensor([4, 2])] },
+    { args: [sampleTensor([2, 3]), 1, indexTensor([0], []), sampleTensor([2, 0])] },
+  ],
 })
 
 export interface BincountOptions {
@@ -151,9 +91,20 @@ export const bincount = define({
     let bins = length ?? minLength
     if (length === undefined && x.size > 0) {
       if (!canRead(x)) {
-        throw new CotangentError(x.isTracer ? 'tracer-read' : 'async-only', { op: 'bincount', message: 'the number of bins depends on values that cannot be looked at here', shapes: [x.shape], hint: 'Give the number of bins: { length }.' })
+        throw new CotangentError(x.isTracer ? 'tracer-read' : 'async-only', {
+          op: 'bincount',
+          message: 'the number of bins depends on values that cannot be looked at here',
+          shapes: [x.shape],
+          hint: 'Give the number of bins: { length }.',
+        })
       }
-      if (flat.neg().max().item() > 0) throw new CotangentError('index-out-of-range', { op: 'bincount', message: 'a value is negative', shapes: [x.shape], dtypes: [x.dtype] })
+      if (flat.neg().max().item() > 0)
+        throw new CotangentError('index-out-of-range', {
+          op: 'bincount',
+          message: 'a value is negative',
+          shapes: [x.shape],
+          dtypes: [x.dtype],
+        })
       bins = Math.max(bins, flat.max().item() + 1)
     }
     const dtype = weights?.dtype ?? 'int32'
@@ -168,8 +119,20 @@ export const bincount = define({
 })
 
 export interface ScatterMethods<_S extends Shape> {
-  scatter<A extends Shape>(this: Tensor<A>, axis: number, index: IndexLike, source: Tensor | ScalarLike, options?: ScatterOptions): Tensor<A>
-  scatterReduce<A extends Shape>(this: Tensor<A>, axis: number, index: IndexLike, source: Tensor, mode: Exclude<ScatterMode, 'set'>): Tensor<A>
+  scatter<A extends Shape>(
+    this: Tensor<A>,
+    axis: number,
+    index: IndexLike,
+    source: Tensor | ScalarLike,
+    options?: ScatterOptions,
+  ): Tensor<A>
+  scatterReduce<A extends Shape>(
+    this: Tensor<A>,
+    axis: number,
+    index: IndexLike,
+    source: Tensor,
+    mode: Exclude<ScatterMode, 'set'>,
+  ): Tensor<A>
   indexAdd<A extends Shape>(this: Tensor<A>, axis: number, index: IndexLike, source: Tensor): Tensor<A>
   bincount(options?: BincountOptions): Tensor<[number]>
 }

@@ -1,6 +1,6 @@
-import { CotangentError } from '../errors.ts'
 import { KernelBuilder } from '../engine/kernel.ts'
 import { scalarTypeOf } from '../engine/scalar.ts'
+import { CotangentError } from '../errors.ts'
 import { normalizeAxes, normalizeAxis, rowMajor, type Shape, type Spec } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive, Step } from '../tensor/primitive.ts'
@@ -40,9 +40,15 @@ const placePrimitive: Primitive<{ shape: Shape; starts: readonly number[]; steps
   lower([x], [y], { starts, steps }) {
     const fill = new KernelBuilder('fill', [y!.size])
     fill.output(y!.dtype, fill.param(scalarTypeOf[y!.dtype]), [1])
-    return { kind: 'sequence', steps: [{ program: fill.build(), operands: [{ buffer: 1, offset: 0 }], scalars: [0] }, copyStep(x!, 0, y!, 1, starts, steps)] }
+    return {
+      kind: 'sequence',
+      steps: [{ program: fill.build(), operands: [{ buffer: 1, offset: 0 }], scalars: [0] }, copyStep(x!, 0, y!, 1, starts, steps)],
+    }
   },
-  gradient: ([g], { attrs, inputSpecs }) => [bind1(slicePrimitive, [g!], { starts: attrs.starts, steps: attrs.steps, sizes: inputSpecs[0]!.shape }), null],
+  gradient: ([g], { attrs, inputSpecs }) => [
+    bind1(slicePrimitive, [g!], { starts: attrs.starts, steps: attrs.steps, sizes: inputSpecs[0]!.shape }),
+    null,
+  ],
   saves: () => ({ inputs: [false, false], outputs: [false] }),
 }
 
@@ -97,7 +103,11 @@ export interface Resolved {
 export function resolveRange(op: string, range: Range, n: number): Resolved {
   const { start, end, step } = partsOf(op, range)
   if (!Number.isInteger(step) || step === 0 || (start !== null && !Number.isInteger(start)) || (end !== null && !Number.isInteger(end))) {
-    throw new CotangentError('invalid-argument', { op, message: `${JSON.stringify(range)} is not a range`, hint: 'Start, end and step are integers, the step not 0.' })
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `${JSON.stringify(range)} is not a range`,
+      hint: 'Start, end and step are integers, the step not 0.',
+    })
   }
   const low = step > 0 ? 0 : -1
   const high = step > 0 ? n : n - 1
@@ -112,7 +122,12 @@ function partsOf(op: string, range: Range): { start: number | null; end: number 
   if (range === null) return { start: null, end: null, step: 1 }
   if (typeof range === 'string') {
     const found = rangeText.exec(range)
-    if (!found) throw new CotangentError('invalid-argument', { op, message: `'${range}' is not a range`, hint: "Write start:end or start:end:step, each of which may be left out: '1:', ':-1', '::2'." })
+    if (!found)
+      throw new CotangentError('invalid-argument', {
+        op,
+        message: `'${range}' is not a range`,
+        hint: "Write start:end or start:end:step, each of which may be left out: '1:', ':-1', '::2'.",
+      })
     const part = (text: string | undefined) => (text === undefined ? null : Number(text))
     return { start: part(found[1]), end: part(found[2]), step: part(found[3]) ?? 1 }
   }
@@ -141,7 +156,11 @@ export const slice = define({
   doc: 'A range of each axis, the first ones first; axes not named stay whole. A view.',
   call: (x: Tensor, ...ranges: readonly Range[]): Tensor => {
     if (ranges.length > x.rank) {
-      throw new CotangentError('axis-out-of-range', { op: 'slice', message: `${ranges.length} ranges for ${x.rank} axes`, shapes: [x.shape] })
+      throw new CotangentError('axis-out-of-range', {
+        op: 'slice',
+        message: `${ranges.length} ranges for ${x.rank} axes`,
+        shapes: [x.shape],
+      })
     }
     return sliceRegion(
       x,
@@ -166,11 +185,19 @@ export const narrow = define({
     const n = x.shape[at]!
     const first = start < 0 ? start + n : start
     if (!Number.isInteger(first) || !Number.isInteger(length) || first < 0 || length < 0 || first + length > n) {
-      throw new CotangentError('index-out-of-range', { op: 'narrow', message: `elements ${start} to ${start + length} do not all exist on axis ${axis} of size ${n}`, shapes: [x.shape] })
+      throw new CotangentError('index-out-of-range', {
+        op: 'narrow',
+        message: `elements ${start} to ${start + length} do not all exist on axis ${axis} of size ${n}`,
+        shapes: [x.shape],
+      })
     }
     return sliceAxis(x, at, { start: first, size: length, step: 1 })
   },
-  samples: () => [{ args: [sampleTensor([3, 5]), 1, 1, 3] }, { args: [sampleTensor([3, 5]), 0, -2, 2] }, { args: [sampleTensor([3]), 0, 1, 0] }],
+  samples: () => [
+    { args: [sampleTensor([3, 5]), 1, 1, 3] },
+    { args: [sampleTensor([3, 5]), 0, -2, 2] },
+    { args: [sampleTensor([3]), 0, 1, 0] },
+  ],
 })
 
 /** A non-negative index for `index` in [-n, n). */
@@ -208,7 +235,12 @@ export const flip = define({
       x.shape.map((n, a) => (axes.includes(a) && n > 0 ? { start: n - 1, size: n, step: -1 } : { start: 0, size: n, step: 1 })),
     )
   },
-  samples: () => [{ args: [sampleTensor([3, 5])] }, { args: [sampleTensor([3, 5]), 1] }, { args: [sampleTensor([0, 2]), [0, 1]] }, { args: [sampleTensor([])] }],
+  samples: () => [
+    { args: [sampleTensor([3, 5])] },
+    { args: [sampleTensor([3, 5]), 1] },
+    { args: [sampleTensor([0, 2]), [0, 1]] },
+    { args: [sampleTensor([])] },
+  ],
 })
 
 export interface SliceMethods<_S extends Shape> {

@@ -1,19 +1,19 @@
 import { isFloat, promote, roundHalfEven, toFloat } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import { KernelBuilder, type Value } from '../engine/kernel.ts'
 import { routine } from '../engine/routine.ts'
 import { scalarTypeOf } from '../engine/scalar.ts'
+import { CotangentError } from '../errors.ts'
 import { normalizeAxis, sameShape, type Shape, sizeOf } from '../layout.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
+import { scatterInto } from './gather-scatter.ts'
 import { stack } from './join.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { readFor } from './mask.ts'
 import { permute, reshape, transpose } from './movement.ts'
 import { checkNonEmpty, type ReduceOptions, rowAttrs } from './reduce.ts'
-import { scatterInto } from './scatter.ts'
 import { narrow, select } from './slice.ts'
 import { define, sampleTensor } from './table.ts'
 
@@ -54,7 +54,12 @@ export const sort = define({
   name: 'sort',
   doc: 'Sorts along an axis (default the last): { values, indices }. Stable; NaN counts as largest.',
   call: (x: Tensor, options: SortOptions = {}): Ranked => sorted('sort', x, options),
-  samples: () => [{ args: [sampleTensor([3, 5])] }, { args: [sampleTensor([4, 3]), { axis: 0, descending: true }] }, { args: [sampleTensor([0, 3])] }, { args: [sampleTensor([])] }],
+  samples: () => [
+    { args: [sampleTensor([3, 5])] },
+    { args: [sampleTensor([4, 3]), { axis: 0, descending: true }] },
+    { args: [sampleTensor([0, 3])] },
+    { args: [sampleTensor([])] },
+  ],
 })
 
 export const argSort = define({
@@ -77,7 +82,11 @@ export const topk = define({
   call: (x: Tensor, k: number, { axis = -1, largest = true }: TopkOptions = {}): Ranked => {
     const at = normalizeAxis('topk', axis, x.rank)
     if (!Number.isInteger(k) || k < 0 || k > x.shape[at]!) {
-      throw new CotangentError('invalid-argument', { op: 'topk', message: `${k} elements cannot be picked from ${x.shape[at]}`, shapes: [x.shape] })
+      throw new CotangentError('invalid-argument', {
+        op: 'topk',
+        message: `${k} elements cannot be picked from ${x.shape[at]}`,
+        shapes: [x.shape],
+      })
     }
     const { values, indices } = sorted('topk', x, { axis: at, descending: largest })
     return { values: narrow(values, at, 0, k), indices: narrow(indices, at, 0, k) }
@@ -97,7 +106,12 @@ export const kthvalue = define({
   call: (x: Tensor, k: number, { axis = -1, keepDims = false }: KthOptions = {}): Ranked => {
     const at = normalizeAxis('kthvalue', axis, x.rank)
     if (!Number.isInteger(k) || k < 1 || k > x.shape[at]!) {
-      throw new CotangentError('invalid-argument', { op: 'kthvalue', message: `there is no element number ${k} among ${x.shape[at]}`, shapes: [x.shape], hint: 'Count from 1.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'kthvalue',
+        message: `there is no element number ${k} among ${x.shape[at]}`,
+        shapes: [x.shape],
+        hint: 'Count from 1.',
+      })
     }
     const { values, indices } = sorted('kthvalue', x, { axis: at })
     const pick = (y: Tensor) => (keepDims ? narrow(y, at, k - 1, 1) : select(y, at, k - 1))
@@ -130,7 +144,11 @@ export const median = define({
     const { n, shape, pick } = sortedRows('median', x, axis, options)
     return reshape(pick(Math.floor((n - 1) / 2)), shape)
   },
-  samples: () => [{ args: [sampleTensor([3, 5])] }, { args: [sampleTensor([4, 3]), 0] }, { args: [sampleTensor([2, 3, 4]), [0, 2], { keepDims: true }] }],
+  samples: () => [
+    { args: [sampleTensor([3, 5])] },
+    { args: [sampleTensor([4, 3]), 0] },
+    { args: [sampleTensor([2, 3, 4]), [0, 2], { keepDims: true }] },
+  ],
 })
 
 export const interpolations = ['linear', 'lower', 'higher', 'nearest', 'midpoint'] as const
@@ -146,15 +164,27 @@ export const quantile = define({
   call: (x: Tensor, q: number | readonly number[], { interpolation = 'linear', ...options }: QuantileOptions = {}): Tensor => {
     const wrong = [q].flat().find((p) => !(p >= 0 && p <= 1))
     if (wrong !== undefined || !interpolations.includes(interpolation)) {
-      throw new CotangentError('invalid-argument', { op: 'quantile', message: wrong === undefined ? `unknown interpolation '${interpolation}'` : `${wrong} is not a fraction`, hint: wrong === undefined ? `Use one of ${interpolations.join(', ')}.` : 'Give numbers from 0 to 1.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'quantile',
+        message: wrong === undefined ? `unknown interpolation '${interpolation}'` : `${wrong} is not a fraction`,
+        hint: wrong === undefined ? `Use one of ${interpolations.join(', ')}.` : 'Give numbers from 0 to 1.',
+      })
     }
     const { n, shape, pick } = sortedRows('quantile', x.cast(toFloat(x.dtype)), options, undefined)
     const one = (p: number): Tensor => {
       const exact = p * (n - 1)
       const [low, high] = [Math.floor(exact), Math.ceil(exact)]
-      const weight = { linear: exact - low, lower: 0, higher: high === low ? 0 : 1, nearest: roundHalfEven(exact) - low, midpoint: high === low ? 0 : 0.5 }[interpolation]
+      const weight = {
+        linear: exact - low,
+        lower: 0,
+        higher: high === low ? 0 : 1,
+        nearest: roundHalfEven(exact) - low,
+        midpoint: high === low ? 0 : 0.5,
+      }[interpolation]
       if (weight === 0 || weight === 1) return pick(weight === 0 ? low : high)
-      return pick(low).mul(1 - weight).add(pick(high).mul(weight)) as Tensor
+      return pick(low)
+        .mul(1 - weight)
+        .add(pick(high).mul(weight)) as Tensor
     }
     if (typeof q === 'number') return reshape(one(q), shape)
     return reshape(stack(q.map(one)) as Tensor, [q.length, ...shape])
@@ -181,11 +211,13 @@ const searchPrimitive: Primitive<SearchAttrs> = {
     const x = k.cast(k.load(k.input(values!.dtype), values!.strides), type)
     const n = row!.shape.at(-1)!
     const int = (v: number) => k.constant('int32', v)
-    const start = row!.shape.slice(0, -1).reduce<Value>((sum, _, axis) => k.add(sum, k.mul(k.index(axis), int(row!.strides[axis]!))), int(0))
+    const start = row!.shape
+      .slice(0, -1)
+      .reduce<Value>((sum, _, axis) => k.add(sum, k.mul(k.index(axis), int(row!.strides[axis]!))), int(0))
     const isNaN = (v: Value) => k.ne(v, v)
     // How many elements come before x: bit by bit, from the highest.
     let count: Value = int(0)
-    for (let bit = 2 ** Math.floor(Math.log2(Math.max(1, n))); n > 0 && bit >= 1; bit /= 2) {
+    for (let bit = n === 0 ? 0 : 2 ** Math.floor(Math.log2(n)); bit >= 1; bit /= 2) {
       const next = k.add(count, int(bit))
       const probe = k.sub(k.min(next, int(n)), int(1))
       const v = k.cast(k.gather(from, k.add(start, k.mul(probe, int(row!.strides.at(-1)!)))), type)
@@ -205,7 +237,11 @@ export const searchSorted = define({
   call: (x: Tensor, values: Tensor, { right = false }: Partial<SearchAttrs> = {}): Tensor => {
     const rows = x.shape.slice(0, -1)
     if (x.rank === 0 || (x.rank > 1 && !sameShape(rows, values.shape.slice(0, -1)))) {
-      throw new CotangentError('shape-mismatch', { op: 'searchSorted', message: 'needs one sorted row, or one for each row of values', shapes: [x.shape, values.shape] })
+      throw new CotangentError('shape-mismatch', {
+        op: 'searchSorted',
+        message: 'needs one sorted row, or one for each row of values',
+        shapes: [x.shape, values.shape],
+      })
     }
     return bind1(searchPrimitive, [x, values], { right })
   },
@@ -247,7 +283,10 @@ export const unique = define({
       counts: tensor(counts, { dtype: 'int32' }) as Tensor<[number]>,
     }
   },
-  samples: () => [{ args: [sampleTensor([2, 3], { values: [3, 1, 2, 1, 3, 3] })], gradient: 'none' }, { args: [sampleTensor([0])], gradient: 'none' }],
+  samples: () => [
+    { args: [sampleTensor([2, 3], { values: [3, 1, 2, 1, 3, 3] })], gradient: 'none' },
+    { args: [sampleTensor([0])], gradient: 'none' },
+  ],
 })
 
 export interface SortMethods<S extends Shape> {

@@ -1,5 +1,5 @@
-import { CotangentError } from '../errors.ts'
 import { routine, type WindowGeometry } from '../engine/routine.ts'
+import { CotangentError } from '../errors.ts'
 import { normalizeAxis, type Shape, sizeOf } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
@@ -24,7 +24,12 @@ const windowsPrimitive: Primitive<WindowsAttrs> = {
   },
   lower([x], [y], { axis, kernel, stride, dilation }) {
     const inner = x!.strides.slice(axis, axis + kernel.length)
-    const strides = [...x!.strides.slice(0, axis), ...inner.map((s, i) => s * stride[i]!), ...inner.map((s, i) => s * dilation[i]!), ...x!.strides.slice(axis + kernel.length)]
+    const strides = [
+      ...x!.strides.slice(0, axis),
+      ...inner.map((s, i) => s * stride[i]!),
+      ...inner.map((s, i) => s * dilation[i]!),
+      ...x!.strides.slice(axis + kernel.length),
+    ]
     return { kind: 'view', shape: y!.shape, strides, offset: 0 }
   },
   gradient: ([g], { attrs, inputSpecs }) => [foldWindows(g!, inputSpecs[0]!.shape, attrs)],
@@ -34,7 +39,8 @@ const windowsPrimitive: Primitive<WindowsAttrs> = {
 const foldPrimitive: Primitive<WindowGeometry & { shape: Shape }> = {
   name: 'fold',
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
-  lower: (inputs, outputs, { kernel, stride, padding, dilation }) => routine('fold', { kernel, stride, padding, dilation }, inputs, outputs),
+  lower: (inputs, outputs, { kernel, stride, padding, dilation }) =>
+    routine('fold', { kernel, stride, padding, dilation }, inputs, outputs),
   gradient: ([g], { attrs: { kernel, stride, dilation } }) => [bind1(windowsPrimitive, [g!], { axis: 1, kernel, stride, dilation })],
   saves: () => ({ inputs: [false], outputs: [false] }),
 }
@@ -44,7 +50,13 @@ function foldWindows(x: Tensor, shape: Shape, { axis, kernel, stride, dilation }
   const rank = kernel.length
   const [batch, channels] = [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis + rank))]
   const grouped = reshape(x, [batch, ...x.shape.slice(axis, axis + 2 * rank), channels])
-  const folded = bind1(foldPrimitive, [grouped], { kernel, stride, dilation, padding: kernel.map(() => [0, 0] as const), shape: [batch, ...shape.slice(axis, axis + rank), channels] })
+  const folded = bind1(foldPrimitive, [grouped], {
+    kernel,
+    stride,
+    dilation,
+    padding: kernel.map(() => [0, 0] as const),
+    shape: [batch, ...shape.slice(axis, axis + rank), channels],
+  })
   return reshape(folded, shape)
 }
 
@@ -66,7 +78,12 @@ export const windows = define({
     const axis = normalizeAxis('windows', options.axis ?? 1, x.rank)
     const wrong = kernel.findIndex((k, i) => axis + i >= x.rank || windowCount(x.shape[axis + i]!, k, stride[i]!, dilation[i]!) < 1)
     if (wrong >= 0) {
-      throw new CotangentError('shape-mismatch', { op: 'windows', message: `a window of ${kernel[wrong]} does not fit on axis ${axis + wrong}`, shapes: [x.shape], hint: 'Pad the tensor, or use a smaller window.' })
+      throw new CotangentError('shape-mismatch', {
+        op: 'windows',
+        message: `a window of ${kernel[wrong]} does not fit on axis ${axis + wrong}`,
+        shapes: [x.shape],
+        hint: 'Pad the tensor, or use a smaller window.',
+      })
     }
     return bind1(windowsPrimitive, [x], { axis, kernel, stride, dilation })
   },
