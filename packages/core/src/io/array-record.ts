@@ -54,7 +54,11 @@ export function swapBytes(bytes: Uint8Array, elementSize: number): Uint8Array<Ar
 }
 
 /** The error of every decoder: the file is not what it claims to be. `message` names what was wrong. */
-export function corruptFile(op: string, message: string, { hint = 'Fetch or write the file again.', cause }: { hint?: string; cause?: unknown } = {}): CotangentError {
+export function corruptFile(
+  op: string,
+  message: string,
+  { hint = 'Fetch or write the file again.', cause }: { hint?: string; cause?: unknown } = {},
+): CotangentError {
   return new CotangentError('corrupt-file', { op, message, hint, cause })
 }
 

@@ -42,5 +42,7 @@ it.each([
   ['too long', idx(0x0c, [1], [0, 0, 0, 1, 0]), /needs 4 bytes, but the file holds 5/],
   ['overflow', idx(0x0e, [2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1], []), /overflows/],
 ])('refuses %s', (_, file, message) => {
-  expect(() => decodeIdx(file)).toThrow(expect.objectContaining({ code: 'corrupt-file', message: expect.stringMatching(message), hint: expect.any(String) }))
+  expect(() => decodeIdx(file)).toThrow(
+    expect.objectContaining({ code: 'corrupt-file', message: expect.stringMatching(message), hint: expect.any(String) }),
+  )
 })

@@ -21,7 +21,8 @@ const elementTypes = new Map<number, { dtype: DType; fileSize: number }>([
  * @throws CotangentError `corrupt-file` where the file is cut short, too long, still compressed or not idx at all.
  */
 export function decodeIdx(file: Uint8Array): ArrayRecord {
-  if (file[0] === 0x1f && file[1] === 0x8b) throw corruptFile('decodeIdx', 'the file is compressed with gzip', { hint: 'Decompress it first.' })
+  if (file[0] === 0x1f && file[1] === 0x8b)
+    throw corruptFile('decodeIdx', 'the file is compressed with gzip', { hint: 'Decompress it first.' })
   if (file.length < 4) throw corrupt(`the file has ${file.length} bytes, fewer than the 4 of the header`)
   const [zero0, zero1, code, rank] = file as unknown as [number, number, number, number]
   if (zero0 !== 0 || zero1 !== 0) throw corrupt('the file does not begin with two zero bytes')

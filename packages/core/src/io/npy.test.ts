@@ -64,7 +64,9 @@ describe('refuses', () => {
   })
 
   it.each(["'|O'", "'<U5'", "'<i2'", "'<u8'", "'<c8'", "'<V2'", "[('a', '<f4')]"])('elements of type %s as unsupported', (descr) => {
-    expect(() => decodeNpy(npy(header(descr, '(2,)'), 8))).toThrow(expect.objectContaining({ code: 'unsupported', hint: expect.stringContaining('astype') }))
+    expect(() => decodeNpy(npy(header(descr, '(2,)'), 8))).toThrow(
+      expect.objectContaining({ code: 'unsupported', hint: expect.stringContaining('astype') }),
+    )
   })
 
   it('to write bfloat16 and bytes that do not fit', () => {

@@ -37,7 +37,9 @@ export function decodeNpy(file: Uint8Array): ArrayRecord {
   if (dataStart > file.length) throw corrupt(`the header claims ${headerLength} bytes, but only ${file.length - headerStart} follow`)
 
   // Version 3 is UTF-8 and the others latin1, but every header that can be accepted is ASCII.
-  const { descr, fortranOrder, shape } = readHeader(new TextDecoder('latin1').decode(new Uint8Array(viewBytes(file, headerStart, dataStart))))
+  const { descr, fortranOrder, shape } = readHeader(
+    new TextDecoder('latin1').decode(new Uint8Array(viewBytes(file, headerStart, dataStart))),
+  )
   const dtype = /^[<>|=]/.test(descr) ? dtypeOfCode.get(descr.slice(1)) : undefined
   if (!dtype) {
     throw new CotangentError('unsupported', {
@@ -49,7 +51,8 @@ export function decodeNpy(file: Uint8Array): ArrayRecord {
   const expected = recordBytes(dtype, shape)
   if (expected === undefined) throw corrupt(`the size of shape ${quoteShape(shape)} overflows`)
   let bytes = viewBytes(file, dataStart)
-  if (bytes.length !== expected) throw corrupt(`shape ${quoteShape(shape)} of ${dtype} needs ${expected} bytes, but the file holds ${bytes.length}`)
+  if (bytes.length !== expected)
+    throw corrupt(`shape ${quoteShape(shape)} of ${dtype} needs ${expected} bytes, but the file holds ${bytes.length}`)
 
   const { size } = dtypeInfo[dtype]
   if (descr[0] === '>' && size > 1) bytes = swapBytes(bytes, size)
@@ -64,7 +67,8 @@ export function decodeNpy(file: Uint8Array): ArrayRecord {
  */
 export function encodeNpy({ dtype, shape, bytes }: ArrayRecord): Uint8Array<ArrayBuffer> {
   const code = codeOfDType.get(dtype)
-  if (!code) throw new CotangentError('unsupported', { op: 'encodeNpy', message: `NumPy has no ${dtype}`, hint: 'Cast it to float32 first.' })
+  if (!code)
+    throw new CotangentError('unsupported', { op: 'encodeNpy', message: `NumPy has no ${dtype}`, hint: 'Cast it to float32 first.' })
   if (recordBytes(dtype, shape) !== bytes.length) {
     throw new CotangentError('invalid-argument', {
       op: 'encodeNpy',

@@ -46,7 +46,9 @@ describe('files of the reference implementation', () => {
     const { tensors, metadata } = decodeSafetensors(file)
     expect(metadata).toEqual(expected.metadata)
     const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
-    expect(Object.fromEntries([...tensors].map(([name, t]) => [name, { dtype: t.dtype, shape: t.shape, hex: hex(t.bytes) }]))).toEqual(expected.tensors)
+    expect(Object.fromEntries([...tensors].map(([name, t]) => [name, { dtype: t.dtype, shape: t.shape, hex: hex(t.bytes) }]))).toEqual(
+      expected.tensors,
+    )
   })
 
   it('are written byte for byte', () => {
@@ -93,7 +95,8 @@ describe('round trip', () => {
       ['weight', record('float32', [2, 3])],
       ['bias', record('int8', [3])],
     ])
-    for (let length = 0; length < file.length; length++) expect(failure(() => decodeSafetensors(file.subarray(0, length))).code).toBe('corrupt-file')
+    for (let length = 0; length < file.length; length++)
+      expect(failure(() => decodeSafetensors(file.subarray(0, length))).code).toBe('corrupt-file')
     fc.assert(
       fc.property(fc.nat(file.length - 1), fc.nat(255), (at, byte) => {
         const damaged = file.slice()
@@ -194,13 +197,18 @@ describe('hostile files are refused', () => {
   })
 
   it('but tensors in any header order, empty tensors and unknown fields are not', () => {
-    const { tensors } = decodeSafetensors(fileOf(`{"b":${tensor({ data_offsets: [8, 16] })},"e":${tensor({ shape: [0], data_offsets: [8, 8], x: 1 })},"a":${tensor()}}  `, 16))
+    const { tensors } = decodeSafetensors(
+      fileOf(`{"b":${tensor({ data_offsets: [8, 16] })},"e":${tensor({ shape: [0], data_offsets: [8, 8], x: 1 })},"a":${tensor()}}  `, 16),
+    )
     expect([...tensors.keys()]).toEqual(['a', 'e', 'b'])
   })
 
   it('and a dtype that only the format has is unsupported, not corrupt', () => {
     for (const dtype of ['U16', 'I16', 'U32', 'U64', 'F8_E4M3', 'F8_E5M2', 'C64']) {
-      expect(failure(() => decodeSafetensors(fileOf(`{"a":${tensor({ dtype })}}`, 8)))).toMatchObject({ code: 'unsupported', message: expect.stringContaining(dtype) })
+      expect(failure(() => decodeSafetensors(fileOf(`{"a":${tensor({ dtype })}}`, 8)))).toMatchObject({
+        code: 'unsupported',
+        message: expect.stringContaining(dtype),
+      })
     }
   })
 })
@@ -211,12 +219,23 @@ it('refuses to write what it would refuse to read', () => {
     [() => encodeSafetensors([['__proto__', x]]), /"__proto__" cannot be a tensor name/],
     [() => encodeSafetensors([['__metadata__', x]]), /"__metadata__" cannot be a tensor name/],
     [() => encodeSafetensors([['\ud800', x]]), /half a surrogate pair/],
-    [() => encodeSafetensors([['a', x], ['a', x]]), /"a" is given twice/], // prettier-ignore
-    [() => encodeSafetensors([['a', { ...x, shape: [3] }]]), /has 8 bytes, which its shape and dtype do not take \(shape \[3\]; dtype float32\)/],
+    [
+      () =>
+        encodeSafetensors([
+          ['a', x],
+          ['a', x],
+        ]),
+      /"a" is given twice/,
+    ],
+    [
+      () => encodeSafetensors([['a', { ...x, shape: [3] }]]),
+      /has 8 bytes, which its shape and dtype do not take \(shape \[3\]; dtype float32\)/,
+    ],
     [() => encodeSafetensors([['a', { ...x, shape: [-2] }]]), /do not take/],
     [() => encodeSafetensors([], { k: 1 as unknown as string }), /metadata "k" is not a string/],
     [() => encodeSafetensors([], JSON.parse('{"__proto__":"x"}')), /"__proto__" cannot be a metadata key/],
     [() => encodeSafetensors([], { k: '\udc00' }), /half a surrogate pair/],
   ]
-  for (const [run, message] of refusals) expect(failure(run)).toMatchObject({ code: 'invalid-argument', message: expect.stringMatching(message) })
+  for (const [run, message] of refusals)
+    expect(failure(run)).toMatchObject({ code: 'invalid-argument', message: expect.stringMatching(message) })
 })

@@ -46,14 +46,19 @@ const maxDepth = 3
  *
  * @throws CotangentError `invalid-argument` for a name twice, a reserved or malformed name, or bytes that do not fit the shape.
  */
-export function encodeSafetensors(entries: Iterable<readonly [string, ArrayRecord]>, metadata: Record<string, string> = {}): Uint8Array<ArrayBuffer> {
+export function encodeSafetensors(
+  entries: Iterable<readonly [string, ArrayRecord]>,
+  metadata: Record<string, string> = {},
+): Uint8Array<ArrayBuffer> {
   const sorted = [...entries].sort(
-    ([nameA, a], [nameB, b]) => writingOrder.indexOf(a.dtype) - writingOrder.indexOf(b.dtype) || (nameA < nameB ? -1 : Number(nameA > nameB)),
+    ([nameA, a], [nameB, b]) =>
+      writingOrder.indexOf(a.dtype) - writingOrder.indexOf(b.dtype) || (nameA < nameB ? -1 : Number(nameA > nameB)),
   )
   const header: string[] = []
   const keys = Object.keys(metadata).sort()
   for (const key of keys) {
-    if (typeof metadata[key] !== 'string') throw badArgument(`metadata ${quoteName(key)} is not a string`, 'Write it as text, for instance with JSON.stringify.')
+    if (typeof metadata[key] !== 'string')
+      throw badArgument(`metadata ${quoteName(key)} is not a string`, 'Write it as text, for instance with JSON.stringify.')
     checkName(key, 'metadata key')
     checkText(metadata[key], 'metadata value')
   }
@@ -112,7 +117,8 @@ export function decodeSafetensors(file: Uint8Array): Safetensors {
   const tensors = new Map<string, ArrayRecord>()
   let expected = 0
   for (const { name, dtype, shape, begin, end } of found) {
-    if (end > data.length) throw corrupt(`tensor ${quoteName(name)} ends at byte ${end} of the data, which has only ${data.length} bytes: the file is truncated`)
+    if (end > data.length)
+      throw corrupt(`tensor ${quoteName(name)} ends at byte ${end} of the data, which has only ${data.length} bytes: the file is truncated`)
     if (begin < expected) throw corrupt(`tensor ${quoteName(name)} overlaps the one before it: it begins at byte ${begin}, not ${expected}`)
     if (begin > expected) throw corrupt(`there is a hole of ${begin - expected} bytes before tensor ${quoteName(name)}`)
     tensors.set(name, { dtype, shape, bytes: viewBytes(data, begin, end) })

@@ -30,7 +30,10 @@ it('loads the real digits', async () => {
 })
 
 it('refuses a directory without the files, a file cut short and a file with one other byte', async () => {
-  await expect(loadMnist({ directory: copy })).rejects.toMatchObject({ code: 'invalid-argument', message: expect.stringContaining('cannot read') })
+  await expect(loadMnist({ directory: copy })).rejects.toMatchObject({
+    code: 'invalid-argument',
+    message: expect.stringContaining('cannot read'),
+  })
   for (const name of ['train-images-idx3-ubyte', 'train-labels-idx1-ubyte', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte']) {
     await writeFile(join(copy, name), await readFile(join(published, name)))
   }
@@ -39,8 +42,14 @@ it('refuses a directory without the files, a file cut short and a file with one 
   const labels = join(copy, 't10k-labels-idx1-ubyte')
   const bytes = await readFile(labels)
   await writeFile(labels, bytes.subarray(0, 5000))
-  await expect(loadMnist({ directory: copy })).rejects.toMatchObject({ code: 'corrupt-file', message: expect.stringContaining('needs 10000 bytes') })
+  await expect(loadMnist({ directory: copy })).rejects.toMatchObject({
+    code: 'corrupt-file',
+    message: expect.stringContaining('needs 10000 bytes'),
+  })
   bytes[100]! ^= 1
   await writeFile(labels, bytes)
-  await expect(loadMnist({ directory: copy })).rejects.toMatchObject({ code: 'corrupt-file', message: expect.stringContaining('is not the published') })
+  await expect(loadMnist({ directory: copy })).rejects.toMatchObject({
+    code: 'corrupt-file',
+    message: expect.stringContaining('is not the published'),
+  })
 })
