@@ -71,13 +71,10 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
   return {
     ...primitive,
     gradient: (gradients, context) => applyVjp(vjpFor(context.inputSpecs, context.outputSpecs, context.attrs, context.wanted), gradients, context),
-    saves: (inputs, outputs, attrs) =>
-      vjpFor(
-        inputs,
-        outputs,
-        attrs,
-        inputs.map((s) => isFloat(s.dtype) && !s.scalar),
-      ).live,
+    saves(inputs, outputs, attrs) {
+      const wanted = inputs.map((s) => isFloat(s.dtype) && !s.scalar)
+      return wanted.includes(true) ? vjpFor(inputs, outputs, attrs, wanted).live : { inputs: wanted, outputs: outputs.map(() => false) }
+    },
   }
 }
 
@@ -259,10 +256,11 @@ function variesAlong(shape: Shape, space: Shape, axes: readonly number[]): boole
 
 function applyVjp<A>(vjp: Vjp, gradients: readonly Tensor[], context: GradientContext<A>): (Tensor | null)[] {
   const kept = keptDims(vjp.space, vjp.axes)
-  const aligned = gradients.map((g) => (g.shape.length === vjp.space.length ? g : g.reshape(kept)))
+  const align = (y: Tensor) => (y.shape.length === vjp.space.length ? y : y.reshape(kept))
+  const aligned = gradients.map(align)
   let computed: Tensor[] = []
   if (vjp.sources.some((s) => s && 'output' in s)) {
-    const saved = [...context.inputs.filter((_, i) => vjp.live.inputs[i]), ...context.outputs.filter((_, i) => vjp.live.outputs[i])]
+    const saved = [...context.inputs.filter((_, i) => vjp.live.inputs[i]), ...context.outputs.filter((_, i) => vjp.live.outputs[i]).map((y) => align(y!))]
     computed = bind(vjp.primitive, [...aligned, ...(saved as Tensor[])], undefined)
   }
   return vjp.sources.map((source, i) => {
