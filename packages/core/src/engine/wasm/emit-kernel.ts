@@ -9,6 +9,7 @@ import {
   accumulated,
   accumulateProduct,
   mergeAccumulators,
+  partsOf,
   reduceLanes,
   releaseAccumulator,
   startAccumulator,
@@ -337,13 +338,17 @@ class KernelEmitter {
       if (!plan.lanesAreRows) {
         const [first, ...rest] = all as [Accumulator, ...Accumulator[]]
         for (const other of rest) {
-          mergeAccumulators(c, first, { value: c.read(other.value), ...(other.position && { position: c.read(other.position) }) })
+          mergeAccumulators(
+            c,
+            first,
+            partsOf(other).map((part) => c.read(part)),
+          )
           releaseAccumulator(c, other)
         }
         reduceLanes(c, first)
       }
       this.#values[ids[i]!] = (plan.lanesAreRows ? all : all.slice(0, 1)).map((sum) => {
-        if (!sum.position) return sum.value
+        if (!sum.position && !sum.sawNaN) return sum.value
         const result = f.local('v128')
         c.set(result, accumulated(c, sum))
         releaseAccumulator(c, sum)

@@ -1,16 +1,22 @@
 import type { Combiner, ScalarType } from '../scalar.ts'
 import { emitScalar } from './emit-scalar.ts'
 import type { Local } from './function-builder.ts'
-import { type Expression, laneBytes, type VectorCode } from './vector-code.ts'
+import { type Expression, laneBytes, shapeOf, type VectorCode } from './vector-code.ts'
 
-/** A running reduction in each lane. `argmax` and `argmin` also carry positions, in lanes as wide as a bool's. */
+/**
+ * A running reduction in each lane. `argmax` and `argmin` also carry positions, in lanes as wide as a bool's. `max` and `min`
+ * of floats skip NaNs, which is one instruction instead of many, and remember in a mask of the type's lanes that there was one.
+ */
 export interface Accumulator {
   readonly combine: Combiner
   /** Type of what is reduced. */
   readonly type: ScalarType
   readonly value: Local<'v128'>
   readonly position: Local<'v128'> | undefined
+  readonly sawNaN: Local<'v128'> | undefined
 }
+
+const isFloat = (type: ScalarType) => type === 'float32' || type === 'float64'
 
 const isPositional = (combine: Combiner) => combine === 'argmax' || combine === 'argmin'
 
@@ -42,15 +48,25 @@ function lowest(type: ScalarType): number | bigint {
 export function startAccumulator(c: VectorCode, combine: Combiner, type: ScalarType): Accumulator {
   const value = c.f.local('v128')
   c.set(value, c.number(type, identity(combine, type)))
-  if (!isPositional(combine)) return { combine, type, value, position: undefined }
-  const position = c.f.local('v128')
-  c.set(position, c.i32(0))
-  return { combine, type, value, position }
+  const zero = () => {
+    const local = c.f.local('v128')
+    c.set(local, c.i32(0))
+    return local
+  }
+  const position = isPositional(combine) ? zero() : undefined
+  const sawNaN = (combine === 'max' || combine === 'min') && isFloat(type) ? zero() : undefined
+  return { combine, type, value, position, sawNaN }
 }
 
-export function releaseAccumulator(c: VectorCode, { value, position }: Accumulator): void {
-  c.f.release(value)
-  if (position) c.f.release(position)
+/** The vectors that it is made of. */
+export const partsOf = ({ value, position, sawNaN }: Accumulator): Local<'v128'>[] => [
+  value,
+  ...(position ? [position] : []),
+  ...(sawNaN ? [sawNaN] : []),
+]
+
+export function releaseAccumulator(c: VectorCode, accumulator: Accumulator): void {
+  c.f.release(...partsOf(accumulator))
 }
 
 function combined(c: VectorCode, combine: Combiner, type: ScalarType, a: Expression, b: Expression): Expression {
@@ -76,7 +92,7 @@ function better(c: VectorCode, combine: Combiner, type: ScalarType, x: Expressio
   const compare = (name: 'lt' | 'gt' | 'le' | 'ge' | 'eq', a: Expression, b: Expression) =>
     emitScalar(c, name, type, [a, b], [false, false])
   const max = combine === 'argmax'
-  if (type !== 'float32' && type !== 'float64') return compare(max ? 'gt' : 'lt', x, best)
+  if (!isFloat(type)) return compare(max ? 'gt' : 'lt', x, best)
   return c.op('v128.andnot', compare('eq', best, best), compare(max ? 'le' : 'ge', x, best))
 }
 
@@ -89,9 +105,18 @@ export function accumulate(c: VectorCode, to: Accumulator, x: Expression, positi
       take(c, to, c.keep(mask ? c.op('v128.and', wins, mask) : wins), x, position)
       return
     }
-    const next = combined(c, to.combine, to.type, old, x)
-    c.set(to.value, mask ? c.where(c.maskFor(to.type, mask), next, old) : next)
+    const lanes = mask && c.keep(c.maskFor(to.type, mask))
+    const next = to.sawNaN ? skippingNaN(c, to, x) : combined(c, to.combine, to.type, old, x)
+    c.set(to.value, lanes ? c.where(lanes, next, old) : next)
+    if (!to.sawNaN) return
+    const isNaN = c.op(`${shapeOf(to.type, c.lanes) as 'f32x4' | 'f64x2'}.ne`, x, x)
+    c.set(to.sawNaN, c.op('v128.or', c.read(to.sawNaN), lanes ? c.op('v128.and', isNaN, lanes) : isNaN))
   })
+}
+
+/** The extremum of the numbers so far and x; x is passed over where it is NaN. */
+function skippingNaN(c: VectorCode, { combine, type, value }: Accumulator, x: Expression): Expression {
+  return c.op(`${shapeOf(type, c.lanes) as 'f32x4' | 'f64x2'}.p${combine as 'max' | 'min'}`, c.read(value), x)
 }
 
 /** `accumulator` += a b, fused. */
@@ -108,23 +133,27 @@ function take(c: VectorCode, to: Accumulator, where: Expression, value: Expressi
   c.set(to.position!, c.where(where, position, c.read(to.position!)))
 }
 
-/** `to` takes in what `from` has; of equal extrema the first position counts. */
-export function mergeAccumulators(c: VectorCode, to: Accumulator, from: { value: Expression; position?: Expression }): void {
+/** `to` takes in the parts of another one like it; of equal extrema the first position counts. */
+export function mergeAccumulators(c: VectorCode, to: Accumulator, from: readonly Expression[]): void {
   c.scope(() => {
-    const value = c.keep(from.value)
+    const [value, second] = from.map((part) => c.keep(part)) as [Expression, Expression?]
     const old = c.read(to.value)
+    if (to.sawNaN) {
+      c.set(to.value, skippingNaN(c, to, value))
+      c.set(to.sawNaN, c.op('v128.or', c.read(to.sawNaN), second!))
+      return
+    }
     if (!to.position) {
       c.set(to.value, combined(c, to.combine, to.type, old, value))
       return
     }
-    const position = c.keep(from.position!)
     const equal = (a: Expression, b: Expression) => emitScalar(c, 'eq', to.type, [a, b], [false, false])
     const same = equal(old, value)
     const nan = c.op('v128.not', c.op('v128.or', equal(old, old), equal(value, value)))
-    const tie = to.type === 'float32' || to.type === 'float64' ? c.op('v128.or', same, nan) : same
-    const earlier = c.op(c.lanes === 4 ? 'i32x4.lt_s' : 'i64x2.lt_s', position, c.read(to.position))
+    const tie = isFloat(to.type) ? c.op('v128.or', same, nan) : same
+    const earlier = c.op(c.lanes === 4 ? 'i32x4.lt_s' : 'i64x2.lt_s', second!, c.read(to.position))
     const wins = c.op('v128.or', better(c, to.combine, to.type, value, old), c.op('v128.and', tie, earlier))
-    take(c, to, c.keep(wins), value, position)
+    take(c, to, c.keep(wins), value, second!)
   })
 }
 
@@ -137,19 +166,20 @@ export function reduceLanes(c: VectorCode, to: Accumulator): void {
           [1, 0, 3, 2],
         ]
       : [[2, 3, 0, 1]]
+  const narrow = c.lanes === 2 && laneBytes(to.type, 2) === 4
   for (const turn of turns) {
-    const turned = (local: Local<'v128'>, narrow: boolean) => () => {
+    const turned = (local: Local<'v128'>) => () => {
       c.f.get(local)
       c.f.get(local)
-      if (narrow) c.f.shuffle32(1, 0, 1, 0)
+      if (narrow && local !== to.position) c.f.shuffle32(1, 0, 1, 0)
       else c.f.shuffle32(...turn)
     }
-    const value = turned(to.value, c.lanes === 2 && laneBytes(to.type, 2) === 4)
-    mergeAccumulators(c, to, to.position ? { value, position: turned(to.position, false) } : { value })
+    mergeAccumulators(c, to, partsOf(to).map(turned))
   }
 }
 
 /** The reduction's value, in its own type. */
-export function accumulated(c: VectorCode, { value, position }: Accumulator): Expression {
-  return position ? c.maskFor('int32', c.read(position)) : c.read(value)
+export function accumulated(c: VectorCode, { type, value, position, sawNaN }: Accumulator): Expression {
+  if (position) return c.maskFor('int32', c.read(position))
+  return sawNaN ? c.where(c.read(sawNaN), c.number(type, Number.NaN), c.read(value)) : c.read(value)
 }

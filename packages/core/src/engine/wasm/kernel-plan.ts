@@ -127,7 +127,7 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     const slope = slopeOf(kernel, node.args[0], vectorAxis, varies)
     gatherLanes.set(id, slope === 0 ? 'same' : slope === 1 ? 'contiguous' : 'strided')
   })
-  const unroll = strided ? (cost <= 8 ? 2 : 1) : unrollFor(cost, reductions, lanesAreRows)
+  const unroll = strided ? (cost <= 8 ? 2 : 1) : unrollFor(cost, reductions, lanesAreRows, extents[vectorAxis]! / lanes)
   const plan = {
     ...shape,
     kernel,
@@ -149,9 +149,12 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   return { ...plan, key: keyOf(plan, relaxed) }
 }
 
-function unrollFor(cost: number, reductions: number, lanesAreRows: boolean): number {
-  if (reductions && cost <= 8) return lanesAreRows ? 8 : 4
-  return cost <= 24 ? 4 : cost <= 60 ? 2 : 1
+/** Vectors at once: many for cheap code, few for long code, no more than `vectors`, which a row has. */
+function unrollFor(cost: number, reductions: number, lanesAreRows: boolean, vectors: number): number {
+  const wanted = reductions && cost <= 8 ? (lanesAreRows ? 8 : 4) : cost <= 24 ? 4 : cost <= 60 ? 2 : 1
+  let unroll = wanted
+  while (unroll > 1 && unroll > vectors) unroll /= 2
+  return unroll
 }
 
 function hasWideType({ nodes, inputs, outputs }: Kernel, live: ReadonlySet<NodeId>): boolean {
