@@ -105,16 +105,15 @@ const axesOf = (item: unknown): number => {
 }
 
 function arrayIndex(op: string, values: readonly Nested<number | boolean>[]): Tensor {
-  const index = tensor(values)
-  if (index.dtype === 'bool') return index
-  const wrong = values.flat(Infinity as 1).find((v) => !Number.isInteger(v))
-  if (wrong !== undefined)
-    throw new CotangentError('invalid-argument', {
-      op,
-      message: `${String(wrong)} is not an index`,
-      hint: 'An index array holds integers, or booleans only.',
-    })
-  return index.cast('int32')
+  const flat = values.flat(Infinity as 1)
+  if (flat.length > 0 && flat.every((v) => typeof v === 'boolean')) return tensor(values)
+  const wrong = flat.find((v) => !Number.isInteger(v))
+  if (wrong === undefined) return tensor(values, { dtype: 'int32' })
+  throw new CotangentError('invalid-argument', {
+    op,
+    message: `${String(wrong)} is not an index`,
+    hint: 'An index array holds integers, or booleans only.',
+  })
 }
 
 /** The part of `x` that integers, ranges and new axes name: a view. */
