@@ -5,7 +5,7 @@ import type { FunctionBuilder } from './function-builder.ts'
 export interface WasmFeatures {
   /** 128-bit SIMD. The engine needs it: Node 16.4, Chrome 91, Firefox 89, Safari 16.4 and later have it. */
   readonly simd: boolean
-  /** Relaxed SIMD: fused multiply-add in one instruction. Node 22, Chrome 114. */
+  /** Relaxed SIMD: fused multiply-add in one instruction. Node 20 (behind a flag that is set here), Chrome 114. */
   readonly relaxedSimd: boolean
   /** Shared memory and atomics; in a browser only with cross-origin isolation. */
   readonly threads: boolean
@@ -24,6 +24,7 @@ export function wasmFeatures(): WasmFeatures {
 }
 
 function detect(): WasmFeatures {
+  unlockRelaxedSimd()
   return {
     simd: validates((f) => {
       f.splat('f32x4', 0)
@@ -58,6 +59,17 @@ function detect(): WasmFeatures {
       },
     ),
   }
+}
+
+interface NodeProcess {
+  versions?: { v8?: string }
+  getBuiltinModule?(name: 'node:v8'): { setFlagsFromString(flags: string): void }
+}
+
+/** Node 20's V8 has relaxed SIMD complete, but behind a flag that can be set at any time; matrix products gain a third. */
+function unlockRelaxedSimd(): void {
+  const process = (globalThis as { process?: NodeProcess }).process
+  if (process?.versions?.v8?.startsWith('11.3.')) process.getBuiltinModule?.('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd')
 }
 
 function validates(body: (f: FunctionBuilder) => void, imports?: (m: ModuleBuilder) => void): boolean {
