@@ -158,6 +158,43 @@ describe.each(trials)('relaxed: $relaxed', ({ trial }) => {
     }
   })
 
+  test('long reductions, cut into chunks', () => {
+    for (const [parallel, reduce, strides] of [
+      [[], [70_003], [1]],
+      [[2], [33_001], [33_001, 1]],
+      [[3], [5_001, 7], [7, 21, 1]],
+      [[37], [5_001], [1, 37]],
+      [
+        [2, 9],
+        [4_500, 2],
+        [81_000, 1, 18, 9],
+      ],
+      [[1], [40_000], [0, 2]],
+    ] as const) {
+      for (const dtype of ['float32', 'int64'] as const) {
+        const b = new KernelBuilder('chunks', parallel, reduce)
+        const x = b.load(b.input(dtype), strides)
+        b.output(dtype, b.add(b.reduce('sum', x), b.like(x, 1)))
+        b.output(dtype, b.reduce('max', x))
+        b.output('int32', b.reduce('argmin', b.mul(x, x)))
+        const kernel = b.build()
+        const input = fill(dtype, 190_000)
+        expect(compare(trial, kernel, [input])).toBe('same')
+        if (dtype === 'int64') continue
+        input[31_007] = Number.NaN
+        expect(compare(trial, kernel, [input])).toBe('same')
+      }
+    }
+  })
+
+  test('long sums are as accurate as pairwise ones', () => {
+    const b = new KernelBuilder('sum', [], [4_000_000])
+    b.output('float32', b.reduce('sum', b.load(b.input('float32'), [1])))
+    const data = new Float32Array(4_000_000).map(() => 0.1 + random())
+    const exact = data.reduce((sum, x) => sum + x, 0)
+    expect(Math.abs(Number(trial.emitted(b.build(), [data])[0]![0]) / exact - 1)).toBeLessThan(1e-6)
+  })
+
   test('gather: rows of a table, neighbouring and scattered elements', () => {
     const b = new KernelBuilder('gather', [11, 13])
     const table = b.input('float32')

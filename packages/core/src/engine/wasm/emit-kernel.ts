@@ -23,7 +23,8 @@ import { type Expression, type ModuleContext, VectorCode } from './vector-code.t
 
 /**
  * The module of a kernel. It exports `run(begin, end, thread, descriptor)`, which does the tasks `begin <= t < end`: rows of
- * the outer loop or, where lanes are rows, blocks of the vector axis of each.
+ * the outer loop or, where lanes are rows, blocks of the vector axis of each. Where reductions are cut into chunks, the tasks
+ * of `run` are the chunks of each of these, and `finish` then puts their results together.
  */
 export function emitKernel(
   plan: KernelPlan,
@@ -41,7 +42,12 @@ export function emitKernel(
     }
   }
   const context: ModuleContext = { module, lanes: plan.lanes, relaxed: options.relaxed, math, helpers: new Map() }
-  new KernelEmitter(plan, layout, context).run()
+  if (plan.chunked) {
+    new KernelEmitter(plan, layout, context, 'chunk').emit()
+    new KernelEmitter(plan, layout, context, 'finish').emit()
+  } else {
+    new KernelEmitter(plan, layout, context, 'whole').emit()
+  }
   return module.toBytes()
 }
 
@@ -58,6 +64,15 @@ interface Tail {
 }
 
 type Leaf = (copy: number) => void
+
+/** What a function does: whole rows; reductions over a chunk of the row, whose results go to memory; or the rest of the row. */
+type Part = 'whole' | 'chunk' | 'finish'
+
+/** An axis of the tasks that is not one of the kernel: its size, and the position along it. */
+interface TaskAxis {
+  readonly size: Local<'i32'>
+  readonly position: Local<'i32'>
+}
 
 class KernelEmitter {
   readonly #plan: KernelPlan
@@ -80,11 +95,19 @@ class KernelEmitter {
   #tail: Tail | undefined
   /** Elements of the row before the innermost open loop over them, for positional reductions. */
   #position: Local<'i32'> | undefined
+  readonly #part: Part
+  /** The part [start, stop) of the outermost reduction axis that a chunk has. */
+  #range: { start: Local<'i32'>; stop: Local<'i32'> } | undefined
+  /** Where the chunk's results go, or the first chunk's lie; for the first vector of the block. */
+  #partials: Local<'i32'> | undefined
+  /** First position of the block on the vector axis. */
+  #blockStart: Local<'i32'> | undefined
 
-  constructor(plan: KernelPlan, layout: DescriptorLayout, context: ModuleContext) {
+  constructor(plan: KernelPlan, layout: DescriptorLayout, context: ModuleContext, part: Part) {
     this.#plan = plan
     this.#layout = layout
-    const f = context.module.function('run', { export: true })
+    this.#part = part
+    const f = context.module.function(part === 'finish' ? 'finish' : 'run', { export: true })
     this.#f = f
     this.#begin = f.param('i32')
     this.#end = f.param('i32')
@@ -94,7 +117,7 @@ class KernelEmitter {
     this.#counters = [...plan.kernel.parallel, ...plan.kernel.reduce].map(() => f.local('i32'))
   }
 
-  run(): void {
+  emit(): void {
     const plan = this.#plan
     const f = this.#f
     plan.kernel.nodes.forEach((node, id) => {
@@ -112,9 +135,30 @@ class KernelEmitter {
       [...plan.live].sort((a, b) => a - b),
       1,
     )
-    if (!plan.lanesAreRows) this.#outerLoop(undefined, () => this.#rows(1))
-    else if (plan.outer.length) this.#outerLoop(define(f, this.#word(this.#layout.blocks)), (block) => this.#block(block!))
-    else this.#scoped(() => this.#block(this.#begin, this.#end))
+    const taskAxis = (at: number): TaskAxis => ({ size: define(f, this.#word(at)), position: f.local('i32') })
+    const chunk = this.#part === 'chunk' ? taskAxis(this.#layout.chunks) : undefined
+    const block = plan.lanesAreRows && (plan.outer.length || plan.chunked) ? taskAxis(this.#layout.blocks) : undefined
+    const body = () => {
+      if (plan.chunked) this.#locateChunk(chunk)
+      if (block) this.#block(block.position)
+      else this.#rows(1)
+    }
+    if (plan.lanesAreRows && !block) this.#scoped(() => this.#block(this.#begin, this.#end))
+    else this.#outerLoop([...(chunk ? [chunk] : []), ...(block ? [block] : [])], body)
+  }
+
+  /** Sets what the task's chunk is and where its results are. */
+  #locateChunk(chunk: TaskAxis | undefined): void {
+    const f = this.#f
+    const { chunks, chunkLength, partials, taskBytes, extents } = this.#layout
+    this.#partials ??= f.local('i32')
+    const task: I32 = this.#part === 'finish' ? ['*', this.#begin, this.#word(chunks)] : this.#begin
+    assign(f, this.#partials, ['+', this.#word(partials), ['*', task, this.#word(taskBytes)]])
+    if (!chunk) return
+    this.#range ??= { start: f.local('i32'), stop: f.local('i32') }
+    const { start, stop } = this.#range
+    assign(f, start, ['*', chunk.position, this.#word(chunkLength)])
+    assign(f, stop, ['min', ['+', start, this.#word(chunkLength)], this.#word(extents[this.#plan.inner[0]!]!)])
   }
 
   #word(at: number): I32 {
@@ -125,12 +169,11 @@ class KernelEmitter {
     return this.#word(this.#layout.extents[axis]!)
   }
 
-  /** Walks the outer axes, and blocks of the vector axis within, from the task `begin` to the task `end`. */
-  #outerLoop(blocks: Local<'i32'> | undefined, body: (block: Local<'i32'> | undefined) => void): void {
+  /** Walks the outer axes, and others within (innermost first), from the task `begin` to the task `end`. */
+  #outerLoop(within: readonly TaskAxis[], body: () => void): void {
     const plan = this.#plan
     const f = this.#f
     const task = define(f, this.#begin)
-    const block = blocks && f.local('i32')
     const divide = (by: I32, position: Local<'i32'>) => {
       push(f, task)
       push(f, by)
@@ -141,7 +184,7 @@ class KernelEmitter {
       f.op('i32.div_u')
       f.set(task)
     }
-    if (block) divide(blocks, block)
+    for (const { size, position } of within) divide(size, position)
     plan.outer.toReversed().forEach((axis, i) => {
       if (i === plan.outer.length - 1) assign(f, this.#counters[axis]!, task)
       else divide(this.#extent(axis), this.#counters[axis]!)
@@ -161,18 +204,19 @@ class KernelEmitter {
               [...plan.live].sort((a, b) => a - b),
               1,
             )
-          body(block)
+          body()
         })
-        if (!block) {
-          this.#nextRow(plan.outer.length - 1)
-        } else {
-          f.increment(block, 1)
-          push(f, ['==', block, blocks!])
+        const next = (at: number): void => {
+          const axis = within[at]
+          if (!axis) return this.#nextRow(plan.outer.length - 1)
+          f.increment(axis.position, 1)
+          push(f, ['==', axis.position, axis.size])
           f.if(() => {
-            assign(f, block, 0)
-            this.#nextRow(plan.outer.length - 1)
+            assign(f, axis.position, 0)
+            next(at + 1)
           })
         }
+        next(0)
         f.increment(this.#begin, 1)
       },
     )
@@ -208,6 +252,7 @@ class KernelEmitter {
     const f = this.#f
     const length = this.#word(this.#layout.blockLength)
     const start = define(f, ['*', first, length])
+    this.#blockStart = start
     const stop = define(f, ['min', ['*', last ?? ['+', first, 1], length], this.#extent(plan.vectorAxis)])
     this.#vectorLoop(
       start,
@@ -292,6 +337,7 @@ class KernelEmitter {
   #rows(copies: number): void {
     const plan = this.#plan
     for (let pass = 0; pass < plan.passCount; pass++) this.#reductionPass(pass, copies)
+    if (this.#part === 'chunk') return
     const outputs = plan.kernel.outputs.map((output, o) => ({ ...output, access: plan.loads + o }))
     const ofElements = outputs.filter(({ node, strides }) => plan.perElement[node] || plan.inner.some((axis) => strides[axis] !== 0))
     const ofRows = outputs.filter((o) => !ofElements.includes(o))
@@ -320,20 +366,24 @@ class KernelEmitter {
     const c = this.#c
     const ids = [...plan.passes].filter(([, p]) => p === pass).map(([id]) => id)
     const nodes = ids.map((id) => plan.kernel.nodes[id] as Extract<Node, { op: 'reduce' }>)
-    const vectors = plan.lanesAreRows ? copies : plan.unroll
+    const vectors = plan.lanesAreRows ? copies : this.#part === 'finish' ? 1 : plan.unroll
     const sums = nodes.map((node) =>
       Array.from({ length: vectors }, () => startAccumulator(c, node.combine, plan.kernel.nodes[node.args[0]]!.type)),
     )
-    const positional = sums.some(([first]) => first!.position)
-    if (positional) this.#position = define(f, 0)
-    const needed = this.#needed(nodes.map((n) => n.args[0]))
-    this.#emitRowDepths(needed, copies)
-    this.#elementLoops(needed, [], copies, (copy) => {
-      nodes.forEach((node, i) => this.#accumulate(sums[i]![copy]!, node.args[0], copy))
-      if (plan.lanesAreRows && positional && copy === (this.#tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
-    })
-    if (positional) f.release(this.#position!)
-    this.#position = undefined
+    if (this.#part === 'finish') {
+      this.#loadChunks(sums)
+    } else {
+      const positional = sums.some(([first]) => first!.position)
+      if (positional) this.#position = define(f, this.#firstPosition())
+      const needed = this.#needed(nodes.map((n) => n.args[0]))
+      this.#emitRowDepths(needed, copies)
+      this.#elementLoops(needed, [], copies, (copy) => {
+        nodes.forEach((node, i) => this.#accumulate(sums[i]![copy]!, node.args[0], copy))
+        if (plan.lanesAreRows && positional && copy === (this.#tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
+      })
+      if (positional) f.release(this.#position!)
+      this.#position = undefined
+    }
     sums.forEach((all, i) => {
       if (!plan.lanesAreRows) {
         const [first, ...rest] = all as [Accumulator, ...Accumulator[]]
@@ -345,8 +395,9 @@ class KernelEmitter {
           )
           releaseAccumulator(c, other)
         }
-        reduceLanes(c, first)
+        if (this.#part !== 'chunk') reduceLanes(c, first)
       }
+      if (this.#part === 'chunk') return
       this.#values[ids[i]!] = (plan.lanesAreRows ? all : all.slice(0, 1)).map((sum) => {
         if (!sum.position && !sum.sawNaN) return sum.value
         const result = f.local('v128')
@@ -355,6 +406,75 @@ class KernelEmitter {
         return result
       })
     })
+    if (this.#part === 'chunk') this.#storeChunk(sums)
+  }
+
+  /** Elements of the row before the chunk. */
+  #firstPosition(): I32 {
+    const { inner, vectorAxis } = this.#plan
+    // Along the vector axis itself, positions count from the row's start.
+    if (!this.#range || inner[0] === vectorAxis) return 0
+    return inner.slice(1).reduce<I32>((product, axis) => ['*', product, this.#extent(axis)], this.#range.start)
+  }
+
+  /** Calls `each` with the address of every part of the accumulators, which lie one after the other, vector by vector. */
+  #eachPartial(
+    sums: readonly (readonly Accumulator[])[],
+    base: Local<'i32'>,
+    each: (at: Local<'i32'>, offset: number, sum: Accumulator, part: number) => void,
+  ): void {
+    const plan = this.#plan
+    const bytes = 16 * plan.partials
+    const at = define(this.#f, base)
+    if (plan.lanesAreRows) {
+      const vectorBytes = bytes / plan.lanes
+      assign(this.#f, at, ['+', at, ['*', ['-', this.#counters[plan.vectorAxis]!, this.#blockStart!], vectorBytes]])
+    }
+    const vectors = plan.lanesAreRows ? sums[0]!.length : 1
+    for (let v = 0; v < vectors; v++) {
+      let offset = v * bytes
+      for (const all of sums) {
+        partsOf(all[v]!).forEach((_, part) => {
+          each(at, offset, all[v]!, part)
+          offset += 16
+        })
+      }
+    }
+    this.#f.release(at)
+  }
+
+  #storeChunk(sums: readonly (readonly Accumulator[])[]): void {
+    const f = this.#f
+    this.#eachPartial(sums, this.#partials!, (at, offset, sum, part) => {
+      f.get(at)
+      f.get(partsOf(sum)[part]!)
+      f.mem('v128.store', offset)
+    })
+    for (const all of sums) for (const sum of this.#plan.lanesAreRows ? all : all.slice(0, 1)) releaseAccumulator(this.#c, sum)
+  }
+
+  /** Merges what all chunks have left. */
+  #loadChunks(sums: readonly (readonly Accumulator[])[]): void {
+    const f = this.#f
+    const c = this.#c
+    const at = define(f, this.#partials!)
+    const left = define(f, this.#word(this.#layout.chunks))
+    f.while(
+      () => f.get(left),
+      () => {
+        this.#eachPartial(sums, at, (pointer, offset, sum, part) => {
+          if (part > 0) return
+          const parts = partsOf(sum).map((_, i) => () => {
+            f.get(pointer)
+            f.mem('v128.load', offset + 16 * i)
+          })
+          mergeAccumulators(c, sum, parts)
+        })
+        assign(f, at, ['+', at, this.#word(this.#layout.taskBytes)])
+        f.increment(left, -1)
+      },
+    )
+    f.release(at, left)
   }
 
   #accumulate(to: Accumulator, id: NodeId, copy: number): void {
@@ -442,13 +562,14 @@ class KernelEmitter {
       const depth = plan.rowDepth + 1 + at
       const innermost = at === plan.inner.length - 1
       if (axis === plan.vectorAxis) {
-        const stop = define(this.#f, this.#extent(axis))
-        this.#vectorLoop(0, stop, used, (vectors) => this.#emitDepth(depth, nodes, vectors, leaf))
+        const range = at === 0 ? this.#range : undefined
+        const stop = define(this.#f, range?.stop ?? this.#extent(axis))
+        this.#vectorLoop(range?.start ?? 0, stop, used, (vectors) => this.#emitDepth(depth, nodes, vectors, leaf))
         if (this.#position) assign(this.#f, this.#position, ['+', this.#position, stop])
         this.#f.release(stop)
         return
       }
-      this.#scalarLoop(axis, used, () => {
+      this.#scalarLoop(axis, at === 0 ? this.#range : undefined, used, () => {
         this.#emitDepth(depth, nodes, copies, innermost ? leaf : undefined)
         if (!innermost) open(at + 1)
       })
@@ -456,16 +577,21 @@ class KernelEmitter {
     open(0)
   }
 
-  #scalarLoop(axis: number, accesses: readonly number[], body: () => void): void {
+  #scalarLoop(
+    axis: number,
+    range: { start: Local<'i32'>; stop: Local<'i32'> } | undefined,
+    accesses: readonly number[],
+    body: () => void,
+  ): void {
     const f = this.#f
     const counter = this.#counters[axis]!
     const moving = accesses.filter((a) => this.#plan.accesses[a]!.strides[axis] !== 0)
-    const stop = define(f, this.#extent(axis))
+    const stop = define(f, range?.stop ?? this.#extent(axis))
     const strides = moving.map((a) => define(f, this.#word(this.#layout.strides[a]![axis]!)))
-    assign(f, counter, 0)
+    assign(f, counter, range?.start ?? 0)
     this.#withPointers(
       moving,
-      (_, pointer) => pointer,
+      (a, pointer) => (range ? ['+', pointer, ['*', range.start, strides[moving.indexOf(a)]!]] : pointer),
       () => {
         f.for(counter, stop, 1, () => {
           this.#scoped(body)

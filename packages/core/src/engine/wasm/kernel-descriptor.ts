@@ -12,6 +12,12 @@ export interface DescriptorLayout {
   /** Blocks that the vector axis is cut into, and elements a block; only where lanes are rows. */
   readonly blocks: number
   readonly blockLength: number
+  /** Chunks that reductions are cut into, positions of the outermost reduction axis a chunk; only where they are. */
+  readonly chunks: number
+  readonly chunkLength: number
+  /** Address of the chunks' results, and how many bytes of them a task has. */
+  readonly partials: number
+  readonly taskBytes: number
   /** One an axis. */
   readonly extents: readonly number[]
   /** One an access. */
@@ -34,28 +40,51 @@ export function layoutDescriptor(plan: KernelPlan): DescriptorLayout {
   words(2 * kernel.params.length)
   const pointers = at
   words(kernel.inputs.length + kernel.outputs.length)
-  const [blocks, blockLength] = words(2) as [number, number]
+  const [blocks, blockLength, chunks, chunkLength, partials, taskBytes] = words(6) as [number, number, number, number, number, number]
   const extents = words(rank)
   const offsets = words(accesses.length)
   const strides = accesses.map(() => words(rank))
-  return { params, pointers, blocks, blockLength, extents, offsets, strides, bytes: at }
+  return { params, pointers, blocks, blockLength, chunks, chunkLength, partials, taskBytes, extents, offsets, strides, bytes: at }
 }
 
-/** Writes all but params and pointers; `words` is memory seen as int32, the descriptor starts at byte `pointer`. */
+/** How a kernel's index space is cut. */
+export interface Division {
+  /** Blocks of the vector axis, where lanes are rows, and elements a block. */
+  readonly blocks: number
+  readonly blockLength: number
+  /** Chunks of the outermost reduction axis, and positions a chunk. */
+  readonly chunks: number
+  readonly chunkLength: number
+  /** Rows, or blocks of rows. */
+  readonly rows: number
+  /** Tasks that are worth handing to another thread. */
+  readonly grain: number
+  /** Bytes of results that a chunk leaves. */
+  readonly taskBytes: number
+}
+
+/**
+ * Writes all but params and pointers; `words` is memory seen as int32, the descriptor starts at byte `pointer` and the
+ * chunks' results at `partials`.
+ */
 export function fillDescriptor(
   plan: KernelPlan,
   layout: DescriptorLayout,
   words: Int32Array,
   pointer: number,
-  blocks: number,
-  blockLength: number,
+  division: Division,
+  partials: number,
 ): void {
   const write = (at: number, value: number) => {
     words[(pointer + at) >>> 2] = value
   }
   const extents = [...plan.kernel.parallel, ...plan.kernel.reduce]
-  write(layout.blocks, blocks)
-  write(layout.blockLength, blockLength)
+  write(layout.blocks, division.blocks)
+  write(layout.blockLength, division.blockLength)
+  write(layout.chunks, division.chunks)
+  write(layout.chunkLength, division.chunkLength)
+  write(layout.partials, partials)
+  write(layout.taskBytes, division.taskBytes)
   extents.forEach((extent, axis) => write(layout.extents[axis]!, extent))
   plan.accesses.forEach((access, a) => {
     const { size } = dtypeInfo[access.dtype]

@@ -53,6 +53,10 @@ export interface KernelPlan {
   /** For each `reduce` node, the pass over the row that computes it, from 0. */
   readonly passes: ReadonlyMap<NodeId, number>
   readonly passCount: number
+  /** Whether reductions are cut into chunks: long ones of a kernel that does nothing else with its elements. */
+  readonly chunked: boolean
+  /** Vectors that a chunk's reductions leave, for a vector of rows. */
+  readonly partials: number
   /** Products of one use that are fused into the sum that uses them. */
   readonly fused: ReadonlySet<NodeId>
   /** For each `gather`, how its index runs along the vector axis. */
@@ -61,6 +65,10 @@ export interface KernelPlan {
   readonly cost: number
   readonly live: ReadonlySet<NodeId>
 }
+
+/** Elements of a row, across lanes or within one, from which on its reduction is cut: for threads, and for accuracy. */
+const LONG_ROW = 32768
+const LONG_COLUMN = 4096
 
 export const depthOfAxis = (plan: Pick<KernelPlan, 'outer' | 'inner' | 'vectorAxis' | 'lanesAreRows'>, axis: number): number => {
   if (plan.outer.includes(axis)) return 1
@@ -127,6 +135,19 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     const slope = slopeOf(kernel, node.args[0], vectorAxis, varies)
     gatherLanes.set(id, slope === 0 ? 'same' : slope === 1 ? 'contiguous' : 'strided')
   })
+  const perElement = elementLevels(kernel)
+  const count = (axes: readonly number[]) => axes.reduce((product, axis) => product * extents[axis]!, 1)
+  const rowOutputs = kernel.outputs.every(({ node, strides }) => !perElement[node] && shape.inner.every((axis) => strides[axis] === 0))
+  const oneStage = rowOutputs && passes.size > 0 && Math.max(...passes.values()) === 0
+  const chunked = oneStage && count(shape.inner) >= (lanesAreRows ? LONG_COLUMN : LONG_ROW) && extents[shape.inner[0]!]! > 1
+  const partials = [...passes.keys()].reduce((sum, id) => {
+    const node = nodes[id]!
+    const type = nodes[argsOf(node)[0]!]!.type
+    const two =
+      node.op === 'reduce' &&
+      (node.combine.startsWith('arg') || ((node.combine === 'max' || node.combine === 'min') && type.startsWith('float')))
+    return sum + (two ? 2 : 1)
+  }, 0)
   const unroll = strided ? (cost <= 8 ? 2 : 1) : unrollFor(cost, reductions, lanesAreRows, extents[vectorAxis]! / lanes)
   const plan = {
     ...shape,
@@ -137,12 +158,14 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     loads,
     depths,
     varies,
-    perElement: elementLevels(kernel),
+    perElement,
     rowDepth,
     passes,
     passCount: Math.max(0, ...[...passes.values()].map((p) => p + 1)),
     fused: relaxed ? fusedProducts(kernel, live, depths, varies) : new Set<NodeId>(),
     gatherLanes,
+    chunked,
+    partials,
     cost,
     live,
   } as const
@@ -259,6 +282,7 @@ function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
   const { kernel, accesses, outer, inner, vectorAxis } = plan
   const codes: (string | number)[] = [
     plan.lanes,
+    Number(plan.chunked),
     Number(relaxed),
     plan.unroll,
     outer.join(),

@@ -2,7 +2,7 @@ import type { Kernel } from '../kernel.ts'
 import { emitKernel } from './emit-kernel.ts'
 import { wasmFeatures } from './features.ts'
 import type { Heap } from './heap.ts'
-import { type DescriptorLayout, fillDescriptor, layoutDescriptor } from './kernel-descriptor.ts'
+import { type DescriptorLayout, type Division, fillDescriptor, layoutDescriptor } from './kernel-descriptor.ts'
 import { type KernelPlan, planKernel } from './kernel-plan.ts'
 import type { Pool, PoolFunction } from './pool.ts'
 
@@ -12,6 +12,8 @@ const GRAIN = 32768
 interface Code {
   readonly layout: DescriptorLayout
   readonly run: PoolFunction
+  /** Puts chunks together. */
+  readonly finish: PoolFunction | undefined
 }
 
 /** Runs a kernel once: addresses of the buffers' first elements in bytes, and the params. */
@@ -42,13 +44,15 @@ export class KernelCompiler {
   prepare(kernel: Kernel): KernelRun {
     if (kernel.parallel.includes(0)) return () => {}
     const plan = planKernel(kernel, this.relaxed)
-    const { layout, run } = this.#codeOf(plan)
-    const { tasks, grain, blocks, blockLength } = divideWork(plan)
-    if (tasks === 0) return () => {}
+    const { layout, run, finish } = this.#codeOf(plan)
+    const division = divideWork(plan)
+    const { rows, grain, chunks } = division
+    if (rows === 0) return () => {}
     const heap = this.#heap
     const pool = this.#pool
-    const descriptor = heap.alloc(layout.bytes)
-    fillDescriptor(plan, layout, heap.i32, descriptor, blocks, blockLength)
+    const start = Math.ceil(layout.bytes / 16) * 16
+    const descriptor = heap.alloc(start + (plan.chunked ? rows * chunks * division.taskBytes : 0))
+    fillDescriptor(plan, layout, heap.i32, descriptor, division, descriptor + start)
     const args = [descriptor]
     const params = (descriptor + layout.params) >>> 3
     const words = (descriptor + layout.pointers) >>> 2
@@ -59,7 +63,8 @@ export class KernelCompiler {
         const f64 = heap.f64
         for (let i = 0; i < scalars.length; i++) f64[params + i] = scalars[i]!
       }
-      pool.run(run, tasks, grain, args)
+      pool.run(run, rows * chunks, grain, args)
+      if (finish) pool.run(finish, rows, rows, args)
     }
     this.#descriptors.register(program, descriptor)
     return program
@@ -70,24 +75,46 @@ export class KernelCompiler {
     if (!code) {
       const layout = layoutDescriptor(plan)
       const bytes = emitKernel(plan, layout, { relaxed: this.relaxed, shared: this.#heap.shared })
-      code = { layout, run: { ...this.#pool.load(bytes).functions['run']!, name: plan.kernel.name } }
+      const { functions } = this.#pool.load(bytes)
+      const named = (name: string) => functions[name] && { ...functions[name], name: plan.kernel.name }
+      code = { layout, run: named('run')!, finish: named('finish') }
       this.#modules.set(plan.key, code)
     }
     return code
   }
 }
 
+/** Elements that a chunk of a reduction has at least, and the longest sum of one lane. */
+const CHUNK = 16384
+const CHUNK_COLUMN = 1024
+
 /** Cuts the index space into tasks of equal size. The cut does not depend on the number of threads, so neither do results. */
-function divideWork(plan: KernelPlan): { tasks: number; grain: number; blocks: number; blockLength: number } {
+function divideWork(plan: KernelPlan): Division {
   const extents = [...plan.kernel.parallel, ...plan.kernel.reduce]
   const count = (axes: readonly number[]) => axes.reduce((product, axis) => product * extents[axis]!, 1)
-  const rows = count(plan.outer)
-  const cost = Math.max(1, plan.cost / 4) * Math.max(1, count(plan.inner))
-  if (!plan.lanesAreRows) return { tasks: rows, grain: Math.max(1, Math.round(GRAIN / cost)), blocks: 1, blockLength: 0 }
-  const length = extents[plan.vectorAxis]!
+  const outer = count(plan.outer)
+  const elements = Math.max(1, count(plan.inner))
   const group = plan.unroll * plan.lanes
-  const blockLength = Math.max(group, Math.round(GRAIN / cost / group) * group)
-  const blocks = Math.ceil(length / blockLength)
-  const grain = Math.max(1, Math.round(GRAIN / (cost * Math.min(length, blockLength))))
-  return { tasks: rows * blocks, grain, blocks, blockLength }
+  const width = plan.lanesAreRows ? extents[plan.vectorAxis]! : 1
+  let chunkLength = 0
+  let chunks = 1
+  if (plan.chunked) {
+    const length = extents[plan.inner[0]!]!
+    const wanted = plan.lanesAreRows ? Math.max(CHUNK_COLUMN, CHUNK / width) : CHUNK
+    chunkLength = Math.max(1, Math.round(wanted / (elements / length)))
+    if (plan.inner[0] === plan.vectorAxis) chunkLength = Math.ceil(chunkLength / group) * group
+    chunks = Math.ceil(length / chunkLength)
+  }
+  const cost = Math.max(1, plan.cost / 4) * (elements / chunks)
+  const blockLength = Math.min(Math.ceil(width / group), Math.max(1, Math.round(GRAIN / cost / group))) * group
+  const blocks = plan.lanesAreRows ? Math.ceil(width / blockLength) : 1
+  return {
+    blocks,
+    blockLength,
+    chunks,
+    chunkLength,
+    rows: outer * blocks,
+    grain: Math.max(1, Math.round(GRAIN / (cost * Math.min(width, blockLength)))),
+    taskBytes: 16 * plan.partials * (plan.lanesAreRows ? blockLength / plan.lanes : 1),
+  }
 }
