@@ -23,3 +23,4 @@ export { defaultGenerator, Generator, type GeneratorState, manualSeed } from './
 export { enableGrad, noGrad } from './tensor/modes.ts'
 export { keep, tidy } from './tensor/scope.ts'
 export { Tensor } from './tensor/tensor.ts'
+export * as nn from './nn/index.ts'

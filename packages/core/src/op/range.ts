@@ -224,7 +224,7 @@ export const repeatInterleave = define({
   ],
 })
 
-export interface RangeMethods<S extends Shape> {
-  oneHot<const N extends number>(classes: N, options?: { readonly dtype?: DType }): Tensor<OneHot<S, N>>
+export interface RangeMethods<_S extends Shape> {
+  oneHot<A extends Shape, const N extends number>(this: Tensor<A>, classes: N, options?: { readonly dtype?: DType }): Tensor<OneHot<A, N>>
   repeatInterleave(repeats: number | IndexLike, axis?: number): Tensor
 }

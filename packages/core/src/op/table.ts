@@ -47,6 +47,8 @@ export function define<F extends (...args: never[]) => unknown>(entry: Omit<OpEn
   const { method = true, ...rest } = entry
   if (table.has(entry.name)) throw new TypeError(`the op ${entry.name} is declared twice`)
   table.set(entry.name, rest)
+  // Stack traces and models that hold the function show it by its own name.
+  Object.defineProperty(entry.call, 'name', { value: entry.name })
   if (method) {
     const call = entry.call as unknown as (...args: unknown[]) => unknown
     Object.defineProperty(Tensor.prototype, entry.name, {

@@ -1,0 +1,12 @@
+/** Neural networks: layers are plain classes whose fields are their parameters and children. */
+export * from './activation.ts'
+export * from './conv.ts'
+export * as init from './init.ts'
+export * from './linear.ts'
+export * from './losses.ts'
+export * from './module.ts'
+export * from './parameter.ts'
+export * from './pool.ts'
+export * from './reshape.ts'
+export * from './sequential.ts'
+export type { LoadOptions, LoadReport, StateDict, StateSource } from './state-dict.ts'
