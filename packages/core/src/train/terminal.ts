@@ -18,6 +18,9 @@ export function defaultWriter(): TerminalWriter {
   return host()?.stdout ?? { write: (text) => console.log(text.replace(/\n$/, '')) }
 }
 
+/** Shows nothing. */
+export const silent: TerminalWriter = { write: () => undefined }
+
 /** Whether to colour: only on a terminal, unless NO_COLOR (https://no-color.org) or FORCE_COLOR say otherwise. */
 export function colorAllowed(
   writer: TerminalWriter = defaultWriter(),
