@@ -47,8 +47,8 @@ function sliced(x: Tensor): Tensor {
   if (x.rank === 0) return tensor([Number(x.item()), 0], { dtype: x.dtype }).narrow(0, 0, 1).reshape([])
   const parts = x.unsqueeze(-1)
   const spread = parts.expand([...x.shape, 2]).reshape([...x.shape.slice(0, -1), x.shape.at(-1)! * 2])
-  const everyOther = [...x.shape.slice(1).map(() => ':'), '1::2']
-  return spread.clone().flip(-1).clone().slice(...everyOther).flip(-1)
+  const everyOther = [...x.shape.slice(1).map(() => ':' as const), '1::2' as const]
+  return spread.flip(-1).clone().slice(...everyOther).flip(-1)
 }
 
 /** Mulberry32, seeded by a name. */

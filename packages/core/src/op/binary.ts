@@ -7,7 +7,7 @@ import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { binary, type BinaryMethod, toInputs } from './elementwise.ts'
 import { kernelPrimitive } from './kernel-op.ts'
-import { integerPower, isNegative, isZero, one, sigmoidOf, squareOf, zero } from './scalar-math.ts'
+import { integerPower, isInfinite, isNegative, isZero, one, sigmoidOf, squareOf, zero } from './scalar-math.ts'
 import { define, sampleTensor } from './table.ts'
 import { reciprocal, rsqrt, sqrt, square } from './unary.ts'
 
@@ -106,8 +106,10 @@ export const hypot = binary('hypot', {
     const large = k.max(k.abs(a!), k.abs(b!))
     const ratio = k.div(k.min(k.abs(a!), k.abs(b!)), large)
     const scale = k.sqrt(k.add(squareOf(k, ratio), one(k, ratio)))
-    const plain = k.or(isZero(k, large), k.eq(large, k.like(large, Number.POSITIVE_INFINITY)))
-    return [k.select(plain, large, k.mul(large, scale))]
+    // Infinite in one direction is infinite, whatever the other is.
+    const infinite = k.or(isInfinite(k, a!), isInfinite(k, b!))
+    const finite = k.select(isZero(k, large), large, k.mul(large, scale))
+    return [k.select(infinite, k.like(large, Number.POSITIVE_INFINITY), finite)]
   },
   adjoint: (k, [g], [a, b], [y]) => [k.div(k.mul(g!, a!), y!), k.div(k.mul(g!, b!), y!)],
 })
