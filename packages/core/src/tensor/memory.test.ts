@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import {
-  CotangentError,
+  type CotangentError,
   engineNamed,
   engineNames,
   grad,
@@ -46,7 +46,8 @@ describe.each(engineNames())('memory on %s', (name) => {
 
   /** A two-layer perceptron that learns the sum of its inputs, updated in place as optimisers do. */
   function perceptron() {
-    const parameters = [normal([8, 32]), zeros([32]), normal([32, 1]), zeros([1])].map((p) => p.setRequiresGrad())
+    const parameters: Tensor[] = [normal([8, 32]), zeros([32]), normal([32, 1]), zeros([1])]
+    for (const p of parameters) p.requiresGrad = true
     const [w1, b1, w2, b2] = parameters as [Tensor, Tensor, Tensor, Tensor]
     const loss = (x: Tensor) =>
       x
@@ -84,6 +85,7 @@ describe.each(engineNames())('memory on %s', (name) => {
   }
 
   test('a synchronous training loop without any await is flat', () => {
+    expect.hasAssertions()
     const memory = watch()
     const run = () => {
       const { loss, update } = perceptron()
@@ -108,6 +110,7 @@ describe.each(engineNames())('memory on %s', (name) => {
         yield normal([16, 8])
       }
     }
+    expect.hasAssertions()
     const memory = watch()
     const run = async () => {
       const { loss, update } = perceptron()
@@ -122,9 +125,10 @@ describe.each(engineNames())('memory on %s', (name) => {
   })
 
   test('a loop of gradient functions and new parameters is flat', () => {
+    expect.hasAssertions()
     const memory = watch()
     const run = () => {
-      let w = normal([32, 32])
+      let w: Tensor = normal([32, 32])
       const descend = grad((v: Tensor) => v.square().sum())
       for (let i = 0; i < steps[name]! / 5; i++) {
         w = w.sub((descend(w) as Tensor).mul(0.01))
@@ -137,6 +141,7 @@ describe.each(engineNames())('memory on %s', (name) => {
   })
 
   test('loops whose steps throw are flat', () => {
+    expect.hasAssertions()
     const memory = watch()
     const run = () => {
       const { loss } = perceptron()
@@ -158,7 +163,7 @@ describe.each(engineNames())('memory on %s', (name) => {
             throw new Error('in a hook')
           })
           loss(y).backward()
-        }).toThrow()
+        }).toThrow(/matmul|in a scope|in a hook/)
         memory.step()
       }
     }
@@ -167,6 +172,7 @@ describe.each(engineNames())('memory on %s', (name) => {
   })
 
   test('graphs that are dropped without a backward come back', () => {
+    expect.hasAssertions()
     const memory = watch()
     const run = () => {
       const { loss } = perceptron()
@@ -180,6 +186,7 @@ describe.each(engineNames())('memory on %s', (name) => {
   })
 
   test('a retained graph can be walked again, and comes back', () => {
+    expect.hasAssertions()
     const memory = watch()
     const run = () => {
       const { loss, parameters, update } = perceptron()
@@ -188,7 +195,7 @@ describe.each(engineNames())('memory on %s', (name) => {
         l.backward({ retainGraph: true })
         const once = parameters[0]!.grad!.dataSync().slice()
         l.backward()
-        expect(parameters[0]!.grad!.dataSync()).toEqual(once.map((g) => 2 * Number(g)) as never)
+        expect(parameters[0]!.grad!.dataSync()).toEqual(Float32Array.from(once as Float32Array, (g) => 2 * g))
         update()
         memory.step()
       }
@@ -229,13 +236,13 @@ describe.each(engineNames())('memory on %s', (name) => {
     const view = (() =>
       tensor(Array.from({ length: 1000 }, (_, i) => i))
         .reshape([10, 100])
-        .slice(5))()
+        .slice('5:'))()
     for (let i = 0; i < 20; i++) {
       zeros([5000])
       settled()
     }
-    expect(view.dataSync()[3]).toBe(3)
-    expect(view.select(0, 4).dataSync()[99]).toBe(499)
+    expect(view.dataSync()[3]).toBe(503)
+    expect(view.select(0, 4).dataSync()[99]).toBe(999)
   })
 
   test('what nobody holds is collected', () => {
