@@ -98,6 +98,8 @@ class KernelEmitter {
   readonly #part: Part
   /** The part [start, stop) of the outermost reduction axis that a chunk has. */
   #range: { start: Local<'i32'>; stop: Local<'i32'> } | undefined
+  /** Whether the plan's kept value lies in its output's memory. */
+  #isKept = false
   /** Where the chunk's results go, or the first chunk's lie; for the first vector of the block. */
   #partials: Local<'i32'> | undefined
   /** First position of the block on the vector axis. */
@@ -348,6 +350,7 @@ class KernelEmitter {
     const rowValues = this.#needed(ofRows.map((o) => o.node))
     this.#emitRowDepths(rowValues, copies)
     if (ofElements.length) {
+      this.#isKept = plan.kept !== undefined
       const needed = this.#needed(ofElements.map((o) => o.node))
       this.#emitRowDepths(needed, copies)
       this.#elementLoops(
@@ -357,6 +360,7 @@ class KernelEmitter {
         (copy) => store(ofElements, copy),
       )
     }
+    this.#isKept = false
     for (let copy = 0; copy < copies; copy++) store(ofRows, copy)
   }
 
@@ -377,8 +381,11 @@ class KernelEmitter {
       if (positional) this.#position = define(f, this.#firstPosition())
       const needed = this.#needed(nodes.map((n) => n.args[0]))
       this.#emitRowDepths(needed, copies)
-      this.#elementLoops(needed, [], copies, (copy) => {
+      const kept = pass === plan.passCount - 1 ? plan.kept : undefined
+      const access = kept && plan.loads + kept.output
+      this.#elementLoops(needed, access === undefined ? [] : [access], copies, (copy) => {
         nodes.forEach((node, i) => this.#accumulate(sums[i]![copy]!, node.args[0], copy))
+        if (access !== undefined) emitStore(c, this.#place(access, copy), this.#value(kept!.node, copy))
         if (plan.lanesAreRows && positional && copy === (this.#tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
       })
       if (positional) f.release(this.#position!)
@@ -524,7 +531,7 @@ class KernelEmitter {
     const visit = (id: NodeId) => {
       if (found.has(id) || this.#values[id] || nodes[id]!.op === 'const') return
       found.add(id)
-      argsOf(nodes[id]!).forEach(visit)
+      if (!this.#isKept || id !== this.#plan.kept!.node) argsOf(nodes[id]!).forEach(visit)
     }
     targets.forEach(visit)
     return [...found].sort((a, b) => a - b)
@@ -624,6 +631,7 @@ class KernelEmitter {
     const plan = this.#plan
     const { nodes, inputs } = plan.kernel
     const node = nodes[id]!
+    if (this.#isKept && id === plan.kept!.node) return emitLoad(c, this.#place(plan.loads + plan.kept!.output, copy))
     const args = argsOf(node).map((a) => (plan.fused.has(a) ? () => {} : this.#value(a, copy)))
     switch (node.op) {
       case 'param':

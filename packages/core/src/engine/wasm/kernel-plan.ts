@@ -1,6 +1,6 @@
 import { type DType, dtypeInfo } from '../../dtype.ts'
 import { argsOf, elementLevels, type Kernel, liveNodes, type NodeId } from '../kernel.ts'
-import { type ScalarOp, type ScalarType, scalarTypeOf } from '../scalar.ts'
+import { type ScalarOp, scalarOps, type ScalarType, scalarTypeOf } from '../scalar.ts'
 import { simplify } from '../simplify.ts'
 import { scalarCost } from './emit-scalar.ts'
 
@@ -59,6 +59,11 @@ export interface KernelPlan {
   readonly partials: number
   /** Products of one use that are fused into the sum that uses them. */
   readonly fused: ReadonlySet<NodeId>
+  /**
+   * A costly value that both the last reductions and an element-level output need: the last reduction pass leaves it in that
+   * output's memory, where the pass over the outputs finds it.
+   */
+  readonly kept: { readonly node: NodeId; readonly output: number } | undefined
   /** For each `gather`, how its index runs along the vector axis. */
   readonly gatherLanes: ReadonlyMap<NodeId, Access['lanes']>
   /** Relative cost of one element, an addition being 1. */
@@ -164,6 +169,7 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     passCount: Math.max(0, ...[...passes.values()].map((p) => p + 1)),
     fused: relaxed ? fusedProducts(kernel, live, depths, varies) : new Set<NodeId>(),
     gatherLanes,
+    kept: keptValue(kernel, perElement, varies, passes),
     chunked,
     partials,
     cost,
@@ -276,6 +282,39 @@ function fusedProducts(
     }
   }
   return fused
+}
+
+/** See `KernelPlan.kept`. As outputs may lie on inputs, nothing but the kept value may be read from memory afterwards. */
+function keptValue(
+  { nodes, outputs }: Kernel,
+  perElement: readonly boolean[],
+  varies: readonly boolean[],
+  passes: ReadonlyMap<NodeId, number>,
+): KernelPlan['kept'] {
+  const lastPass = Math.max(...passes.values())
+  const reductions = [...passes].filter(([, pass]) => pass === lastPass).map(([id]) => argsOf(nodes[id]!)[0]!)
+  const ofElements = outputs.map(({ node }) => node).filter((node) => perElement[node])
+  const reach = (roots: readonly NodeId[], stop?: NodeId) => {
+    const found = new Set<NodeId>()
+    const visit = (id: NodeId) => {
+      if (found.has(id) || !perElement[id]) return
+      found.add(id)
+      if (id !== stop) argsOf(nodes[id]!).forEach(visit)
+    }
+    roots.forEach(visit)
+    return found
+  }
+  const before = reach(reductions)
+  const after = reach(ofElements)
+  for (let node = nodes.length - 1; node >= 0; node--) {
+    const { op, type } = nodes[node]!
+    if (!before.has(node) || !after.has(node) || !varies[node] || !(op in scalarOps)) continue
+    const costly = scalarCost(op as ScalarOp, type) >= 10
+    const output = outputs.findIndex((o) => o.dtype === type && perElement[o.node])
+    const reads = [...reach(ofElements, node)].some((id) => id !== node && (nodes[id]!.op === 'load' || nodes[id]!.op === 'gather'))
+    if (costly && output >= 0 && !reads) return { node, output }
+  }
+  return undefined
 }
 
 function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
