@@ -1,0 +1,255 @@
+import type { DType } from '../../dtype.ts'
+import { isContiguous, rowMajor, sizeOf } from '../../layout.ts'
+import type { Operand, Routine, RoutineName } from '../routine.ts'
+import { type ScalarType, scalarTypeOf } from '../scalar.ts'
+import type { CombineMode } from './combine.ts'
+import { emitConvDepthwise, emitConvDepthwiseWeights } from './conv-depthwise.ts'
+import { type ConvModule, type ConvPlan, type ConvProblem, planConv, planConvGradInput } from './conv-plan.ts'
+import { emitConvWeights, planConvGradWeight } from './conv-weights.ts'
+import { emitConvWindows } from './conv-windows.ts'
+import { emitCumulative, planCumulative } from './cumulative.ts'
+import { addBias } from './epilogue.ts'
+import { noEpilogue } from './gemm-kernel.ts'
+import type { LaneType } from './lanes.ts'
+import { type MatmulProblem, planMatmul, type RoutinePlan } from './matmul-plan.ts'
+import { emitMatmul, type MatmulOptions } from './matmul.ts'
+import { emitMaxPoolGrad, planMaxPoolGrad } from './max-pool-grad.ts'
+import { emitScatter, planScatter } from './scatter.ts'
+import { emitSort, planSort } from './sort.ts'
+import { emitWindowGather, planFold, planMaxPool } from './window-gather.ts'
+
+/** What emitted code asks of an operand's strides. */
+type Layout = 'any' | 'lastContiguous' | 'lastUniform' | 'dense'
+
+/** An operand as the code wants it. Others are converted on each run. */
+export interface Demand {
+  readonly dtype: LaneType
+  readonly layout: Layout
+  /** What values are rounded to before they are converted to `dtype`. */
+  readonly through: { readonly scalar: ScalarType; readonly narrow?: DType }
+}
+
+export interface RoutineModule {
+  /** Equal modules have equal keys. */
+  readonly key: string
+  emit(options: { relaxed: boolean; shared: boolean }): Uint8Array<ArrayBuffer>
+}
+
+export interface Job {
+  readonly plan: RoutinePlan
+  readonly module: RoutineModule
+}
+
+/** How a routine is computed by emitted code. */
+export interface Recipe {
+  /** One an input. The first may be `'output'`: it is converted straight into the first output, and is no operand of the code. */
+  readonly demands: readonly (Demand | 'output')[]
+  /** What the code writes; one an output. */
+  readonly results: readonly LaneType[]
+  /** The job for operands as demanded. The plan's pointers are the operands', then the outputs'. */
+  job(operands: readonly Operand[], outputs: readonly Operand[], threads: number): Job
+}
+
+const maxSpatialRank = 3
+
+/** The type that a routine computes in when its result has a dtype of this scalar type. */
+const computeType = { bool: 'int32', int32: 'int32', int64: 'int64', float32: 'float32', float64: 'float64' } as const satisfies Record<
+  ScalarType,
+  LaneType
+>
+
+/** Undefined where there is no emitted code. */
+export function recipeOf(routine: Routine): Recipe | undefined {
+  const result = routine.outputs[0]!.dtype
+  const type = computeType[scalarTypeOf[result]]
+  const demand = (layout: Layout): Demand => ({ dtype: type, layout, through: { scalar: scalarTypeOf[result] } })
+  return recipes[routine.name](routine as never, type, demand)
+}
+
+type RecipeRule<N extends RoutineName> = (routine: Routine<N>, type: LaneType, demand: (layout: Layout) => Demand) => Recipe | undefined
+
+const indices: Demand = { dtype: 'int32', layout: 'any', through: { scalar: 'int32' } }
+const denseIndices: Demand = { ...indices, layout: 'dense' }
+
+const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
+  matmul: (_, type, demand) => ({
+    demands: [demand('any'), demand('any'), demand('lastUniform')],
+    results: [type],
+    job: ([a, b, bias], [y], threads) => ({
+      plan: biasFirst(planMatmul(matmulProblem(type, a!, b!, bias, y!, threads))),
+      module: productModule('matmul', type, bias),
+    }),
+  }),
+
+  conv: ({ attrs }, type, demand) => ({
+    demands: [demand('lastContiguous'), demand('any'), demand('lastUniform')],
+    results: [type],
+    job: ([x, w, bias], [y], threads) => convJob(planConv, { ...attrs, type, x: x!, w: w!, y: y!, threads, ...biasOf(bias) }, bias),
+  }),
+
+  convGradInput: ({ attrs }, type, demand) => ({
+    demands: [demand('lastContiguous'), demand('any')],
+    results: [type],
+    job: ([y, w], [x], threads) => convJob(planConvGradInput, { ...attrs, type, x: x!, w: w!, y: y!, threads }),
+  }),
+
+  convGradWeight: ({ attrs }, type, demand) => ({
+    demands: [demand('lastContiguous'), demand('dense')],
+    results: [type],
+    job: ([x, y], [w], threads) => convJob(planConvGradWeight, { ...attrs, type, x: x!, w: w!, y: y!, threads }),
+  }),
+
+  maxPool({ attrs, outputs }, type, demand) {
+    if (attrs.kernel.length > maxSpatialRank) return undefined
+    return {
+      demands: [demand('lastContiguous')],
+      results: [type, 'int32'],
+      job: ([x], [y]) => ({
+        plan: planMaxPool(attrs, x!, y!, type, outputs[0]!.dtype),
+        module: { key: `maxPool ${type}`, emit: ({ shared }) => emitWindowGather({ type, combine: 'max', shared }) },
+      }),
+    }
+  },
+
+  maxPoolGrad: (_, type, demand) => ({
+    demands: [demand('dense'), denseIndices],
+    results: [type],
+    job: ([gradient], [x]) => ({
+      plan: planMaxPoolGrad(gradient!, x!, type),
+      module: { key: `maxPoolGrad ${type}`, emit: ({ shared }) => emitMaxPoolGrad({ type, shared }) },
+    }),
+  }),
+
+  fold({ attrs }, type, demand) {
+    if (attrs.kernel.length > maxSpatialRank) return undefined
+    return {
+      demands: [demand('lastContiguous')],
+      results: [type],
+      job: ([x], [y]) => ({
+        plan: planFold(attrs, x!, y!, type),
+        module: { key: `fold ${type}`, emit: ({ shared }) => emitWindowGather({ type, combine: 'sum', shared }) },
+      }),
+    }
+  },
+
+  sort: ({ attrs, inputs }, type, demand) => ({
+    demands: [demand('dense')],
+    results: [type, 'int32'],
+    job() {
+      const { shape } = inputs[0]!
+      const length = shape.at(-1) ?? 1
+      return {
+        plan: planSort(sizeOf(shape) / length, length, attrs.descending, type),
+        module: { key: `sort ${type}`, emit: ({ shared }) => emitSort({ type, shared }) },
+      }
+    },
+  }),
+
+  scatter({ attrs: { axis, mode }, inputs: [, index] }, type, demand) {
+    // Rows of the source that go to one place have to be contiguous.
+    const byRows = index!.shape.at(-1)! > 1 && index!.strides.at(-1) === 0 && axis < index!.shape.length - 1
+    return {
+      demands: ['output', indices, demand(byRows ? 'dense' : 'any')],
+      results: [type],
+      job: ([at, source], [y], threads) => ({
+        plan: planScatter(axis, at!, source!, y!, type, threads),
+        module: { key: `scatter ${mode} ${type}`, emit: ({ shared }) => emitScatter({ type, mode, shared }) },
+      }),
+    }
+  },
+
+  cumulative({ attrs: { axis, combine, reverse }, outputs }, type, demand) {
+    const mode: CombineMode = ({ sum: 'add', prod: 'mul', max: 'max', min: 'min' } as const)[combine]
+    const x = demand('dense')
+    return {
+      demands: [{ ...x, through: { ...x.through, narrow: outputs[0]!.dtype } }],
+      results: [type],
+      job: ([operand]) => ({
+        plan: planCumulative(operand!, axis, reverse, type),
+        module: { key: `cumulative ${mode} ${type}`, emit: ({ shared }) => emitCumulative({ type, mode, shared }) },
+      }),
+    }
+  },
+}
+
+const productEmitters = {
+  matmul: emitMatmul,
+  windows: emitConvWindows,
+  depthwise: emitConvDepthwise,
+  weights: emitConvWeights,
+  depthwiseWeights: emitConvDepthwiseWeights,
+} as const satisfies Record<ConvModule | 'matmul', (options: MatmulOptions) => Uint8Array<ArrayBuffer>>
+
+function productModule(name: keyof typeof productEmitters, type: LaneType, bias: Operand | undefined): RoutineModule {
+  const epilogue = bias ? addBias : noEpilogue
+  return { key: `${name} ${type} ${bias !== undefined}`, emit: (options) => productEmitters[name]({ type, epilogue, ...options }) }
+}
+
+function convJob(plan: (problem: ConvProblem) => ConvPlan, problem: ConvProblem, bias?: Operand): Job {
+  const made = plan(problem)
+  return { plan: biasFirst(made), module: productModule(made.module, problem.type, bias) }
+}
+
+/** Products list a bias behind the result, routines in front of it. */
+function biasFirst(plan: RoutinePlan): RoutinePlan {
+  const [first, second, result, ...bias] = plan.pointers as [number, number, number, ...number[]]
+  return { ...plan, pointers: [first, second, ...bias, result] }
+}
+
+/** A bias as the epilogue's operand: the same in every row. */
+const biasOf = (bias: Operand | undefined) => (bias ? { operands: [{ row: 0, column: bias.strides[0]! }] } : {})
+
+function matmulProblem(type: LaneType, a: Operand, b: Operand, bias: Operand | undefined, y: Operand, threads: number): MatmulProblem {
+  const rank = y.shape.length
+  const [row, column] = [rank - 2, rank - 1]
+  const batch: { size: number; a: number; b: number; c: number }[] = []
+  let m = y.shape[row]!
+  for (let axis = row - 1; axis >= 0; axis--) {
+    const [size, ofA, ofB, ofC] = [y.shape[axis]!, a.strides[axis]!, b.strides[axis]!, y.strides[axis]!]
+    const inner = batch[0]
+    if (size === 1) continue
+    if (!inner && ofB === 0 && ofA === m * a.strides[row]!) {
+      // One matrix of more rows: a batch of vectors times the same weights.
+      m *= size
+    } else if (inner && ofA === inner.size * inner.a && ofB === inner.size * inner.b) {
+      batch[0] = { ...inner, size: size * inner.size }
+    } else {
+      batch.unshift({ size, a: ofA, b: ofB, c: ofC })
+    }
+  }
+  return {
+    type,
+    m,
+    n: y.shape[column]!,
+    k: a.shape[column]!,
+    a: { row: a.strides[row]!, column: a.strides[column]! },
+    b: { row: b.strides[row]!, column: b.strides[column]! },
+    c: { row: y.strides[row]! },
+    batch,
+    threads,
+    ...biasOf(bias),
+  }
+}
+
+/** Whether an operand can be used where it lies. */
+export function satisfies({ dtype, shape, strides }: Operand, demand: Demand): boolean {
+  const { scalar, narrow = dtype } = demand.through
+  if (dtype !== demand.dtype || dtype !== scalar || dtype !== narrow) return false
+  const last = strides.at(-1) ?? 1
+  switch (demand.layout) {
+    case 'any':
+      return true
+    case 'lastContiguous':
+      return last === 1
+    case 'lastUniform':
+      return last === 0 || last === 1
+    case 'dense':
+      return isContiguous(shape, strides)
+  }
+}
+
+/** Strides of axes of size 1 mean nothing; here they are what a dense operand has. */
+export function tidy(operand: Operand): Operand {
+  const dense = rowMajor(operand.shape)
+  return { ...operand, strides: operand.strides.map((s, axis) => (operand.shape[axis] === 1 ? dense[axis]! : s)) }
+}
