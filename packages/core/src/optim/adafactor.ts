@@ -1,0 +1,116 @@
+import type { DType } from '../dtype.ts'
+import { kernelPrimitive } from '../op/kernel-op.ts'
+import { mean, rowSize } from '../op/reduce.ts'
+import { bind } from '../tensor/bind.ts'
+import { Scalar } from '../tensor/scalar.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { Optimizer, type OptimizerOptions } from './optimizer.ts'
+import type { Params } from './params.ts'
+import { lerp, stateTensor, type UpdateRule } from './update-rule.ts'
+
+export interface AdafactorOptions extends OptimizerOptions {
+  /** The averages of squares take in a share `t ** beta2Decay` of the new ones at step t. */
+  readonly beta2Decay: number
+  /** Smallest root mean square of a gradient (null: the precision of the dtype), and of a parameter. */
+  readonly eps: readonly [number | null, number]
+  /** Largest root mean square of a step, before it is scaled by the learning rate and the parameter. */
+  readonly d: number
+  /** Times the learning rate: the share by which a parameter shrinks at each step. */
+  readonly weightDecay: number
+  readonly maximize: boolean
+}
+
+/** Moves averages of squares: inputs are the gradient, the averages (of size 1 along `axes`) and the share of the new. */
+const moveAverage = kernelPrimitive<{ readonly axes: readonly number[] }>({
+  name: 'adafactorAverage',
+  axes: ({ axes }) => axes,
+  levels: ['row'],
+  keepDims: true,
+  differentiable: false,
+  code(k, [grad, average, share], { axes }) {
+    const square = k.mul(grad!, grad!)
+    const fresh = axes.length === 0 ? square : k.div(k.reduce('sum', square), k.like(square, rowSize(k)))
+    return [lerp(k, average!, fresh, share!)]
+  },
+})
+
+interface Structure {
+  readonly axes: readonly number[]
+  readonly factored: boolean
+  readonly decay: boolean
+  readonly maximize: boolean
+}
+
+/** The step itself: inputs are parameter, gradient, averages (row, column and mean of rows, or one an element) and numbers. */
+const takeStep = kernelPrimitive<Structure>({
+  name: 'adafactor',
+  axes: ({ axes }) => axes,
+  differentiable: false,
+  code(k, [param, grad, ...rest], { factored, decay, maximize }) {
+    const [averages, [rate, gradFloor, paramFloor, limit, shrink]] = factored
+      ? [rest.slice(0, 3), rest.slice(3)]
+      : [rest.slice(0, 1), rest.slice(1)]
+    const rms = (x: typeof param) => k.sqrt(k.div(k.reduce('sum', k.mul(x!, x!)), k.like(x!, rowSize(k))))
+    const [row, column, meanOfRows] = averages
+    const variance = factored ? k.div(k.mul(row!, column!), k.max(meanOfRows!, gradFloor!)) : row!
+    const step = k.div(grad!, k.sqrt(k.max(variance, k.mul(gradFloor!, gradFloor!))))
+    const scale = k.div(k.mul(rate!, k.max(paramFloor!, rms(param))), k.max(k.like(step, 1), k.div(rms(step), limit!)))
+    const from = decay ? k.mul(param!, shrink!) : param!
+    return [maximize ? k.add(from, k.mul(scale, step)) : k.sub(from, k.mul(scale, step))]
+  },
+})
+
+/** Distance from 1 to the next number. */
+const precision: Partial<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10, bfloat16: 2 ** -7 }
+
+const rule: UpdateRule<AdafactorOptions> = {
+  name: 'Adafactor',
+  defaults: { lr: 1e-2, beta2Decay: -0.8, eps: [null, 1e-3], d: 1, weightDecay: 0, maximize: false },
+  limits: { beta2Decay: [Number.NEGATIVE_INFINITY, 0], d: [1, Number.POSITIVE_INFINITY] },
+  start(_, param) {
+    const { shape, rank } = param
+    if (rank < 2) return { step: 0, variance: stateTensor(param) }
+    return {
+      step: 0,
+      rowVar: stateTensor(param, 0, [...shape.slice(0, -1), 1]),
+      colVar: stateTensor(param, 0, [...shape.slice(0, -2), 1, shape[rank - 1]!]),
+    }
+  },
+  prepare({ lr, beta2Decay, eps: [gradFloor, paramFloor], d, weightDecay, maximize }) {
+    return (param, grad, state) => {
+      const { rank, dtype } = param
+      const scalar = (value: number) => new Scalar(value, dtype)
+      const share = scalar(state.step ** beta2Decay)
+      const factored = rank >= 2
+      const averages: Tensor[] = []
+      for (const [name, axes] of factored
+        ? ([
+            ['rowVar', [rank - 1]],
+            ['colVar', [rank - 2]],
+          ] as const)
+        : ([['variance', []]] as const)) {
+        const average = state[name] as Tensor
+        bind(moveAverage, [grad, average, share], { axes }, [average])
+        averages.push(average)
+      }
+      const meanOfRows = factored ? mean(averages[0]!, -2, { keepDims: true }) : undefined
+      if (meanOfRows) averages.push(meanOfRows)
+      const rate = Math.min(lr, 1 / Math.sqrt(state.step))
+      const numbers = [rate, gradFloor ?? precision[dtype]!, paramFloor, d, 1 - lr * weightDecay].map(scalar)
+      const axes = Array.from({ length: rank }, (_, axis) => axis)
+      bind(takeStep, [param, grad, ...averages, ...numbers], { axes, factored, decay: weightDecay !== 0, maximize }, [param])
+      if (meanOfRows && !meanOfRows.isTracer) meanOfRows.dispose()
+    }
+  },
+}
+
+/**
+ * Adafactor (Shazeer & Stern 2018, https://arxiv.org/abs/1804.04235) in PyTorch's form: for a matrix (the last two axes) it keeps
+ * the means of squares of each row and column only, scales steps by the root mean square of the parameter, limits that of the
+ * step, and has no first moment. `lr` is an upper limit of the relative step size `1 / sqrt(t)`.
+ */
+export class Adafactor extends Optimizer<AdafactorOptions> {
+  constructor(params: Params<AdafactorOptions>, options: Partial<AdafactorOptions> = {}) {
+    super(rule, params, options)
+  }
+}

@@ -1,0 +1,132 @@
+import type { KernelBuilder, Value } from '../engine/kernel.ts'
+import { kernelPrimitive } from '../op/kernel-op.ts'
+import { bind } from '../tensor/bind.ts'
+import type { Primitive } from '../tensor/primitive.ts'
+import { Scalar } from '../tensor/scalar.ts'
+import { keep } from '../tensor/scope.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { Limits } from './options.ts'
+
+/** What an optimiser remembers of one parameter: the number of its updates so far, moving averages, ... */
+export interface ParamState {
+  step: number
+  [name: string]: Tensor | number
+}
+
+/** Updates a parameter and its state in place. `state.step` counts this update already. */
+export type Update = (param: Tensor, grad: Tensor, state: ParamState) => void
+
+/** All that tells one optimiser from another. */
+export interface UpdateRule<O> {
+  readonly name: string
+  readonly defaults: O
+  readonly limits?: Limits<O>
+  /** Refuses combinations of options that make no sense. */
+  check?(options: O): void
+  /** The state of a parameter before its first update. */
+  start(options: O, param: Tensor): ParamState
+  /** Called once a group and step. */
+  prepare(options: O): Update
+}
+
+/** A state tensor of the parameter's dtype and engine that no `tidy` takes away. */
+export function stateTensor(param: Tensor, value = 0, shape: readonly number[] = param.shape): Tensor {
+  const made = param.newFull(shape, value)
+  return made.isTracer ? made : keep(made)
+}
+
+/** Values of scalar code by name. */
+type Values<K extends string> = { readonly [name in K]: Value }
+
+/** An optimiser whose whole update is one kernel over a parameter, its gradient and its state. */
+export interface KernelRule<O, State extends string, Numbers extends string, Structure> extends Pick<
+  UpdateRule<O>,
+  'name' | 'defaults' | 'limits' | 'check'
+> {
+  /** Choices that change the code. Whatever else depends on options or time is in `numbers`, which compile nothing anew. */
+  readonly structure: (options: O) => Structure
+  /** Initial values of the state tensors, which have the parameter's shape. */
+  readonly states: (options: O) => { readonly [name in State]?: number }
+  /** What the code needs to know at this step. May keep numbers of its own in `state`. */
+  readonly numbers: (options: O, state: ParamState) => { readonly [name in Numbers]: number }
+  /** Whether the code reduces over the whole parameter, as norms do. */
+  readonly reduces?: boolean
+  /** The new parameter and the new state. */
+  readonly code: (
+    k: KernelBuilder,
+    values: Values<'param' | 'grad' | State>,
+    numbers: Values<Numbers>,
+    structure: Structure,
+  ) => { readonly param: Value } & { readonly [name in State]?: Value }
+}
+
+export function kernelRule<O, State extends string, Numbers extends string, Structure>(
+  rule: KernelRule<O, State, Numbers, Structure>,
+): UpdateRule<O> {
+  const primitives = new Map<string, Primitive<undefined>>()
+  return {
+    ...rule,
+    start(options, param) {
+      const state: ParamState = { step: 0 }
+      for (const [name, value] of Object.entries<number | undefined>(rule.states(options))) state[name] = stateTensor(param, value)
+      return state
+    },
+    prepare(options) {
+      const structure = rule.structure(options)
+      const names = Object.keys(rule.states(options)) as State[]
+      const key = JSON.stringify(structure)
+      return (param, grad, state) => {
+        const numbers = rule.numbers(options, state)
+        const ownKey = rule.reduces ? `${key}${param.rank}` : key
+        let primitive = primitives.get(ownKey)
+        if (!primitive) {
+          primitive = primitiveOf(rule, structure, names, Object.keys(numbers) as Numbers[], param.rank)
+          primitives.set(ownKey, primitive)
+        }
+        const states = names.map((name) => state[name] as Tensor)
+        const scalars = Object.values<number>(numbers).map((v) => new Scalar(v, param.dtype))
+        bind(primitive, [param, grad, ...states, ...scalars], undefined, [param, ...states])
+      }
+    },
+  }
+}
+
+function primitiveOf<O, State extends string, Numbers extends string, Structure>(
+  rule: KernelRule<O, State, Numbers, Structure>,
+  structure: Structure,
+  states: readonly State[],
+  numbers: readonly Numbers[],
+  rank: number,
+): Primitive<undefined> {
+  const inputs = ['param', 'grad', ...states]
+  const axes = Array.from({ length: rule.reduces ? rank : 0 }, (_, axis) => axis)
+  return kernelPrimitive<undefined>({
+    name: rule.name,
+    axes: () => axes,
+    differentiable: false,
+    code(k, given) {
+      const values = Object.fromEntries(inputs.map((name, i) => [name, given[i]!])) as Values<'param' | 'grad' | State>
+      const scalars = Object.fromEntries(numbers.map((name, i) => [name, given[inputs.length + i]!])) as Values<Numbers>
+      const made = rule.code(k, values, scalars, structure)
+      return [made.param, ...states.map((name) => made[name]!)]
+    },
+  })
+}
+
+/** The direction to descend in: the gradient, turned around to maximise, plus `weightDecay` times the parameter where that decays it. */
+export function descentOf(
+  k: KernelBuilder,
+  { param, grad }: Values<'param' | 'grad'>,
+  { maximize, decay }: { readonly maximize: boolean; readonly decay: boolean },
+  weightDecay: Value,
+): Value {
+  const direction = maximize ? k.neg(grad) : grad
+  return decay ? k.add(direction, k.mul(weightDecay, param)) : direction
+}
+
+/** `from` moved towards `to` by a share `weight` of the way: a moving average. */
+export const lerp = (k: KernelBuilder, from: Value, to: Value, weight: Value): Value => k.add(from, k.mul(weight, k.sub(to, from)))
+
+/** The moving average of squares: `decay · average + share · x²`. */
+export const averageSquare = (k: KernelBuilder, average: Value, x: Value, decay: Value, share: Value): Value =>
+  k.add(k.mul(decay, average), k.mul(share, k.mul(x, x)))
