@@ -197,6 +197,40 @@ describe.each(trials)('relaxed: $relaxed', ({ trial }) => {
     expect(Math.abs(Number(trial.emitted(b.build(), [data])[0]![0]) / exact - 1)).toBeLessThan(1e-6)
   })
 
+  test('transposed operands of every dtype', () => {
+    for (const dtype of dtypesUsed) {
+      for (const [shape, strides] of [
+        [
+          [13, 22],
+          [1, 13],
+        ],
+        [
+          [4, 4],
+          [1, 4],
+        ],
+        [
+          [3, 9, 6],
+          [54, 1, 9],
+        ],
+        [
+          [3, 2, 18],
+          [1, 3, 6],
+        ],
+        [
+          [35, 5],
+          [1, 41],
+        ],
+      ] as const) {
+        const b = new KernelBuilder('transpose', shape)
+        const x = b.load(b.input(dtype), strides, 1)
+        const y = b.load(b.input(dtype), [...dense(shape).slice(0, -1), 0])
+        b.output(dtype, x)
+        b.output(dtype, b.max(x, y))
+        expect(compare(trial, b.build(), [fill(dtype, 400), fill(dtype, 400)])).toBe('same')
+      }
+    }
+  })
+
   test('gather: rows of a table, neighbouring and scattered elements', () => {
     const b = new KernelBuilder('gather', [11, 13])
     const table = b.input('float32')

@@ -2,7 +2,7 @@ import { dtypeInfo } from '../../dtype.ts'
 import { argsOf, type Node, type NodeId } from '../kernel.ts'
 import type { ScalarOp } from '../scalar.ts'
 import { ModuleBuilder } from './assembler.ts'
-import { emitGather, emitLoad, emitStore, type Place } from './emit-memory.ts'
+import { emitGather, emitLoad, emitStore, emitTransposedLoad, type Place } from './emit-memory.ts'
 import {
   type Accumulator,
   accumulate,
@@ -14,7 +14,7 @@ import {
   releaseAccumulator,
   startAccumulator,
 } from './emit-reduce.ts'
-import { emitCast, emitNarrow, emitScalar, mathImport } from './emit-scalar.ts'
+import { decode, emitCast, emitNarrow, emitScalar, mathImport } from './emit-scalar.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import type { DescriptorLayout } from './kernel-descriptor.ts'
@@ -98,6 +98,10 @@ class KernelEmitter {
   readonly #part: Part
   /** The part [start, stop) of the outermost reduction axis that a chunk has. */
   #range: { start: Local<'i32'>; stop: Local<'i32'> } | undefined
+  /** In a tile: by access, the address at each position of the tile axis (none where it is the same at all). */
+  #tilePointers: Local<'i32'>[][] = []
+  /** By node: elements of a tile that were loaded for all its positions at once, as memory holds them. */
+  #transposed: (Local<'v128'>[] | undefined)[] = []
   /** Whether the plan's kept value lies in its output's memory. */
   #isKept = false
   /** Where the chunk's results go, or the first chunk's lie; for the first vector of the block. */
@@ -256,13 +260,49 @@ class KernelEmitter {
     const start = define(f, ['*', first, length])
     this.#blockStart = start
     const stop = define(f, ['min', ['*', last ?? ['+', first, 1], length], this.#extent(plan.vectorAxis)])
-    this.#vectorLoop(
-      start,
-      stop,
-      plan.accesses.map((_, a) => a),
-      (copies) => this.#rows(copies),
-    )
+    const all = [...plan.accesses.keys()]
+    if (plan.tile === undefined) this.#vectorLoop(start, stop, all, (copies) => this.#rows(copies))
+    else this.#tileLoop(plan.tile, start, stop, all)
     f.release(start, stop)
+  }
+
+  /** Walks the tile axis, as many positions at once as a vector has lanes, then one by one; the vector axis within. */
+  #tileLoop(tile: number, start: Local<'i32'>, stop: Local<'i32'>, accesses: readonly number[]): void {
+    const plan = this.#plan
+    const f = this.#f
+    const left = define(f, this.#extent(tile))
+    const moving = accesses.filter((a) => plan.accesses[a]!.strides[tile] !== 0)
+    const strides = moving.map((a) => define(f, this.#word(this.#layout.strides[a]![tile]!)))
+    const walk = (positions: number) => {
+      f.while(
+        () => push(f, ['>=', left, positions]),
+        () => {
+          this.#vectorLoop(start, stop, accesses, () => {
+            this.#tilePointers = plan.accesses.map((_, a) => {
+              const at = moving.indexOf(a)
+              return at < 0 || positions === 1
+                ? []
+                : Array.from({ length: positions }, (_, i) => define(f, ['+', this.#pointers[a]!, ['*', strides[at]!, i]]))
+            })
+            this.#rows(positions)
+            f.release(...this.#tilePointers.flat(), ...this.#transposed.flatMap((rows) => rows ?? []))
+            this.#tilePointers = []
+            this.#transposed = []
+          })
+          moving.forEach((a, i) => this.#advance(a, ['*', strides[i]!, positions]))
+          f.increment(left, -positions)
+        },
+      )
+    }
+    this.#withPointers(
+      moving,
+      (_, pointer) => pointer,
+      () => {
+        walk(plan.lanes)
+        walk(1)
+      },
+    )
+    f.release(left, ...strides)
   }
 
   /** Walks the vector axis from `start` to `stop`: whole groups of vectors first, then single ones. */
@@ -611,7 +651,19 @@ class KernelEmitter {
 
   #place(access: number, copy: number): Place {
     const { dtype, lanes } = this.#plan.accesses[access]!
-    return { dtype, lanes, pointer: this.#pointers[access]!, step: this.#steps[access], vector: copy, remaining: this.#tail?.remaining }
+    const tiled = this.#plan.tile !== undefined
+    const pointer = this.#tilePointers[access]?.[copy] ?? this.#pointers[access]!
+    return { dtype, lanes, pointer, step: this.#steps[access], vector: tiled ? 0 : copy, remaining: this.#tail?.remaining }
+  }
+
+  #load(id: NodeId, copy: number): Expression {
+    const { accesses, tile } = this.#plan
+    const access = accesses.findIndex((a) => a.node === id)
+    const { dtype, lanes, strides } = accesses[access]!
+    if (lanes !== 'strided' || strides[tile!] !== 1 || !this.#tilePointers[access]?.length)
+      return emitLoad(this.#c, this.#place(access, copy))
+    if (copy === 0) this.#transposed[id] = emitTransposedLoad(this.#c, this.#place(access, 0))
+    return decode(this.#c, dtype, this.#c.read(this.#transposed[id]![copy]!))
   }
 
   #value(id: NodeId, copy: number): Expression {

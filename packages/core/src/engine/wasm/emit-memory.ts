@@ -2,6 +2,7 @@ import { type DType, dtypeInfo } from '../../dtype.ts'
 import { scalarTypeOf } from '../scalar.ts'
 import { decode, encode } from './emit-scalar.ts'
 import type { Local } from './function-builder.ts'
+import { lanesOf, transpose } from './lanes.ts'
 import type { MemoryLaneOp, MemoryOp } from './opcodes.ts'
 import { type Expression, laneBytes, type VectorCode } from './vector-code.ts'
 
@@ -104,6 +105,26 @@ function laneAddress(c: VectorCode, { pointer, step, vector, remaining }: Place,
 
 function strided(c: VectorCode, place: Place): Expression {
   return byLane(c, place.dtype, (lane) => laneAddress(c, place, lane))
+}
+
+/**
+ * A square of elements: lane l lies l steps from the pointer, and the elements for the following vectors lie behind it, side
+ * by side. Gives each vector's elements, zero-extended; reads up to 16 bytes a lane. For four lanes.
+ */
+export function emitTransposedLoad(c: VectorCode, place: Place): Local<'v128'>[] {
+  const rows = Array.from({ length: c.lanes }, (_, lane) => {
+    const row = c.f.local('v128')
+    c.set(
+      row,
+      contiguousAt(c, place.dtype, () => laneAddress(c, place, lane), 0),
+    )
+    return row
+  })
+  c.scope(() => {
+    const free = rows.map(() => c.hold(() => c.f.get(rows[0]!)))
+    transpose(c.f, lanesOf('float32', false), rows, free)
+  })
+  return rows
 }
 
 /** Lanes from addresses that `address` pushes, zero-extended. */

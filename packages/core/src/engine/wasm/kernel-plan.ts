@@ -34,6 +34,11 @@ export interface KernelPlan {
   readonly lanes: 2 | 4
   readonly vectorAxis: number
   readonly lanesAreRows: boolean
+  /**
+   * A parallel axis along which lie, side by side, elements that are strided along the vector axis. Vectors are processed as
+   * many at once as they have lanes, neighbours along this axis, so that such loads become whole vectors, transposed.
+   */
+  readonly tile: number | undefined
   /** Axes of the outer loop. */
   readonly outer: readonly number[]
   /** Reduction axes, outermost first; the vector axis is the last of them unless lanes are rows. */
@@ -75,7 +80,8 @@ export interface KernelPlan {
 const LONG_ROW = 32768
 const LONG_COLUMN = 4096
 
-export const depthOfAxis = (plan: Pick<KernelPlan, 'outer' | 'inner' | 'vectorAxis' | 'lanesAreRows'>, axis: number): number => {
+const depthOfAxis = (plan: Pick<KernelPlan, 'outer' | 'inner' | 'vectorAxis' | 'lanesAreRows' | 'tile'>, axis: number): number => {
+  if (axis === plan.tile) return 2
   if (plan.outer.includes(axis)) return 1
   if (plan.lanesAreRows) return axis === plan.vectorAxis ? 2 : 3 + plan.inner.indexOf(axis)
   return 2 + plan.inner.indexOf(axis)
@@ -98,10 +104,12 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   const laneClass = (stride: number) => (stride === 0 ? 'same' : stride === 1 ? 'contiguous' : 'strided')
   const accesses = bare.map((a): Access => ({ ...a, lanes: laneClass(a.strides[vectorAxis]!) }))
   const axes = extents.map((_, axis) => axis)
+  const tile = lanes === 4 && rank === extents.length ? tileAxis(kernel, accesses, live, vectorAxis) : undefined
   const shape = {
     vectorAxis,
     lanesAreRows,
-    outer: axes.filter((axis) => axis < rank && axis !== vectorAxis),
+    tile,
+    outer: axes.filter((axis) => axis < rank && axis !== vectorAxis && axis !== tile),
     inner: [...axes.filter((axis) => axis >= rank && axis !== vectorAxis), ...(lanesAreRows ? [] : [vectorAxis])],
   }
   const rowDepth = lanesAreRows ? 2 : 1
@@ -118,7 +126,7 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     stages[id] = Math.max(0, ...args.map((a) => stages[a]!))
     if (node.op === 'load') {
       depths[id] = Math.max(0, ...node.strides.map((s, axis) => (s === 0 ? 0 : depth(axis))))
-      varies[id] = node.strides[vectorAxis] !== 0
+      varies[id] = node.strides[vectorAxis] !== 0 || (tile !== undefined && node.strides[tile] !== 0)
     } else if (node.op === 'index') {
       depths[id] = depth(node.axis)
       varies[id] = node.axis === vectorAxis
@@ -153,7 +161,8 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
       (node.combine.startsWith('arg') || ((node.combine === 'max' || node.combine === 'min') && type.startsWith('float')))
     return sum + (two ? 2 : 1)
   }, 0)
-  const unroll = strided ? (cost <= 8 ? 2 : 1) : unrollFor(cost, reductions, lanesAreRows, extents[vectorAxis]! / lanes)
+  const unroll =
+    tile !== undefined ? 1 : strided ? (cost <= 8 ? 2 : 1) : unrollFor(cost, reductions, lanesAreRows, extents[vectorAxis]! / lanes)
   const plan = {
     ...shape,
     kernel,
@@ -223,6 +232,18 @@ function chooseVectorAxis(kernel: Kernel, accesses: readonly Omit<Access, 'lanes
     }
   }
   return best
+}
+
+function tileAxis(
+  { nodes, outputs }: Kernel,
+  accesses: readonly Access[],
+  live: ReadonlySet<NodeId>,
+  vectorAxis: number,
+): number | undefined {
+  if ([...live].some((id) => ['reduce', 'gather', 'index'].includes(nodes[id]!.op))) return undefined
+  if (accesses.slice(-outputs.length).some((a) => a.lanes !== 'contiguous')) return undefined
+  const crossing = accesses.find((a) => a.lanes === 'strided' && a.strides.includes(1))
+  return crossing && crossing.strides.findIndex((s, axis) => s === 1 && axis !== vectorAxis)
 }
 
 function costOf({ nodes, inputs }: Kernel, accesses: readonly Access[], id: NodeId): number {
@@ -322,6 +343,7 @@ function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
   const codes: (string | number)[] = [
     plan.lanes,
     Number(plan.chunked),
+    plan.tile ?? '-',
     Number(relaxed),
     plan.unroll,
     outer.join(),
@@ -345,7 +367,13 @@ function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
     }
   })
   for (const a of accesses) {
-    codes.push(a.buffer, a.node, dtypeInfo[a.dtype].code, a.lanes[0]!, a.strides.map((s) => Number(s !== 0)).join(''))
+    codes.push(
+      a.buffer,
+      a.node,
+      dtypeInfo[a.dtype].code,
+      a.lanes[0]!,
+      a.strides.map((s, axis) => (axis === plan.tile && s === 1 ? 't' : Number(s !== 0))).join(''),
+    )
   }
   return codes.join(' ')
 }

@@ -44,6 +44,8 @@ export class KernelCompiler {
   prepare(kernel: Kernel): KernelRun {
     if (kernel.parallel.includes(0)) return () => {}
     const plan = planKernel(kernel, this.relaxed)
+    // Reduction axes may have become parallel ones.
+    if (plan.kernel.parallel.includes(0)) return () => {}
     const { layout, run, finish } = this.#codeOf(plan)
     const division = divideWork(plan)
     const { rows, grain, chunks } = division
@@ -84,6 +86,9 @@ export class KernelCompiler {
   }
 }
 
+/** Positions of the vector axis that are walked along with a tile axis: few enough for their cache lines to stay until used up. */
+const TILE_LENGTH = 16
+
 /** Elements that a chunk of a reduction has at least, and the longest sum of one lane. */
 const CHUNK = 16384
 const CHUNK_COLUMN = 1024
@@ -100,13 +105,15 @@ function divideWork(plan: KernelPlan): Division {
   let chunks = 1
   if (plan.chunked) {
     const length = extents[plan.inner[0]!]!
-    const wanted = plan.lanesAreRows ? Math.max(CHUNK_COLUMN, CHUNK / width) : CHUNK
-    chunkLength = Math.max(1, Math.round(wanted / (elements / length)))
+    const elementsWanted = plan.lanesAreRows ? Math.max(CHUNK_COLUMN, CHUNK / width) : CHUNK
+    chunkLength = Math.max(1, Math.round(elementsWanted / (elements / length)))
     if (plan.inner[0] === plan.vectorAxis) chunkLength = Math.ceil(chunkLength / group) * group
     chunks = Math.ceil(length / chunkLength)
   }
-  const cost = Math.max(1, plan.cost / 4) * (elements / chunks)
-  const blockLength = Math.min(Math.ceil(width / group), Math.max(1, Math.round(GRAIN / cost / group))) * group
+  const tileExtent = plan.tile === undefined ? 1 : extents[plan.tile]!
+  const cost = Math.max(1, plan.cost / 4) * (elements / chunks) * tileExtent
+  const wanted = plan.tile === undefined ? Math.max(1, Math.round(GRAIN / cost / group)) : TILE_LENGTH / group
+  const blockLength = Math.min(Math.ceil(width / group), wanted) * group
   const blocks = plan.lanesAreRows ? Math.ceil(width / blockLength) : 1
   return {
     blocks,
