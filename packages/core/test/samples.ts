@@ -13,6 +13,13 @@ export interface MakeOptions {
   readonly layout?: Layout
 }
 
+/** The descriptions of a sample's tensors, in the order of `tensorsIn`. */
+export function describedIn(tree: unknown): SampleTensor[] {
+  if (isSample(tree)) return [tree]
+  if (typeof tree !== 'object' || tree === null) return []
+  return (Array.isArray(tree) ? tree : Object.values(tree)).flatMap(describedIn)
+}
+
 const isSample = (x: unknown): x is SampleTensor => typeof x === 'object' && x !== null && 'shape' in x && Array.isArray(x.shape)
 
 /** A sample's arguments on the current engine: the same numbers every time. */
@@ -44,11 +51,18 @@ function transposed(x: Tensor): Tensor {
 
 /** The same elements, every other one of a larger tensor, with the last axis backwards. */
 function sliced(x: Tensor): Tensor {
-  if (x.rank === 0) return tensor([Number(x.item()), 0], { dtype: x.dtype }).narrow(0, 0, 1).reshape([])
+  if (x.rank === 0)
+    return tensor([Number(x.item()), 0], { dtype: x.dtype })
+      .narrow(0, 0, 1)
+      .reshape([])
   const parts = x.unsqueeze(-1)
   const spread = parts.expand([...x.shape, 2]).reshape([...x.shape.slice(0, -1), x.shape.at(-1)! * 2])
   const everyOther = [...x.shape.slice(1).map(() => ':' as const), '1::2' as const]
-  return spread.flip(-1).clone().slice(...everyOther).flip(-1)
+  return spread
+    .flip(-1)
+    .clone()
+    .slice(...everyOther)
+    .flip(-1)
 }
 
 /** Mulberry32, seeded by a name. */

@@ -34,10 +34,19 @@ export interface GradMismatch {
  * @param inputs float64 where differentiable (smaller floats are too coarse), on a synchronous engine. Keep them away from kinks.
  * @returns Where they differ; nothing if all is well. `assertGradients` throws instead.
  */
-export function gradCheck(f: (...inputs: Tensor[]) => Tensor | readonly Tensor[], inputs: readonly Tensor[], options: GradCheckOptions = {}): GradMismatch[] {
+export function gradCheck(
+  f: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
+  inputs: readonly Tensor[],
+  options: GradCheckOptions = {},
+): GradMismatch[] {
   inputs.forEach((x) => {
     if (isFloat(x.dtype) && x.dtype !== 'float64') {
-      throw new CotangentError('dtype-mismatch', { op: 'gradCheck', message: 'differences need float64 inputs', dtypes: [x.dtype], hint: "Use x.cast('float64')." })
+      throw new CotangentError('dtype-mismatch', {
+        op: 'gradCheck',
+        message: 'differences need float64 inputs',
+        dtypes: [x.dtype],
+        hint: "Use x.cast('float64').",
+      })
     }
   })
   const value = (...xs: Tensor[]) => weightedSum(f(...xs))
@@ -53,7 +62,11 @@ export function gradCheck(f: (...inputs: Tensor[]) => Tensor | readonly Tensor[]
 }
 
 /** Throws a `CotangentError` unless `gradCheck` finds nothing. */
-export function assertGradients(f: (...inputs: Tensor[]) => Tensor | readonly Tensor[], inputs: readonly Tensor[], options: GradCheckOptions = {}): void {
+export function assertGradients(
+  f: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
+  inputs: readonly Tensor[],
+  options: GradCheckOptions = {},
+): void {
   const [worst] = gradCheck(f, inputs, options).sort((a, b) => Math.abs(b.actual - b.expected) - Math.abs(a.actual - a.expected))
   if (!worst) return
   throw new CotangentError('no-gradient', {
@@ -69,14 +82,24 @@ function weightedSum(results: Tensor | readonly Tensor[]): Tensor | null {
   for (const y of Array.isArray(results) ? (results as readonly Tensor[]) : [results as Tensor]) {
     if (!isFloat(y.dtype)) continue
     // Weights that differ, so that errors do not cancel: 1, 2, 3... around their mean.
-    const weights = y.newFull(y.shape, 1).reshape([y.size]).cumSum(0).sub(y.size / 2 + 0.2).reshape(y.shape)
+    const weights = y
+      .newFull(y.shape, 1)
+      .reshape([y.size])
+      .cumSum(0)
+      .sub(y.size / 2 + 0.2)
+      .reshape(y.shape)
     const part = y.mul(weights.div(Math.max(1, y.size))).sum()
     total = total ? total.add(part) : part
   }
   return total
 }
 
-function compare(f: (...xs: Tensor[]) => Tensor | null, inputs: readonly Tensor[], { step = 1e-5, rtol = 1e-6, atol = 1e-7, elements = Number.POSITIVE_INFINITY }: GradCheckOptions, order: 1 | 2): GradMismatch[] {
+function compare(
+  f: (...xs: Tensor[]) => Tensor | null,
+  inputs: readonly Tensor[],
+  { step = 1e-5, rtol = 1e-6, atol = 1e-7, elements = Number.POSITIVE_INFINITY }: GradCheckOptions,
+  order: 1 | 2,
+): GradMismatch[] {
   const differentiable = inputs.map((x) => isFloat(x.dtype))
   const fresh = () => inputs.map((x, i) => (differentiable[i] ? x.detach().setRequiresGrad() : x))
   const variables = fresh()

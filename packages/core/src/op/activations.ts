@@ -1,5 +1,5 @@
-import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
+import { CotangentError } from '../errors.ts'
 import { normalizeAxis, type Shape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -92,10 +92,12 @@ export const gelu: UnaryFunction<[options?: { readonly approximate?: 'none' | 't
   doc: 'x times the normal distribution function of x: exact, or (approximate: "tanh") as in GPT-2. Hendrycks and Gimpel, arXiv:1606.08415.',
   call: <S extends Shape>(x: Tensor<S>, { approximate = 'none' }: { readonly approximate?: 'none' | 'tanh' } = {}) => {
     const primitive = geluPrimitives[approximate]
-    if (!primitive) throw new CotangentError('invalid-argument', { op: 'gelu', message: `approximate is 'none' or 'tanh', not ${String(approximate)}` })
+    if (!primitive)
+      throw new CotangentError('invalid-argument', { op: 'gelu', message: `approximate is 'none' or 'tanh', not ${String(approximate)}` })
     return bind1(primitive, [x], undefined) as Tensor<S>
   },
-  samples: () => [{}, { approximate: 'tanh' }].flatMap((options) => sampleShapes.map((shape) => ({ args: [sampleTensor(shape), options] }))),
+  samples: () =>
+    [{}, { approximate: 'tanh' }].flatMap((options) => sampleShapes.map((shape) => ({ args: [sampleTensor(shape), options] }))),
 })
 
 export const silu = unary('silu', {
@@ -179,7 +181,8 @@ export const softShrink = unaryWith<{ lambda: number }, [number]>('softShrink', 
   doc: 'x moved towards 0 by lambda (default 0.5), 0 within it.',
   params: ({ lambda = 0.5 }) => [lambda],
   variants: [{ lambda: 0.2 }],
-  code: (k, x, lambda) => k.select(k.gt(x, lambda), k.sub(x, lambda), k.select(k.lt(x, k.neg(lambda)), k.add(x, lambda), k.mul(x, zero(k, x)))),
+  code: (k, x, lambda) =>
+    k.select(k.gt(x, lambda), k.sub(x, lambda), k.select(k.lt(x, k.neg(lambda)), k.add(x, lambda), k.mul(x, zero(k, x)))),
   derivative: (k, g, x, _, lambda) => k.select(k.gt(k.abs(x), lambda), g, zero(k, g)),
 })
 

@@ -1,7 +1,7 @@
 import { dtypeInfo } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { isFloatScalar } from '../engine/scalar.ts'
+import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -75,7 +75,12 @@ const cubePrimitive = kernelPrimitive<undefined>({ name: 'cube', code: (k, [x]) 
 function specialPower(a: Tensor, b: number): Tensor | undefined {
   const { kind } = dtypeInfo[a.dtype]
   if (kind === 'int' && b < 0 && Number.isInteger(b)) {
-    throw new CotangentError('invalid-argument', { op: 'pow', message: `integers have no power ${b}`, dtypes: [a.dtype], hint: 'Cast to a float dtype first.' })
+    throw new CotangentError('invalid-argument', {
+      op: 'pow',
+      message: `integers have no power ${b}`,
+      dtypes: [a.dtype],
+      hint: 'Cast to a float dtype first.',
+    })
   }
   if (b === 2 && kind !== 'bool') return square(a)
   if (kind !== 'float') return undefined
@@ -188,7 +193,8 @@ const lerpPrimitive = kernelPrimitive<undefined>({
 export const lerp = define({
   name: 'lerp',
   doc: 'a + weight * (b - a); exact at both ends.',
-  call: (a: Tensor, b: Tensor | number, weight: Tensor | number): Tensor => bind1(lerpPrimitive, toInputs('lerp', [a, b, weight]), undefined),
+  call: (a: Tensor, b: Tensor | number, weight: Tensor | number): Tensor =>
+    bind1(lerpPrimitive, toInputs('lerp', [a, b, weight]), undefined),
   samples: () => [
     { args: [sampleTensor([3, 5]), sampleTensor([3, 5]), 0.3] },
     { args: [sampleTensor([3, 5]), sampleTensor([5]), sampleTensor([3, 1], { low: 0, high: 1 })] },
@@ -197,8 +203,23 @@ export const lerp = define({
 })
 
 type BinaryName =
-  | 'add' | 'sub' | 'mul' | 'div' | 'floorDivide' | 'remainder' | 'fmod' | 'pow' | 'atan2' | 'hypot' | 'copysign' | 'maximum'
-  | 'minimum' | 'fmax' | 'fmin' | 'xlogy' | 'logAddExp'
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'floorDivide'
+  | 'remainder'
+  | 'fmod'
+  | 'pow'
+  | 'atan2'
+  | 'hypot'
+  | 'copysign'
+  | 'maximum'
+  | 'minimum'
+  | 'fmax'
+  | 'fmin'
+  | 'xlogy'
+  | 'logAddExp'
 
 export interface BinaryMethods<_S extends Shape> extends Record<BinaryName, BinaryMethod> {
   lerp(other: Tensor | number, weight: Tensor | number): Tensor

@@ -80,7 +80,9 @@ export const isClose = define({
     { rtol = 1e-5, atol = 1e-8, equalNaN = false }: CloseOptions = {},
   ) => {
     const tolerances = [new Scalar(rtol, 'float64'), new Scalar(atol, 'float64')]
-    return bind1(isClosePrimitive, [...toInputs('isClose', [a, b as Tensor | ScalarLike]), ...tolerances], { equalNaN }) as Tensor<Result<Broadcast<A, B>>>
+    return bind1(isClosePrimitive, [...toInputs('isClose', [a, b as Tensor | ScalarLike]), ...tolerances], { equalNaN }) as Tensor<
+      Result<Broadcast<A, B>>
+    >
   },
   samples: () => [
     { args: [sampleTensor([3, 5]), sampleTensor([5])] },
@@ -94,7 +96,10 @@ export const allClose = define({
   name: 'allClose',
   doc: 'Whether all elements are close, as one bool; see isClose.',
   call: (a: Tensor, b: Tensor | ScalarLike, options: CloseOptions = {}): Tensor<[]> => all(isClose(a, b, options)) as Tensor<[]>,
-  samples: () => [{ args: [sampleTensor([3, 5]), sampleTensor([3, 5])] }, { args: [sampleTensor([4], { values: [1, 2, 3, 4] }), sampleTensor([4], { values: [1, 2, 3, 4] })] }],
+  samples: () => [
+    { args: [sampleTensor([3, 5]), sampleTensor([3, 5])] },
+    { args: [sampleTensor([4], { values: [1, 2, 3, 4] }), sampleTensor([4], { values: [1, 2, 3, 4] })] },
+  ],
 })
 
 export const equal = define({
@@ -109,8 +114,20 @@ export const equal = define({
 })
 
 type ComparisonName =
-  | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge' | 'logicalAnd' | 'logicalOr' | 'logicalXor' | 'bitwiseAnd' | 'bitwiseOr'
-  | 'bitwiseXor' | 'leftShift' | 'rightShift'
+  | 'eq'
+  | 'ne'
+  | 'lt'
+  | 'le'
+  | 'gt'
+  | 'ge'
+  | 'logicalAnd'
+  | 'logicalOr'
+  | 'logicalXor'
+  | 'bitwiseAnd'
+  | 'bitwiseOr'
+  | 'bitwiseXor'
+  | 'leftShift'
+  | 'rightShift'
 
 export interface ComparisonMethods extends Record<ComparisonName, BinaryMethod> {
   isClose<A extends Shape, const B extends Shape = []>(

@@ -162,7 +162,7 @@ export const crossEntropy = define({
   },
   samples: () => [
     { args: [sampleTensor([4, 3]), classes([4], [2, 0, 1, 1])] },
-    { args: [sampleTensor([4, 3]), classes([4], [2, -100, 1, 1]), { labelSmoothing: 0.1, weight: sampleTensor([3], { low: 0.5, high: 2 }) }] },
+    { args: [sampleTensor([4, 3]), classes([4], [2, -100, 1, 1]), { labelSmoothing: 0.1, weight: sampleTensor([3], { low: 0.5, high: 2, constant: true }) }] },
     { args: [sampleTensor([2, 3, 5]), classes([2, 3], [0, 1, 2, 3, 4, 0]), { reduction: 'none' }] },
     { args: [sampleTensor([3]), classes([], [1]), { reduction: 'sum' }] },
     { args: [sampleTensor([2, 3]), sampleTensor([2, 3], { low: 0, high: 1 }), { labelSmoothing: 0.2 }] },
@@ -184,7 +184,7 @@ export const nllLoss = define({
   },
   samples: () => [
     { args: [sampleTensor([4, 3]), classes([4], [2, 0, 1, 1])] },
-    { args: [sampleTensor([4, 3]), classes([4], [2, 0, -100, 1]), { weight: sampleTensor([3], { low: 0.5, high: 2 }), reduction: 'sum' }] },
+    { args: [sampleTensor([4, 3]), classes([4], [2, 0, -100, 1]), { weight: sampleTensor([3], { low: 0.5, high: 2, constant: true }), reduction: 'sum' }] },
     { args: [sampleTensor([2, 2, 3]), classes([2, 2], [0, 1, 2, 0]), { reduction: 'none' }] },
   ],
 })

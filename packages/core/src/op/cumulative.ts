@@ -1,7 +1,7 @@
+import type { GradientRule } from '../autograd/tape.ts'
 import { type DType, toFloat } from '../dtype.ts'
 import { routine, type RoutineAttrs } from '../engine/routine.ts'
 import { normalizeAxis, type Shape } from '../layout.ts'
-import type { GradientRule } from '../autograd/tape.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -23,7 +23,13 @@ interface Attrs {
 
 type Combine = RoutineAttrs['cumulative']['combine']
 
-function cumulativePrimitive(name: string, combine: Combine, result: (d: DType) => DType, gradient: GradientRule<Attrs>, saves?: Primitive<Attrs>['saves']): Primitive<Attrs> {
+function cumulativePrimitive(
+  name: string,
+  combine: Combine,
+  result: (d: DType) => DType,
+  gradient: GradientRule<Attrs>,
+  saves?: Primitive<Attrs>['saves'],
+): Primitive<Attrs> {
   return {
     name,
     infer: ([x]) => [{ dtype: result(x!.dtype), shape: x!.shape }],
@@ -115,7 +121,12 @@ export const logCumSumExp = define({
     }
     return y as Tensor<S>
   },
-  samples: () => [{ args: [sampleTensor([3, 5]), 1] }, { args: [sampleTensor([7, 2]), 0] }, { args: [sampleTensor([1]), 0] }, { args: [sampleTensor([0, 2]), 0] }],
+  samples: () => [
+    { args: [sampleTensor([3, 5]), 1] },
+    { args: [sampleTensor([7, 2]), 0] },
+    { args: [sampleTensor([1]), 0] },
+    { args: [sampleTensor([0, 2]), 0] },
+  ],
 })
 
 export interface CumulativeMethods<S extends Shape> {

@@ -1,6 +1,6 @@
 import { type DType, type DTypeKind, toFloat } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
+import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import type { Broadcast, Checked, Result } from '../shape-types.ts'
 import { bind1, type Input } from '../tensor/bind.ts'
@@ -16,7 +16,12 @@ export type ScalarLike = number | bigint | boolean
 /** Tensor or number -> what the door takes; numbers take their dtype from the tensors beside them. */
 export function toInputs(op: string, args: readonly (Tensor | ScalarLike)[]): Input[] {
   const tensor = args.find((a) => a instanceof Tensor)
-  if (!tensor) throw new CotangentError('invalid-argument', { op, message: 'at least one argument must be a tensor', hint: 'Make one with tensor(...).' })
+  if (!tensor)
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: 'at least one argument must be a tensor',
+      hint: 'Make one with tensor(...).',
+    })
   return args.map((a) => {
     if (a instanceof Tensor) return a
     if (typeof a === 'number' || typeof a === 'bigint' || typeof a === 'boolean') return Scalar.beside(a, tensor.dtype)
@@ -52,7 +57,10 @@ export interface UnaryOptions<P extends readonly number[]> {
 }
 
 /** An elementwise op of one tensor, for the door. */
-export function unaryPrimitive<P extends readonly number[] = []>(name: string, options: Omit<UnaryOptions<P>, 'doc'>): Primitive<undefined> {
+export function unaryPrimitive<P extends readonly number[] = []>(
+  name: string,
+  options: Omit<UnaryOptions<P>, 'doc'>,
+): Primitive<undefined> {
   const { fromOutput, derivative } = options
   const op: KernelOp<undefined> = {
     name,
@@ -103,7 +111,10 @@ export function unaryWith<O extends object, P extends readonly number[]>(
   })
 }
 
-const sampleOf = (shape: Shape, { domain, dtype }: { readonly domain?: readonly [number, number] | undefined; readonly dtype?: DType | undefined }) => {
+const sampleOf = (
+  shape: Shape,
+  { domain, dtype }: { readonly domain?: readonly [number, number] | undefined; readonly dtype?: DType | undefined },
+) => {
   const [low, high] = domain ?? (dtype ? [-9, 9] : [-2, 2])
   return sampleTensor(shape, { low, high, ...(dtype && { dtype }) })
 }
@@ -139,9 +150,15 @@ interface BinaryOptions extends Pick<KernelOp<undefined>, 'code' | 'adjoint' | '
 }
 
 const samplePairs: readonly (readonly [Shape, Shape])[] = [
-  [[3, 5], [3, 5]],
+  [
+    [3, 5],
+    [3, 5],
+  ],
   [[4, 3], [3]],
-  [[2, 1, 3], [4, 1]],
+  [
+    [2, 1, 3],
+    [4, 1],
+  ],
   [[], [2]],
   [[0, 3], [3]],
 ]
@@ -157,7 +174,8 @@ export function binary(name: string, options: BinaryOptions): BinaryFunction {
     name,
     doc,
     call: ((a: Tensor | ScalarLike, b: Tensor | ScalarLike) =>
-      (special && typeof b === 'number' && a instanceof Tensor && special(a, b)) || bind1(primitive, toInputs(name, [a, b]), undefined)) as BinaryFunction,
+      (special && typeof b === 'number' && a instanceof Tensor && special(a, b)) ||
+      bind1(primitive, toInputs(name, [a, b]), undefined)) as BinaryFunction,
     samples: () => [
       ...samplePairs.map(([a, b]) => ({ args: [sampleOf(a, { domain, dtype }), sampleOf(b, { domain: secondDomain, dtype })], ...note })),
       { args: [sampleOf([3], { domain, dtype }), scalar], ...note },
@@ -167,8 +185,9 @@ export function binary(name: string, options: BinaryOptions): BinaryFunction {
 
 /** The elementwise ops of a module, as methods of a tensor of shape `S`. */
 export type MethodsOf<Module, S extends Shape> = {
-  [K in keyof Module as Module[K] extends UnaryFunction<never> ? K : never]: Module[K] extends UnaryFunction<infer Rest> ? (...rest: Rest) => Tensor<S> : never
+  [K in keyof Module as Module[K] extends UnaryFunction<never> ? K : never]: Module[K] extends UnaryFunction<infer Rest>
+    ? (...rest: Rest) => Tensor<S>
+    : never
 }
 
 const gradientNote = ({ gradient }: { readonly gradient?: Sample['gradient'] }) => (gradient ? { gradient } : {})
-

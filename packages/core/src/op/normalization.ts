@@ -69,7 +69,11 @@ function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape, affine
 export const layerNorm = define({
   name: 'layerNorm',
   doc: 'The last axes (of `normalizedShape`) brought to mean 0 and variance 1, then times weight plus bias. Ba et al., arXiv:1607.06450.',
-  call: <S extends Shape>(x: Tensor<S>, normalizedShape: number | Shape, { weight, bias, eps = 1e-5 }: LayerNormOptions = {}): Tensor<S> => {
+  call: <S extends Shape>(
+    x: Tensor<S>,
+    normalizedShape: number | Shape,
+    { weight, bias, eps = 1e-5 }: LayerNormOptions = {},
+  ): Tensor<S> => {
     const affine = [weight, bias].filter((p) => p != null)
     const axes = lastAxes('layerNorm', x, normalizedShape, affine)
     return bind1(layerNormPrimitive, [x, ...affine], { axes, eps, weight: weight != null, bias: bias != null }) as Tensor<S>

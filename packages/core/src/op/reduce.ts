@@ -1,6 +1,6 @@
 import { type DType, toFloat } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { Combiner } from '../engine/scalar.ts'
+import { CotangentError } from '../errors.ts'
 import { normalizeAxes, sameShape, type Shape } from '../layout.ts'
 import type { Checked, Reduce, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
@@ -22,7 +22,11 @@ export interface ReduceOptions {
 export type ReduceTo<S extends Shape, A, Keep extends boolean> = A extends Axes
   ? Reduce<S, A, Keep>
   : A extends ReduceOptions
-    ? Reduce<S, A extends { readonly axis: infer X extends Axes } ? X : undefined, A extends { readonly keepDims: infer K extends boolean } ? K : false>
+    ? Reduce<
+        S,
+        A extends { readonly axis: infer X extends Axes } ? X : undefined,
+        A extends { readonly keepDims: infer K extends boolean } ? K : false
+      >
     : Shape
 
 /** A reduction over axes, with options `O` besides. */
@@ -44,9 +48,14 @@ export interface ReduceMethod<O = unknown> {
 }
 
 /** `x.sum(1)` and `x.sum({ axis: 1, keepDims: true })` -> all options. */
-export function reduceOptions<O extends object>(axis: Axes | (ReduceOptions & O), options: (ReduceOptions & O) | undefined): ReduceOptions & Partial<O> {
+export function reduceOptions<O extends object>(
+  axis: Axes | (ReduceOptions & O),
+  options: (ReduceOptions & O) | undefined,
+): ReduceOptions & Partial<O> {
   const isOptions = typeof axis === 'object' && !Array.isArray(axis)
-  return isOptions ? (axis as ReduceOptions & O) : ({ ...options, ...(axis !== undefined && { axis: axis as Axes }) } as ReduceOptions & Partial<O>)
+  return isOptions
+    ? (axis as ReduceOptions & O)
+    : ({ ...options, ...(axis !== undefined && { axis: axis as Axes }) } as ReduceOptions & Partial<O>)
 }
 
 /** The axes and `keepDims` of a reduction as attributes. */
@@ -95,7 +104,12 @@ function reduction(name: string, { doc, nonEmpty = false, gradient, ...code }: R
 
 export function checkNonEmpty(op: string, x: Tensor, { axes }: RowAttrs): void {
   if (axes.some((axis) => x.shape[axis] === 0)) {
-    throw new CotangentError('empty-reduction', { op, message: 'has no value over no elements', shapes: [x.shape], hint: 'Check that the batch or mask is not empty.' })
+    throw new CotangentError('empty-reduction', {
+      op,
+      message: 'has no value over no elements',
+      shapes: [x.shape],
+      hint: 'Check that the batch or mask is not empty.',
+    })
   }
 }
 
@@ -121,7 +135,8 @@ export const mean = reduction('mean', {
 })
 
 /** Elements a row. */
-export const rowSize = ({ reduceAxes }: { readonly reduceAxes: readonly number[] }): number => reduceAxes.reduce((n, extent) => n * extent, 1)
+export const rowSize = ({ reduceAxes }: { readonly reduceAxes: readonly number[] }): number =>
+  reduceAxes.reduce((n, extent) => n * extent, 1)
 
 export const max = reduction('max', {
   doc: 'Largest element; NaN if there is one. The gradient is shared evenly by equal maxima.',
@@ -149,8 +164,18 @@ export const argmin = reduction('argmin', {
   code: combine('argmin'),
 })
 
-export const any = reduction('any', { doc: 'Whether some element is not zero.', compute: () => 'bool', differentiable: false, code: combine('or') })
-export const all = reduction('all', { doc: 'Whether no element is zero.', compute: () => 'bool', differentiable: false, code: combine('and') })
+export const any = reduction('any', {
+  doc: 'Whether some element is not zero.',
+  compute: () => 'bool',
+  differentiable: false,
+  code: combine('or'),
+})
+export const all = reduction('all', {
+  doc: 'Whether no element is zero.',
+  compute: () => 'bool',
+  differentiable: false,
+  code: combine('and'),
+})
 
 export const countNonzero = reduction('countNonzero', {
   doc: 'How many elements are not zero, int32.',
@@ -250,7 +275,9 @@ export const norm = define({
   }) as ReduceFunction<NormOptions>,
   samples: () => [
     ...reduceSamples().map((s, i) => (i === 6 ? { ...s, gradient: 'none' as const } : s)),
-    ...[1, 3, 0.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((p) => ({ args: [sampleTensor([3, 5], { low: 0.2, high: 2 }), 1, { p }] })),
+    ...[1, 3, 0.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((p) => ({
+      args: [sampleTensor([3, 5], { low: 0.2, high: 2 }), 1, { p }],
+    })),
     { args: [sampleTensor([3, 5]), { p: 0 }], gradient: 'none' as const },
   ],
 })
@@ -266,11 +293,26 @@ export const fitTo = define({
     const fitted: Tensor = summed.length > 0 ? sum(x, summed, { keepDims: true }) : x
     return fitted.reshape(fitted.shape.slice(lead)).expand(shape)
   },
-  samples: () => [{ args: [sampleTensor([2, 3, 4]), [3, 1]] }, { args: [sampleTensor([3, 1]), [3, 4]] }, { args: [sampleTensor([2, 3]), []] }],
+  samples: () => [
+    { args: [sampleTensor([2, 3, 4]), [3, 1]] },
+    { args: [sampleTensor([3, 1]), [3, 4]] },
+    { args: [sampleTensor([2, 3]), []] },
+  ],
 })
 
 type ReduceName =
-  | 'sum' | 'prod' | 'mean' | 'max' | 'min' | 'argmax' | 'argmin' | 'any' | 'all' | 'countNonzero' | 'nanSum' | 'nanMean'
+  | 'sum'
+  | 'prod'
+  | 'mean'
+  | 'max'
+  | 'min'
+  | 'argmax'
+  | 'argmin'
+  | 'any'
+  | 'all'
+  | 'countNonzero'
+  | 'nanSum'
+  | 'nanMean'
   | 'logSumExp'
 
 export interface ReduceMethods<_S extends Shape> extends Record<ReduceName, ReduceMethod> {

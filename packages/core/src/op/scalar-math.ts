@@ -31,8 +31,7 @@ export const odd = (k: KernelBuilder, x: Value, positive: (magnitude: Value) => 
 export const sigmoidOf = (k: KernelBuilder, x: Value): Value => k.div(one(k, x), k.add(k.exp(k.neg(x)), one(k, x)))
 
 /** log(1 + e^x) without overflow. */
-export const softplusOf = (k: KernelBuilder, x: Value): Value =>
-  k.add(k.max(x, zero(k, x)), k.log1p(k.exp(k.neg(k.abs(x)))))
+export const softplusOf = (k: KernelBuilder, x: Value): Value => k.add(k.max(x, zero(k, x)), k.log1p(k.exp(k.neg(k.abs(x)))))
 
 /** (1 - x)(1 + x), which is 1 - x² without the cancellation near ±1. */
 export const oneMinusSquare = (k: KernelBuilder, x: Value): Value => k.mul(k.sub(one(k, x), x), k.add(one(k, x), x))

@@ -10,6 +10,8 @@ export interface SampleTensor {
   readonly high?: number
   /** These very values instead of random ones. */
   readonly values?: readonly number[]
+  /** The op is not differentiated by it (class weights, for one). */
+  readonly constant?: boolean
 }
 
 /** One call of an op for the tests: tensors are described, other arguments are given. */

@@ -5,7 +5,16 @@ import { bind, bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
-import { type Axes, type ReduceFunction, type ReduceMethod, reduceOptions, type ReduceOptions, reduceSamples, rowAttrs, rowSize } from './reduce.ts'
+import {
+  type Axes,
+  type ReduceFunction,
+  type ReduceMethod,
+  reduceOptions,
+  type ReduceOptions,
+  reduceSamples,
+  rowAttrs,
+  rowSize,
+} from './reduce.ts'
 import { isZero, scaled, squareOf, zero } from './scalar-math.ts'
 import { define, sampleTensor } from './table.ts'
 
@@ -81,8 +90,11 @@ export const std = deviation('std', 'Standard deviation over axes', stdPrimitive
 export const varianceMean = define({
   name: 'varianceMean',
   doc: 'Variance and mean over axes, in one pass over memory.',
-  call: (x: Tensor, axis?: Axes | (ReduceOptions & VarianceOptions), options?: ReduceOptions & VarianceOptions): [variance: Tensor, mean: Tensor] =>
-    bind(varianceMeanPrimitive, [x], attrsOf('varianceMean', x, axis, options)) as [Tensor, Tensor],
+  call: (
+    x: Tensor,
+    axis?: Axes | (ReduceOptions & VarianceOptions),
+    options?: ReduceOptions & VarianceOptions,
+  ): [variance: Tensor, mean: Tensor] => bind(varianceMeanPrimitive, [x], attrsOf('varianceMean', x, axis, options)) as [Tensor, Tensor],
   samples: () => [{ args: [sampleTensor([3, 5]), 1] }, { args: [sampleTensor([2, 3, 4]), [0, 2], { correction: 0, keepDims: true }] }],
 })
 
