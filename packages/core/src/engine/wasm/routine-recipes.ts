@@ -21,6 +21,9 @@ import { emitWindowGather, planFold, planMaxPool } from './window-gather.ts'
 /** What emitted code asks of an operand's strides. */
 type Layout = 'any' | 'lastContiguous' | 'lastUniform' | 'dense'
 
+/** Depthwise code reads the weights of neighbouring channels as vectors. */
+const weightLayout = ({ groups }: { readonly groups: number }): Layout => (groups > 1 ? 'lastContiguous' : 'any')
+
 /** An operand as the code wants it. Others are converted on each run. */
 export interface Demand {
   readonly dtype: LaneType
@@ -82,13 +85,13 @@ const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
   }),
 
   conv: ({ attrs }, type, demand) => ({
-    demands: [demand('lastContiguous'), demand('any'), demand('lastUniform')],
+    demands: [demand('lastContiguous'), demand(weightLayout(attrs)), demand('lastUniform')],
     results: [type],
     job: ([x, w, bias], [y], threads) => convJob(planConv, { ...attrs, type, x: x!, w: w!, y: y!, threads, ...biasOf(bias) }, bias),
   }),
 
   convGradInput: ({ attrs }, type, demand) => ({
-    demands: [demand('lastContiguous'), demand('any')],
+    demands: [demand('lastContiguous'), demand(weightLayout(attrs))],
     results: [type],
     job: ([y, w], [x], threads) => convJob(planConvGradInput, { ...attrs, type, x: x!, w: w!, y: y!, threads }),
   }),
