@@ -3,7 +3,7 @@ import { referenceRoutine } from './engine/reference/routine.ts'
 import { registerEngine } from './engine/registry.ts'
 import { WasmEngine } from './engine/wasm/engine.ts'
 
-registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine }))
+registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine, notice: (message) => console.warn(message) }))
 registerEngine('reference', () => new ReferenceEngine())
 
 export { assertGradients, gradCheck, type GradCheckOptions, type GradMismatch } from './autograd/grad-check.ts'
@@ -25,3 +25,5 @@ export { keep, tidy } from './tensor/scope.ts'
 export { Tensor } from './tensor/tensor.ts'
 export * as nn from './nn/index.ts'
 export * as optim from './optim/index.ts'
+export * as data from './data/index.ts'
+export * as train from './train/index.ts'

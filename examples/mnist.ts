@@ -1,0 +1,97 @@
+/** Trains a small convolutional network on the MNIST digits: `npm run demo`, options with `npm run demo -- --help`. */
+import { parseArgs } from 'node:util'
+import { crossEntropy, data, manualSeed, nn, noGrad, optim, relu, setEngine, setThreads, type Tensor, tensor, train } from 'cotangent'
+import { loadCheckpoint, loadMnist, saveCheckpoint } from 'cotangent/node'
+import { readDigit } from './digit-image.ts'
+
+const help = `Trains a convolutional network on MNIST.
+  --epochs N       passes over the images (3)
+  --limit N        train on the first N images only (60000)
+  --seed N         the same seed gives the same run (1)
+  --engine NAME    wasm or reference (wasm)
+  --threads N      (all cores)
+  --checkpoint F   where the model is kept (mnist.safetensors)
+  --resume         go on from the checkpoint
+  --predict PNG    say which digit a picture shows, by the checkpoint
+  --json           print the result as JSON only`
+const text = (value: string) => ({ type: 'string', default: value }) as const
+const flag = { type: 'boolean', default: false } as const
+const options = { epochs: text('3'), limit: text('60000'), seed: text('1'), engine: text('wasm'), threads: text('') }
+const { values: args } = parseArgs({
+  options: { ...options, checkpoint: text('mnist.safetensors'), predict: text(''), resume: flag, json: flag, help: flag },
+})
+const say = args.json ? () => {} : console.log
+if (args.help) {
+  say(help)
+  process.exit()
+}
+setEngine(args.engine)
+if (args.threads) await setThreads(Number(args.threads))
+manualSeed(Number(args.seed))
+
+const model = nn.sequential(
+  new nn.Conv2d(1, 16, 3, { padding: 'same' }),
+  relu,
+  new nn.MaxPool2d(2),
+  new nn.Conv2d(16, 32, 3, { padding: 'same' }),
+  relu,
+  new nn.MaxPool2d(2),
+  new nn.Flatten(),
+  new nn.Linear(7 * 7 * 32, 10),
+)
+const optimizer = new optim.Adam(model.parameters(), { lr: 2e-3 })
+const classify = (pixels: Tensor) => model.forward(pixels.cast('float32').div(255).reshape([-1, 28, 28, 1]))
+
+if (args.predict) {
+  await loadCheckpoint(args.checkpoint, { model })
+  const picture = await readDigit(args.predict)
+  const chances = noGrad(() => classify(tensor(picture)).softmax(-1).reshape([10]))
+  say(train.drawImage(picture, 28, 28))
+  console.log(`this is a ${chances.argmax().item()} (${(100 * chances.max().item()).toFixed(1)}% sure)`)
+  process.exit()
+}
+
+const mnist = await loadMnist()
+const digits = ({ images, labels, count }: typeof mnist.train, n = count) => ({
+  images: tensor(images.subarray(0, n * 784), { shape: [n, 784] }),
+  labels: tensor(labels.subarray(0, n), { dtype: 'int32' }),
+})
+const seed = Number(args.seed)
+const batches = new data.Batches(digits(mnist.train, Math.min(Number(args.limit), 60_000)), { batchSize: 128, shuffle: true, seed })
+let epoch = args.resume ? Number((await loadCheckpoint(args.checkpoint, { model, optimizer })).epoch) : 0
+const save = () => saveCheckpoint(args.checkpoint, { model, optimizer }, { epoch: String(epoch) })
+process.once('SIGINT', async () => {
+  await save()
+  console.log(`\nsaved to ${args.checkpoint}; go on with: npm run demo -- --resume`)
+  process.exit(130)
+})
+
+say(nn.summary(model, [1, 28, 28, 1]).toString())
+const start = performance.now()
+for (; epoch < Number(args.epochs); epoch++, await save()) {
+  const label = `epoch ${epoch + 1}/${args.epochs}`
+  using bar = train.progressBar({ total: batches.size, label, unit: 'images', ...(args.json && { writer: train.silent }) })
+  let [seen, correct] = [0, 0]
+  batches.passes = epoch
+  for await (const { images, labels } of batches) {
+    optimizer.zeroGrad()
+    const logits = classify(images)
+    const loss = crossEntropy(logits, labels)
+    loss.backward()
+    optimizer.step()
+    seen += labels.size
+    correct += logits.argmax(-1).eq(labels).sum().item()
+    bar.update(seen, { loss: loss.item(), accuracy: correct / seen })
+  }
+}
+const seconds = ((performance.now() - start) / 1000).toFixed(1)
+
+const { images, labels } = digits(mnist.test)
+const predictions = noGrad(() => classify(images).argmax(-1))
+const confusion = labels.oneHot(10).T.matmul(predictions.oneHot(10)).toArray() as number[][]
+const accuracy = predictions.eq(labels).cast('float32').mean().item()
+const digit = (i: number) => `${train.drawImage(mnist.test.images.subarray(i * 784, (i + 1) * 784), 28, 28)}\n  ${predictions.at(i).item()}`
+say(`\n${train.confusionMatrixTable(confusion)}\n\n${train.sideBySide([0, 1, 2].map(digit))}`)
+say(`the model is in ${args.checkpoint}; try: npm run demo -- --predict FILE.png`)
+if (args.json) console.log(JSON.stringify({ accuracy, seconds: Number(seconds), engine: args.engine, epochs: epoch }))
+else console.log(`test accuracy ${accuracy.toFixed(4)} in ${seconds} s on ${args.engine}`)

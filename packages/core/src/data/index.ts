@@ -1,0 +1,1 @@
+export { Batches, type BatchOptions } from './batches.ts'
