@@ -95,7 +95,7 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
         f.op(lanes.add)
         f.set(sum)
       })
-      applyEpilogue(f, lanes, epilogue, sum, operands, (operand) => [
+      applyEpilogue(f, lanes, epilogue, [sum], operands, (operand) => [
         '+',
         ['+', operand.pointer, ['*', operand.rowStride, pixel]],
         ['*', operand.columnStride, ['+', column, v * lanes.count]],

@@ -344,6 +344,9 @@ export function productBlocks(type: LaneType, m: number, n: number, k: number, w
   if (columnBlocks * Math.ceil(m / rowBlock) < wanted) {
     if (n >= m) columnBlocks = Math.max(columnBlocks, Math.min(wanted, Math.ceil(n / width)))
     else rowBlock = Math.max(TILE_ROWS, Math.min(rowBlock, roundUp(Math.ceil(m / wanted), TILE_ROWS)))
+  } else if (wanted > 1 && columnBlocks === 1 && m < 4 * wanted * rowBlock) {
+    // So few blocks that one of them may leave threads idle: equal ones, as many for each thread.
+    rowBlock = roundUp(Math.ceil(m / roundUp(Math.ceil(m / rowBlock), wanted)), TILE_ROWS)
   }
   const columnBlock = Math.max(width, roundUp(Math.ceil(n / columnBlocks), width))
   return {

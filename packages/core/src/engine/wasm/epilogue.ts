@@ -3,6 +3,7 @@ import type { Epilogue } from './gemm-kernel.ts'
 /** max(value, 0); NaN stays NaN. */
 export const relu: Epilogue = {
   operands: 0,
+  sameInRows: true,
   emit(f, lanes, value) {
     f.get(value)
     f.splat(lanes.shape, 0)
@@ -18,9 +19,10 @@ export const relu: Epilogue = {
   },
 }
 
-/** value + the first operand */
+/** value + the first operand, which is the same in all rows */
 export const addBias: Epilogue = {
   operands: 1,
+  sameInRows: true,
   emit(f, lanes, value, [bias]) {
     f.get(value)
     f.get(bias!)
@@ -33,6 +35,7 @@ export const addBias: Epilogue = {
 export function chain(...epilogues: readonly Epilogue[]): Epilogue {
   return {
     operands: epilogues.reduce((sum, { operands }) => sum + operands, 0),
+    sameInRows: epilogues.every((epilogue) => epilogue.sameInRows),
     emit(f, lanes, value, operands) {
       let next = 0
       for (const epilogue of epilogues) {

@@ -20,6 +20,8 @@ export const TILE_SCRATCH = 256
  */
 export interface Epilogue {
   readonly operands: number
+  /** All operands have row stride zero, so a tile loads them once. */
+  readonly sameInRows?: boolean
   /** Replaces `value`, neighbouring results of one row; `operands` hold the operands' elements at the same places. */
   emit(f: FunctionBuilder, lanes: Lanes, value: Local<'v128'>, operands: readonly Local<'v128'>[]): void
 }
@@ -41,12 +43,12 @@ export function operandParams(f: FunctionBuilder, epilogue: Epilogue): OperandLo
   }))
 }
 
-/** Loads each operand's elements at `address(i)` and applies the epilogue to `value`. */
+/** Loads each operand's elements at `address(i)` and applies the epilogue to each of `values`. */
 export function applyEpilogue(
   f: FunctionBuilder,
   lanes: Lanes,
   epilogue: Epilogue,
-  value: Local<'v128'>,
+  values: readonly Local<'v128'>[],
   operands: readonly OperandLocals[],
   address: (operand: OperandLocals) => I32,
 ): void {
@@ -69,7 +71,7 @@ export function applyEpilogue(
     f.release(at)
     return vector
   })
-  epilogue.emit(f, lanes, value, vectors)
+  for (const value of values) epilogue.emit(f, lanes, value, vectors)
   f.release(...vectors)
 }
 
@@ -202,15 +204,22 @@ export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, st
     )
     if (epilogue !== noEpilogue) {
       f.get(last)
-      f.if(() =>
-        each((sum, _, r, v) =>
-          applyEpilogue(f, lanes, epilogue, sum, operands, (operand) => [
+      f.if(() => {
+        const apply = (values: readonly Local<'v128'>[], r: number, v: number) =>
+          applyEpilogue(f, lanes, epilogue, values, operands, (operand) => [
             '+',
             ['+', operandTiles[operands.indexOf(operand)]!, ['*', operand.rowStride, r]],
             ['*', operand.columnStride, v * lanes.count],
-          ]),
-        ),
-      )
+          ])
+        if (epilogue.sameInRows)
+          for (let v = 0; v < TILE_VECTORS; v++)
+            apply(
+              sums.map((row) => row[v]!),
+              0,
+              v,
+            )
+        else each((sum, _, r, v) => apply([sum], r, v))
+      })
     }
     each((sum, row, _, v) => {
       f.get(row)
@@ -251,7 +260,7 @@ export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, st
         if (epilogue !== noEpilogue) {
           f.get(last)
           f.if(() =>
-            applyEpilogue(f, lanes, epilogue, value, operands, (operand) => [
+            applyEpilogue(f, lanes, epilogue, [value], operands, (operand) => [
               '+',
               ['+', operandTiles[operands.indexOf(operand)]!, ['*', operand.rowStride, r]],
               ['*', operand.columnStride, column],

@@ -13,7 +13,7 @@ function finishRow(
   operands: readonly OperandLocals[],
   column: Local<'i32'>,
 ): void {
-  applyEpilogue(f, lanes, epilogue, value, operands, (operand) => ['+', operand.pointer, ['*', operand.columnStride, column]])
+  applyEpilogue(f, lanes, epilogue, [value], operands, (operand) => ['+', operand.pointer, ['*', operand.columnStride, column]])
 }
 
 /**

@@ -99,7 +99,7 @@ export class RoutineCompiler {
       const threads = Math.max(1, Math.min(pool.threads, Math.round(plan.work / this.#grain)))
       const made = threads === 1 ? plan : job(threads).plan
       heap.i32.set(made.words, block >>> 2)
-      current = { threads: pool.threads, tasks: made.tasks, grain: Math.ceil(made.tasks / threads), scratchBytes: made.scratchBytes }
+      current = { threads: pool.threads, tasks: made.tasks, grain: grainOf(made.tasks, threads), scratchBytes: made.scratchBytes }
     }
     const run: KernelRun = (pointers) => {
       if (current.threads !== pool.threads) cut()
@@ -135,6 +135,12 @@ export class RoutineCompiler {
     }
     return known
   }
+}
+
+/** Some ranges a thread even out their work, but neighbouring tasks share some, so a range holds a few. */
+function grainOf(tasks: number, threads: number): number {
+  const share = Math.ceil(tasks / threads)
+  return Math.max(Math.min(share, 4), Math.ceil(share / 4))
 }
 
 interface Step {
