@@ -691,13 +691,7 @@ class KernelEmitter {
       case 'index':
         return this.#index(node.axis, copy)
       case 'load':
-        return emitLoad(
-          c,
-          this.#place(
-            plan.accesses.findIndex((a) => a.node === id),
-            copy,
-          ),
-        )
+        return this.#load(id, copy)
       case 'gather':
         return emitGather(c, inputs[node.input]!, this.#bases[node.input]!, args[0]!, plan.gatherLanes.get(id)!, this.#tail?.remaining)
       case 'select':

@@ -188,16 +188,19 @@ export class FunctionBuilder implements FunctionRef {
 
   /** A local that holds a splatted constant from the start of the function on, so that loops need not build it. Never set it. */
   constant(shape: LaneShape, value: number | bigint): Local<'v128'> {
-    return this.constantOf(splatBytes(shape, value))
+    return this.#constant(`${shape} ${Object.is(value, -0) ? '-0' : value}`, () => splatBytes(shape, value))
   }
 
   /** `constant`, from its 16 bytes. */
   constantOf(bytes: ArrayLike<number>): Local<'v128'> {
-    const key = Array.prototype.join.call(bytes)
+    return this.#constant(Array.prototype.join.call(bytes), () => bytes)
+  }
+
+  #constant(key: string, bytes: () => ArrayLike<number>): Local<'v128'> {
     let known = this.#constants.get(key)
     if (!known) {
       this.#locals.push('v128')
-      known = { local: { index: this.#params.length + this.#locals.length - 1, type: 'v128' }, bytes }
+      known = { local: { index: this.#params.length + this.#locals.length - 1, type: 'v128' }, bytes: bytes() }
       this.#constants.set(key, known)
     }
     return known.local
