@@ -1,0 +1,117 @@
+/** What the browser tests run, in the page and in Node. Everything comes back as plain JSON. */
+import { currentEngine, manualSeed, noGrad, normal, setThreads, tensor, type Tensor, uniform, zeros } from 'cotangent'
+import { ModuleBuilder } from '../../packages/core/src/engine/wasm/assembler.ts'
+import { Heap } from '../../packages/core/src/engine/wasm/heap.ts'
+import { Pool } from '../../packages/core/src/engine/wasm/pool.ts'
+
+function multilayer(
+  inputs: number,
+  hidden: number,
+): { parameters: Tensor[]; forward: (x: Tensor) => Tensor; update: (rate: number) => void } {
+  const parameters: Tensor[] = [normal([inputs, hidden]), zeros([hidden]), normal([hidden, 1]), zeros([1])]
+  for (const p of parameters) p.requiresGrad = true
+  const [w1, b1, w2, b2] = parameters as [Tensor, Tensor, Tensor, Tensor]
+  return {
+    parameters,
+    forward: (x) => x.linear(w1, b1).tanh().linear(w2, b2),
+    update: (rate) =>
+      noGrad(() => {
+        for (const p of parameters) {
+          p.assign(p.sub(p.grad!.mul(rate)))
+          p.grad = null
+        }
+      }),
+  }
+}
+
+/** Learns exclusive or; then a product large enough for all threads. */
+export async function train(): Promise<{ engine: string; threads: number; losses: number[]; predictions: number[]; checksum: number }> {
+  const { threads } = currentEngine()
+  await setThreads(threads)
+  manualSeed(3)
+  const { forward, update } = multilayer(2, 8)
+  const x = tensor([0, 0, 0, 1, 1, 0, 1, 1], { shape: [4, 2] })
+  const y = tensor([0, 1, 1, 0], { shape: [4, 1] })
+  const losses: number[] = []
+  for (let step = 0; step < 300; step++) {
+    const loss = forward(x).sub(y).square().mean() as Tensor
+    loss.backward()
+    update(0.3)
+    if (step % 50 === 0 || step === 299) losses.push(loss.item())
+  }
+  const big = uniform([600, 500])
+    .matmul(uniform([500, 400]))
+    .mul(0.1)
+    .exp()
+    .log()
+  return {
+    engine: currentEngine().name,
+    threads,
+    losses,
+    predictions: Array.from(await forward(x).data(), Number),
+    checksum: (big.sum() as Tensor).item(),
+  }
+}
+
+/** Bytes in use at the end of each tenth of a long training loop that lets the page breathe between steps. */
+export async function longLoop(steps: number, batch: number): Promise<number[]> {
+  const { forward, update } = multilayer(64, 64)
+  const use: number[] = []
+  for (let step = 0; step < steps; step++) {
+    const loss = forward(normal([batch, 64]))
+      .square()
+      .mean() as Tensor
+    loss.backward()
+    update(0.001)
+    await new Promise((resolve) => setTimeout(resolve))
+    if ((step + 1) % Math.ceil(steps / 10) === 0) use.push(currentEngine().memoryUse().inUse)
+  }
+  return use
+}
+
+/** A function that traps on every thread but the first, which waits until that has happened. */
+function trap(): Uint8Array<ArrayBuffer> {
+  const m = new ModuleBuilder()
+  m.importMemory({ shared: true })
+  const f = m.function('trap', { export: true })
+  f.param('i32')
+  f.param('i32')
+  const thread = f.param('i32')
+  const flag = f.param('i32')
+  f.get(thread)
+  f.if(
+    () => {
+      f.get(flag)
+      f.i32(1)
+      f.mem('i32.atomic.store')
+      f.op('unreachable')
+    },
+    () =>
+      f.loop((again) => {
+        f.get(flag)
+        f.mem('i32.atomic.load')
+        f.op('i32.eqz')
+        f.brIf(again)
+      }),
+  )
+  return m.toBytes()
+}
+
+/** The code and words of the error that a trap in a worker becomes, and the number of threads afterwards. */
+export async function workerTrap(): Promise<{ code: string; message: string; threads: number }> {
+  const heap = new Heap()
+  const pool = new Pool(heap, { threads: 2 })
+  await pool.ready()
+  const flag = heap.alloc(4)
+  heap.i32[flag / 4] = 0
+  const module = pool.load(trap())
+  try {
+    pool.run(module.functions['trap']!, 64, 1, [flag])
+    return { code: 'nothing', message: '', threads: 0 }
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string }
+    return { code, message, threads: await pool.ready() }
+  } finally {
+    pool.close()
+  }
+}
