@@ -1,5 +1,6 @@
 export * from './activations.ts'
 export * from './at.ts'
+export * from './batch-norm.ts'
 export * from './binary.ts'
 export * from './comparison.ts'
 export * from './conv.ts'

@@ -49,7 +49,7 @@ const normalization = (name: string, centred: boolean) =>
     },
   })
 
-const layerNormPrimitive = normalization('layerNorm', true)
+export const layerNormPrimitive = normalization('layerNorm', true)
 const rmsNormPrimitive = normalization('rmsNorm', false)
 
 /** The last axes of x, which must be of `normalizedShape` like weight and bias. */

@@ -1,0 +1,145 @@
+import { CotangentError } from '../errors.ts'
+import { sameShape, type Shape } from '../layout.ts'
+import { bind, bind1 } from '../tensor/bind.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { kernelPrimitive } from './kernel-op.ts'
+import { layerNormPrimitive } from './normalization.ts'
+import { rowSize } from './reduce.ts'
+import { squareOf } from './scalar-math.ts'
+import { define, sampleTensor } from './table.ts'
+
+export interface ChannelNormOptions {
+  /** A factor for each channel. */
+  readonly weight?: Tensor | null
+  /** What is added to each channel. */
+  readonly bias?: Tensor | null
+  /** Added to the variance, against division by 0. Default 1e-5. */
+  readonly eps?: number
+}
+
+interface Attrs {
+  readonly axes: readonly number[]
+  readonly eps: number
+  readonly weight: boolean
+  readonly bias: boolean
+}
+
+/** Normalised elements with each channel's mean and variance, in one kernel; so are all gradients. */
+const batchNormPrimitive = kernelPrimitive<Attrs>({
+  name: 'batchNorm',
+  accepts: ['float'],
+  axes: ({ axes }) => axes,
+  levels: ['element', 'row', 'row'],
+  code: (k, [x, ...affine], { eps, weight, bias }) => {
+    const total = k.reduce('sum', x!)
+    const mean = k.div(total, k.like(total, rowSize(k)))
+    const d = k.sub(x!, mean)
+    const variance = k.div(k.reduce('sum', squareOf(k, d)), k.like(total, rowSize(k)))
+    let y = k.div(d, k.sqrt(k.add(variance, k.like(variance, eps))))
+    if (weight) y = k.mul(y, affine[0]!)
+    if (bias) y = k.add(y, affine.at(-1)!)
+    return [y, mean, variance]
+  },
+  adjoint: (k, [g, ofMean, ofVariance], [x, ...affine], [, mean, variance], { eps, weight, bias }) => {
+    const scale = k.div(k.like(x!, 1), k.sqrt(k.add(variance!, k.like(x!, eps))))
+    const d = k.sub(x!, mean!)
+    const normal = k.mul(d, scale)
+    const [alongBias, alongWeight] = [k.reduce('sum', g!), k.reduce('sum', k.mul(g!, normal))]
+    const size = k.like(x!, rowSize(k))
+    const own = k.mul(scale, weight ? affine[0]! : k.like(x!, 1))
+    const throughY = k.mul(k.sub(g!, k.div(k.add(alongBias, k.mul(normal, alongWeight)), size)), own)
+    const throughStatistics = k.div(k.add(ofMean!, k.mul(ofVariance!, k.add(d, d))), size)
+    const dx = k.add(throughY, throughStatistics)
+    return [dx, ...(weight ? [alongWeight] : []), ...(bias ? [alongBias] : [])]
+  },
+})
+
+const batchNormWithPrimitive = kernelPrimitive<Pick<Attrs, 'eps' | 'weight' | 'bias'>>({
+  name: 'batchNormWith',
+  accepts: ['float'],
+  code: (k, [x, mean, variance, ...affine], { eps, weight, bias }) => {
+    let scale = k.div(k.like(x!, 1), k.sqrt(k.add(variance!, k.like(x!, eps))))
+    if (weight) scale = k.mul(scale, affine[0]!)
+    const y = k.mul(k.sub(x!, mean!), scale)
+    return [bias ? k.add(y, affine.at(-1)!) : y]
+  },
+})
+
+function affineOf(op: string, x: Tensor, { weight, bias, eps = 1e-5 }: ChannelNormOptions, stats: readonly Tensor[] = []) {
+  const affine = [weight, bias].filter((p) => p != null)
+  if (x.rank < 2 || [...stats, ...affine].some((p) => !sameShape(p.shape, x.shape.slice(-1)))) {
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: 'needs [batch, ..., channels], and one value a channel for all else',
+      shapes: [x.shape, ...stats.map((p) => p.shape), ...affine.map((p) => p.shape)],
+    })
+  }
+  return { affine, eps, weight: weight != null, bias: bias != null }
+}
+
+export const batchNorm = define({
+  name: 'batchNorm',
+  doc: 'Each channel (the last axis) brought to mean 0 and variance 1 over all else, with the means and (biased) variances. Ioffe and Szegedy, arXiv:1502.03167.',
+  method: false,
+  call: <S extends Shape>(x: Tensor<S>, options: ChannelNormOptions = {}): [y: Tensor<S>, mean: Tensor, variance: Tensor] => {
+    const { affine, ...attrs } = affineOf('batchNorm', x as unknown as Tensor, options)
+    const axes = x.shape.slice(0, -1).map((_, axis) => axis)
+    return bind(batchNormPrimitive, [x as unknown as Tensor, ...affine], { axes, ...attrs }) as unknown as [Tensor<S>, Tensor, Tensor]
+  },
+  samples: () => [
+    { args: [sampleTensor([5, 3])] },
+    { args: [sampleTensor([2, 3, 2, 4]), { weight: sampleTensor([4]), bias: sampleTensor([4]), eps: 0.1 }] },
+    { args: [sampleTensor([3, 2, 5]), { bias: sampleTensor([5]) }] },
+  ],
+})
+
+export const batchNormWith = define({
+  name: 'batchNormWith',
+  doc: 'Each channel (the last axis) less a given mean, over the root of a given variance, times weight plus bias.',
+  method: false,
+  call: <S extends Shape>(x: Tensor<S>, mean: Tensor, variance: Tensor, options: ChannelNormOptions = {}): Tensor<S> => {
+    const { affine, ...attrs } = affineOf('batchNormWith', x as unknown as Tensor, options, [mean, variance])
+    return bind1(batchNormWithPrimitive, [x as unknown as Tensor, mean, variance, ...affine], attrs) as unknown as Tensor<S>
+  },
+  samples: () => {
+    const [mean, variance] = [sampleTensor([3]), sampleTensor([3], { low: 0.5, high: 2 })]
+    return [
+      { args: [sampleTensor([5, 3]), mean, variance] },
+      { args: [sampleTensor([2, 2, 3]), mean, variance, { weight: sampleTensor([3]), bias: sampleTensor([3]), eps: 0.1 }] },
+      { args: [sampleTensor([0, 3]), mean, variance] },
+    ]
+  },
+})
+
+export const groupNorm = define({
+  name: 'groupNorm',
+  doc: 'Each group of channels of each sample brought to mean 0 and variance 1, then times weight plus bias a channel. Wu and He, arXiv:1803.08494.',
+  method: false,
+  call: <S extends Shape>(x: Tensor<S>, groups: number, options: ChannelNormOptions = {}): Tensor<S> => {
+    const { affine, ...attrs } = affineOf('groupNorm', x as unknown as Tensor, options)
+    const channels = x.shape.at(-1)!
+    if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0) {
+      throw new CotangentError('invalid-argument', { op: 'groupNorm', message: `${channels} channels do not split into ${groups} groups`, shapes: [x.shape] })
+    }
+    const size = [groups, channels / groups]
+    const split = (x as unknown as Tensor).reshape([x.shape[0]!, x.shape.slice(1, -1).reduce((a, b) => a * b, 1), ...size])
+    const y = bind1(layerNormPrimitive, [split, ...affine.map((p) => p.reshape(size))], { axes: [1, 3], ...attrs })
+    return y.reshape(x.shape as Shape) as unknown as Tensor<S>
+  },
+  samples: () => [
+    { args: [sampleTensor([2, 3, 4]), 2] },
+    { args: [sampleTensor([2, 2, 3, 6]), 3, { weight: sampleTensor([6]), bias: sampleTensor([6]) }] },
+    { args: [sampleTensor([2, 4]), 1, { eps: 0.1 }] },
+  ],
+})
+
+export const instanceNorm = define({
+  name: 'instanceNorm',
+  doc: 'Each channel of each sample brought to mean 0 and variance 1, then times weight plus bias. Ulyanov et al., arXiv:1607.08022.',
+  method: false,
+  call: <S extends Shape>(x: Tensor<S>, options: ChannelNormOptions = {}): Tensor<S> => {
+    affineOf('instanceNorm', x as unknown as Tensor, options)
+    return groupNorm(x, Math.max(1, x.shape.at(-1)!), options)
+  },
+  samples: () => [{ args: [sampleTensor([2, 3, 4])] }, { args: [sampleTensor([2, 2, 3, 2]), { weight: sampleTensor([2]), bias: sampleTensor([2]) }] }],
+})
