@@ -13,3 +13,4 @@ export type { HasParameters, ParamGroupSpec, Params, ParamSource } from './param
 export { RAdam, type RAdamOptions } from './radam.ts'
 export { RMSprop, type RMSpropOptions } from './rmsprop.ts'
 export { SGD, type SGDOptions } from './sgd.ts'
+export * from './schedulers/index.ts'

@@ -1,0 +1,17 @@
+import type { Optimizer } from '../optimizer.ts'
+import { checkCount, FormulaScheduler } from './scheduler.ts'
+
+export interface PolynomialLROptions {
+  readonly totalIters?: number
+  readonly power?: number
+}
+
+/** Takes the learning rate to 0 within `totalIters` (default 5) epochs: `(1 - epoch / totalIters) ** power` (default 1) of it is left. */
+export class PolynomialLR extends FormulaScheduler {
+  constructor(optimizer: Optimizer, { totalIters = 5, power = 1 }: PolynomialLROptions = {}) {
+    checkCount('PolynomialLR', 'totalIters', totalIters)
+    super(optimizer, {
+      next: (lr, epoch) => (epoch > totalIters ? lr : lr * ((1 - epoch / totalIters) / (1 - (epoch - 1) / totalIters)) ** power),
+    })
+  }
+}

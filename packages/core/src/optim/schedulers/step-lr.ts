@@ -1,0 +1,15 @@
+import type { Optimizer } from '../optimizer.ts'
+import { checkCount, FormulaScheduler } from './scheduler.ts'
+
+export interface StepLROptions {
+  readonly stepSize: number
+  readonly gamma?: number
+}
+
+/** Multiplies the learning rate by `gamma` (default 0.1) every `stepSize` epochs. */
+export class StepLR extends FormulaScheduler {
+  constructor(optimizer: Optimizer, { stepSize, gamma = 0.1 }: StepLROptions) {
+    checkCount('StepLR', 'stepSize', stepSize)
+    super(optimizer, { next: (lr, epoch) => (epoch % stepSize === 0 ? lr * gamma : lr) })
+  }
+}
