@@ -1,8 +1,7 @@
-import { dtypeInfo } from '../../dtype.ts'
 import { argsOf, type Node, type NodeId } from '../kernel.ts'
 import type { ScalarOp } from '../scalar.ts'
 import { ModuleBuilder } from './assembler.ts'
-import { emitGather, emitLoad, emitStore, emitTransposedLoad, type Place } from './emit-memory.ts'
+import { emitGather, emitLoad, emitStore, emitTransposedLoad } from './emit-memory.ts'
 import {
   type Accumulator,
   accumulate,
@@ -18,6 +17,7 @@ import { decode, emitCast, emitNarrow, emitScalar, mathImport } from './emit-sca
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import type { DescriptorLayout } from './kernel-descriptor.ts'
+import { KernelLoops, type Part, type Tail } from './kernel-loops.ts'
 import type { KernelPlan } from './kernel-plan.ts'
 import { type Expression, type ModuleContext, VectorCode } from './vector-code.ts'
 
@@ -57,311 +57,53 @@ const others: readonly string[] = ['const', 'param', 'index', 'load', 'gather', 
 
 const isInstruction = (node: Node): node is Instruction => !others.includes(node.op)
 
-/** The last vector of a row, or one of the last. */
-interface Tail {
-  /** Lanes that exist; may be more than a vector has. */
-  readonly remaining: Local<'i32'>
-}
-
 type Leaf = (copy: number) => void
-
-/** What a function does: whole rows; reductions over a chunk of the row, whose results go to memory; or the rest of the row. */
-type Part = 'whole' | 'chunk' | 'finish'
-
-/** An axis of the tasks that is not one of the kernel: its size, and the position along it. */
-interface TaskAxis {
-  readonly size: Local<'i32'>
-  readonly position: Local<'i32'>
-}
 
 class KernelEmitter {
   readonly #plan: KernelPlan
   readonly #layout: DescriptorLayout
+  readonly #part: Part
   readonly #f: FunctionBuilder
   readonly #c: VectorCode
-  readonly #begin: Local<'i32'>
-  readonly #end: Local<'i32'>
-  readonly #descriptor: Local<'i32'>
-  /** The position along each axis. */
-  readonly #counters: Local<'i32'>[]
+  readonly #loops: KernelLoops
   /** By buffer, those that are gathered from. */
   readonly #bases: (Local<'i32'> | undefined)[] = []
-  /** By access: its address at the innermost open loop. */
-  #pointers: Local<'i32'>[] = []
-  /** By access: bytes between lanes, where they are strided. */
-  #steps: (Local<'i32'> | undefined)[] = []
   /** By node: what is computed and in scope, a local for each vector (or one, where lanes are the same). */
   #values: (Local<'v128'>[] | undefined)[] = []
-  #tail: Tail | undefined
-  /** Elements of the row before the innermost open loop over them, for positional reductions. */
-  #position: Local<'i32'> | undefined
-  readonly #part: Part
-  /** The part [start, stop) of the outermost reduction axis that a chunk has. */
-  #range: { start: Local<'i32'>; stop: Local<'i32'> } | undefined
-  /** In a tile: by access, the address at each position of the tile axis (none where it is the same at all). */
-  #tilePointers: Local<'i32'>[][] = []
   /** By node: elements of a tile that were loaded for all its positions at once, as memory holds them. */
   #transposed: (Local<'v128'>[] | undefined)[] = []
+  /** Elements of the row before the innermost open loop over them, for positional reductions. */
+  #position: Local<'i32'> | undefined
   /** Whether the plan's kept value lies in its output's memory. */
   #isKept = false
-  /** Where the chunk's results go, or the first chunk's lie; for the first vector of the block. */
-  #partials: Local<'i32'> | undefined
-  /** First position of the block on the vector axis. */
-  #blockStart: Local<'i32'> | undefined
 
   constructor(plan: KernelPlan, layout: DescriptorLayout, context: ModuleContext, part: Part) {
     this.#plan = plan
     this.#layout = layout
     this.#part = part
-    const f = context.module.function(part === 'finish' ? 'finish' : 'run', { export: true })
-    this.#f = f
-    this.#begin = f.param('i32')
-    this.#end = f.param('i32')
-    f.param('i32')
-    this.#descriptor = f.param('i32')
-    this.#c = new VectorCode(f, context)
-    this.#counters = [...plan.kernel.parallel, ...plan.kernel.reduce].map(() => f.local('i32'))
+    this.#f = context.module.function(part === 'finish' ? 'finish' : 'run', { export: true })
+    this.#c = new VectorCode(this.#f, context)
+    this.#loops = new KernelLoops(this.#f, plan, layout, part)
   }
 
   emit(): void {
     const plan = this.#plan
-    const f = this.#f
+    const loops = this.#loops
     plan.kernel.nodes.forEach((node, id) => {
-      if (node.op === 'gather' && plan.live.has(id))
-        this.#bases[node.input] ??= define(f, this.#word(this.#layout.pointers + 4 * node.input))
-    })
-    this.#pointers = plan.accesses.map(({ buffer }, a) =>
-      define(f, ['+', this.#word(this.#layout.pointers + 4 * buffer), this.#word(this.#layout.offsets[a]!)]),
-    )
-    this.#steps = plan.accesses.map(({ lanes }, a) =>
-      lanes === 'strided' ? define(f, this.#word(this.#layout.strides[a]![plan.vectorAxis]!)) : undefined,
-    )
-    this.#emitDepth(
-      0,
-      [...plan.live].sort((a, b) => a - b),
-      1,
-    )
-    const taskAxis = (at: number): TaskAxis => ({ size: define(f, this.#word(at)), position: f.local('i32') })
-    const chunk = this.#part === 'chunk' ? taskAxis(this.#layout.chunks) : undefined
-    const block = plan.lanesAreRows && (plan.outer.length || plan.chunked) ? taskAxis(this.#layout.blocks) : undefined
-    const body = () => {
-      if (plan.chunked) this.#locateChunk(chunk)
-      if (block) this.#block(block.position)
-      else this.#rows(1)
-    }
-    if (plan.lanesAreRows && !block) this.#scoped(() => this.#block(this.#begin, this.#end))
-    else this.#outerLoop([...(chunk ? [chunk] : []), ...(block ? [block] : [])], body)
-  }
-
-  /** Sets what the task's chunk is and where its results are. */
-  #locateChunk(chunk: TaskAxis | undefined): void {
-    const f = this.#f
-    const { chunks, chunkLength, partials, taskBytes, extents } = this.#layout
-    this.#partials ??= f.local('i32')
-    const task: I32 = this.#part === 'finish' ? ['*', this.#begin, this.#word(chunks)] : this.#begin
-    assign(f, this.#partials, ['+', this.#word(partials), ['*', task, this.#word(taskBytes)]])
-    if (!chunk) return
-    this.#range ??= { start: f.local('i32'), stop: f.local('i32') }
-    const { start, stop } = this.#range
-    assign(f, start, ['*', chunk.position, this.#word(chunkLength)])
-    assign(f, stop, ['min', ['+', start, this.#word(chunkLength)], this.#word(extents[this.#plan.inner[0]!]!)])
-  }
-
-  #word(at: number): I32 {
-    return ['load', this.#descriptor, at]
-  }
-
-  #extent(axis: number): I32 {
-    return this.#word(this.#layout.extents[axis]!)
-  }
-
-  /** Walks the outer axes, and others within (innermost first), from the task `begin` to the task `end`. */
-  #outerLoop(within: readonly TaskAxis[], body: () => void): void {
-    const plan = this.#plan
-    const f = this.#f
-    const task = define(f, this.#begin)
-    const divide = (by: I32, position: Local<'i32'>) => {
-      push(f, task)
-      push(f, by)
-      f.op('i32.rem_u')
-      f.set(position)
-      push(f, task)
-      push(f, by)
-      f.op('i32.div_u')
-      f.set(task)
-    }
-    for (const { size, position } of within) divide(size, position)
-    plan.outer.toReversed().forEach((axis, i) => {
-      if (i === plan.outer.length - 1) assign(f, this.#counters[axis]!, task)
-      else divide(this.#extent(axis), this.#counters[axis]!)
-    })
-    plan.accesses.forEach(({ strides }, a) => {
-      for (const axis of plan.outer) {
-        if (strides[axis] !== 0) this.#advance(a, ['*', this.#counters[axis]!, this.#word(this.#layout.strides[a]![axis]!)])
+      if (node.op === 'gather' && plan.live.has(id)) {
+        this.#bases[node.input] ??= define(this.#f, loops.word(this.#layout.pointers + 4 * node.input))
       }
     })
-    f.while(
-      () => push(f, ['<u', this.#begin, this.#end]),
-      () => {
-        this.#scoped(() => {
-          if (plan.lanesAreRows)
-            this.#emitDepth(
-              1,
-              [...plan.live].sort((a, b) => a - b),
-              1,
-            )
-          body()
-        })
-        const next = (at: number): void => {
-          const axis = within[at]
-          if (!axis) return this.#nextRow(plan.outer.length - 1)
-          f.increment(axis.position, 1)
-          push(f, ['==', axis.position, axis.size])
-          f.if(() => {
-            assign(f, axis.position, 0)
-            next(at + 1)
-          })
-        }
-        next(0)
-        f.increment(this.#begin, 1)
-      },
-    )
-  }
-
-  #advance(access: number, bytes: I32): void {
-    assign(this.#f, this.#pointers[access]!, ['+', this.#pointers[access]!, bytes])
-  }
-
-  #nextRow(at: number): void {
-    const { outer, accesses } = this.#plan
-    const axis = outer[at]
-    if (axis === undefined) return
-    const counter = this.#counters[axis]!
-    this.#f.increment(counter, 1)
-    accesses.forEach(({ strides }, a) => {
-      if (strides[axis] !== 0) this.#advance(a, this.#word(this.#layout.strides[a]![axis]!))
-    })
-    if (at === 0) return
-    push(this.#f, ['==', counter, this.#extent(axis)])
-    this.#f.if(() => {
-      assign(this.#f, counter, 0)
-      accesses.forEach(({ strides }, a) => {
-        if (strides[axis] !== 0) this.#advance(a, ['-', 0, ['*', this.#extent(axis), this.#word(this.#layout.strides[a]![axis]!)]])
+    loops.locateAccesses()
+    const live = [...plan.live].sort((a, b) => a - b)
+    this.#emitDepth(0, live, 1)
+    const rows = (copies: number) => this.#scoped(() => this.#rows(copies))
+    loops.tasks((body) => {
+      this.#scoped(() => {
+        if (plan.lanesAreRows) this.#emitDepth(1, live, 1)
+        body()
       })
-      this.#nextRow(at - 1)
-    })
-  }
-
-  /** Blocks `first` up to `last` (or that one alone) of the vector axis, whose lanes are rows. */
-  #block(first: Local<'i32'>, last?: Local<'i32'>): void {
-    const plan = this.#plan
-    const f = this.#f
-    const length = this.#word(this.#layout.blockLength)
-    const start = define(f, ['*', first, length])
-    this.#blockStart = start
-    const stop = define(f, ['min', ['*', last ?? ['+', first, 1], length], this.#extent(plan.vectorAxis)])
-    const all = [...plan.accesses.keys()]
-    if (plan.tile === undefined) this.#vectorLoop(start, stop, all, (copies) => this.#rows(copies))
-    else this.#tileLoop(plan.tile, start, stop, all)
-    f.release(start, stop)
-  }
-
-  /** Walks the tile axis, as many positions at once as a vector has lanes, then one by one; the vector axis within. */
-  #tileLoop(tile: number, start: Local<'i32'>, stop: Local<'i32'>, accesses: readonly number[]): void {
-    const plan = this.#plan
-    const f = this.#f
-    const left = define(f, this.#extent(tile))
-    const moving = accesses.filter((a) => plan.accesses[a]!.strides[tile] !== 0)
-    const strides = moving.map((a) => define(f, this.#word(this.#layout.strides[a]![tile]!)))
-    const walk = (positions: number) => {
-      f.while(
-        () => push(f, ['>=', left, positions]),
-        () => {
-          this.#vectorLoop(start, stop, accesses, () => {
-            this.#tilePointers = plan.accesses.map((_, a) => {
-              const at = moving.indexOf(a)
-              return at < 0 || positions === 1
-                ? []
-                : Array.from({ length: positions }, (_, i) => define(f, ['+', this.#pointers[a]!, ['*', strides[at]!, i]]))
-            })
-            this.#rows(positions)
-            f.release(...this.#tilePointers.flat(), ...this.#transposed.flatMap((rows) => rows ?? []))
-            this.#tilePointers = []
-            this.#transposed = []
-          })
-          moving.forEach((a, i) => this.#advance(a, ['*', strides[i]!, positions]))
-          f.increment(left, -positions)
-        },
-      )
-    }
-    this.#withPointers(
-      moving,
-      (_, pointer) => pointer,
-      () => {
-        walk(plan.lanes)
-        walk(1)
-      },
-    )
-    f.release(left, ...strides)
-  }
-
-  /** Walks the vector axis from `start` to `stop`: whole groups of vectors first, then single ones. */
-  #vectorLoop(start: I32, stop: Local<'i32'>, accesses: readonly number[], body: (copies: number) => void): void {
-    const plan = this.#plan
-    const f = this.#f
-    const counter = this.#counters[plan.vectorAxis]!
-    assign(f, counter, start)
-    const moving = accesses.filter((a) => plan.accesses[a]!.lanes !== 'same')
-    const bytes = (a: number, elements: I32): I32 => ['*', elements, this.#steps[a] ?? this.#elementBytes(a)]
-    this.#withPointers(
-      moving,
-      (a, pointer) => (start === 0 ? pointer : ['+', pointer, bytes(a, start)]),
-      () => {
-        const group = plan.unroll * plan.lanes
-        const step = (elements: number) => {
-          f.increment(counter, elements)
-          for (const a of moving) this.#advance(a, this.#steps[a] ? ['*', this.#steps[a]!, elements] : elements * this.#elementBytes(a))
-        }
-        const groupsEnd = define(f, ['-', stop, group - 1])
-        f.while(
-          () => push(f, ['<', counter, groupsEnd]),
-          () => {
-            this.#scoped(() => body(plan.unroll))
-            step(group)
-          },
-        )
-        f.release(groupsEnd)
-        const remaining = f.local('i32')
-        f.while(
-          () => push(f, ['<', counter, stop]),
-          () => {
-            assign(f, remaining, ['-', stop, counter])
-            this.#tail = { remaining }
-            this.#scoped(() => body(1))
-            this.#tail = undefined
-            step(plan.lanes)
-          },
-        )
-        f.release(remaining)
-      },
-    )
-  }
-
-  #elementBytes(access: number): number {
-    return dtypeInfo[this.#plan.accesses[access]!.dtype].size
-  }
-
-  /** Gives accesses pointers of their own while `body` is emitted. */
-  #withPointers(accesses: readonly number[], start: (access: number, pointer: Local<'i32'>) => I32, body: () => void): void {
-    const saved = this.#pointers
-    this.#pointers = [...saved]
-    const own = accesses.map((a) => {
-      this.#pointers[a] = define(this.#f, start(a, saved[a]!))
-      return this.#pointers[a]
-    })
-    body()
-    this.#f.release(...own)
-    this.#pointers = saved
+    }, rows)
   }
 
   /** Emits with nodes computed in `body` forgotten afterwards. */
@@ -378,13 +120,14 @@ class KernelEmitter {
   /** The whole of a row, or of `copies` vectors of rows. */
   #rows(copies: number): void {
     const plan = this.#plan
+    this.#transposed = []
     for (let pass = 0; pass < plan.passCount; pass++) this.#reductionPass(pass, copies)
     if (this.#part === 'chunk') return
     const outputs = plan.kernel.outputs.map((output, o) => ({ ...output, access: plan.loads + o }))
     const ofElements = outputs.filter(({ node, strides }) => plan.perElement[node] || plan.inner.some((axis) => strides[axis] !== 0))
     const ofRows = outputs.filter((o) => !ofElements.includes(o))
     const store = (list: typeof outputs, copy: number) => {
-      for (const { access, node } of list) emitStore(this.#c, this.#place(access, copy), this.#value(node, copy))
+      for (const { access, node } of list) emitStore(this.#c, this.#loops.place(access, copy), this.#value(node, copy))
     }
     // Nothing of the row is stored before all of its own values are known: outputs may lie on top of inputs.
     const rowValues = this.#needed(ofRows.map((o) => o.node))
@@ -402,6 +145,7 @@ class KernelEmitter {
     }
     this.#isKept = false
     for (let copy = 0; copy < copies; copy++) store(ofRows, copy)
+    for (const locals of this.#transposed) if (locals) this.#f.release(...locals)
   }
 
   #reductionPass(pass: number, copies: number): void {
@@ -425,8 +169,8 @@ class KernelEmitter {
       const access = kept && plan.loads + kept.output
       this.#elementLoops(needed, access === undefined ? [] : [access], copies, (copy) => {
         nodes.forEach((node, i) => this.#accumulate(sums[i]![copy]!, node.args[0], copy))
-        if (access !== undefined) emitStore(c, this.#place(access, copy), this.#value(kept!.node, copy))
-        if (plan.lanesAreRows && positional && copy === (this.#tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
+        if (access !== undefined) emitStore(c, this.#loops.place(access, copy), this.#value(kept!.node, copy))
+        if (plan.lanesAreRows && positional && copy === (this.#loops.tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
       })
       if (positional) f.release(this.#position!)
       this.#position = undefined
@@ -460,8 +204,8 @@ class KernelEmitter {
   #firstPosition(): I32 {
     const { inner, vectorAxis } = this.#plan
     // Along the vector axis itself, positions count from the row's start.
-    if (!this.#range || inner[0] === vectorAxis) return 0
-    return inner.slice(1).reduce<I32>((product, axis) => ['*', product, this.#extent(axis)], this.#range.start)
+    if (!this.#loops.range || inner[0] === vectorAxis) return 0
+    return inner.slice(1).reduce<I32>((product, axis) => ['*', product, this.#loops.extent(axis)], this.#loops.range.start)
   }
 
   /** Calls `each` with the address of every part of the accumulators, which lie one after the other, vector by vector. */
@@ -475,7 +219,7 @@ class KernelEmitter {
     const at = define(this.#f, base)
     if (plan.lanesAreRows) {
       const vectorBytes = bytes / plan.lanes
-      assign(this.#f, at, ['+', at, ['*', ['-', this.#counters[plan.vectorAxis]!, this.#blockStart!], vectorBytes]])
+      assign(this.#f, at, ['+', at, ['*', ['-', this.#loops.counters[plan.vectorAxis]!, this.#loops.blockStart!], vectorBytes]])
     }
     const vectors = plan.lanesAreRows ? sums[0]!.length : 1
     for (let v = 0; v < vectors; v++) {
@@ -492,7 +236,7 @@ class KernelEmitter {
 
   #storeChunk(sums: readonly (readonly Accumulator[])[]): void {
     const f = this.#f
-    this.#eachPartial(sums, this.#partials!, (at, offset, sum, part) => {
+    this.#eachPartial(sums, this.#loops.partials!, (at, offset, sum, part) => {
       f.get(at)
       f.get(partsOf(sum)[part]!)
       f.mem('v128.store', offset)
@@ -504,8 +248,8 @@ class KernelEmitter {
   #loadChunks(sums: readonly (readonly Accumulator[])[]): void {
     const f = this.#f
     const c = this.#c
-    const at = define(f, this.#partials!)
-    const left = define(f, this.#word(this.#layout.chunks))
+    const at = define(f, this.#loops.partials!)
+    const left = define(f, this.#loops.word(this.#layout.chunks))
     f.while(
       () => f.get(left),
       () => {
@@ -517,7 +261,7 @@ class KernelEmitter {
           })
           mergeAccumulators(c, sum, parts)
         })
-        assign(f, at, ['+', at, this.#word(this.#layout.taskBytes)])
+        assign(f, at, ['+', at, this.#loops.word(this.#layout.taskBytes)])
         f.increment(left, -1)
       },
     )
@@ -528,7 +272,7 @@ class KernelEmitter {
     const c = this.#c
     c.scope(() => {
       // In a tail, lanes beyond the row keep what they have.
-      const mask = this.#tail && !this.#plan.lanesAreRows ? c.keep(this.#laneMask(this.#tail)) : undefined
+      const mask = this.#loops.tail && !this.#plan.lanesAreRows ? c.keep(this.#laneMask(this.#loops.tail)) : undefined
       if (this.#plan.fused.has(id)) {
         const [a, b] = argsOf(this.#plan.kernel.nodes[id]!)
         accumulateProduct(c, to, this.#value(a!, copy), this.#value(b!, copy), mask)
@@ -558,7 +302,7 @@ class KernelEmitter {
   #positions(copy: number): Expression {
     const c = this.#c
     const { lanesAreRows, vectorAxis, lanes } = this.#plan
-    const at: I32 = lanesAreRows ? this.#position! : ['+', ['+', this.#position!, this.#counters[vectorAxis]!], copy * lanes]
+    const at: I32 = lanesAreRows ? this.#position! : ['+', ['+', this.#position!, this.#loops.counters[vectorAxis]!], copy * lanes]
     const scalar = () => push(this.#f, at)
     const splat = lanes === 4 ? c.op('i32x4.splat', scalar) : c.op('i64x2.splat', c.op('i64.extend_i32_s', scalar))
     return lanesAreRows ? splat : c.op(lanes === 4 ? 'i32x4.add' : 'i64x2.add', splat, this.#laneNumbers(lanes === 2))
@@ -609,60 +353,30 @@ class KernelEmitter {
       const depth = plan.rowDepth + 1 + at
       const innermost = at === plan.inner.length - 1
       if (axis === plan.vectorAxis) {
-        const range = at === 0 ? this.#range : undefined
-        const stop = define(this.#f, range?.stop ?? this.#extent(axis))
-        this.#vectorLoop(range?.start ?? 0, stop, used, (vectors) => this.#emitDepth(depth, nodes, vectors, leaf))
+        const range = at === 0 ? this.#loops.range : undefined
+        const stop = define(this.#f, range?.stop ?? this.#loops.extent(axis))
+        this.#loops.vector(range?.start ?? 0, stop, used, (vectors) => this.#scoped(() => this.#emitDepth(depth, nodes, vectors, leaf)))
         if (this.#position) assign(this.#f, this.#position, ['+', this.#position, stop])
         this.#f.release(stop)
         return
       }
-      this.#scalarLoop(axis, at === 0 ? this.#range : undefined, used, () => {
-        this.#emitDepth(depth, nodes, copies, innermost ? leaf : undefined)
-        if (!innermost) open(at + 1)
+      this.#loops.scalar(axis, at === 0 ? this.#loops.range : undefined, used, () => {
+        this.#scoped(() => {
+          this.#emitDepth(depth, nodes, copies, innermost ? leaf : undefined)
+          if (!innermost) open(at + 1)
+        })
       })
     }
     open(0)
-  }
-
-  #scalarLoop(
-    axis: number,
-    range: { start: Local<'i32'>; stop: Local<'i32'> } | undefined,
-    accesses: readonly number[],
-    body: () => void,
-  ): void {
-    const f = this.#f
-    const counter = this.#counters[axis]!
-    const moving = accesses.filter((a) => this.#plan.accesses[a]!.strides[axis] !== 0)
-    const stop = define(f, range?.stop ?? this.#extent(axis))
-    const strides = moving.map((a) => define(f, this.#word(this.#layout.strides[a]![axis]!)))
-    assign(f, counter, range?.start ?? 0)
-    this.#withPointers(
-      moving,
-      (a, pointer) => (range ? ['+', pointer, ['*', range.start, strides[moving.indexOf(a)]!]] : pointer),
-      () => {
-        f.for(counter, stop, 1, () => {
-          this.#scoped(body)
-          moving.forEach((a, i) => this.#advance(a, strides[i]!))
-        })
-      },
-    )
-    f.release(stop, ...strides)
-  }
-
-  #place(access: number, copy: number): Place {
-    const { dtype, lanes } = this.#plan.accesses[access]!
-    const tiled = this.#plan.tile !== undefined
-    const pointer = this.#tilePointers[access]?.[copy] ?? this.#pointers[access]!
-    return { dtype, lanes, pointer, step: this.#steps[access], vector: tiled ? 0 : copy, remaining: this.#tail?.remaining }
   }
 
   #load(id: NodeId, copy: number): Expression {
     const { accesses, tile } = this.#plan
     const access = accesses.findIndex((a) => a.node === id)
     const { dtype, lanes, strides } = accesses[access]!
-    if (lanes !== 'strided' || strides[tile!] !== 1 || !this.#tilePointers[access]?.length)
-      return emitLoad(this.#c, this.#place(access, copy))
-    if (copy === 0) this.#transposed[id] = emitTransposedLoad(this.#c, this.#place(access, 0))
+    if (lanes !== 'strided' || strides[tile!] !== 1 || !this.#loops.tilePointers[access]?.length)
+      return emitLoad(this.#c, this.#loops.place(access, copy))
+    if (copy === 0) this.#transposed[id] = emitTransposedLoad(this.#c, this.#loops.place(access, 0))
     return decode(this.#c, dtype, this.#c.read(this.#transposed[id]![copy]!))
   }
 
@@ -683,7 +397,7 @@ class KernelEmitter {
     const plan = this.#plan
     const { nodes, inputs } = plan.kernel
     const node = nodes[id]!
-    if (this.#isKept && id === plan.kept!.node) return emitLoad(c, this.#place(plan.loads + plan.kept!.output, copy))
+    if (this.#isKept && id === plan.kept!.node) return emitLoad(c, this.#loops.place(plan.loads + plan.kept!.output, copy))
     const args = argsOf(node).map((a) => (plan.fused.has(a) ? () => {} : this.#value(a, copy)))
     switch (node.op) {
       case 'param':
@@ -693,7 +407,14 @@ class KernelEmitter {
       case 'load':
         return this.#load(id, copy)
       case 'gather':
-        return emitGather(c, inputs[node.input]!, this.#bases[node.input]!, args[0]!, plan.gatherLanes.get(id)!, this.#tail?.remaining)
+        return emitGather(
+          c,
+          inputs[node.input]!,
+          this.#bases[node.input]!,
+          args[0]!,
+          plan.gatherLanes.get(id)!,
+          this.#loops.tail?.remaining,
+        )
       case 'select':
         return c.where(c.maskFor(node.type, args[0]!), args[1]!, args[2]!)
       case 'cast':
@@ -734,7 +455,7 @@ class KernelEmitter {
   #param({ index, type }: Extract<Node, { op: 'param' }>): Expression {
     const { f } = this.#c
     const number = () => {
-      f.get(this.#descriptor)
+      f.get(this.#loops.descriptor)
       f.mem('f64.load', this.#layout.params + 8 * index)
     }
     return this.#c.build(type, () => {
@@ -753,7 +474,7 @@ class KernelEmitter {
   #index(axis: number, copy: number): Expression {
     const c = this.#c
     const { vectorAxis, lanes } = this.#plan
-    const counter = this.#counters[axis]!
+    const counter = this.#loops.counters[axis]!
     if (axis !== vectorAxis) return c.op('i32x4.splat', c.read(counter))
     const first = c.op('i32x4.splat', () => push(this.#f, copy ? ['+', counter, copy * lanes] : counter))
     return c.op('i32x4.add', first, this.#laneNumbers(false))
