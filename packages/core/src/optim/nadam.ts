@@ -27,11 +27,12 @@ const rule = kernelRule({
   } as NAdamOptions,
   structure: ({ weightDecay, decoupledWeightDecay, maximize }) => ({ decay: weightDecay !== 0, decoupled: decoupledWeightDecay, maximize }),
   states: () => ({ expAvg: 0, expAvgSq: 0 }),
+  memory: { muProduct: 1 },
   numbers({ lr, betas: [b1, b2], eps, weightDecay, momentumDecay }, state) {
     const momentum = (step: number) => b1 * (1 - 0.5 * 0.96 ** (step * momentumDecay))
     const now = momentum(state.step)
     const next = momentum(state.step + 1)
-    const product = (state.step === 1 ? 1 : (state.muProduct as number)) * now
+    const product = (state.muProduct as number) * now
     state.muProduct = product
     return {
       average: 1 - b1,

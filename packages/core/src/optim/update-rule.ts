@@ -47,6 +47,8 @@ export interface KernelRule<O, State extends string, Numbers extends string, Str
   readonly structure: (options: O) => Structure
   /** Initial values of the state tensors, which have the parameter's shape. */
   readonly states: (options: O) => { readonly [name in State]?: number }
+  /** Numbers that `numbers` keeps in the state, before the first update. */
+  readonly memory?: { readonly [name: string]: number }
   /** What the code needs to know at this step. May keep numbers of its own in `state`. */
   readonly numbers: (options: O, state: ParamState) => { readonly [name in Numbers]: number }
   /** Whether the code reduces over the whole parameter, as norms do. */
@@ -67,7 +69,7 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
   return {
     ...rule,
     start(options, param) {
-      const state: ParamState = { step: 0 }
+      const state: ParamState = { step: 0, ...rule.memory }
       for (const [name, value] of Object.entries<number | undefined>(rule.states(options))) state[name] = stateTensor(param, value)
       return state
     },
