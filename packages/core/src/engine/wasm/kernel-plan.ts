@@ -224,8 +224,8 @@ function chooseVectorAxis(kernel: Kernel, accesses: readonly Omit<Access, 'lanes
     let cost = 1
     for (const { strides } of accesses) cost += strides[axis] === 0 ? 0.25 : strides[axis] === 1 ? 1 : lanes
     cost *= waste
-    // A reduction across lanes ends each row.
-    if (axis >= rank) cost += (6 * lanes) / Math.max(1, extent)
+    // Every row has its overhead, and a reduction ends with one across lanes.
+    cost += ((axis < rank ? 12 : 18) * lanes) / Math.max(1, extent)
     if (cost < bestCost || (cost === bestCost && axis < rank)) {
       best = axis
       bestCost = cost
