@@ -81,7 +81,7 @@ export const reduceSamples = (options: { low?: number; high?: number; gradient?:
 /** bool and narrow integers add up in int32. */
 export const accumulator = (d: DType): DType => (d === 'bool' || d === 'uint8' || d === 'int8' ? 'int32' : d)
 
-interface ReductionOptions extends Pick<KernelOp<RowAttrs>, 'code' | 'adjoint' | 'compute' | 'differentiable'> {
+interface ReductionOptions extends Pick<KernelOp<RowAttrs>, 'code' | 'adjoint' | 'compute' | 'result' | 'differentiable'> {
   readonly doc: string
   /** Whether there is no value over no elements. */
   readonly nonEmpty?: boolean
@@ -154,6 +154,7 @@ export const argmax = reduction('argmax', {
   doc: 'Position of the first largest element (or the first NaN), int32; over several axes counted in row-major order.',
   nonEmpty: true,
   differentiable: false,
+  result: () => 'int32',
   code: combine('argmax'),
 })
 
@@ -161,6 +162,7 @@ export const argmin = reduction('argmin', {
   doc: 'Position of the first smallest element (or the first NaN), int32; over several axes counted in row-major order.',
   nonEmpty: true,
   differentiable: false,
+  result: () => 'int32',
   code: combine('argmin'),
 })
 
@@ -180,6 +182,7 @@ export const all = reduction('all', {
 export const countNonzero = reduction('countNonzero', {
   doc: 'How many elements are not zero, int32.',
   differentiable: false,
+  result: () => 'int32',
   code: (k, [x]) => [k.reduce('sum', k.cast(k.ne(x!, zero(k, x!)), 'int32'))],
 })
 
