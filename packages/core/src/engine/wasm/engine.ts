@@ -36,6 +36,8 @@ export class WasmEngine implements Engine {
   readonly #kernels: KernelCompiler
   readonly #routines: RoutineCompiler
   readonly #fallback: RoutineFallback
+  readonly #slow = new Set<string>()
+  readonly #notice: ((message: string) => void) | undefined
   onPressure: Engine['onPressure']
 
   constructor({ threads, maximumBytes, fallback, notice }: WasmEngineOptions) {
@@ -48,6 +50,7 @@ export class WasmEngine implements Engine {
     this.#kernels = new KernelCompiler(this.heap, this.pool)
     this.#routines = new RoutineCompiler(this.heap, this.pool, this.#kernels)
     this.#fallback = fallback
+    this.#notice = notice
   }
 
   allocate(bytes: number): WasmBuffer {
@@ -99,8 +102,12 @@ export class WasmEngine implements Engine {
   }
 
   #withFallback(routine: Routine, dtypes: readonly DType[]): Executable {
-    const run = this.#fallback(routine)
     const { heap } = this
+    const { name, inputs } = routine
+    const run = this.#fallback(routine)
+    if (!this.#slow.has(name))
+      this.#notice?.(`Cotangent computes this slowly: ${name} of rank ${inputs[0]!.shape.length} has no compiled code.`)
+    this.#slow.add(name)
     return {
       run(buffers, offsets, scalars) {
         const arrays = buffers.map((b, i) =>

@@ -61,15 +61,16 @@ const computeType = { bool: 'int32', int32: 'int32', int64: 'int64', float32: 'f
   LaneType
 >
 
-/** Undefined where there is no emitted code. */
+/** Undefined where there is no emitted code: windows over more than three axes. */
 export function recipeOf(routine: Routine): Recipe | undefined {
+  if ('kernel' in routine.attrs && routine.attrs.kernel.length > maxSpatialRank) return undefined
   const result = routine.outputs[0]!.dtype
   const type = computeType[scalarTypeOf[result]]
   const demand = (layout: Layout): Demand => ({ dtype: type, layout, through: { scalar: scalarTypeOf[result] } })
   return recipes[routine.name](routine as never, type, demand)
 }
 
-type RecipeRule<N extends RoutineName> = (routine: Routine<N>, type: LaneType, demand: (layout: Layout) => Demand) => Recipe | undefined
+type RecipeRule<N extends RoutineName> = (routine: Routine<N>, type: LaneType, demand: (layout: Layout) => Demand) => Recipe
 
 const indices: Demand = { dtype: 'int32', layout: 'any', through: { scalar: 'int32' } }
 const denseIndices: Demand = { ...indices, layout: 'dense' }
@@ -102,17 +103,14 @@ const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
     job: ([x, y], [w], threads) => convJob(planConvGradWeight, { ...attrs, type, x: x!, w: w!, y: y!, threads }),
   }),
 
-  maxPool({ attrs, outputs }, type, demand) {
-    if (attrs.kernel.length > maxSpatialRank) return undefined
-    return {
-      demands: [demand('lastContiguous')],
-      results: [type, 'int32'],
-      job: ([x], [y]) => ({
-        plan: planMaxPool(attrs, x!, y!, type, outputs[0]!.dtype),
-        module: { key: `maxPool ${type}`, emit: ({ shared }) => emitWindowGather({ type, combine: 'max', shared }) },
-      }),
-    }
-  },
+  maxPool: ({ attrs, outputs }, type, demand) => ({
+    demands: [demand('lastContiguous')],
+    results: [type, 'int32'],
+    job: ([x], [y]) => ({
+      plan: planMaxPool(attrs, x!, y!, type, outputs[0]!.dtype),
+      module: { key: `maxPool ${type}`, emit: ({ shared }) => emitWindowGather({ type, combine: 'max', shared }) },
+    }),
+  }),
 
   maxPoolGrad: (_, type, demand) => ({
     demands: [demand('dense'), denseIndices],
@@ -123,17 +121,14 @@ const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
     }),
   }),
 
-  fold({ attrs }, type, demand) {
-    if (attrs.kernel.length > maxSpatialRank) return undefined
-    return {
-      demands: [demand('lastContiguous')],
-      results: [type],
-      job: ([x], [y]) => ({
-        plan: planFold(attrs, x!, y!, type),
-        module: { key: `fold ${type}`, emit: ({ shared }) => emitWindowGather({ type, combine: 'sum', shared }) },
-      }),
-    }
-  },
+  fold: ({ attrs }, type, demand) => ({
+    demands: [demand('lastContiguous')],
+    results: [type],
+    job: ([x], [y]) => ({
+      plan: planFold(attrs, x!, y!, type),
+      module: { key: `fold ${type}`, emit: ({ shared }) => emitWindowGather({ type, combine: 'sum', shared }) },
+    }),
+  }),
 
   sort: ({ attrs, inputs }, type, demand) => ({
     demands: [demand('dense')],

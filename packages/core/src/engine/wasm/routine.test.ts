@@ -4,6 +4,7 @@ import { type DType, dtypeInfo } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
 import type { Buffer, Engine, Executable, Program } from '../engine.ts'
 import { ReferenceEngine } from '../reference/engine.ts'
+import { referenceRoutine } from '../reference/routine.ts'
 import type { Num } from '../reference/storage.ts'
 import { type Operand, type RoutineAttrs, type RoutineName, scatterModes, type WindowGeometry } from '../routine.ts'
 import { dense, runRoutine, type TestInput } from '../testing.ts'
@@ -323,4 +324,17 @@ describe('along an axis', () => {
       }
     }
   })
+})
+
+it('leaves windows over four axes to the fallback, with one notice', () => {
+  const notices: string[] = []
+  const engine = new WasmEngine({ threads: 1, fallback: referenceRoutine, notice: (message) => notices.push(message) })
+  const attrs = { kernel: [1, 2, 1, 2], stride: [1, 1, 1, 1], padding: [0, 1, 0, 0].map((n) => [n, 0] as const), dilation: [1, 1, 1, 1] }
+  const x = operand('float32', [1, 2, 2, 2, 3, 2])
+  const y = dense('float32', [1, 2, 2, 2, 2, 2])
+  const results = [engine, engine, reference].map((e) => runRoutine(e, 'maxPool', attrs, [x], y, { ...y, dtype: 'int32' }))
+  expect(results[0]).toEqual(results[2])
+  expect(results[1]).toEqual(results[2])
+  expect(notices).toEqual(['Cotangent computes this slowly: maxPool of rank 6 has no compiled code.'])
+  engine.close()
 })

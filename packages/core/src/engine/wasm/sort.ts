@@ -119,7 +119,7 @@ export function emitSort({ type, shared }: { type: LaneType; shared: boolean }):
       assign(f, target, to)
       f.while(
         () => {
-          push(f, ['>', target, first])
+          push(f, ['!=', target, first])
           f.if(
             () => {
               f.get(target)
