@@ -140,7 +140,6 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   })
 
   const cost = [...live].reduce((sum, id) => sum + (depths[id]! >= rowDepth ? costOf(kernel, accesses, id) : 0), 0)
-  const strided = accesses.some((a) => a.lanes === 'strided')
   const reductions = passes.size
   const gatherLanes = new Map<NodeId, Access['lanes']>()
   nodes.forEach((node, id) => {
@@ -161,8 +160,12 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
       (node.combine.startsWith('arg') || ((node.combine === 'max' || node.combine === 'min') && type.startsWith('float')))
     return sum + (two ? 2 : 1)
   }, 0)
-  const unroll =
-    tile !== undefined ? 1 : strided ? (cost <= 8 ? 2 : 1) : unrollFor(cost, reductions, lanesAreRows, extents[vectorAxis]! / lanes)
+  let unroll = unrollFor(cost, reductions, lanesAreRows, extents[vectorAxis]! / lanes)
+  if (tile !== undefined) unroll = 1
+  else if (accesses.some((a) => a.lanes === 'strided')) unroll = Math.min(unroll, cost <= 8 ? 2 : 1)
+  // Few rows that are not cut otherwise make narrower tasks, down to a cache line.
+  const vectors = (count(shape.outer) * extents[vectorAxis]!) / lanes
+  if (reductions && lanesAreRows && !chunked) while (unroll > 4 && vectors / unroll < 4) unroll /= 2
   const plan = {
     ...shape,
     kernel,
