@@ -1,4 +1,5 @@
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
+import { CotangentError, formatBytes } from '../../errors.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program } from '../engine.ts'
 import { runKernel } from './kernel.ts'
 import { referenceRoutine } from './routine.ts'
@@ -17,9 +18,10 @@ export class ReferenceEngine implements Engine {
   #peak = 0
 
   allocate(bytes: number): ReferenceBuffer {
+    const data = newArrayBuffer(Math.ceil(bytes / 8) * 8)
     this.#inUse += bytes
     this.#peak = Math.max(this.#peak, this.#inUse)
-    return { bytes, data: new ArrayBuffer(Math.ceil(bytes / 8) * 8) }
+    return { bytes, data }
   }
 
   free(buffer: Buffer): void {
@@ -57,6 +59,14 @@ export class ReferenceEngine implements Engine {
 
   memoryUse(): MemoryUse {
     return { inUse: this.#inUse, peak: this.#peak, reserved: this.#inUse, limit: Number.POSITIVE_INFINITY }
+  }
+}
+
+function newArrayBuffer(bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes)
+  } catch (cause) {
+    throw new CotangentError('out-of-memory', { op: 'reference', message: `the system has no ${formatBytes(bytes)} for one array`, cause })
   }
 }
 

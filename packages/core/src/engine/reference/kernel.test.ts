@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { DType } from '../../dtype.ts'
 import { KernelBuilder } from '../kernel.ts'
 import { type Combiner, combiners } from '../scalar.ts'
-import { encode, decode, runProgram } from '../testing.ts'
+import { encode, decode, runProgram } from '../../../test/engine.ts'
 import { ReferenceEngine } from './engine.ts'
 import type { Num } from './storage.ts'
 

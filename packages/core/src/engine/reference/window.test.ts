@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { DType } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
 import type { Operand, RoutineAttrs, RoutineName, WindowGeometry } from '../routine.ts'
-import { dense, runRoutine, small } from '../testing.ts'
+import { dense, runRoutine, small } from '../../../test/engine.ts'
 import { ReferenceEngine } from './engine.ts'
 import type { Num } from './storage.ts'
 
