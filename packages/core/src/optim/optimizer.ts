@@ -132,7 +132,15 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
    * @throws {CotangentError} `invalid-argument` that lists what does not fit, before anything is changed.
    */
   loadStateDict(saved: OptimizerState<O>): void {
-    const groups = saved.paramGroups
+    const groups = saved?.paramGroups
+    if (
+      !Array.isArray(groups) ||
+      groups.some((g) => !Array.isArray(g?.params)) ||
+      typeof saved.state !== 'object' ||
+      saved.state === null
+    ) {
+      throw this.#refused('this is not the state of an optimiser', 'Load what stateDict() gave.')
+    }
     if (groups.length !== this.paramGroups.length) {
       throw this.#refused(
         `the state has ${groups.length} parameter groups, the optimiser ${this.paramGroups.length}`,

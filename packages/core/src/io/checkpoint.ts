@@ -1,0 +1,139 @@
+import { CotangentError } from '../errors.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { type ArrayRecord, corruptFile, quoteName } from './array-record.ts'
+import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
+import { recordsOf, tensorOf } from './state.ts'
+
+/** What has a state to save: a module, an optimiser, a scheduler, or anything of yours. */
+export interface Stateful {
+  /** Tensors, numbers, texts and the like in plain objects and arrays. */
+  stateDict(): unknown
+  loadStateDict(state: never): unknown
+}
+
+/** Parts of a checkpoint by name. The one called `model` has its tensors in the file under their own names. */
+export type CheckpointParts = Readonly<Record<string, Stateful>>
+
+const format = 'cotangent.checkpoint.1'
+const reserved = new Set(['format', 'extra'])
+/** How deep states may be nested. */
+const maxDepth = 64
+
+/**
+ * Model, optimiser, scheduler and what else it takes to go on, as the bytes of one safetensors file. The model's tensors have
+ * their own names in it, so that other programs can read them; those of other parts begin with the part's name
+ * (`optimizer.state.0.expAvg`), and what is no tensor is in the metadata.
+ *
+ *     await encodeCheckpoint({ model, optimizer, scheduler }, { epoch: 3 })
+ *
+ * @param extra Tensors, numbers, texts and the like in plain objects and arrays.
+ * @throws {CotangentError} `invalid-argument` for a state that holds anything else, or names that clash.
+ */
+export async function encodeCheckpoint(parts: CheckpointParts, extra: unknown = {}): Promise<Uint8Array<ArrayBuffer>> {
+  const named: [string, Tensor][] = []
+  const metadata: Record<string, string> = { format }
+  const names = Object.keys(parts)
+  for (const [part, stateful] of Object.entries(parts)) {
+    if (part === '' || part.includes('.') || reserved.has(part))
+      throw refused(`${quoteName(part)} cannot be the name of a part`, 'Use a name without dots that is not format or extra.')
+    const tensors: [string, Tensor][] = []
+    const tree = describe(stateful.stateDict(), part === 'model' ? '' : part, tensors)
+    const clash =
+      part === 'model'
+        ? tensors.find(([name]) => [...names, 'extra'].some((other) => other !== 'model' && name.startsWith(`${other}.`)))
+        : undefined
+    if (clash)
+      throw refused(`the model's ${quoteName(clash[0])} could not be told from another part`, `Rename the part ${clash[0].split('.')[0]}.`)
+    metadata[part] = JSON.stringify(tree)
+    named.push(...tensors)
+  }
+  metadata.extra = JSON.stringify(describe(extra, 'extra', named))
+  return encodeSafetensors(await recordsOf(named), metadata)
+}
+
+/**
+ * Loads the parts of a checkpoint; those that are not asked for are left out. A model can be loaded from any safetensors file.
+ *
+ * @returns The `extra` of the checkpoint.
+ * @throws {CotangentError} `corrupt-file` for a damaged file; `invalid-argument` for a part that the file lacks (before anything is
+ *   loaded) or whose state does not fit (that part stays as it was).
+ */
+export function decodeCheckpoint<E = Record<string, unknown>>(file: Uint8Array, parts: CheckpointParts): E {
+  const { tensors, metadata } = decodeSafetensors(file)
+  const isOurs = metadata.format === format
+  const inside = isOurs ? Object.keys(metadata).filter((key) => !reserved.has(key)) : ['model']
+  const missing = Object.keys(parts).filter((part) => !inside.includes(part))
+  if (missing.length > 0)
+    throw refused(`there is no ${missing.join(', ')} in this file, but ${inside.join(', ')}`, 'Ask for what is there only.')
+
+  const states = Object.keys(parts).map((part) => (isOurs ? restore(metadata[part]!, part, tensors) : plain(tensors)))
+  const extra = isOurs && metadata.extra !== undefined ? restore(metadata.extra, 'extra', tensors) : {}
+  Object.values(parts).forEach((stateful, i) => stateful.loadStateDict(states[i] as never))
+  return extra as E
+}
+
+const plain = (tensors: ReadonlyMap<string, ArrayRecord>) =>
+  Object.fromEntries([...tensors].map(([name, record]) => [name, tensorOf(name, record)]))
+
+// What JSON lacks is written as an object with one key that begins with $.
+
+function describe(value: unknown, path: string, tensors: [string, Tensor][], depth = 0): unknown {
+  if (value instanceof Tensor) {
+    tensors.push([path, value])
+    return { $tensor: path }
+  }
+  if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)))
+    return { $number: Object.is(value, -0) ? '-0' : String(value) }
+  if (typeof value === 'bigint') return { $bigint: String(value) }
+  if (value === null || typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean') return value
+  const inner = (key: string, part: unknown) => describe(part, path ? `${path}.${key}` : key, tensors, depth + 1)
+  if (depth < maxDepth) {
+    if (Array.isArray(value)) return value.map((part, i) => inner(String(i), part))
+    if (isPlain(value) && !Object.keys(value).some((key) => key.startsWith('$'))) {
+      return Object.fromEntries(Object.entries(value).flatMap(([key, part]) => (part === undefined ? [] : [[key, inner(key, part)]])))
+    }
+  }
+  throw refused(
+    `${quoteName(path)} cannot be saved: it is ${typeof value === 'object' ? 'an object of a class, nested too deep, or has names that begin with $' : typeof value}`,
+    'States are made of tensors, numbers, texts, booleans, bigints, arrays and plain objects.',
+  )
+}
+
+function restore(text: string, part: string, tensors: ReadonlyMap<string, ArrayRecord>): unknown {
+  let described: unknown
+  try {
+    described = JSON.parse(text)
+  } catch (cause) {
+    throw corrupt(`the state of ${quoteName(part)} is not JSON`, cause)
+  }
+  const visit = (value: unknown, depth: number): unknown => {
+    if (typeof value !== 'object' || value === null) return value
+    if (depth > maxDepth + 1) throw corrupt(`the state of ${quoteName(part)} is nested too deep`)
+    if (Array.isArray(value)) return value.map((inner) => visit(inner, depth + 1))
+    const entries = Object.entries(value)
+    if (entries[0]?.[0].startsWith('$')) return special(entries, part, tensors)
+    return Object.fromEntries(entries.map(([key, inner]) => [key, visit(inner, depth + 1)]))
+  }
+  return visit(described, 0)
+}
+
+function special(entries: readonly [string, unknown][], part: string, tensors: ReadonlyMap<string, ArrayRecord>): unknown {
+  const [key, value] = entries[0]!
+  if (entries.length === 1 && typeof value === 'string') {
+    if (key === '$number' && ['NaN', 'Infinity', '-Infinity', '-0'].includes(value)) return Number(value)
+    if (key === '$bigint' && /^-?\d{1,100}$/.test(value)) return BigInt(value)
+    const record = key === '$tensor' ? tensors.get(value) : undefined
+    if (record) return tensorOf(value, record)
+    if (key === '$tensor') throw corrupt(`the tensor ${quoteName(value)} of ${quoteName(part)} is missing`)
+  }
+  throw corrupt(`the state of ${quoteName(part)} holds something unknown: ${quoteName(key)}`)
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+const refused = (message: string, hint: string) => new CotangentError('invalid-argument', { op: 'checkpoint', message, hint })
+const corrupt = (message: string, cause?: unknown) => corruptFile('checkpoint', message, { cause })
