@@ -10,7 +10,7 @@ import type { TapeNode } from './tape.ts'
  * names the op and the line of yours that called it. Slow; for debugging.
  */
 export function detectAnomaly<T>(body: () => T): T {
-  return withModes({ anomaly: true }, body)
+  return withModes({ anomaly: true }, body, 'detectAnomaly')
 }
 
 export function checkResults(op: string, inputs: readonly (Tensor | Scalar)[], outputs: readonly Tensor[]): void {

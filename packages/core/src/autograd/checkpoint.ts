@@ -27,7 +27,7 @@ class Segment<R> {
 
   run(): R {
     const saver: Saver = { save: () => this.#slot(this.#count++) }
-    return withModes({ saver }, this.#body)
+    return withModes({ saver }, this.#body, 'checkpoint')
   }
 
   #slot(index: number): Saved {
@@ -49,7 +49,7 @@ class Segment<R> {
         return keepAsIs(value)
       },
     }
-    withModes({ saver, grad: true }, this.#body)
+    withModes({ saver, grad: true }, this.#body, 'checkpoint')
     if (next !== this.#count) {
       throw new CotangentError('engine-failure', {
         op: 'checkpoint',

@@ -42,7 +42,7 @@ export function valueAndGrad<A extends readonly unknown[], const O extends GradO
           })
         : arg,
     ) as unknown as A
-    const value = withModes({ grad: true }, () => f(...own))
+    const value = withModes({ grad: true }, () => f(...own), 'grad')
     if (!(value instanceof Tensor) || value.size !== 1) {
       throw new CotangentError('shape-mismatch', {
         op: 'grad',

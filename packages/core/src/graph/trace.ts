@@ -113,7 +113,7 @@ export function trace(f: (...args: Tensor[]) => unknown, specs: readonly Spec[])
   const recorder = new Recorder()
   const inputs = specs.map((spec): GraphNode => ({ op: null, inputs: [], attrs: undefined, outputs: [spec] }))
   const args = inputs.map((node) => recorder.stand(node)[0]!)
-  const result = withModes({ tracer: recorder }, () => f(...args))
+  const result = withModes({ tracer: recorder }, () => f(...args), 'trace')
   const outputs = leavesOf(result, isTensor).map((x) => recorder.operand(x))
   return new Graph(inputs, recorder.nodes, outputs, result)
 }

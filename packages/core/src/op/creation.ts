@@ -72,9 +72,10 @@ function guessDType(data: Nested<Element>, values: ArrayLike<Element>): DType {
 /** A tensor over a copy of `raw`, which holds the dtype's own bit patterns in row-major order. */
 export function fromRawData(raw: ReturnType<typeof toRaw>, shape: Shape, dtype: DType, options: CreationOptions = {}): Tensor {
   const engine = currentEngine()
-  const storage = new Storage(engine, sizeOf(shape) * dtypeInfo[dtype].size)
+  const own = spec(dtype, shape)
+  const storage = new Storage(engine, own, 'tensor')
   engine.write(storage.buffer, dtype, 0, raw)
-  return new Tensor(spec(dtype, shape), storage, 0).setRequiresGrad(options.requiresGrad ?? false)
+  return new Tensor(own, storage, 0).setRequiresGrad(options.requiresGrad ?? false)
 }
 
 const fullPrimitive = kernelPrimitive<{ shape: Shape }>({
@@ -96,10 +97,8 @@ function filled(shape: Shape, value: Element, options: CreationOptions, engine?:
   checkShape('full', shape)
   const dtype = options.dtype ?? (typeof value === 'number' ? 'float32' : typeof value === 'bigint' ? 'int64' : 'bool')
   checkDType(dtype, 'full')
-  const into =
-    engine && engine !== currentEngine()
-      ? [new Tensor(spec(dtype, shape), new Storage(engine, sizeOf(shape) * dtypeInfo[dtype].size), 0)]
-      : undefined
+  const own = spec(dtype, shape)
+  const into = engine && engine !== currentEngine() ? [new Tensor(own, new Storage(engine, own, 'full'), 0)] : undefined
   return bind(fullPrimitive, [new Scalar(value, dtype)], { shape }, into)[0]!.setRequiresGrad(options.requiresGrad ?? false)
 }
 

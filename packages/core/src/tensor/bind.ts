@@ -1,4 +1,4 @@
-import { dtypeInfo, isFloat } from '../dtype.ts'
+import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { checkResults } from '../autograd/anomaly.ts'
 import { type Edge, type GradientRule, TapeNode } from '../autograd/tape.ts'
@@ -72,7 +72,7 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
         dtypes: [target.dtype],
       })
     }
-    const output = target ?? new Tensor(spec, new Storage(engine, spec.size * dtypeInfo[spec.dtype].size), 0)
+    const output = target ?? new Tensor(spec, new Storage(engine, spec, op.name), 0)
     if (target) target.storage.version++
     outputs.push(output)
     buffers.push(output.storage.buffer)

@@ -1,3 +1,4 @@
+import { CotangentError } from '../errors.ts'
 import type { Spec } from '../layout.ts'
 import type { Saved } from '../autograd/tape.ts'
 import type { Tensor } from './tensor.ts'
@@ -29,27 +30,43 @@ export const modes = {
   saver: null as Saver | null,
 }
 
-/** Runs `body` with some modes changed, and sets them back. */
-export function withModes<T>(changes: Partial<typeof modes>, body: () => T): T {
+/**
+ * Runs `body` with some modes changed, and sets them back.
+ *
+ * @param name What the user called, for the error on an async `body`.
+ */
+export function withModes<T>(changes: Partial<typeof modes>, body: () => T, name = 'withModes'): T {
   const before = { ...modes }
   Object.assign(modes, changes)
   try {
-    return body()
+    const result = body()
+    if (result instanceof Promise) refuseAsync(name, result)
+    return result
   } finally {
     Object.assign(modes, before)
   }
 }
 
+function refuseAsync(op: string, result: Promise<unknown>): never {
+  // This error stands for whatever becomes of the promise, which nobody can await any more.
+  result.catch(() => {})
+  throw new CotangentError('invalid-argument', {
+    op,
+    message: 'the function is async, but what holds inside it would end at its first await',
+    hint: `Await outside, and call ${op} around the synchronous parts.`,
+  })
+}
+
 /**
  * Runs `body` without recording gradients, like PyTorch's `no_grad`.
  *
- * @throws {TypeError} if `body` is async: the mode ends at its first `await`.
+ * @throws `invalid-argument` if `body` is async: the mode would end at its first `await`.
  */
 export function noGrad<T>(body: () => T): T {
-  return withModes({ grad: false }, body)
+  return withModes({ grad: false }, body, 'noGrad')
 }
 
 /** Runs `body` with gradients recorded, within a `noGrad`. */
 export function enableGrad<T>(body: () => T): T {
-  return withModes({ grad: true }, body)
+  return withModes({ grad: true }, body, 'enableGrad')
 }

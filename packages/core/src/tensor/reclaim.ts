@@ -1,8 +1,16 @@
+import { dtypeInfo } from '../dtype.ts'
 import type { Buffer, Engine } from '../engine/engine.ts'
+import type { Spec } from '../layout.ts'
+import { explainOutOfMemory } from './memory-report.ts'
+import { modes } from './modes.ts'
 
 /** A buffer and whether it still has to be given back. */
 export interface Block {
   readonly buffer: Buffer
+  /** What was first stored there, by which op, and the stack at the time while anomaly detection is on. */
+  readonly spec: Spec
+  readonly maker: string
+  readonly trace: string | undefined
   released: boolean
 }
 
@@ -61,11 +69,24 @@ export class Reclaimer {
   }
 
   /** Allocates a block; its storage must hold `tokenOf` it for as long as it needs it. */
-  allocate(bytes: number): Block {
+  allocate(spec: Spec, maker: string): Block {
+    const bytes = spec.size * dtypeInfo[spec.dtype].size
     if (this.#inUse + bytes > this.#collectAt || this.#groups.length > this.#collectAtGroups) this.collect('soft')
-    const buffer = this.#engine.allocate(bytes)
+    const buffer = this.#obtain(spec, maker, bytes)
     this.#inUse += bytes
-    return { buffer, released: false }
+    return { buffer, spec, maker, trace: modes.anomaly ? new Error().stack : undefined, released: false }
+  }
+
+  #obtain(spec: Spec, maker: string, bytes: number): Buffer {
+    try {
+      return this.#engine.allocate(bytes)
+    } catch (error) {
+      throw explainOutOfMemory(error, { spec, maker, bytes, use: this.#engine.memoryUse(), live: this.#live() })
+    }
+  }
+
+  #live(): Block[] {
+    return this.#groups.flatMap(({ blocks }) => blocks.filter((b) => !b.released))
   }
 
   /** Registers a block of `allocate`; returns what its storage has to hold on to. */

@@ -1,5 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import type { Buffer, Engine } from '../engine/engine.ts'
+import type { Spec } from '../layout.ts'
 import { type Block, Reclaimer, type ReclaimOptions, type Token } from './reclaim.ts'
 
 const reclaimers = new WeakMap<Engine, Reclaimer>()
@@ -34,10 +35,11 @@ export class Storage {
   readonly #block: Block
   readonly token: Token
 
-  constructor(engine: Engine, bytes: number) {
+  /** @param maker The op that fills it; named when memory runs out. */
+  constructor(engine: Engine, spec: Spec, maker: string) {
     this.engine = engine
     this.#reclaimer = reclaimerOf(engine)
-    this.#block = this.#reclaimer.allocate(bytes)
+    this.#block = this.#reclaimer.allocate(spec, maker)
     this.token = this.#reclaimer.track(this.#block)
     openScope?.push(this)
   }

@@ -1,5 +1,5 @@
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
-import { CotangentError } from '../../errors.ts'
+import { CotangentError, formatBytes } from '../../errors.ts'
 
 const PAGE = 65536
 /** Bytes of the allocation grid; every pointer is a multiple of it. */
@@ -457,10 +457,4 @@ function createMemory(initial: number, maximum: number, shared: boolean): [WebAs
       throw new CotangentError('out-of-memory', { op: 'heap', message: `cannot reserve ${formatBytes(initial * PAGE)}`, cause })
     }
   }
-}
-
-function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} bytes`
-  const exponent = Math.min(3, Math.floor(Math.log2(bytes) / 10))
-  return `${Number((bytes / 1024 ** exponent).toFixed(1))} ${['bytes', 'KiB', 'MiB', 'GiB'][exponent]}`
 }
