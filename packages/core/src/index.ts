@@ -16,6 +16,8 @@ export { currentEngine, engineNamed, engineNames, registerEngine, setEngine, set
 export type { Buffer, Engine, Executable, MemoryUse, Program } from './engine/engine.ts'
 export { CotangentError, type ErrorCode } from './errors.ts'
 export { Graph, trace } from './graph/trace.ts'
+export { type CheckpointParts, decodeCheckpoint, encodeCheckpoint, type Stateful } from './io/checkpoint.ts'
+export { loadSafetensors, saveSafetensors } from './io/state.ts'
 export type { Shape } from './layout.ts'
 export * from './op/index.ts'
 export { type PrintOptions, setPrintOptions } from './tensor/format.ts'
