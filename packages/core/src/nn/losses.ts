@@ -10,6 +10,7 @@ export interface Loss<Inputs extends readonly Tensor[]> extends Module {
 
 type LossOp<Inputs extends readonly Tensor[], Options> = (...args: [...Inputs, options?: Options]) => Tensor
 
+/** The module of a loss function: its constructor takes the function's options. */
 const loss = <Inputs extends readonly Tensor[], Options extends object>(f: LossOp<Inputs, Options>): { new (options?: Options): Loss<Inputs> } =>
   class extends Module {
     readonly #options: Options
@@ -29,8 +30,60 @@ const loss = <Inputs extends readonly Tensor[], Options extends object>(f: LossO
   }
 
 type Pair = [input: Tensor, target: Tensor]
+type Three = [first: Tensor, second: Tensor, third: Tensor]
 
 /** `crossEntropy` of logits `[..., classes]` with class indices `[...]` or probabilities `[..., classes]`. */
 export class CrossEntropyLoss extends loss<Pair, op.CrossEntropyOptions>(op.crossEntropy) {}
 /** `nllLoss` of log-probabilities `[..., classes]` with class indices `[...]`. */
 export class NLLLoss extends loss<Pair, op.NllOptions>(op.nllLoss) {}
+/** `bceLoss` of probabilities with probabilities. */
+export class BCELoss extends loss<Pair, op.WeightedLossOptions>(op.bceLoss) {}
+/** `bceWithLogitsLoss` of logits with probabilities. */
+export class BCEWithLogitsLoss extends loss<Pair, op.BceWithLogitsOptions>(op.bceWithLogitsLoss) {}
+/** Mean of (x - y)². */
+export class MSELoss extends loss<Pair, op.LossOptions>(op.mseLoss) {}
+/** Mean of |x - y|. */
+export class L1Loss extends loss<Pair, op.LossOptions>(op.l1Loss) {}
+/** `smoothL1Loss`: squared near 0, absolute beyond beta. */
+export class SmoothL1Loss extends loss<Pair, op.SmoothL1Options>(op.smoothL1Loss) {}
+/** `huberLoss`: squared near 0, absolute beyond delta. */
+export class HuberLoss extends loss<Pair, op.HuberOptions>(op.huberLoss) {}
+/** `klDivLoss` of log-probabilities with probabilities (or log-probabilities). */
+export class KLDivLoss extends loss<Pair, op.KlDivOptions>(op.klDivLoss) {}
+/** `hingeLoss` with targets of -1 and 1. */
+export class HingeLoss extends loss<Pair, op.HingeOptions>(op.hingeLoss) {}
+/** `hingeEmbeddingLoss` of distances with targets of -1 and 1. */
+export class HingeEmbeddingLoss extends loss<Pair, op.HingeOptions>(op.hingeEmbeddingLoss) {}
+/** `softMarginLoss` with targets of -1 and 1. */
+export class SoftMarginLoss extends loss<Pair, op.LossOptions>(op.softMarginLoss) {}
+/** `poissonNllLoss` of (logarithms of) rates with counts. */
+export class PoissonNLLLoss extends loss<Pair, op.PoissonNllOptions>(op.poissonNllLoss) {}
+/** `gaussianNllLoss` of means with targets and variances. */
+export class GaussianNLLLoss extends loss<Three, op.GaussianNllOptions>(op.gaussianNllLoss) {}
+/** `cosineEmbeddingLoss` of two vectors with targets of -1 and 1. */
+export class CosineEmbeddingLoss extends loss<Three, op.HingeOptions>(op.cosineEmbeddingLoss) {}
+/** `marginRankingLoss` of two scores with targets of -1 and 1. */
+export class MarginRankingLoss extends loss<Three, op.HingeOptions>(op.marginRankingLoss) {}
+/** `tripletMarginLoss` of anchor, positive and negative. */
+export class TripletMarginLoss extends loss<Three, op.TripletOptions>(op.tripletMarginLoss) {}
+
+/** `ctcLoss` of log-probabilities `[batch, time, classes]` with targets `[batch, labels]`, of given lengths. */
+export class CTCLoss extends Module {
+  readonly #options: Omit<op.CtcOptions, 'inputLengths' | 'targetLengths'>
+
+  constructor(options: Omit<op.CtcOptions, 'inputLengths' | 'targetLengths'> = {}) {
+    super()
+    this.#options = options
+  }
+
+  forward(logProbs: Tensor, targets: Tensor, lengths: Pick<op.CtcOptions, 'inputLengths' | 'targetLengths'> = {}): Tensor {
+    return op.ctcLoss(logProbs, targets, { ...this.#options, ...lengths })
+  }
+
+  override describe(): string {
+    return describeOptions(this.#options)
+  }
+}
+
+/** `cosineSimilarity` of two tensors along an axis. */
+export class CosineSimilarity extends loss<Pair, { readonly axis?: number; readonly eps?: number }>(op.cosineSimilarity) {}

@@ -64,13 +64,7 @@ export function summary(model: Module, ...inputs: readonly InputSpec[]): Summary
     for (const remove of removers) remove()
     for (const [module, flag] of training) module.training = flag
   }
-  const seen = new Set<Parameter>()
-  const rows = [...modules].map(([name, module]): SummaryRow => {
-    const inChildren = new Set(module.children().flatMap((child) => child.parameters()))
-    const own = module.parameters().filter((p) => !inChildren.has(p) && !seen.has(p))
-    for (const p of own) seen.add(p)
-    return { name, type: module.constructor.name, depth: name ? name.split('.').length : 0, output: runs.get(module)?.output ?? null, parameters: sizes(own), macs: runs.get(module)?.macs ?? 0 }
-  })
+  const rows = rowsOf(modules, runs)
   const parameters = model.parameters()
   const result = {
     rows,
@@ -81,6 +75,25 @@ export function summary(model: Module, ...inputs: readonly InputSpec[]): Summary
   }
   const text = () => format(result, args)
   return Object.defineProperties(result, { toString: { value: text }, [Symbol.for('nodejs.util.inspect.custom')]: { value: text } })
+}
+
+function rowsOf(modules: ReadonlyMap<string, Module>, runs: ReadonlyMap<Module, { output: Shape | null; macs: number }>): SummaryRow[] {
+  const seen = new Set<Parameter>()
+  const rows = new Map<string, SummaryRow>()
+  for (const [name, module] of modules) {
+    const inChildren = new Set(module.children().flatMap((child) => child.parameters()))
+    const own = module.parameters().filter((p) => !inChildren.has(p) && !seen.has(p))
+    for (const p of own) seen.add(p)
+    const run = runs.get(module)
+    // A part that its owner works on itself, like a cell of an LSTM, counts as the owner's.
+    const owner = run ? undefined : [...rows.values()].findLast((row) => row.macs > 0 && name.startsWith(`${row.name}.`))
+    if (owner) rows.set(owner.name, { ...owner, parameters: owner.parameters + sizes(own) })
+    else {
+      const depth = name === '' ? 0 : 1 + [...rows.keys()].filter((other) => other !== '' && name.startsWith(`${other}.`)).length
+      rows.set(name, { name, type: module.constructor.name, depth, output: run?.output ?? null, parameters: sizes(own), macs: run?.macs ?? 0 })
+    }
+  }
+  return [...rows.values()]
 }
 
 const sizes = (tensors: readonly Tensor[]): number => tensors.reduce((sum, t) => sum + t.size, 0)
@@ -103,9 +116,12 @@ function scaled(n: number, units: readonly string[]): string {
   return `${value.toFixed(value < 100 && step > 0 ? 1 : 0)} ${units[step]}`
 }
 
+/** The name of the row that a row is indented under. */
+const ownerOf = ({ name }: SummaryRow, rows: readonly SummaryRow[]): string => rows.findLast((row) => name.startsWith(`${row.name}.`))?.name ?? ''
+
 function format({ rows, parameters, trainable, bytes, macs }: Omit<Summary, 'toString'>, inputs: readonly Tensor[]): string {
   const cells = rows.map((row) => [
-    '  '.repeat(row.depth) + (row.name.split('.').at(-1) || 'model'),
+    '  '.repeat(row.depth) + (row.name.slice(ownerOf(row, rows).length).replace(/^\./, '') || 'model'),
     row.type,
     row.output ? formatShape(row.output) : 'not run',
     row.parameters ? grouped(row.parameters) : '',

@@ -62,15 +62,19 @@ const crossEntropyPrimitive = kernelPrimitive<Attrs>({
     if (smoothing > 0) y = k.add(scaled(k, y, 1 - smoothing), scaled(k, k.reduce('sum', loss), smoothing / k.reduceAxes[0]!))
     return [counted(y), counted(k.reduce('sum', k.select(here, weight, zero(k, weight))))]
   },
-  adjoint: (k, [g], [x, target, w], _, { ignore, smoothing }) => {
+  adjoint: (k, [g, ofWeight], [x, target, w], _, { ignore, smoothing }) => {
     const { here, counted } = targetOf(k, target!, ignore)
-    const e = k.exp(k.sub(x!, k.reduce('max', x!)))
-    const p = k.div(e, k.reduce('sum', e))
-    const weight = w ?? one(k, x!)
-    // A row's loss is sum of share * (logSumExp(x) - x), with these shares.
-    const own = k.select(here, scaled(k, weight, 1 - smoothing), zero(k, weight))
-    const share = smoothing > 0 ? k.add(own, scaled(k, weight, smoothing / k.reduceAxes[0]!)) : own
-    return [k.mul(counted(g!), k.sub(k.mul(p, k.reduce('sum', share)), share))]
+    const centred = k.sub(x!, k.reduce('max', x!))
+    const e = k.exp(centred)
+    const total = k.reduce('sum', e)
+    // A row's loss is the sum of share * weight * (logSumExp(x) - x), with these shares.
+    const even = k.like(x!, smoothing / k.reduceAxes[0]!)
+    const share = k.select(here, k.like(x!, 1 - smoothing + smoothing / k.reduceAxes[0]!), even)
+    const weighted = w === undefined ? share : k.mul(share, w)
+    const dx = k.mul(counted(g!), k.sub(k.mul(k.div(e, total), k.reduce('sum', weighted)), weighted))
+    if (w === undefined) return [dx]
+    const dw = k.mul(k.mul(counted(g!), share), k.sub(k.log(total), centred))
+    return [dx, undefined, k.add(dw, k.select(here, counted(ofWeight!), zero(k, x!)))]
   },
 })
 
@@ -84,9 +88,11 @@ const nllPrimitive = kernelPrimitive<Attrs>({
     const pick = (value: Value) => k.reduce('sum', k.select(here, value, zero(k, value)))
     return [counted(pick(k.neg(k.mul(weight, x!)))), counted(pick(weight))]
   },
-  adjoint: (k, [g], [x, target, w], _, { ignore }) => {
+  adjoint: (k, [g, ofWeight], [x, target, w], _, { ignore }) => {
     const { here, counted } = targetOf(k, target!, ignore)
-    return [k.select(here, k.neg(k.mul(counted(g!), w ?? one(k, x!))), zero(k, x!))]
+    const atTarget = (value: Value) => k.select(here, value, zero(k, value))
+    const dx = atTarget(k.neg(k.mul(counted(g!), w ?? one(k, x!))))
+    return w === undefined ? [dx] : [dx, undefined, atTarget(k.sub(counted(ofWeight!), k.mul(counted(g!), x!)))]
   },
 })
 
@@ -128,15 +134,15 @@ function fromIndices(op: string, primitive: typeof nllPrimitive, x: Tensor, targ
   const { weight, ignoreIndex = -100, labelSmoothing = 0 } = options
   checkTargets(op, x, target, ignoreIndex)
   const attrs = { axes: [x.rank - 1], ignore: ignoreIndex, smoothing: labelSmoothing, weighted: weight != null }
-  const inputs = [x, target.detach().cast('int32').unsqueeze(-1), ...(weight ? [weight.detach()] : [])]
+  const inputs = [x, target.detach().cast('int32').unsqueeze(-1), ...(weight ? [weight] : [])]
   const [losses, weights] = bind(primitive, inputs, attrs) as [Tensor, Tensor]
-  return reduceLoss(op, losses, options.reduction, weights.detach())
+  return reduceLoss(op, losses, options.reduction, weights)
 }
 
 /** Cross-entropy with probabilities as targets, which may require gradients themselves. */
 function fromProbabilities(x: Tensor, target: Tensor, { weight, labelSmoothing = 0, reduction }: CrossEntropyOptions): Tensor {
   const smooth = labelSmoothing === 0 ? target : target.mul(1 - labelSmoothing).add(labelSmoothing / x.shape.at(-1)!)
-  const shares = weight ? smooth.mul(weight.detach()) : smooth
+  const shares = weight ? smooth.mul(weight) : smooth
   return reduceLoss('crossEntropy', logSoftmax(x).mul(shares).sum(-1).neg(), reduction)
 }
 

@@ -1,0 +1,110 @@
+import { CotangentError } from '../errors.ts'
+import { dtypeInfo, isFloat } from '../dtype.ts'
+import { broadcastShapes, sameShape } from '../layout.ts'
+import { bind1 } from '../tensor/bind.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { kernelPrimitive } from './kernel-op.ts'
+import { matmul } from './matmul.ts'
+import { dropout } from './random.ts'
+import { isZero, scaled, zero } from './scalar-math.ts'
+import { define, sampleTensor } from './table.ts'
+
+export interface AttentionWeightsOptions {
+  /** Bool: true where a query may attend to a key; float: added to the scores. Broadcast to `[..., queries, keys]`. */
+  readonly mask?: Tensor | null
+  /** Whether query i sees keys up to i only. */
+  readonly causal?: boolean
+  /** Factor of the scores before the mask is added. Default 1. */
+  readonly scale?: number
+}
+
+interface Attrs {
+  readonly axis: number
+  readonly scale: number
+  readonly causal: boolean
+  readonly mask: 'none' | 'bool' | 'float'
+}
+
+/** Scale, mask and softmax in one kernel. A row without any allowed key is 0. */
+const attentionWeightsPrimitive = kernelPrimitive<Attrs>({
+  name: 'attentionWeights',
+  accepts: ['float'],
+  operands: ['promote', 'own'],
+  axes: ({ axis }) => [axis],
+  code: (k, [scores, mask], { scale, causal, mask: kind }) => {
+    let x = scaled(k, scores!, scale)
+    if (kind === 'float') x = k.add(x, k.cast(mask!, k.typeOf(x)))
+    let allowed = k.gt(x, k.like(x, Number.NEGATIVE_INFINITY))
+    if (kind === 'bool') allowed = k.and(allowed, mask!)
+    if (causal) allowed = k.and(allowed, k.le(k.index(k.parallel.length), k.index(k.parallel.length - 1)))
+    const seen = k.select(allowed, x, k.like(x, Number.NEGATIVE_INFINITY))
+    const e = k.select(allowed, k.exp(k.sub(x, k.reduce('max', seen))), zero(k, x))
+    const total = k.reduce('sum', e)
+    return [k.select(isZero(k, total), zero(k, e), k.div(e, total))]
+  },
+  adjoint: (k, [g], [, mask], [y], { scale, mask: kind }) => {
+    const d = k.mul(y!, k.sub(g!, k.reduce('sum', k.mul(g!, y!))))
+    return [scaled(k, d, scale), ...(mask === undefined ? [] : [kind === 'float' ? k.cast(d, k.typeOf(mask)) : undefined])]
+  },
+})
+
+export const attentionWeights = define({
+  name: 'attentionWeights',
+  doc: 'Softmax over the last axis of scaled scores [..., queries, keys], over the keys that a mask allows; 0 where it allows none.',
+  method: false,
+  call: (scores: Tensor, { mask, causal = false, scale = 1 }: AttentionWeightsOptions = {}): Tensor => {
+    if (scores.rank < 2) throw new CotangentError('shape-mismatch', { op: 'attentionWeights', message: 'needs scores [..., queries, keys]', shapes: [scores.shape] })
+    if (mask) checkMask('attentionWeights', mask, scores.shape)
+    const kind = !mask ? 'none' : isFloat(mask.dtype) ? 'float' : 'bool'
+    return bind1(attentionWeightsPrimitive, mask ? [scores, mask] : [scores], { axis: scores.rank - 1, scale, causal, mask: kind })
+  },
+  samples: () => {
+    const allowed = sampleTensor([3, 4], { dtype: 'bool', values: [1, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0] })
+    return [
+      { args: [sampleTensor([2, 3, 4]), { scale: 0.5 }] },
+      { args: [sampleTensor([2, 3, 4]), { mask: allowed }] },
+      { args: [sampleTensor([2, 3, 3]), { causal: true }] },
+      { args: [sampleTensor([2, 3, 4]), { mask: sampleTensor([3, 4]), scale: 2 }] },
+    ]
+  },
+})
+
+export function checkMask(op: string, mask: Tensor, shape: readonly number[]): void {
+  if (dtypeInfo[mask.dtype].kind === 'int') {
+    throw new CotangentError('dtype-mismatch', { op, message: 'a mask is bool or float', dtypes: [mask.dtype], hint: 'Compare it: mask.ne(0).' })
+  }
+  if (!sameShape(broadcastShapes(op, mask.shape, shape), shape)) {
+    throw new CotangentError('shape-mismatch', { op, message: 'the mask does not broadcast to the scores', shapes: [mask.shape, shape] })
+  }
+}
+
+export interface AttentionOptions extends AttentionWeightsOptions {
+  /** Probability with which each weight is dropped. Default 0: pass it while training only. */
+  readonly dropout?: number
+}
+
+export const scaledDotProductAttention = define({
+  name: 'scaledDotProductAttention',
+  doc: 'softmax(q @ k^T * scale) @ v over [..., length, size], with scale 1 / sqrt(size) by default. Vaswani et al., arXiv:1706.03762.',
+  method: false,
+  call: (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor => {
+    if (q.rank < 2 || k.rank < 2 || v.rank < 2 || q.shape.at(-1) !== k.shape.at(-1) || k.shape.at(-2) !== v.shape.at(-2)) {
+      throw new CotangentError('shape-mismatch', {
+        op: 'scaledDotProductAttention',
+        message: 'needs queries [..., queries, size], keys [..., keys, size] and values [..., keys, any]',
+        shapes: [q.shape, k.shape, v.shape],
+      })
+    }
+    const { scale = 1 / Math.sqrt(q.shape.at(-1)!), dropout: p = 0, ...rest } = options
+    const weights = attentionWeights(matmul(q, k.transpose() as Tensor), { scale, ...rest })
+    return matmul(p > 0 ? dropout(weights, p) : weights, v)
+  },
+  samples: () => {
+    const [q, k, v] = [sampleTensor([2, 3, 4]), sampleTensor([2, 5, 4]), sampleTensor([2, 5, 2])]
+    return [
+      { args: [q, k, v] },
+      { args: [q, k, v, { causal: true, scale: 1 }] },
+      { args: [q, k, v, { mask: sampleTensor([3, 5]) }] },
+    ]
+  },
+})
