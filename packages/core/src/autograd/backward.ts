@@ -191,7 +191,7 @@ function edgeOf(root: Tensor): Edge {
 function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
   if (seed) {
     if (sameShape(seed.shape, root.shape)) return seed.cast(root.dtype)
-    throw new CotangentError('shape-mismatch', { op: 'backward', message: 'the gradient must have the shape of the tensor', shapes: [seed.shape, root.shape] })
+    throw new CotangentError('shape-mismatch', { op: 'backward', message: 'the gradient must have the shape of the tensor', shapes: [seed.shape, root.shape], hint: "Reshape or expand it to the tensor's shape." })
   }
   if (root.size !== 1) {
     throw new CotangentError('shape-mismatch', {

@@ -73,6 +73,7 @@ export function assertGradients(
     op: 'gradCheck',
     message: `gradient of order ${worst.order} by element ${worst.element} of input ${worst.input} is ${worst.actual}, central differences give ${worst.expected}`,
     shapes: inputs.map((x) => x.shape),
+    hint: 'If f has a kink or is not smooth there, choose other inputs; otherwise its gradient rule is wrong.',
   })
 }
 

@@ -39,7 +39,7 @@ export class Graph {
   /** Runs the ops on other arguments, of the shapes and dtypes that were traced; gives what the function gives. */
   run(...args: readonly Tensor[]): unknown {
     if (args.length !== this.inputs.length) {
-      throw new CotangentError('invalid-argument', { op: 'Graph.run', message: `${args.length} arguments for ${this.inputs.length} inputs` })
+      throw new CotangentError('invalid-argument', { op: 'Graph.run', message: `${args.length} arguments for ${this.inputs.length} inputs`, hint: 'Pass one tensor for each spec that was traced.' })
     }
     const values = new Map<GraphNode, readonly Tensor[]>()
     this.inputs.forEach((node, i) => {

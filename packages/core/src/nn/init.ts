@@ -42,7 +42,7 @@ export function calculateGain(nonlinearity: Nonlinearity, negativeSlope = 0.01):
     case 'selu':
       return 3 / 4
     default:
-      throw new CotangentError('invalid-argument', { op: 'calculateGain', message: `there is no gain for '${String(nonlinearity)}'` })
+      throw new CotangentError('invalid-argument', { op: 'calculateGain', message: `there is no gain for '${String(nonlinearity)}'`, hint: 'Use the name of an activation, e.g. relu, tanh or linear.' })
   }
 }
 
@@ -82,7 +82,7 @@ export const ones = <T extends Tensor>(x: T): T => constant(x, 1)
 /** The identity matrix, cut or filled up with zeros to the shape. */
 export function eye<T extends Tensor>(x: T): T {
   const [rows, columns] = x.shape
-  if (x.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'eye', message: 'needs a matrix', shapes: [x.shape] })
+  if (x.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'eye', message: 'needs a matrix', shapes: [x.shape], hint: 'Use dirac() for convolution weights.' })
   return fill(x, (set) => {
     for (let i = 0; i < Math.min(rows!, columns!); i++) set([i, i])
   })
@@ -93,7 +93,7 @@ export function dirac<T extends Tensor>(x: T, { groups = 1 }: { readonly groups?
   const kernel = x.shape.slice(0, -2)
   const [channels, out] = x.shape.slice(-2) as [number, number]
   if (x.rank < 3 || x.rank > 5 || out % groups !== 0) {
-    throw new CotangentError('shape-mismatch', { op: 'dirac', message: `needs a convolution weight with output channels in ${groups} groups`, shapes: [x.shape] })
+    throw new CotangentError('shape-mismatch', { op: 'dirac', message: `needs a convolution weight with output channels in ${groups} groups`, shapes: [x.shape], hint: 'Weights are [...kernel, in, out]; out must be a multiple of groups.' })
   }
   const centre = kernel.map((n) => Math.floor(n / 2))
   const perGroup = out / groups
@@ -153,7 +153,7 @@ function kaimingStd(x: Tensor, { mode = 'in', nonlinearity = 'leakyRelu', negati
  * gain. Saxe et al., arXiv:1312.6120. Computed in JavaScript with O(rows * columns * min) steps.
  */
 export function orthogonal<T extends Tensor>(x: T, options: InitOptions & { readonly gain?: number } = {}): T {
-  if (x.rank < 2) throw new CotangentError('shape-mismatch', { op: 'orthogonal', message: 'needs at least two axes', shapes: [x.shape] })
+  if (x.rank < 2) throw new CotangentError('shape-mismatch', { op: 'orthogonal', message: 'needs at least two axes', shapes: [x.shape], hint: 'Use another initialiser for biases and scales.' })
   const columns = x.shape.at(-1)!
   const rows = columns === 0 ? 0 : x.size / columns
   const [count, length] = rows < columns ? [rows, columns] : [columns, rows]
@@ -185,7 +185,7 @@ function orthonormalize(vectors: readonly Float64Array[]): void {
 
 /** Normally distributed with `sparsity` of each column zero. Martens (2010). */
 export function sparse<T extends Tensor>(x: T, sparsity: number, options: InitOptions & { readonly std?: number } = {}): T {
-  if (x.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'sparse', message: 'needs a matrix', shapes: [x.shape] })
+  if (x.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'sparse', message: 'needs a matrix', shapes: [x.shape], hint: 'Reshape it first.' })
   const { std = 0.01 } = options
   const [rows, columns] = x.shape as [number, number]
   const settings = drawn(x, options)

@@ -51,7 +51,7 @@ function locate(op: string, x: Tensor, items: readonly IndexItem[]): Located {
   const dots = given.indexOf('...')
   if (used > x.rank || dots !== given.lastIndexOf('...')) {
     const message = used > x.rank ? `${used} indices for ${x.rank} axes` : "only one index can be '...'"
-    throw new CotangentError('index-out-of-range', { op, message, shapes: [x.shape] })
+    throw new CotangentError('index-out-of-range', { op, message, shapes: [x.shape], hint: 'Leave indices out at the end to take whole axes.' })
   }
   const missing = new Array<string>(x.rank - used).fill(':')
   const whole = dots < 0 ? [...given, ...missing] : [...given.slice(0, dots), ...missing, ...given.slice(dots + 1)]
@@ -89,6 +89,7 @@ function locate(op: string, x: Tensor, items: readonly IndexItem[]): Located {
           op,
           message: `a mask of ${formatShape(item.shape)} does not fit axes of sizes ${formatShape(own)}`,
           shapes: [x.shape, item.shape],
+          hint: 'A mask covers whole axes; expand it, or index the other axes first.',
         })
       }
       positionsOf(op, item).forEach(lookUp)

@@ -72,6 +72,7 @@ function affineOf(op: string, x: Tensor, { weight, bias, eps = 1e-5 }: ChannelNo
       op,
       message: 'needs [batch, ..., channels], and one value a channel for all else',
       shapes: [x.shape, ...stats.map((p) => p.shape), ...affine.map((p) => p.shape)],
+      hint: 'Channels are last; NCHW data needs moveAxis(1, -1).',
     })
   }
   return { affine, eps, weight: weight != null, bias: bias != null }
@@ -119,7 +120,7 @@ export const groupNorm = define({
     const { affine, ...attrs } = affineOf('groupNorm', x as unknown as Tensor, options)
     const channels = x.shape.at(-1)!
     if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0) {
-      throw new CotangentError('invalid-argument', { op: 'groupNorm', message: `${channels} channels do not split into ${groups} groups`, shapes: [x.shape] })
+      throw new CotangentError('invalid-argument', { op: 'groupNorm', message: `${channels} channels do not split into ${groups} groups`, shapes: [x.shape], hint: 'Choose a number of groups that divides the channels.' })
     }
     const size = [groups, channels / groups]
     const split = (x as unknown as Tensor).reshape([x.shape[0]!, x.shape.slice(1, -1).reduce((a, b) => a * b, 1), ...size])

@@ -110,7 +110,7 @@ function conv(op: string, axes: number, input: Tensor, weight: Tensor, options: 
 
 function checkBias(op: string, bias: Tensor | null | undefined, channels: number): void {
   if (bias && (bias.rank !== 1 || bias.shape[0] !== channels)) {
-    throw new CotangentError('shape-mismatch', { op, message: `the bias must have shape [${channels}]`, shapes: [bias.shape] })
+    throw new CotangentError('shape-mismatch', { op, message: `the bias must have shape [${channels}]`, shapes: [bias.shape], hint: 'There is one bias for each output channel.' })
   }
 }
 
@@ -141,7 +141,7 @@ function convTranspose(op: string, axes: number, input: Tensor, weight: Tensor, 
     return (input.shape[i + 1]! - 1) * attrs.stride[i]! - before - after + attrs.dilation[i]! * (k - 1) + extra[i]! + 1
   })
   if (spatial.some((n) => n < 1) || extra.some((n, i) => n > 0 && n >= Math.max(attrs.stride[i]!, attrs.dilation[i]!))) {
-    throw new CotangentError('invalid-argument', { op, message: `padding or outputPadding leave no sensible result size [${spatial}]`, shapes: [input.shape, weight.shape] })
+    throw new CotangentError('invalid-argument', { op, message: `padding or outputPadding leave no sensible result size [${spatial}]`, shapes: [input.shape, weight.shape], hint: "outputPadding must be smaller than the stride, and padding smaller than the kernel's reach." })
   }
   const dtype = promote(input.dtype, weight.dtype)
   const y = bind1(gradInputPrimitive, [input.cast(dtype), weight.cast(dtype)], { ...attrs, shape: [input.shape[0]!, ...spatial, channels] })

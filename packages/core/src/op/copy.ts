@@ -85,6 +85,7 @@ export function assign<T extends Tensor>(x: T, value: Tensor | ScalarLike): T {
         op: 'assign',
         message: `a value of shape [${value.shape}] does not broadcast to the tensor's`,
         shapes: [value.shape, shape],
+        hint: "Only the value is broadcast: the tensor's shape stays.",
       })
     }
     const overlaps = !x.isTracer && !value.isTracer && value.storage === x.storage

@@ -52,6 +52,7 @@ export function tensor(data: Nested<Element> | ArrayLike<Element>, options: Crea
       op: 'tensor',
       message: `${values.length} values do not fill [${shape.join(', ')}]`,
       shapes: [shape],
+      hint: 'Give as many values as the sizes multiply to.',
     })
   }
   const dtype = options.dtype ?? guessDType(data as Nested<Element>, values)

@@ -124,9 +124,9 @@ function checkTargets(op: string, x: Tensor, target: Tensor, ignore: number): vo
 }
 
 function checkScores(op: string, x: Tensor, weight: Tensor | null | undefined): void {
-  if (x.rank === 0 || x.shape.at(-1) === 0) throw new CotangentError('shape-mismatch', { op, message: 'needs scores [..., classes]', shapes: [x.shape] })
+  if (x.rank === 0 || x.shape.at(-1) === 0) throw new CotangentError('shape-mismatch', { op, message: 'needs scores [..., classes]', shapes: [x.shape], hint: 'The last axis holds a score for each class.' })
   if (weight && !sameShape(weight.shape, x.shape.slice(-1))) {
-    throw new CotangentError('shape-mismatch', { op, message: 'needs one weight a class', shapes: [x.shape, weight.shape] })
+    throw new CotangentError('shape-mismatch', { op, message: 'needs one weight a class', shapes: [x.shape, weight.shape], hint: 'The weights have shape [classes].' })
   }
 }
 

@@ -62,7 +62,7 @@ export interface DiagonalOptions {
 
 function checkPlane(op: string, x: Tensor, a: number, b: number): [number, number] {
   const [first, second] = [normalizeAxis(op, a, x.rank), normalizeAxis(op, b, x.rank)]
-  if (first === second) throw new CotangentError('invalid-argument', { op, message: 'the two axes are the same', shapes: [x.shape] })
+  if (first === second) throw new CotangentError('invalid-argument', { op, message: 'the two axes are the same', shapes: [x.shape], hint: 'Name two different axes.' })
   return [first, second]
 }
 
@@ -139,7 +139,7 @@ function triangle(name: 'tril' | 'triu', doc: string) {
     doc,
     call: <S extends Shape>(x: Tensor<S>, offset = 0): Tensor<S> => {
       if (x.rank < 2)
-        throw new CotangentError('shape-mismatch', { op: name, message: 'needs a matrix, or a stack of them', shapes: [x.shape] })
+        throw new CotangentError('shape-mismatch', { op: name, message: 'needs a matrix, or a stack of them', shapes: [x.shape], hint: 'Add an axis with unsqueeze(), or use diag() to make a matrix of a vector.' })
       return bind1(primitive, [x], { offset }) as Tensor<S>
     },
     samples: () => [

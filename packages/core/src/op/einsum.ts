@@ -80,7 +80,7 @@ function checkSizes(parts: readonly Labelled[]): void {
       const before = sizes.get(label) ?? n
       const broadcast = label.startsWith('…') && (n === 1 || before === 1)
       if (n !== before && !broadcast) {
-        throw new CotangentError('shape-mismatch', { op: 'einsum', message: `label '${label}' stands for sizes ${before} and ${n}`, shapes: parts.map((p) => p.x.shape) })
+        throw new CotangentError('shape-mismatch', { op: 'einsum', message: `label '${label}' stands for sizes ${before} and ${n}`, shapes: parts.map((p) => p.x.shape), hint: 'Use different labels for axes of different sizes.' })
       }
       sizes.set(label, Math.max(before, n))
     })

@@ -41,6 +41,7 @@ export const takeAlongAxis = define({
         op: 'takeAlongAxis',
         message: 'the index must have as many axes as the tensor',
         shapes: [x.shape, index.shape],
+        hint: 'Use take() for one list of positions along an axis.',
       })
     const without = (shape: Shape) => shape.map((n, a) => (a === along ? 1 : n))
     const common = broadcastShapes('takeAlongAxis', without(x.shape), without(index.shape))
@@ -111,7 +112,7 @@ const lookUp = define({
   method: false,
   call: (weight: Tensor, indices: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor => {
     if (weight.rank < 1)
-      throw new CotangentError('shape-mismatch', { op: 'embedding', message: 'the table must have rows', shapes: [weight.shape] })
+      throw new CotangentError('shape-mismatch', { op: 'embedding', message: 'the table must have rows', shapes: [weight.shape], hint: 'The table is [rows, ...features].' })
     const rows = resolveIndex('embedding', indices, 0, weight.shape)
     if (paddingIdx === undefined) return takeAt(weight, [rows], { axes: [0], at: 0 })
     const count = weight.shape[0]!

@@ -49,7 +49,7 @@ export const interpolate = define({
   doc: 'Resizes the spatial axes of x [batch, ...spatial, channels], to nearest or linearly interpolated samples, as PyTorch does.',
   call(x: Tensor, options: InterpolateOptions): Tensor {
     const axes = x.rank - 2
-    if (axes < 1 || x.size === 0) throw new CotangentError('shape-mismatch', { op: 'interpolate', message: 'expected non-empty [batch, ...spatial, channels]', shapes: [x.shape] })
+    if (axes < 1 || x.size === 0) throw new CotangentError('shape-mismatch', { op: 'interpolate', message: 'expected non-empty [batch, ...spatial, channels]', shapes: [x.shape], hint: 'Channels are last; add a batch axis with unsqueeze(0).' })
     if ((options.size === undefined) === (options.scale === undefined)) {
       throw new CotangentError('invalid-argument', { op: 'interpolate', message: 'needs either size or scale', hint: 'Give one of them.' })
     }

@@ -153,7 +153,7 @@ const inOrder = <T>(perAxis: readonly T[], axes: readonly number[]): T[] => [
 function builderFor(name: string, space: Shape, axes: readonly number[]): KernelBuilder {
   for (const axis of axes) {
     if (axis < 0 || axis >= space.length) {
-      throw new CotangentError('axis-out-of-range', { op: name, message: `axis ${axis} does not exist in an array of rank ${space.length}` })
+      throw new CotangentError('axis-out-of-range', { op: name, message: `axis ${axis} does not exist in an array of rank ${space.length}`, hint: 'Axes count from 0, or from -1 backwards.' })
     }
   }
   const ordered = inOrder(space, axes)

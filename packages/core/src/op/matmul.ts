@@ -96,6 +96,7 @@ export const linear = define({
         op: 'linear',
         message: 'needs weight [in, out] and bias [out]',
         shapes: [weight.shape, ...(bias ? [bias.shape] : [])],
+        hint: "Weights are the transpose of PyTorch's: use weight.transpose(0, 1) for those.",
       })
     }
     return product('linear', x, weight, bias ?? undefined)

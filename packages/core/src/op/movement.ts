@@ -43,6 +43,7 @@ function resolveShape(op: string, x: Tensor, shape: Shape): Shape {
       op,
       message: `${x.size} elements do not fill [${shape.join(', ')}]`,
       shapes: [x.shape, shape],
+      hint: 'Sizes must multiply to the number of elements; one of them may be -1.',
     })
   }
   return resolved
@@ -74,7 +75,7 @@ export const flatten = define({
     const first = normalizeAxis('flatten', start, x.rank)
     const last = normalizeAxis('flatten', end, x.rank)
     if (last < first)
-      throw new CotangentError('invalid-argument', { op: 'flatten', message: `axis ${start} comes after axis ${end}`, shapes: [x.shape] })
+      throw new CotangentError('invalid-argument', { op: 'flatten', message: `axis ${start} comes after axis ${end}`, shapes: [x.shape], hint: 'Name the first axis first.' })
     return reshape(x, [...x.shape.slice(0, first), sizeOf(x.shape.slice(first, last + 1)), ...x.shape.slice(last + 1)])
   },
   samples: () => [
@@ -99,6 +100,7 @@ export const unflatten = define({
         op: 'unflatten',
         message: `axis ${axis} of size ${n} does not split into [${sizes.join(', ')}]`,
         shapes: [x.shape],
+        hint: 'The new sizes must multiply to the size of the axis.',
       })
     }
     return reshape(x, [...x.shape.slice(0, at), ...resolved, ...x.shape.slice(at + 1)])

@@ -61,6 +61,7 @@ function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape, affine
       op,
       message: `the last axes are not [${shape.join(', ')}], as the weight and bias must be too`,
       shapes: [x.shape, ...affine.map((p) => p.shape)],
+      hint: 'Normalise over the last axes of the input, e.g. its last size.',
     })
   }
   return shape.map((_, i) => lead + i)

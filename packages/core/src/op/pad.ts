@@ -130,6 +130,7 @@ function checkAmounts(x: Tensor, pairs: Amounts, mode: PadMode): void {
         op: 'pad',
         message: `[${before}, ${after}] does not fit axis ${axis} of size ${n}`,
         shapes: [x.shape],
+        hint: 'Negative amounts cut off at most the whole axis.',
       })
     }
     const most = mode === 'constant' ? Infinity : mode === 'reflect' ? left - 1 : mode === 'circular' ? left : left > 0 ? Infinity : 0
@@ -138,6 +139,7 @@ function checkAmounts(x: Tensor, pairs: Amounts, mode: PadMode): void {
         op: 'pad',
         message: `${mode} padding of [${before}, ${after}] needs more elements than the ${left} of axis ${axis}`,
         shapes: [x.shape],
+        hint: 'Pad by less, or in several steps, or use the constant mode.',
       })
     }
   })

@@ -166,7 +166,7 @@ function adaptivePool(op: string, mode: 'avg' | 'max', x: Tensor, axes: number, 
 
 function adaptAxis(op: string, mode: 'avg' | 'max', x: Tensor, axis: number, count: number): Tensor {
   const n = x.shape[axis]!
-  if (n === 0) throw new CotangentError('empty-reduction', { op, message: `axis ${axis} is empty`, shapes: [x.shape] })
+  if (n === 0) throw new CotangentError('empty-reduction', { op, message: `axis ${axis} is empty`, shapes: [x.shape], hint: 'Check that the images before are not empty.' })
   const split = (size: number): number[] => [...x.shape.slice(0, axis), count, size, ...x.shape.slice(axis + 1)]
   if (n % count === 0) {
     const windows = x.reshape(split(n / count))

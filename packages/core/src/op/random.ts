@@ -122,7 +122,7 @@ export const truncatedNormal = define({
     const { mean = 0, std = 1 } = options
     const { low = mean - 2 * std, high = mean + 2 * std } = options
     const dtype = floatDType('truncatedNormal', options)
-    if (!(low < high) || !(std > 0)) throw new CotangentError('invalid-argument', { op: 'truncatedNormal', message: `no numbers between ${low} and ${high} with std ${std}` })
+    if (!(low < high) || !(std > 0)) throw new CotangentError('invalid-argument', { op: 'truncatedNormal', message: `no numbers between ${low} and ${high} with std ${std}`, hint: 'The low bound must be below the high one, and std above 0.' })
     const from = 2 * normalCdf((low - mean) / std) - 1
     const to = 2 * normalCdf((high - mean) / std) - 1
     const u: Tensor = uniform<Shape>(shape, { low: from, high: to, dtype: dtype === 'float64' ? 'float64' : 'float32', ...(options.generator && { generator: options.generator }) })
@@ -208,7 +208,7 @@ export const dropout = define({
   random: true,
   call<S extends Shape>(x: Tensor<S>, p = 0.5, options: { readonly generator?: Generator } = {}): Tensor<S> {
     if (!(p >= 0 && p <= 1)) throw new CotangentError('invalid-argument', { op: 'dropout', message: `p is ${p}`, hint: 'It is a probability, from 0 to 1.' })
-    if (isInt(x.dtype) || x.dtype === 'bool') throw new CotangentError('dtype-mismatch', { op: 'dropout', message: 'needs a float dtype', dtypes: [x.dtype] })
+    if (isInt(x.dtype) || x.dtype === 'bool') throw new CotangentError('dtype-mismatch', { op: 'dropout', message: 'needs a float dtype', dtypes: [x.dtype], hint: "Cast with x.cast('float32')." })
     if (p === 0) return x
     const scalars = [...keyScalars(options.generator ?? defaultGenerator), new Scalar(p, 'float32'), new Scalar(p === 1 ? 0 : 1 / (1 - p), 'float32')]
     return bind1(dropoutPrimitive, [x.reshape([-1]), ...scalars], undefined).reshape(x.shape as Shape) as Tensor<S>

@@ -27,6 +27,7 @@ export const scatter = define({
         op: 'scatter',
         message: 'the source must have a value for each index',
         shapes: [given.shape, source.shape],
+        hint: "Give a source of the index's shape, or one number.",
       })
     }
     const values =
@@ -62,7 +63,7 @@ export const indexAdd = define({
     const along = normalizeAxis('indexAdd', axis, x.rank)
     const at = resolveIndex('indexAdd', index, along, x.shape)
     if (at.rank !== 1)
-      throw new CotangentError('shape-mismatch', { op: 'indexAdd', message: 'the index must have one axis', shapes: [at.shape] })
+      throw new CotangentError('shape-mismatch', { op: 'indexAdd', message: 'the index must have one axis', shapes: [at.shape], hint: 'Use scatter() for an index of several axes.' })
     const shape = x.shape.map((n, a) => (a === along ? at.size : n))
     broadcastShapes('indexAdd', shape, source.shape)
     const spread = at.reshape(shape.map((n, a) => (a === along ? n : 1))).expand(shape)
@@ -104,6 +105,7 @@ export const bincount = define({
           message: 'a value is negative',
           shapes: [x.shape],
           dtypes: [x.dtype],
+          hint: 'Count from 0: subtract the minimum first.',
         })
       bins = Math.max(bins, flat.max().item() + 1)
     }

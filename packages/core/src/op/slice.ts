@@ -160,6 +160,7 @@ export const slice = define({
         op: 'slice',
         message: `${ranges.length} ranges for ${x.rank} axes`,
         shapes: [x.shape],
+        hint: 'Give at most one range an axis.',
       })
     }
     return sliceRegion(
@@ -189,6 +190,7 @@ export const narrow = define({
         op: 'narrow',
         message: `elements ${start} to ${start + length} do not all exist on axis ${axis} of size ${n}`,
         shapes: [x.shape],
+        hint: 'The start and start + length must lie within the axis.',
       })
     }
     return sliceAxis(x, at, { start: first, size: length, step: 1 })

@@ -86,6 +86,7 @@ export const topk = define({
         op: 'topk',
         message: `${k} elements cannot be picked from ${x.shape[at]}`,
         shapes: [x.shape],
+        hint: 'k is a whole number from 0 to the size of the axis.',
       })
     }
     const { values, indices } = sorted('topk', x, { axis: at, descending: largest })
@@ -241,6 +242,7 @@ export const searchSorted = define({
         op: 'searchSorted',
         message: 'needs one sorted row, or one for each row of values',
         shapes: [x.shape, values.shape],
+        hint: 'The leading sizes must be equal.',
       })
     }
     return bind1(searchPrimitive, [x, values], { right })

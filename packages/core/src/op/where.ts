@@ -67,7 +67,7 @@ export const clamp = define({
   doc: 'x raised to at least min and lowered to at most max (numbers or tensors); the gradient passes between and at the bounds.',
   call: <S extends Shape>(x: Tensor<S>, { min, max }: ClampOptions): Tensor<S> => {
     const bounds = [min, max].filter((b) => b !== undefined)
-    if (bounds.length === 0) throw new CotangentError('invalid-argument', { op: 'clamp', message: 'needs min, max or both' })
+    if (bounds.length === 0) throw new CotangentError('invalid-argument', { op: 'clamp', message: 'needs min, max or both', hint: 'Pass { min } or { max }.' })
     const inputs = bounds.map((b) => (typeof b === 'number' ? Scalar.beside(b, x.dtype) : b))
     return bind1(clampPrimitive, [x, ...inputs], { min: min !== undefined, max: max !== undefined }) as Tensor<S>
   },

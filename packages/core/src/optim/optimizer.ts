@@ -197,6 +197,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
         op: this.#rule.name,
         message: 'a gradient has another shape than its parameter',
         shapes: [grad.shape, param.shape],
+        hint: "Set param.grad to a tensor of the parameter's shape.",
       })
     }
     return grad.cast(param.dtype)

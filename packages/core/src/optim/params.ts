@@ -60,6 +60,7 @@ function checkParam(op: string, p: unknown, name: string): void {
       message: `parameter ${name} is ${p.dtype}, and only floats can be optimised`,
       shapes: [p.shape],
       dtypes: [p.dtype],
+      hint: 'Leave it out of the parameters, or cast it.',
     })
   }
   if (!p.isLeaf) {

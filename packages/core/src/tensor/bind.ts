@@ -70,6 +70,7 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
         message: `the result is ${spec.dtype} [${spec.shape}] and cannot be written into this tensor in place`,
         shapes: [target.shape],
         dtypes: [target.dtype],
+        hint: 'Write into a dense tensor of the same dtype and shape.',
       })
     }
     const output = target ?? new Tensor(spec, new Storage(engine, spec, op.name), 0)
