@@ -135,6 +135,9 @@ export function normalizeAxes(op: string, axes: number | readonly number[] | und
 }
 
 export function checkShape(op: string, shape: Shape): void {
+  if (!Array.isArray(shape)) {
+    throw new CotangentError('invalid-argument', { op, message: `${String(shape)} is not a shape`, hint: 'Give an array of sizes, e.g. [2, 3].' })
+  }
   for (const n of shape) {
     if (!Number.isInteger(n) || n < 0) {
       throw new CotangentError('invalid-argument', { op, message: `${n} is not a size`, shapes: [shape], hint: 'Sizes are integers of at least 0.' })

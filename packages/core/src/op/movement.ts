@@ -32,13 +32,15 @@ export const reshape = define({
 })
 
 function resolveShape(op: string, x: Tensor, shape: Shape): Shape {
-  const unknown = shape.indexOf(-1)
+  const unknown = Array.isArray(shape) ? shape.indexOf(-1) : -1
+  const known = unknown < 0 ? shape : shape.filter((_, i) => i !== unknown)
+  checkShape(op, known)
   const resolved = [...shape]
   if (unknown >= 0) {
-    const others = sizeOf(shape.filter((_, i) => i !== unknown))
+    const others = sizeOf(known)
     resolved[unknown] = others === 0 ? 0 : x.size / others
   }
-  if (sizeOf(resolved) !== x.size || resolved.some((n) => !Number.isInteger(n) || n < 0)) {
+  if (sizeOf(resolved) !== x.size || !Number.isInteger(resolved[unknown] ?? 0)) {
     throw new CotangentError('shape-mismatch', {
       op,
       message: `${x.size} elements do not fill [${shape.join(', ')}]`,
@@ -238,6 +240,7 @@ export const expand = define({
   name: 'expand',
   doc: 'Repeats axes of size 1 (and new leading axes) to `shape` without copying; -1 keeps a size.',
   call: (x: Tensor, shape: Shape): Tensor => {
+    if (!Array.isArray(shape)) checkShape('expand', shape)
     const lead = shape.length - x.rank
     const resolved = shape.map((n, axis) => (n === -1 && axis >= lead ? x.shape[axis - lead]! : n))
     checkShape('expand', resolved)

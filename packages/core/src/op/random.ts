@@ -1,4 +1,4 @@
-import { type DType, isFloat, isInt } from '../dtype.ts'
+import { checkDType, type DType, isFloat, isInt } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { checkShape, type Shape, sizeOf } from '../layout.ts'
@@ -62,6 +62,7 @@ function fill(primitive: Primitive<FillAttrs>, shape: Shape, dtype: DType, rest:
 }
 
 function floatDType(op: string, { dtype = 'float32' }: RandomOptions): DType {
+  checkDType(dtype, op)
   if (!isFloat(dtype)) throw new CotangentError('dtype-mismatch', { op, message: 'draws real numbers', dtypes: [dtype], hint: 'Use a float dtype, or randint().' })
   return dtype
 }
@@ -139,6 +140,7 @@ export const randint = define({
   random: true,
   call<const S extends Shape>(low: number, high: number, shape: S, options: RandomOptions = {}): Tensor<Mutable<S>> {
     const dtype = options.dtype ?? 'int32'
+    checkDType(dtype, 'randint')
     if (!Number.isSafeInteger(low) || !Number.isSafeInteger(high) || low >= high) {
       throw new CotangentError('invalid-argument', { op: 'randint', message: `there is no integer in [${low}, ${high})`, hint: 'Give integers with low < high.' })
     }

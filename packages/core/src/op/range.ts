@@ -1,4 +1,4 @@
-import { type DType, isFloat } from '../dtype.ts'
+import { checkDType, type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { checkShape, normalizeAxis, type Shape } from '../layout.ts'
 import type { OneHot } from '../shape-types.ts'
@@ -42,6 +42,7 @@ const rangeFrom = (start: number, end: number, step: number, options: CreationOp
     })
   }
   const dtype = options.dtype ?? ([start, end, step].every(Number.isInteger) ? 'int32' : 'float32')
+  checkDType(dtype, 'arange')
   const own = computeIn(dtype)
   return finish(bind1(arangePrimitive, [new Scalar(start, own), new Scalar(step, own)], { shape: [size] }), { ...options, dtype })
 }
@@ -91,6 +92,7 @@ export const linspace = define({
   method: false,
   call: (start: number, end: number, count: number, options: CreationOptions = {}): Tensor<[number]> => {
     checkShape('linspace', [count])
+    if (options.dtype) checkDType(options.dtype, 'linspace')
     const own = options.dtype && isFloat(options.dtype) ? options.dtype : 'float32'
     const step = count > 1 ? (end - start) / (count - 1) : 0
     return finish(
@@ -117,6 +119,7 @@ export const logspace = define({
   doc: '`count` numbers whose logarithms are evenly spaced: from base^start to base^end, both included.',
   method: false,
   call: (start: number, end: number, count: number, { base = 10, ...options }: LogspaceOptions = {}): Tensor<[number]> => {
+    if (options.dtype) checkDType(options.dtype, 'logspace')
     const exponents = linspace(start, end, count, options.dtype && isFloat(options.dtype) ? { dtype: options.dtype } : {})
     return finish(bind1(powerPrimitive, [exponents, new Scalar(base, exponents.dtype)], undefined), options)
   },
@@ -147,6 +150,7 @@ const identity = define({
     const { dtype = 'float32', requiresGrad = false } = options ?? (typeof columns === 'object' ? columns : {})
     const shape = [rows, typeof columns === 'number' ? columns : rows]
     checkShape('eye', shape)
+    checkDType(dtype, 'eye')
     return bind1(eyePrimitive, [], { shape, dtype }).setRequiresGrad(requiresGrad)
   },
   samples: () => [{ args: [3] }, { args: [2, 4] }, { args: [2, { dtype: 'int32' }] }, { args: [0] }],
@@ -179,6 +183,7 @@ const hot = define({
   doc: '1 at the class of each element on a new last axis, 0 elsewhere.',
   call: (indices: Tensor, classes: number, { dtype = 'float32' }: { readonly dtype?: DType } = {}): Tensor => {
     checkShape('oneHot', [classes])
+    checkDType(dtype, 'oneHot')
     const range = extremesOf('oneHot', indices)
     if (range && (range[0] < 0 || range[1] >= classes))
       outOfRange('oneHot', range[0] < 0 ? range[0] : range[1], -1, [...indices.shape, classes])
