@@ -107,7 +107,7 @@ export class MultiheadAttention extends Module {
 
   /** Both masks as one for `attentionWeights`: bool (true where allowed) or float (added), broadcast to `[batch, heads, queries, keys]`. */
   #mask({ keyPaddingMask, attnMask }: AttentionMasks, batch: number): Tensor | null {
-    const padding: Tensor | null = keyPaddingMask ? keyPaddingMask.unsqueeze([1, 1]) : null
+    const padding: Tensor | null = keyPaddingMask ? keyPaddingMask.unsqueeze([1, 2]) : null
     const pairs: Tensor | null = attnMask ? (attnMask.rank === 3 ? attnMask.reshape([batch, this.heads, ...attnMask.shape.slice(1)]) : attnMask) : null
     const masks = [padding, pairs].filter((m) => m !== null)
     if (masks.length === 0) return null
