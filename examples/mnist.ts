@@ -11,7 +11,7 @@ const help = `Trains a convolutional network on MNIST.
   --engine NAME    wasm or reference (wasm)
   --threads N      (all cores)
   --checkpoint F   where the model is kept (mnist.safetensors)
-  --resume         go on from the checkpoint
+  --resume         go on from the checkpoint, also after Ctrl-C
   --predict PNG    say which digit a picture shows, by the checkpoint
   --json           print the result as JSON only`
 const text = (value: string) => ({ type: 'string', default: value }) as const
@@ -39,7 +39,7 @@ const model = nn.sequential(
   new nn.Flatten(),
   new nn.Linear(7 * 7 * 32, 10),
 )
-const optimizer = new optim.Adam(model.parameters(), { lr: 2e-3 })
+const optimizer = new optim.AdamW(model, { lr: 1e-3 })
 const classify = (pixels: Tensor) => model.forward(pixels.cast('float32').div(255).reshape([-1, 28, 28, 1]))
 
 if (args.predict) {
@@ -58,31 +58,36 @@ const digits = ({ images, labels, count }: typeof mnist.train, n = count) => ({
 })
 const seed = Number(args.seed)
 const batches = new data.Batches(digits(mnist.train, Math.min(Number(args.limit), 60_000)), { batchSize: 128, shuffle: true, seed })
-let epoch = args.resume ? Number((await loadCheckpoint(args.checkpoint, { model, optimizer })).epoch) : 0
-const save = () => saveCheckpoint(args.checkpoint, { model, optimizer }, { epoch: String(epoch) })
-process.once('SIGINT', async () => {
-  await save()
-  console.log(`\nsaved to ${args.checkpoint}; go on with: npm run demo -- --resume`)
-  process.exit(130)
-})
+const steps = Number(args.epochs) * batches.length
+const scheduler = new optim.OneCycleLR(optimizer, { maxLr: 6e-3, totalSteps: steps + 1 })
+const parts = { model, optimizer, scheduler }
+if (args.resume) batches.position = Number((await loadCheckpoint(args.checkpoint, parts)).position)
+let interrupted = false
+process.once('SIGINT', () => (interrupted = true))
 
 say(nn.summary(model, [1, 28, 28, 1]).toString())
 const start = performance.now()
-for (; epoch < Number(args.epochs); epoch++, await save()) {
-  const label = `epoch ${epoch + 1}/${args.epochs}`
+while (batches.position < steps && !interrupted) {
+  const label = `epoch ${Math.floor(batches.position / batches.length) + 1}/${args.epochs}`
   using bar = train.progressBar({ total: batches.size, label, unit: 'images', ...(args.json && { writer: train.silent }) })
   let [seen, correct] = [0, 0]
-  batches.passes = epoch
   for await (const { images, labels } of batches) {
+    if (interrupted) break
     optimizer.zeroGrad()
     const logits = classify(images)
     const loss = crossEntropy(logits, labels)
     loss.backward()
     optimizer.step()
+    scheduler.step()
     seen += labels.size
     correct += logits.argmax(-1).eq(labels).sum().item()
     bar.update(seen, { loss: loss.item(), accuracy: correct / seen })
   }
+  await saveCheckpoint(args.checkpoint, parts, { position: batches.position })
+}
+if (interrupted) {
+  say(`\nsaved to ${args.checkpoint}; go on with: npm run demo -- --resume`)
+  process.exit(130)
 }
 const seconds = ((performance.now() - start) / 1000).toFixed(1)
 
@@ -92,6 +97,5 @@ const confusion = labels.oneHot(10).T.matmul(predictions.oneHot(10)).toArray() a
 const accuracy = predictions.eq(labels).cast('float32').mean().item()
 const digit = (i: number) => `${train.drawImage(mnist.test.images.subarray(i * 784, (i + 1) * 784), 28, 28)}\n  ${predictions.at(i).item()}`
 say(`\n${train.confusionMatrixTable(confusion)}\n\n${train.sideBySide([0, 1, 2].map(digit))}`)
-say(`the model is in ${args.checkpoint}; try: npm run demo -- --predict FILE.png`)
-if (args.json) console.log(JSON.stringify({ accuracy, seconds: Number(seconds), engine: args.engine, epochs: epoch }))
+if (args.json) console.log(JSON.stringify({ accuracy, seconds: Number(seconds), engine: args.engine }))
 else console.log(`test accuracy ${accuracy.toFixed(4)} in ${seconds} s on ${args.engine}`)

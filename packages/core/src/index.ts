@@ -3,6 +3,7 @@ import { referenceRoutine } from './engine/reference/routine.ts'
 import { registerEngine } from './engine/registry.ts'
 import { WasmEngine } from './engine/wasm/engine.ts'
 
+// oxlint-disable-next-line no-console -- said once, where the runtime makes it slower than it could be
 registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine, notice: (message) => console.warn(message) }))
 registerEngine('reference', () => new ReferenceEngine())
 

@@ -206,7 +206,7 @@ function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
 
 function runHooks(node: TapeNode, gradients: (Tensor | undefined)[], pending: Pending): void {
   node.hooks?.forEach((hooks, index) => {
-    for (const hook of [...hooks]) {
+    for (const hook of hooks.slice()) {
       const gradient = gradients[index]
       if (!gradient) continue
       pending.keep([gradient])

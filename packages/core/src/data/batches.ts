@@ -24,7 +24,8 @@ export class Batches<T extends Readonly<Record<string, Tensor>>> implements Iter
   readonly #generator: Generator
   /** Number of examples. */
   readonly size: number
-  #passes = 0
+  /** Batches that have been dealt with, over all passes: set it to go on where another run stopped, in the orders that it would have had. */
+  position = 0
 
   constructor(tensors: T, options: BatchOptions) {
     const sizes = Object.values(tensors).map((t) => t.shape[0])
@@ -38,7 +39,11 @@ export class Batches<T extends Readonly<Record<string, Tensor>>> implements Iter
       })
     }
     if (!Number.isInteger(options.batchSize) || options.batchSize < 1) {
-      throw new CotangentError('invalid-argument', { op: 'Batches', message: `batchSize is ${options.batchSize}`, hint: 'It must be a positive integer.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'Batches',
+        message: `batchSize is ${options.batchSize}`,
+        hint: 'It must be a positive integer.',
+      })
     }
     this.#tensors = tensors
     this.#options = options
@@ -52,23 +57,16 @@ export class Batches<T extends Readonly<Record<string, Tensor>>> implements Iter
     return this.#options.dropLast ? Math.floor(batches) : Math.ceil(batches)
   }
 
-  /** How many passes have been begun: set it to go on where another run stopped, with the orders that it would have had. */
-  get passes(): number {
-    return this.#passes
-  }
-
-  set passes(n: number) {
-    this.#passes = n
-  }
-
   *[Symbol.iterator](): Iterator<T> {
-    const order = this.#order()
+    const { length } = this
     const { batchSize } = this.#options
-    for (let i = 0; i < this.length; i++) {
+    const order = this.#order(Math.floor(this.position / length))
+    for (let i = this.position % length; i < length; i++) {
       const count = Math.min(batchSize, this.size - i * batchSize)
       const rows = order?.narrow(0, i * batchSize, count)
       const cut = (t: Tensor) => (rows ? t.indexSelect(0, rows) : t.narrow(0, i * batchSize, count))
       yield Object.fromEntries(Object.entries(this.#tensors).map(([name, t]) => [name, cut(t)])) as T
+      this.position++
     }
   }
 
@@ -79,9 +77,9 @@ export class Batches<T extends Readonly<Record<string, Tensor>>> implements Iter
     }
   }
 
-  /** The order of this pass: a function of the seed and the number of the pass. */
-  #order(): Tensor | null {
-    this.#generator.state = { seed: this.#generator.state.seed, calls: this.#passes++ }
+  /** The order of a pass: a function of the seed and the number of the pass. */
+  #order(pass: number): Tensor | null {
+    this.#generator.state = { seed: this.#generator.state.seed, calls: pass }
     return this.#options.shuffle ? permutation(this.size, { generator: this.#generator }) : null
   }
 }

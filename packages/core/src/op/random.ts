@@ -1,13 +1,13 @@
 import { checkDType, type DType, isFloat, isInt } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
+import { CotangentError } from '../errors.ts'
 import { checkShape, type Shape, sizeOf } from '../layout.ts'
 import type { Mutable } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import { defaultGenerator, type Generator } from '../tensor/generator.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
-import { Tensor } from '../tensor/tensor.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import type { CreationOptions } from './creation.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { define, sampleTensor } from './table.ts'
@@ -29,7 +29,10 @@ interface FillAttrs {
 }
 
 /** A kernel that fills a vector from random words and further scalars. */
-function fillPrimitive(name: string, code: (k: KernelBuilder, key: Key, rest: readonly Value[], dtype: DType) => Value): Primitive<FillAttrs> {
+function fillPrimitive(
+  name: string,
+  code: (k: KernelBuilder, key: Key, rest: readonly Value[], dtype: DType) => Value,
+): Primitive<FillAttrs> {
   return kernelPrimitive<FillAttrs>({
     name,
     operands: ['own'],
@@ -42,10 +45,15 @@ function fillPrimitive(name: string, code: (k: KernelBuilder, key: Key, rest: re
 }
 
 const floatType = (dtype: DType) => (dtype === 'float64' ? 'float64' : 'float32')
-const unit = (k: KernelBuilder, key: Key, dtype: DType): Value => (dtype === 'float64' ? uniform53(k, words(k, key)) : uniform24(k, words(k, key)[0]))
+const unit = (k: KernelBuilder, key: Key, dtype: DType): Value =>
+  dtype === 'float64' ? uniform53(k, words(k, key)) : uniform24(k, words(k, key)[0])
 
-const uniformPrimitive = fillPrimitive('uniform', (k, key, [low, high], dtype) => k.add(low!, k.mul(unit(k, key, dtype), k.sub(high!, low!))))
-const normalPrimitive = fillPrimitive('normal', (k, key, [mean, std], dtype) => k.add(mean!, k.mul(normalFrom(k, words(k, key), floatType(dtype)), std!)))
+const uniformPrimitive = fillPrimitive('uniform', (k, key, [low, high], dtype) =>
+  k.add(low!, k.mul(unit(k, key, dtype), k.sub(high!, low!))),
+)
+const normalPrimitive = fillPrimitive('normal', (k, key, [mean, std], dtype) =>
+  k.add(mean!, k.mul(normalFrom(k, words(k, key), floatType(dtype)), std!)),
+)
 const bitsPrimitive = fillPrimitive('randomBits', (k, key) => words(k, key)[0])
 /** Exact for ranges below 2^53: the fraction has 53 bits. */
 const intPrimitive = fillPrimitive('randint', (k, key, [low, high], dtype) => {
@@ -58,12 +66,21 @@ const keyScalars = (generator: Generator): Scalar[] => generator.next().map((wor
 function fill(primitive: Primitive<FillAttrs>, shape: Shape, dtype: DType, rest: readonly Scalar[], options: RandomOptions): Tensor {
   checkShape(primitive.name, shape)
   const flat = bind1(primitive, [...keyScalars(options.generator ?? defaultGenerator), ...rest], { size: sizeOf(shape), dtype })
-  return flat.reshape(shape).detach().setRequiresGrad(options.requiresGrad ?? false)
+  return flat
+    .reshape(shape)
+    .detach()
+    .setRequiresGrad(options.requiresGrad ?? false)
 }
 
 function floatDType(op: string, { dtype = 'float32' }: RandomOptions): DType {
   checkDType(dtype, op)
-  if (!isFloat(dtype)) throw new CotangentError('dtype-mismatch', { op, message: 'draws real numbers', dtypes: [dtype], hint: 'Use a float dtype, or randint().' })
+  if (!isFloat(dtype))
+    throw new CotangentError('dtype-mismatch', {
+      op,
+      message: 'draws real numbers',
+      dtypes: [dtype],
+      hint: 'Use a float dtype, or randint().',
+    })
   return dtype
 }
 
@@ -74,7 +91,10 @@ export const uniform = define({
   doc: 'Random numbers in [low, high), by default [0, 1).',
   method: false,
   random: true,
-  call<const S extends Shape>(shape: S, options: RandomOptions & { readonly low?: number; readonly high?: number } = {}): Tensor<Mutable<S>> {
+  call<const S extends Shape>(
+    shape: S,
+    options: RandomOptions & { readonly low?: number; readonly high?: number } = {},
+  ): Tensor<Mutable<S>> {
     const dtype = floatDType('uniform', options)
     return fill(uniformPrimitive, shape, dtype, pairOf(dtype, options.low ?? 0, options.high ?? 1), options) as Tensor<Mutable<S>>
   },
@@ -86,10 +106,14 @@ export const normal = define({
   doc: 'Normally distributed numbers of given mean (0) and standard deviation (1).',
   method: false,
   random: true,
-  call<const S extends Shape>(shape: S, options: RandomOptions & { readonly mean?: number; readonly std?: number } = {}): Tensor<Mutable<S>> {
+  call<const S extends Shape>(
+    shape: S,
+    options: RandomOptions & { readonly mean?: number; readonly std?: number } = {},
+  ): Tensor<Mutable<S>> {
     const dtype = floatDType('normal', options)
     const { mean = 0, std = 1 } = options
-    if (!(std >= 0)) throw new CotangentError('invalid-argument', { op: 'normal', message: `std is ${std}`, hint: 'It must be at least 0.' })
+    if (!(std >= 0))
+      throw new CotangentError('invalid-argument', { op: 'normal', message: `std is ${std}`, hint: 'It must be at least 0.' })
     return fill(normalPrimitive, shape, dtype, pairOf(dtype, mean, std), options) as Tensor<Mutable<S>>
   },
   samples: () => [{ args: [[3, 4]] }, { args: [[]] }, { args: [[7], { mean: 3, std: 0.5, dtype: 'float64' }] }],
@@ -119,15 +143,33 @@ export const truncatedNormal = define({
   doc: 'Normally distributed numbers within [low, high] (default mean ± 2 std), by inverting the distribution function.',
   method: false,
   random: true,
-  call<const S extends Shape>(shape: S, options: RandomOptions & { readonly mean?: number; readonly std?: number; readonly low?: number; readonly high?: number } = {}): Tensor<Mutable<S>> {
+  call<const S extends Shape>(
+    shape: S,
+    options: RandomOptions & { readonly mean?: number; readonly std?: number; readonly low?: number; readonly high?: number } = {},
+  ): Tensor<Mutable<S>> {
     const { mean = 0, std = 1 } = options
     const { low = mean - 2 * std, high = mean + 2 * std } = options
     const dtype = floatDType('truncatedNormal', options)
-    if (!(low < high) || !(std > 0)) throw new CotangentError('invalid-argument', { op: 'truncatedNormal', message: `no numbers between ${low} and ${high} with std ${std}`, hint: 'The low bound must be below the high one, and std above 0.' })
+    if (!(low < high) || !(std > 0))
+      throw new CotangentError('invalid-argument', {
+        op: 'truncatedNormal',
+        message: `no numbers between ${low} and ${high} with std ${std}`,
+        hint: 'The low bound must be below the high one, and std above 0.',
+      })
     const from = 2 * normalCdf((low - mean) / std) - 1
     const to = 2 * normalCdf((high - mean) / std) - 1
-    const u: Tensor = uniform<Shape>(shape, { low: from, high: to, dtype: dtype === 'float64' ? 'float64' : 'float32', ...(options.generator && { generator: options.generator }) })
-    const x = u.erfinv().mul(std * Math.SQRT2).add(mean).clamp({ min: low, max: high }).cast(dtype)
+    const u: Tensor = uniform<Shape>(shape, {
+      low: from,
+      high: to,
+      dtype: dtype === 'float64' ? 'float64' : 'float32',
+      ...(options.generator && { generator: options.generator }),
+    })
+    const x = u
+      .erfinv()
+      .mul(std * Math.SQRT2)
+      .add(mean)
+      .clamp({ min: low, max: high })
+      .cast(dtype)
     return x.setRequiresGrad(options.requiresGrad ?? false) as Tensor<Mutable<S>>
   },
   samples: () => [{ args: [[3, 4]] }, { args: [[5], { mean: 1, std: 2, low: 0, high: 2 }] }],
@@ -142,9 +184,19 @@ export const randint = define({
     const dtype = options.dtype ?? 'int32'
     checkDType(dtype, 'randint')
     if (!Number.isSafeInteger(low) || !Number.isSafeInteger(high) || low >= high) {
-      throw new CotangentError('invalid-argument', { op: 'randint', message: `there is no integer in [${low}, ${high})`, hint: 'Give integers with low < high.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'randint',
+        message: `there is no integer in [${low}, ${high})`,
+        hint: 'Give integers with low < high.',
+      })
     }
-    const drawn = fill(intPrimitive, shape, dtype === 'int64' ? 'int64' : 'int32', [new Scalar(low, 'float64'), new Scalar(high, 'float64')], { ...options, requiresGrad: false })
+    const drawn = fill(
+      intPrimitive,
+      shape,
+      dtype === 'int64' ? 'int64' : 'int32',
+      [new Scalar(low, 'float64'), new Scalar(high, 'float64')],
+      { ...options, requiresGrad: false },
+    )
     return drawn.cast(dtype) as Tensor<Mutable<S>>
   },
   samples: () => [{ args: [0, 10, [3, 4]] }, { args: [-5, 5, [7], { dtype: 'int64' }] }],
@@ -154,7 +206,8 @@ export const bernoulli = define({
   name: 'bernoulli',
   doc: 'True with probability p, independently at each element of p.',
   random: true,
-  call: (p: Tensor, options: RandomOptions = {}): Tensor => uniform(p.shape, { ...(options.generator && { generator: options.generator }) }).lt(p.detach()),
+  call: (p: Tensor, options: RandomOptions = {}): Tensor =>
+    uniform(p.shape, { ...(options.generator && { generator: options.generator }) }).lt(p.detach()),
   samples: () => [{ args: [sampleTensor([3, 4], { low: 0, high: 1 })], gradient: 'none' }],
 })
 
@@ -178,14 +231,32 @@ export const categorical = define({
     const { count, replacement = true } = options
     const classes = logits.shape.at(-1) ?? 0
     if (logits.rank === 0 || classes === 0 || (!replacement && (count ?? 1) > classes)) {
-      throw new CotangentError('invalid-argument', { op: 'categorical', message: `cannot draw ${count ?? 1} of ${classes} classes`, shapes: [logits.shape], hint: 'Draw with replacement, or fewer.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'categorical',
+        message: `cannot draw ${count ?? 1} of ${classes} classes`,
+        shapes: [logits.shape],
+        hint: 'Draw with replacement, or fewer.',
+      })
     }
     const random = options.generator && { generator: options.generator }
     const rows = logits.detach().cast(logits.dtype === 'float64' ? 'float64' : 'float32')
-    const gumbel = (shape: Shape) => uniform(shape, { ...random, dtype: rows.dtype }).clamp({ min: 2 ** -25 }).log().neg().log().neg()
-    if (!replacement) return rows.add(gumbel(rows.shape)).argSort({ descending: true }).narrow(-1, 0, count ?? 1)
+    const gumbel = (shape: Shape) =>
+      uniform(shape, { ...random, dtype: rows.dtype })
+        .clamp({ min: 2 ** -25 })
+        .log()
+        .neg()
+        .log()
+        .neg()
+    if (!replacement)
+      return rows
+        .add(gumbel(rows.shape))
+        .argSort({ descending: true })
+        .narrow(-1, 0, count ?? 1)
     const lead = rows.shape.slice(0, -1)
-    const drawn = rows.unsqueeze(-2).add(gumbel([...lead, count ?? 1, classes])).argmax(-1)
+    const drawn = rows
+      .unsqueeze(-2)
+      .add(gumbel([...lead, count ?? 1, classes]))
+      .argmax(-1)
     return count === undefined ? drawn.squeeze(-1) : drawn
   },
   samples: () => [
@@ -209,10 +280,21 @@ export const dropout = define({
   doc: 'Zeroes elements with probability p (default 0.5) and scales the rest by 1 / (1 - p).',
   random: true,
   call<S extends Shape>(x: Tensor<S>, p = 0.5, options: { readonly generator?: Generator } = {}): Tensor<S> {
-    if (!(p >= 0 && p <= 1)) throw new CotangentError('invalid-argument', { op: 'dropout', message: `p is ${p}`, hint: 'It is a probability, from 0 to 1.' })
-    if (isInt(x.dtype) || x.dtype === 'bool') throw new CotangentError('dtype-mismatch', { op: 'dropout', message: 'needs a float dtype', dtypes: [x.dtype], hint: "Cast with x.cast('float32')." })
+    if (!(p >= 0 && p <= 1))
+      throw new CotangentError('invalid-argument', { op: 'dropout', message: `p is ${p}`, hint: 'It is a probability, from 0 to 1.' })
+    if (isInt(x.dtype) || x.dtype === 'bool')
+      throw new CotangentError('dtype-mismatch', {
+        op: 'dropout',
+        message: 'needs a float dtype',
+        dtypes: [x.dtype],
+        hint: "Cast with x.cast('float32').",
+      })
     if (p === 0) return x
-    const scalars = [...keyScalars(options.generator ?? defaultGenerator), new Scalar(p, 'float32'), new Scalar(p === 1 ? 0 : 1 / (1 - p), 'float32')]
+    const scalars = [
+      ...keyScalars(options.generator ?? defaultGenerator),
+      new Scalar(p, 'float32'),
+      new Scalar(p === 1 ? 0 : 1 / (1 - p), 'float32'),
+    ]
     return bind1(dropoutPrimitive, [x.reshape([-1]), ...scalars], undefined).reshape(x.shape as Shape) as Tensor<S>
   },
   samples: () => [{ args: [sampleTensor([3, 4]), 0.3] }, { args: [sampleTensor([2, 3])] }],
