@@ -93,7 +93,11 @@ export class PReLU extends Module {
   declare readonly $out: InputOf<this>
   weight: Parameter
 
-  constructor({ channels = 1, init = 0.25, dtype = 'float32' }: { readonly channels?: number; readonly init?: number; readonly dtype?: DType } = {}) {
+  constructor({
+    channels = 1,
+    init = 0.25,
+    dtype = 'float32',
+  }: { readonly channels?: number; readonly init?: number; readonly dtype?: DType } = {}) {
     super()
     this.weight = filledWith([channels], init, dtype)
   }

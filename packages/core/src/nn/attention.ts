@@ -59,7 +59,8 @@ export class MultiheadAttention extends Module {
     super()
     const { kdim = size, vdim = size, bias = true, dtype = 'float32' } = options
     checkCounts('MultiheadAttention', { size, heads, kdim, vdim })
-    if (size % heads !== 0) throw new CotangentError('invalid-argument', { op: 'MultiheadAttention', message: `size ${size} does not split into ${heads} heads` })
+    if (size % heads !== 0)
+      throw new CotangentError('invalid-argument', { op: 'MultiheadAttention', message: `size ${size} does not split into ${heads} heads` })
     this.size = size
     this.heads = heads
     this.dropout = options.dropout ?? 0
@@ -76,12 +77,21 @@ export class MultiheadAttention extends Module {
 
   /** Queries `[batch, queries, size]`, keys `[batch, keys, kdim]` and values `[batch, keys, vdim]` to `[batch, queries, size]`. */
   forward(query: Tensor, key?: Tensor, value?: Tensor, options?: AttentionCall & { readonly needWeights?: false }): Tensor
-  forward(query: Tensor, key: Tensor, value: Tensor, options: AttentionCall & { readonly needWeights: true }): [output: Tensor, weights: Tensor]
+  forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    options: AttentionCall & { readonly needWeights: true },
+  ): [output: Tensor, weights: Tensor]
   forward(query: Tensor, key: Tensor = query, value: Tensor = key, options: AttentionCall = {}): Tensor | [Tensor, Tensor] {
     this.#check(query, key, value)
     const [q, k, v] = this.#project(query, key, value).map((x) => this.#split(x)) as [Tensor, Tensor, Tensor]
     const mask = this.#mask(options, query.shape[0]!)
-    const weights = attentionWeights(matmul(q, k.transpose() as Tensor), { scale: 1 / Math.sqrt(this.size / this.heads), causal: options.causal ?? false, mask })
+    const weights = attentionWeights(matmul(q, k.transpose() as Tensor), {
+      scale: 1 / Math.sqrt(this.size / this.heads),
+      causal: options.causal ?? false,
+      mask,
+    })
     const attended = matmul(this.training && this.dropout > 0 ? dropout(weights, this.dropout) : weights, v)
     const output: Tensor = this.outProj.forward(attended.transpose(1, 2).reshape(query.shape))
     if (!options.needWeights) return output
@@ -108,7 +118,11 @@ export class MultiheadAttention extends Module {
   /** Both masks as one for `attentionWeights`: bool (true where allowed) or float (added), broadcast to `[batch, heads, queries, keys]`. */
   #mask({ keyPaddingMask, attnMask }: AttentionMasks, batch: number): Tensor | null {
     const padding: Tensor | null = keyPaddingMask ? keyPaddingMask.unsqueeze([1, 2]) : null
-    const pairs: Tensor | null = attnMask ? (attnMask.rank === 3 ? attnMask.reshape([batch, this.heads, ...attnMask.shape.slice(1)]) : attnMask) : null
+    const pairs: Tensor | null = attnMask
+      ? attnMask.rank === 3
+        ? attnMask.reshape([batch, this.heads, ...attnMask.shape.slice(1)])
+        : attnMask
+      : null
     const masks = [padding, pairs].filter((m) => m !== null)
     if (masks.length === 0) return null
     if (masks.every((m) => m.dtype === 'bool')) return masks.reduce((a, b) => a.logicalOr(b)).logicalNot()
@@ -116,7 +130,9 @@ export class MultiheadAttention extends Module {
   }
 
   #check(query: Tensor, key: Tensor, value: Tensor): void {
-    const sizes = this.inProjWeight ? [this.size, this.size, this.size] : [this.size, this.kProjWeight!.shape[0]!, this.vProjWeight!.shape[0]!]
+    const sizes = this.inProjWeight
+      ? [this.size, this.size, this.size]
+      : [this.size, this.kProjWeight!.shape[0]!, this.vProjWeight!.shape[0]!]
     const fits = [query, key, value].every((x, i) => x.rank === 3 && x.shape[0] === query.shape[0] && x.shape[2] === sizes[i])
     if (!fits || key.shape[1] !== value.shape[1]) {
       throw new CotangentError('shape-mismatch', {

@@ -57,7 +57,12 @@ export class BatchNorm extends Module {
     if (!this.training && runningMean && runningVar) return batchNormWith(x, runningMean, runningVar, { weight, bias, eps })
     const count = x.shape.slice(0, -1).reduce((a, b) => a * b, 1)
     if (this.training && count <= 1) {
-      throw new CotangentError('invalid-argument', { op: 'BatchNorm', message: 'one value a channel has no variance to train with', shapes: [x.shape], hint: 'Use a larger batch, or eval().' })
+      throw new CotangentError('invalid-argument', {
+        op: 'BatchNorm',
+        message: 'one value a channel has no variance to train with',
+        shapes: [x.shape],
+        hint: 'Use a larger batch, or eval().',
+      })
     }
     const [y, mean, variance] = batchNorm(x, { weight, bias, eps })
     if (this.training) noGrad(() => this.#track(mean, variance.mul(count / (count - 1))))

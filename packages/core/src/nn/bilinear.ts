@@ -26,8 +26,17 @@ export class Bilinear extends Module {
 
   /** `[..., in1]` and `[..., in2]` to `[..., out]`. */
   forward(a: Tensor, b: Tensor): Tensor {
-    if (a.shape.at(-1) !== this.inFeatures[0] || b.shape.at(-1) !== this.inFeatures[1] || String(a.shape.slice(0, -1)) !== String(b.shape.slice(0, -1))) {
-      throw new CotangentError('shape-mismatch', { op: 'Bilinear', message: `expected [..., ${this.inFeatures[0]}] and [..., ${this.inFeatures[1]}]`, shapes: [a.shape, b.shape], hint: 'The last axes hold the features.' })
+    if (
+      a.shape.at(-1) !== this.inFeatures[0] ||
+      b.shape.at(-1) !== this.inFeatures[1] ||
+      String(a.shape.slice(0, -1)) !== String(b.shape.slice(0, -1))
+    ) {
+      throw new CotangentError('shape-mismatch', {
+        op: 'Bilinear',
+        message: `expected [..., ${this.inFeatures[0]}] and [..., ${this.inFeatures[1]}]`,
+        shapes: [a.shape, b.shape],
+        hint: 'The last axes hold the features.',
+      })
     }
     const rows: Tensor = einsum('ni,oij,nj->no', a.reshape([-1, this.inFeatures[0]]), this.weight, b.reshape([-1, this.inFeatures[1]]))
     const y: Tensor = rows.reshape([...a.shape.slice(0, -1), this.outFeatures])

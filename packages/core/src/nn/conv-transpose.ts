@@ -45,7 +45,11 @@ abstract class ConvTranspose<Rank extends 1 | 2 | 3, In extends number, Out exte
     const layer = `ConvTranspose${rank}d`
     checkCounts(layer, { inChannels, outChannels, groups })
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      throw new CotangentError('invalid-argument', { op: layer, message: `${inChannels} channels in and ${outChannels} out do not split into ${groups} groups`, hint: 'groups must divide both.' })
+      throw new CotangentError('invalid-argument', {
+        op: layer,
+        message: `${inChannels} channels in and ${outChannels} out do not split into ${groups} groups`,
+        hint: 'groups must divide both.',
+      })
     }
     this.#rank = rank
     this.inChannels = inChannels

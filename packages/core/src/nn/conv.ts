@@ -50,7 +50,11 @@ abstract class Conv<Rank extends 1 | 2 | 3, In extends number, Out extends numbe
     const layer = `Conv${rank}d`
     checkCounts(layer, { inChannels, outChannels, groups })
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      throw new CotangentError('invalid-argument', { op: layer, message: `${inChannels} channels in and ${outChannels} out do not split into ${groups} groups`, hint: 'groups must divide both.' })
+      throw new CotangentError('invalid-argument', {
+        op: layer,
+        message: `${inChannels} channels in and ${outChannels} out do not split into ${groups} groups`,
+        hint: 'groups must divide both.',
+      })
     }
     this.#rank = rank
     this.inChannels = inChannels
@@ -83,7 +87,10 @@ abstract class Conv<Rank extends 1 | 2 | 3, In extends number, Out extends numbe
   }
 
   override describe(): string {
-    return describeConv(this, this.padding === 'same' ? "'same'" : undefined) + (this.paddingMode === 'zeros' ? '' : `, paddingMode: '${this.paddingMode}'`)
+    return (
+      describeConv(this, this.padding === 'same' ? "'same'" : undefined) +
+      (this.paddingMode === 'zeros' ? '' : `, paddingMode: '${this.paddingMode}'`)
+    )
   }
 
   override macs(_: readonly Shape[], output: Shape): number {

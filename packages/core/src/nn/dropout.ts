@@ -1,6 +1,6 @@
+import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import { dropout, ones, uniform, where } from '../op/index.ts'
-import { CotangentError } from '../errors.ts'
 import type { InputOf } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Module } from './module.ts'
@@ -12,7 +12,12 @@ abstract class Dropping extends Module {
 
   constructor(p = 0.5) {
     super()
-    if (!(p >= 0 && p <= 1)) throw new CotangentError('invalid-argument', { op: this.constructor.name, message: `p is ${p}`, hint: 'It is a probability, from 0 to 1.' })
+    if (!(p >= 0 && p <= 1))
+      throw new CotangentError('invalid-argument', {
+        op: this.constructor.name,
+        message: `p is ${p}`,
+        hint: 'It is a probability, from 0 to 1.',
+      })
     this.p = p
   }
 

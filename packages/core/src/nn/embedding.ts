@@ -27,7 +27,11 @@ export class Embedding<const Size extends number = number> extends Module {
     super()
     checkCounts('Embedding', { count, size })
     if (paddingIdx !== undefined && (!Number.isInteger(paddingIdx) || paddingIdx < -count || paddingIdx >= count)) {
-      throw new CotangentError('index-out-of-range', { op: 'Embedding', message: `paddingIdx ${paddingIdx} is not one of ${count} rows`, hint: 'Rows are counted from 0.' })
+      throw new CotangentError('index-out-of-range', {
+        op: 'Embedding',
+        message: `paddingIdx ${paddingIdx} is not one of ${count} rows`,
+        hint: 'Rows are counted from 0.',
+      })
     }
     this.count = count
     this.size = size
@@ -38,8 +42,17 @@ export class Embedding<const Size extends number = number> extends Module {
   }
 
   /** A layer over given vectors `[count, size]`, which stay as they are unless `freeze` is false. */
-  static fromPretrained(vectors: Tensor, { freeze = true, ...options }: EmbeddingLayerOptions & { readonly freeze?: boolean } = {}): Embedding {
-    if (vectors.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'Embedding', message: 'needs vectors [count, size]', shapes: [vectors.shape], hint: 'Give one vector a row.' })
+  static fromPretrained(
+    vectors: Tensor,
+    { freeze = true, ...options }: EmbeddingLayerOptions & { readonly freeze?: boolean } = {},
+  ): Embedding {
+    if (vectors.rank !== 2)
+      throw new CotangentError('shape-mismatch', {
+        op: 'Embedding',
+        message: 'needs vectors [count, size]',
+        shapes: [vectors.shape],
+        hint: 'Give one vector a row.',
+      })
     const layer: Embedding = new Embedding(vectors.shape[0]!, vectors.shape[1]! as number, { ...options, dtype: vectors.dtype })
     layer.weight = new Parameter(vectors.detach(), { requiresGrad: !freeze }) as unknown as Parameter<[number, number]>
     return layer

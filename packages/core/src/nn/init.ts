@@ -21,7 +21,12 @@ export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' 
 /** How many inputs each output sums over (`in`), and how many outputs each input goes to (`out`). */
 export function fans(shape: Shape): { in: number; out: number } {
   if (shape.length < 2) {
-    throw new CotangentError('shape-mismatch', { op: 'init', message: 'fan-in and fan-out need at least two axes', shapes: [shape], hint: 'Use uniform() or constant() for biases.' })
+    throw new CotangentError('shape-mismatch', {
+      op: 'init',
+      message: 'fan-in and fan-out need at least two axes',
+      shapes: [shape],
+      hint: 'Use uniform() or constant() for biases.',
+    })
   }
   const field = shape.slice(0, -2).reduce((a, b) => a * b, 1)
   return { in: field * shape.at(-2)!, out: field * shape.at(-1)! }
@@ -42,14 +47,21 @@ export function calculateGain(nonlinearity: Nonlinearity, negativeSlope = 0.01):
     case 'selu':
       return 3 / 4
     default:
-      throw new CotangentError('invalid-argument', { op: 'calculateGain', message: `there is no gain for '${String(nonlinearity)}'`, hint: 'Use the name of an activation, e.g. relu, tanh or linear.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'calculateGain',
+        message: `there is no gain for '${String(nonlinearity)}'`,
+        hint: 'Use the name of an activation, e.g. relu, tanh or linear.',
+      })
   }
 }
 
 const set = <T extends Tensor>(x: T, value: Tensor | number): T => noGrad(() => x.assign(value))
 
 /** float64 stays; narrow floats are drawn as float32 and rounded by `assign`. */
-const drawn = (x: Tensor, { generator }: InitOptions) => ({ dtype: x.dtype === 'float64' ? ('float64' as const) : ('float32' as const), ...(generator && { generator }) })
+const drawn = (x: Tensor, { generator }: InitOptions) => ({
+  dtype: x.dtype === 'float64' ? ('float64' as const) : ('float32' as const),
+  ...(generator && { generator }),
+})
 
 /** Evenly distributed in [low, high), by default [0, 1). */
 export function uniform<T extends Tensor>(x: T, options: InitOptions & { readonly low?: number; readonly high?: number } = {}): T {
@@ -82,7 +94,13 @@ export const ones = <T extends Tensor>(x: T): T => constant(x, 1)
 /** The identity matrix, cut or filled up with zeros to the shape. */
 export function eye<T extends Tensor>(x: T): T {
   const [rows, columns] = x.shape
-  if (x.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'eye', message: 'needs a matrix', shapes: [x.shape], hint: 'Use dirac() for convolution weights.' })
+  if (x.rank !== 2)
+    throw new CotangentError('shape-mismatch', {
+      op: 'eye',
+      message: 'needs a matrix',
+      shapes: [x.shape],
+      hint: 'Use dirac() for convolution weights.',
+    })
   return fill(x, (set) => {
     for (let i = 0; i < Math.min(rows!, columns!); i++) set([i, i])
   })
@@ -93,12 +111,18 @@ export function dirac<T extends Tensor>(x: T, { groups = 1 }: { readonly groups?
   const kernel = x.shape.slice(0, -2)
   const [channels, out] = x.shape.slice(-2) as [number, number]
   if (x.rank < 3 || x.rank > 5 || out % groups !== 0) {
-    throw new CotangentError('shape-mismatch', { op: 'dirac', message: `needs a convolution weight with output channels in ${groups} groups`, shapes: [x.shape], hint: 'Weights are [...kernel, in, out]; out must be a multiple of groups.' })
+    throw new CotangentError('shape-mismatch', {
+      op: 'dirac',
+      message: `needs a convolution weight with output channels in ${groups} groups`,
+      shapes: [x.shape],
+      hint: 'Weights are [...kernel, in, out]; out must be a multiple of groups.',
+    })
   }
   const centre = kernel.map((n) => Math.floor(n / 2))
   const perGroup = out / groups
   return fill(x, (set) => {
-    for (let group = 0; group < groups; group++) for (let c = 0; c < Math.min(perGroup, channels); c++) set([...centre, c, group * perGroup + c])
+    for (let group = 0; group < groups; group++)
+      for (let c = 0; c < Math.min(perGroup, channels); c++) set([...centre, c, group * perGroup + c])
   })
 }
 
@@ -153,11 +177,20 @@ function kaimingStd(x: Tensor, { mode = 'in', nonlinearity = 'leakyRelu', negati
  * gain. Saxe et al., arXiv:1312.6120. Computed in JavaScript with O(rows * columns * min) steps.
  */
 export function orthogonal<T extends Tensor>(x: T, options: InitOptions & { readonly gain?: number } = {}): T {
-  if (x.rank < 2) throw new CotangentError('shape-mismatch', { op: 'orthogonal', message: 'needs at least two axes', shapes: [x.shape], hint: 'Use another initialiser for biases and scales.' })
+  if (x.rank < 2)
+    throw new CotangentError('shape-mismatch', {
+      op: 'orthogonal',
+      message: 'needs at least two axes',
+      shapes: [x.shape],
+      hint: 'Use another initialiser for biases and scales.',
+    })
   const columns = x.shape.at(-1)!
   const rows = columns === 0 ? 0 : x.size / columns
   const [count, length] = rows < columns ? [rows, columns] : [columns, rows]
-  const draws = drawNormal([count, length], { dtype: 'float64', ...(options.generator && { generator: options.generator }) }).dataSync() as Float64Array
+  const draws = drawNormal([count, length], {
+    dtype: 'float64',
+    ...(options.generator && { generator: options.generator }),
+  }).dataSync() as Float64Array
   const vectors = Array.from({ length: count }, (_, i) => draws.slice(i * length, (i + 1) * length))
   orthonormalize(vectors)
   const gain = options.gain ?? 1
@@ -185,7 +218,8 @@ function orthonormalize(vectors: readonly Float64Array[]): void {
 
 /** Normally distributed with `sparsity` of each column zero. Martens (2010). */
 export function sparse<T extends Tensor>(x: T, sparsity: number, options: InitOptions & { readonly std?: number } = {}): T {
-  if (x.rank !== 2) throw new CotangentError('shape-mismatch', { op: 'sparse', message: 'needs a matrix', shapes: [x.shape], hint: 'Reshape it first.' })
+  if (x.rank !== 2)
+    throw new CotangentError('shape-mismatch', { op: 'sparse', message: 'needs a matrix', shapes: [x.shape], hint: 'Reshape it first.' })
   const { std = 0.01 } = options
   const [rows, columns] = x.shape as [number, number]
   const settings = drawn(x, options)

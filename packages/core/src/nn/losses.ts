@@ -11,7 +11,9 @@ export interface Loss<Inputs extends readonly Tensor[]> extends Module {
 type LossOp<Inputs extends readonly Tensor[], Options> = (...args: [...Inputs, options?: Options]) => Tensor
 
 /** The module of a loss function: its constructor takes the function's options. */
-const loss = <Inputs extends readonly Tensor[], Options extends object>(f: LossOp<Inputs, Options>): { new (options?: Options): Loss<Inputs> } =>
+const loss = <Inputs extends readonly Tensor[], Options extends object>(
+  f: LossOp<Inputs, Options>,
+): { new (options?: Options): Loss<Inputs> } =>
   class extends Module {
     readonly #options: Options
 

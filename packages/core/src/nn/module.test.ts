@@ -16,7 +16,16 @@ class Net extends nn.Module {
   }
 }
 
-const names = ['stem.weight', 'stem.bias', 'blocks.0.weight', 'blocks.1.weight', 'blocks.1.bias', 'heads.a.weight', 'heads.a.bias', 'named.scale']
+const names = [
+  'stem.weight',
+  'stem.bias',
+  'blocks.0.weight',
+  'blocks.1.weight',
+  'blocks.1.bias',
+  'heads.a.weight',
+  'heads.a.bias',
+  'named.scale',
+]
 
 describe('parts', () => {
   const net = new Net()
@@ -45,7 +54,12 @@ describe('parts', () => {
   })
 
   test('toString shows the tree', () => {
-    const model = new nn.Sequential(new nn.Conv2d(1, 8, 3, { stride: 2, padding: 'same' }), relu, new nn.Sequential(new nn.MaxPool2d(2), new nn.Flatten()), new nn.Linear(8, 10))
+    const model = new nn.Sequential(
+      new nn.Conv2d(1, 8, 3, { stride: 2, padding: 'same' }),
+      relu,
+      new nn.Sequential(new nn.MaxPool2d(2), new nn.Flatten()),
+      new nn.Linear(8, 10),
+    )
     expect(model.toString()).toBe(`Sequential(
   (0): Conv2d(1, 8, kernelSize: 3, stride: 2, padding: 'same')
   (1): relu
@@ -68,11 +82,23 @@ describe('changes to all parts', () => {
   test('freeze, unfreeze and zeroGrad', () => {
     const net = new Net()
     net.stem.freeze()
-    net.forward(ones([2, 4])).sum().backward()
+    net
+      .forward(ones([2, 4]))
+      .sum()
+      .backward()
     expect(net.stem.weight.grad).toBe(null)
     expect(net.heads.get('a')!.bias!.grad!.toArray()).toEqual([2, 2])
-    expect(net.zeroGrad().parameters().every((p) => p.grad === null)).toBe(true)
-    net.unfreeze().forward(ones([2, 4])).sum().backward()
+    expect(
+      net
+        .zeroGrad()
+        .parameters()
+        .every((p) => p.grad === null),
+    ).toBe(true)
+    net
+      .unfreeze()
+      .forward(ones([2, 4]))
+      .sum()
+      .backward()
     expect(net.stem.weight.grad).not.toBe(null)
   })
 
@@ -113,13 +139,18 @@ describe('state', () => {
     expect(load).toThrow(
       'loadStateDict: 3 entries do not fit Linear:\n  bias is missing\n  bias2 is not part of the module\n  weight has shape [3, 2] instead of [2, 3]\nNothing was loaded',
     )
-    expect(() => model.loadStateDict({ weight: zeros([2, 3], { dtype: 'float64' }), bias: zeros([3]) })).toThrow('weight is float64 instead of float32')
+    expect(() => model.loadStateDict({ weight: zeros([2, 3], { dtype: 'float64' }), bias: zeros([3]) })).toThrow(
+      'weight is float64 instead of float32',
+    )
     expect(model.weight.toArray()).toEqual(before)
   })
 
   test('without strict, what fits is loaded and cast', () => {
     const model = new nn.Linear(2, 1)
-    expect(model.loadStateDict({ weight: ones([2, 1], { dtype: 'float64' }), other: zeros([]) }, { strict: false })).toEqual({ missing: ['bias'], unexpected: ['other'] })
+    expect(model.loadStateDict({ weight: ones([2, 1], { dtype: 'float64' }), other: zeros([]) }, { strict: false })).toEqual({
+      missing: ['bias'],
+      unexpected: ['other'],
+    })
     expect(model.weight.toArray()).toEqual([[1], [1]])
     expect(() => model.loadStateDict({ weight: ones([3, 1]) }, { strict: false })).toThrow('weight has shape [3, 1] instead of [2, 1]')
   })
@@ -144,7 +175,7 @@ describe('hooks', () => {
     expect(new nn.Sequential(layer).forward(x).item()).toBe(40)
     removers[0]!()
     removers[0]!()
-    expect(() => value()).toThrow()
+    expect(() => value()).toThrow('expected 1 to be 2')
     removers[1]!()
     expect(value()).toBe(2)
     removers[2]!()

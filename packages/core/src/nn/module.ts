@@ -161,12 +161,15 @@ export abstract class Module implements ShapeRule {
    */
   to(dtype: DType): this {
     const made = new Map<Tensor, Tensor>()
-    for (const { value, set } of [...this.slots()]) {
+    for (const { value, set } of Array.from(this.slots())) {
       if (value instanceof Module || !isFloat(value.dtype) || value.dtype === dtype) continue
       let changed = made.get(value)
       if (!changed) {
         const cast = value.detach().cast(dtype)
-        changed = value instanceof Buffer ? new Buffer(cast, { persistent: value.persistent }) : new Parameter(cast, { requiresGrad: value.requiresGrad })
+        changed =
+          value instanceof Buffer
+            ? new Buffer(cast, { persistent: value.persistent })
+            : new Parameter(cast, { requiresGrad: value.requiresGrad })
         made.set(value, changed)
       }
       set(changed)
@@ -206,7 +209,11 @@ export abstract class Module implements ShapeRule {
   /** While there are hooks, a field stands before the class's `forward`; without, calls cost nothing. */
   #hook<H>(hooks: H[], hook: H): () => void {
     if (this.#before.length + this.#after.length === 0) {
-      Object.defineProperty(this, 'forward', { value: (...inputs: unknown[]) => this.#hookedForward(inputs), configurable: true, enumerable: false })
+      Object.defineProperty(this, 'forward', {
+        value: (...inputs: unknown[]) => this.#hookedForward(inputs),
+        configurable: true,
+        enumerable: false,
+      })
     }
     hooks.push(hook)
     return () => {

@@ -112,7 +112,14 @@ export class RMSNorm extends Module {
   readonly eps: number | null
   weight: Parameter | null
 
-  constructor(normalizedShape: number | Shape, { eps = null, affine = true, dtype = 'float32' }: { readonly eps?: number | null; readonly affine?: boolean; readonly dtype?: DType } = {}) {
+  constructor(
+    normalizedShape: number | Shape,
+    {
+      eps = null,
+      affine = true,
+      dtype = 'float32',
+    }: { readonly eps?: number | null; readonly affine?: boolean; readonly dtype?: DType } = {},
+  ) {
     super()
     this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape]
     this.eps = eps
@@ -136,7 +143,10 @@ export class LocalResponseNorm extends Module {
   readonly beta: number
   readonly k: number
 
-  constructor(size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: { readonly alpha?: number; readonly beta?: number; readonly k?: number } = {}) {
+  constructor(
+    size: number,
+    { alpha = 1e-4, beta = 0.75, k = 1 }: { readonly alpha?: number; readonly beta?: number; readonly k?: number } = {},
+  ) {
     super()
     this.size = size
     this.alpha = alpha

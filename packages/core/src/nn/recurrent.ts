@@ -78,12 +78,17 @@ abstract class RecurrentCell extends Module {
 
 function checkInput(module: { readonly inputSize: number }, x: Tensor, rank: number): void {
   if (x.rank !== rank || x.shape.at(-1) !== module.inputSize) {
-    throw new CotangentError('shape-mismatch', { op: module.constructor.name, message: `expected ${rank === 2 ? '[batch' : '[batch, time'}, ${module.inputSize}]`, shapes: [x.shape] })
+    throw new CotangentError('shape-mismatch', {
+      op: module.constructor.name,
+      message: `expected ${rank === 2 ? '[batch' : '[batch, time'}, ${module.inputSize}]`,
+      shapes: [x.shape],
+    })
   }
 }
 
 function checkState(op: string, state: Tensor, shape: Shape): void {
-  if (!sameShape(state.shape, shape)) throw new CotangentError('shape-mismatch', { op, message: `the state must have shape [${shape.join(', ')}]`, shapes: [state.shape] })
+  if (!sameShape(state.shape, shape))
+    throw new CotangentError('shape-mismatch', { op, message: `the state must have shape [${shape.join(', ')}]`, shapes: [state.shape] })
 }
 
 export type RNNNonlinearity = 'tanh' | 'relu'
@@ -118,7 +123,10 @@ export class LSTMCell extends RecurrentCell {
   }
 
   /** @returns Hidden and cell state. */
-  forward(x: Tensor, [hidden, cell]: readonly [hidden: Tensor, cell: Tensor] = [this.zeroState(x), this.zeroState(x)]): [hidden: Tensor, cell: Tensor] {
+  forward(
+    x: Tensor,
+    [hidden, cell]: readonly [hidden: Tensor, cell: Tensor] = [this.zeroState(x), this.zeroState(x)],
+  ): [hidden: Tensor, cell: Tensor] {
     return this.once(x, [hidden, cell]) as [Tensor, Tensor]
   }
 }
@@ -183,7 +191,8 @@ abstract class Recurrent<C extends RecurrentCell> extends Module {
     const directions = this.cells[0]!.backward ? 2 : 1
     const shape = [this.cells.length * directions, x.shape[0]!, this.hiddenSize]
     for (const state of initial ?? []) checkState(this.constructor.name, state, shape)
-    if (x.shape[1] === 0) throw new CotangentError('shape-mismatch', { op: this.constructor.name, message: 'the sequences are empty', shapes: [input.shape] })
+    if (x.shape[1] === 0)
+      throw new CotangentError('shape-mismatch', { op: this.constructor.name, message: 'the sequences are empty', shapes: [input.shape] })
     const start = (at: number): Tensor[] =>
       Array.from({ length: this.#states }, (_, i): Tensor => {
         const given = initial?.[i]
@@ -200,7 +209,9 @@ abstract class Recurrent<C extends RecurrentCell> extends Module {
         x = concat([output, flip(reversed, 1)] as readonly Tensor[], -1)
       } else x = output
     })
-    const states = Array.from({ length: this.#states }, (_, i): Tensor => (concat(finals.map((f) => f[i]!) as readonly Tensor[], 1) as Tensor).transpose(0, 1))
+    const states = Array.from({ length: this.#states }, (_, i): Tensor =>
+      (concat(finals.map((f) => f[i]!) as readonly Tensor[], 1) as Tensor).transpose(0, 1),
+    )
     return [this.batchFirst ? x : x.transpose(0, 1), states]
   }
 

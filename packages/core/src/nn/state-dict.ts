@@ -39,7 +39,9 @@ export function loadState(module: Module, state: StateSource, { strict = true }:
   const own = statesOf(module)
   const missing = [...own.keys()].filter((name) => !given.has(name))
   const unexpected = [...given.keys()].filter((name) => !own.has(name))
-  const problems = strict ? [...missing.map((name) => `${name} is missing`), ...unexpected.map((name) => `${name} is not part of the module`)] : []
+  const problems = strict
+    ? [...missing.map((name) => `${name} is missing`), ...unexpected.map((name) => `${name} is not part of the module`)]
+    : []
   for (const [name, to] of own) {
     const from = given.get(name)
     if (!from) continue

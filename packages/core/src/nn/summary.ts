@@ -86,15 +86,25 @@ function rowsOf(modules: ReadonlyMap<string, Module>, runs: ReadonlyMap<Module, 
     for (const p of own) seen.add(p)
     const run = runs.get(module)
     // A part that its owner works on itself, like a cell of an LSTM, counts as the owner's.
-    const owner = run ? undefined : [...rows.values()].findLast((row) => row.macs > 0 && name.startsWith(`${row.name}.`))
+    const owner = run ? undefined : [...rows.values()].findLast((row) => row.macs > 0 && isWithin(name, row.name))
     if (owner) rows.set(owner.name, { ...owner, parameters: owner.parameters + sizes(own) })
     else {
-      const depth = name === '' ? 0 : 1 + [...rows.keys()].filter((other) => other !== '' && name.startsWith(`${other}.`)).length
-      rows.set(name, { name, type: module.constructor.name, depth, output: run?.output ?? null, parameters: sizes(own), macs: run?.macs ?? 0 })
+      const depth = [...rows.keys()].filter((other) => isWithin(name, other)).length
+      rows.set(name, {
+        name,
+        type: module.constructor.name,
+        depth,
+        output: run?.output ?? null,
+        parameters: sizes(own),
+        macs: run?.macs ?? 0,
+      })
     }
   }
   return [...rows.values()]
 }
+
+/** Whether `layers.0.weight` is below `layers`; all is below ''. */
+const isWithin = (name: string, owner: string): boolean => (owner === '' ? name !== '' : name.startsWith(`${owner}.`))
 
 const sizes = (tensors: readonly Tensor[]): number => tensors.reduce((sum, t) => sum + t.size, 0)
 
@@ -117,7 +127,7 @@ function scaled(n: number, units: readonly string[]): string {
 }
 
 /** The name of the row that a row is indented under. */
-const ownerOf = ({ name }: SummaryRow, rows: readonly SummaryRow[]): string => rows.findLast((row) => name.startsWith(`${row.name}.`))?.name ?? ''
+const ownerOf = ({ name }: SummaryRow, rows: readonly SummaryRow[]): string => rows.findLast((row) => isWithin(name, row.name))?.name ?? ''
 
 function format({ rows, parameters, trainable, bytes, macs }: Omit<Summary, 'toString'>, inputs: readonly Tensor[]): string {
   const cells = rows.map((row) => [
@@ -129,9 +139,20 @@ function format({ rows, parameters, trainable, bytes, macs }: Omit<Summary, 'toS
   ])
   const table = [['layer', 'type', 'output', 'parameters', 'multiply-adds'], ...cells]
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
-  const lines = table.map((row) => row.map((cell, i) => (i < 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ').trimEnd())
+  const lines = table.map((row) =>
+    row
+      .map((cell, i) => (i < 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  )
   const rule = '─'.repeat(widths.reduce((a, b) => a + b + 2, -2))
   const frozen = parameters - trainable
   const total = `${grouped(parameters)} parameters (${scaled(bytes, byteUnits)}${frozen ? `, ${grouped(frozen)} frozen` : ''})`
-  return [lines[0], rule, ...lines.slice(1), rule, `${total}, ${scaled(macs, countUnits)}multiply-adds on ${inputs.map((x) => formatShape(x.shape)).join(', ')}`].join('\n')
+  return [
+    lines[0],
+    rule,
+    ...lines.slice(1),
+    rule,
+    `${total}, ${scaled(macs, countUnits)}multiply-adds on ${inputs.map((x) => formatShape(x.shape)).join(', ')}`,
+  ].join('\n')
 }

@@ -144,7 +144,14 @@ export class PositionalEncoding extends Module {
   readonly table: Buffer
   readonly dropout: Dropout
 
-  constructor(size: number, { maxLength = 5000, dropout = 0, dtype = 'float32' }: { readonly maxLength?: number; readonly dropout?: number; readonly dtype?: DType } = {}) {
+  constructor(
+    size: number,
+    {
+      maxLength = 5000,
+      dropout = 0,
+      dtype = 'float32',
+    }: { readonly maxLength?: number; readonly dropout?: number; readonly dtype?: DType } = {},
+  ) {
     super()
     this.maxLength = maxLength
     this.dropout = new Dropout(dropout)
@@ -159,7 +166,11 @@ export class PositionalEncoding extends Module {
   forward(x: Tensor): Tensor {
     const [length, size] = x.shape.slice(-2) as [number, number]
     if (x.rank < 2 || length > this.maxLength || size !== this.table.shape[1]) {
-      throw new CotangentError('shape-mismatch', { op: 'PositionalEncoding', message: `needs [batch, at most ${this.maxLength}, ${this.table.shape[1]}]`, shapes: [x.shape] })
+      throw new CotangentError('shape-mismatch', {
+        op: 'PositionalEncoding',
+        message: `needs [batch, at most ${this.maxLength}, ${this.table.shape[1]}]`,
+        shapes: [x.shape],
+      })
     }
     return this.dropout.forward(x.add((this.table as Tensor).narrow(0, 0, length)) as Tensor)
   }

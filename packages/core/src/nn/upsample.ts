@@ -34,7 +34,13 @@ export class PixelShuffle extends Module {
   forward(x: Tensor): Tensor {
     const r = this.factor
     const [n, h, w, c] = imageShape('PixelShuffle', x)
-    if (c % (r * r) !== 0) throw new CotangentError('shape-mismatch', { op: 'PixelShuffle', message: `${c} channels are not a multiple of ${r}²`, shapes: [x.shape], hint: 'The channels before are r² times those after.' })
+    if (c % (r * r) !== 0)
+      throw new CotangentError('shape-mismatch', {
+        op: 'PixelShuffle',
+        message: `${c} channels are not a multiple of ${r}²`,
+        shapes: [x.shape],
+        hint: 'The channels before are r² times those after.',
+      })
     const split: Tensor = x.reshape([n, h, w, c / (r * r), r, r])
     return split.permute([0, 1, 4, 2, 5, 3]).reshape([n, h * r, w * r, c / (r * r)])
   }
@@ -56,7 +62,13 @@ export class PixelUnshuffle extends Module {
   forward(x: Tensor): Tensor {
     const r = this.factor
     const [n, h, w, c] = imageShape('PixelUnshuffle', x)
-    if (h % r !== 0 || w % r !== 0) throw new CotangentError('shape-mismatch', { op: 'PixelUnshuffle', message: `${h} x ${w} is not a multiple of ${r}`, shapes: [x.shape], hint: 'Pad or crop the image first.' })
+    if (h % r !== 0 || w % r !== 0)
+      throw new CotangentError('shape-mismatch', {
+        op: 'PixelUnshuffle',
+        message: `${h} x ${w} is not a multiple of ${r}`,
+        shapes: [x.shape],
+        hint: 'Pad or crop the image first.',
+      })
     const split: Tensor = x.reshape([n, h / r, r, w / r, r, c])
     return split.permute([0, 1, 3, 5, 2, 4]).reshape([n, h / r, w / r, c * r * r])
   }
@@ -67,6 +79,12 @@ export class PixelUnshuffle extends Module {
 }
 
 function imageShape(layer: string, x: Tensor): [number, number, number, number] {
-  if (x.rank !== 4) throw new CotangentError('shape-mismatch', { op: layer, message: 'expected [batch, height, width, channels]', shapes: [x.shape], hint: 'Add a batch axis with unsqueeze(0).' })
+  if (x.rank !== 4)
+    throw new CotangentError('shape-mismatch', {
+      op: layer,
+      message: 'expected [batch, height, width, channels]',
+      shapes: [x.shape],
+      hint: 'Add a batch axis with unsqueeze(0).',
+    })
   return x.shape as unknown as [number, number, number, number]
 }

@@ -1,5 +1,5 @@
-import { CotangentError } from '../errors.ts'
 import { dtypeInfo, isFloat } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
 import { broadcastShapes, sameShape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -53,7 +53,12 @@ export const attentionWeights = define({
   doc: 'Softmax over the last axis of scaled scores [..., queries, keys], over the keys that a mask allows; 0 where it allows none.',
   method: false,
   call: (scores: Tensor, { mask, causal = false, scale = 1 }: AttentionWeightsOptions = {}): Tensor => {
-    if (scores.rank < 2) throw new CotangentError('shape-mismatch', { op: 'attentionWeights', message: 'needs scores [..., queries, keys]', shapes: [scores.shape] })
+    if (scores.rank < 2)
+      throw new CotangentError('shape-mismatch', {
+        op: 'attentionWeights',
+        message: 'needs scores [..., queries, keys]',
+        shapes: [scores.shape],
+      })
     if (mask) checkMask('attentionWeights', mask, scores.shape)
     const kind = !mask ? 'none' : isFloat(mask.dtype) ? 'float' : 'bool'
     return bind1(attentionWeightsPrimitive, mask ? [scores, mask] : [scores], { axis: scores.rank - 1, scale, causal, mask: kind })
@@ -71,7 +76,12 @@ export const attentionWeights = define({
 
 export function checkMask(op: string, mask: Tensor, shape: readonly number[]): void {
   if (dtypeInfo[mask.dtype].kind === 'int') {
-    throw new CotangentError('dtype-mismatch', { op, message: 'a mask is bool or float', dtypes: [mask.dtype], hint: 'Compare it: mask.ne(0).' })
+    throw new CotangentError('dtype-mismatch', {
+      op,
+      message: 'a mask is bool or float',
+      dtypes: [mask.dtype],
+      hint: 'Compare it: mask.ne(0).',
+    })
   }
   if (!sameShape(broadcastShapes(op, mask.shape, shape), shape)) {
     throw new CotangentError('shape-mismatch', { op, message: 'the mask does not broadcast to the scores', shapes: [mask.shape, shape] })
@@ -101,10 +111,6 @@ export const scaledDotProductAttention = define({
   },
   samples: () => {
     const [q, k, v] = [sampleTensor([2, 3, 4]), sampleTensor([2, 5, 4]), sampleTensor([2, 5, 2])]
-    return [
-      { args: [q, k, v] },
-      { args: [q, k, v, { causal: true, scale: 1 }] },
-      { args: [q, k, v, { mask: sampleTensor([3, 5]) }] },
-    ]
+    return [{ args: [q, k, v] }, { args: [q, k, v, { causal: true, scale: 1 }] }, { args: [q, k, v, { mask: sampleTensor([3, 5]) }] }]
   },
 })

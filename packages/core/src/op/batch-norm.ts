@@ -120,7 +120,12 @@ export const groupNorm = define({
     const { affine, ...attrs } = affineOf('groupNorm', x as unknown as Tensor, options)
     const channels = x.shape.at(-1)!
     if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0) {
-      throw new CotangentError('invalid-argument', { op: 'groupNorm', message: `${channels} channels do not split into ${groups} groups`, shapes: [x.shape], hint: 'Choose a number of groups that divides the channels.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'groupNorm',
+        message: `${channels} channels do not split into ${groups} groups`,
+        shapes: [x.shape],
+        hint: 'Choose a number of groups that divides the channels.',
+      })
     }
     const size = [groups, channels / groups]
     const split = (x as unknown as Tensor).reshape([x.shape[0]!, x.shape.slice(1, -1).reduce((a, b) => a * b, 1), ...size])
@@ -142,5 +147,8 @@ export const instanceNorm = define({
     affineOf('instanceNorm', x as unknown as Tensor, options)
     return groupNorm(x, Math.max(1, x.shape.at(-1)!), options)
   },
-  samples: () => [{ args: [sampleTensor([2, 3, 4])] }, { args: [sampleTensor([2, 2, 3, 2]), { weight: sampleTensor([2]), bias: sampleTensor([2]) }] }],
+  samples: () => [
+    { args: [sampleTensor([2, 3, 4])] },
+    { args: [sampleTensor([2, 2, 3, 2]), { weight: sampleTensor([2]), bias: sampleTensor([2]) }] },
+  ],
 })

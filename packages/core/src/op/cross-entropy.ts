@@ -1,6 +1,6 @@
 import { dtypeInfo, isFloat, toFloat } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
+import { CotangentError } from '../errors.ts'
 import { sameShape, type Shape } from '../layout.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -119,14 +119,33 @@ function checkTargets(op: string, x: Tensor, target: Tensor, ignore: number): vo
   }
   if (!canRead(target) || target.size === 0) return
   if (bind1(unknownTargets, [target.detach()], { axes: target.shape.map((_, a) => a), classes, ignore }).item() === 0) return
-  const wrong = target.detach().dataSync().find((t) => Number(t) !== ignore && !(Number(t) >= 0 && Number(t) < classes))
-  throw new CotangentError('index-out-of-range', { op, message: `target ${wrong} is not one of ${classes} classes`, shapes: [x.shape, target.shape], hint: `Targets go from 0 to ${classes - 1}; ${ignore} is ignored.` })
+  const wrong = target
+    .detach()
+    .dataSync()
+    .find((t) => Number(t) !== ignore && !(Number(t) >= 0 && Number(t) < classes))
+  throw new CotangentError('index-out-of-range', {
+    op,
+    message: `target ${wrong} is not one of ${classes} classes`,
+    shapes: [x.shape, target.shape],
+    hint: `Targets go from 0 to ${classes - 1}; ${ignore} is ignored.`,
+  })
 }
 
 function checkScores(op: string, x: Tensor, weight: Tensor | null | undefined): void {
-  if (x.rank === 0 || x.shape.at(-1) === 0) throw new CotangentError('shape-mismatch', { op, message: 'needs scores [..., classes]', shapes: [x.shape], hint: 'The last axis holds a score for each class.' })
+  if (x.rank === 0 || x.shape.at(-1) === 0)
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: 'needs scores [..., classes]',
+      shapes: [x.shape],
+      hint: 'The last axis holds a score for each class.',
+    })
   if (weight && !sameShape(weight.shape, x.shape.slice(-1))) {
-    throw new CotangentError('shape-mismatch', { op, message: 'needs one weight a class', shapes: [x.shape, weight.shape], hint: 'The weights have shape [classes].' })
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: 'needs one weight a class',
+      shapes: [x.shape, weight.shape],
+      hint: 'The weights have shape [classes].',
+    })
   }
 }
 
@@ -156,19 +175,40 @@ export const crossEntropy = define({
     const { labelSmoothing = 0, weight } = options
     checkReduction('crossEntropy', options.reduction)
     checkScores('crossEntropy', x, weight)
-    if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) throw new CotangentError('invalid-argument', { op: 'crossEntropy', message: `labelSmoothing is ${labelSmoothing}`, hint: 'It is a share, from 0 to 1.' })
+    if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
+      throw new CotangentError('invalid-argument', {
+        op: 'crossEntropy',
+        message: `labelSmoothing is ${labelSmoothing}`,
+        hint: 'It is a share, from 0 to 1.',
+      })
     if (!isFloat(target.dtype)) {
       if (dtypeInfo[target.dtype].kind === 'int') return fromIndices('crossEntropy', crossEntropyPrimitive, x, target, options)
-      throw new CotangentError('dtype-mismatch', { op: 'crossEntropy', message: 'targets are class indices (integers) or probabilities (floats)', dtypes: [x.dtype, target.dtype], hint: "Use target.cast('int32')." })
+      throw new CotangentError('dtype-mismatch', {
+        op: 'crossEntropy',
+        message: 'targets are class indices (integers) or probabilities (floats)',
+        dtypes: [x.dtype, target.dtype],
+        hint: "Use target.cast('int32').",
+      })
     }
     if (!sameShape(x.shape, target.shape)) {
-      throw new CotangentError('shape-mismatch', { op: 'crossEntropy', message: 'probabilities must have the shape of the logits', shapes: [x.shape, target.shape], hint: "For class indices use an integer dtype: target.cast('int32')." })
+      throw new CotangentError('shape-mismatch', {
+        op: 'crossEntropy',
+        message: 'probabilities must have the shape of the logits',
+        shapes: [x.shape, target.shape],
+        hint: "For class indices use an integer dtype: target.cast('int32').",
+      })
     }
     return fromProbabilities(x, target, options)
   },
   samples: () => [
     { args: [sampleTensor([4, 3]), classes([4], [2, 0, 1, 1])] },
-    { args: [sampleTensor([4, 3]), classes([4], [2, -100, 1, 1]), { labelSmoothing: 0.1, weight: sampleTensor([3], { low: 0.5, high: 2, constant: true }) }] },
+    {
+      args: [
+        sampleTensor([4, 3]),
+        classes([4], [2, -100, 1, 1]),
+        { labelSmoothing: 0.1, weight: sampleTensor([3], { low: 0.5, high: 2, constant: true }) },
+      ],
+    },
     { args: [sampleTensor([2, 3, 5]), classes([2, 3], [0, 1, 2, 3, 4, 0]), { reduction: 'none' }] },
     { args: [sampleTensor([3]), classes([], [1]), { reduction: 'sum' }] },
     { args: [sampleTensor([2, 3]), sampleTensor([2, 3], { low: 0, high: 1 }), { labelSmoothing: 0.2 }] },
@@ -184,13 +224,24 @@ export const nllLoss = define({
     checkReduction('nllLoss', options.reduction)
     checkScores('nllLoss', x, options.weight)
     if (dtypeInfo[target.dtype].kind !== 'int') {
-      throw new CotangentError('dtype-mismatch', { op: 'nllLoss', message: 'targets are class indices', dtypes: [x.dtype, target.dtype], hint: "Use target.cast('int32')." })
+      throw new CotangentError('dtype-mismatch', {
+        op: 'nllLoss',
+        message: 'targets are class indices',
+        dtypes: [x.dtype, target.dtype],
+        hint: "Use target.cast('int32').",
+      })
     }
     return fromIndices('nllLoss', nllPrimitive, x, target, options)
   },
   samples: () => [
     { args: [sampleTensor([4, 3]), classes([4], [2, 0, 1, 1])] },
-    { args: [sampleTensor([4, 3]), classes([4], [2, 0, -100, 1]), { weight: sampleTensor([3], { low: 0.5, high: 2, constant: true }), reduction: 'sum' }] },
+    {
+      args: [
+        sampleTensor([4, 3]),
+        classes([4], [2, 0, -100, 1]),
+        { weight: sampleTensor([3], { low: 0.5, high: 2, constant: true }), reduction: 'sum' },
+      ],
+    },
     { args: [sampleTensor([2, 2, 3]), classes([2, 2], [0, 1, 2, 0]), { reduction: 'none' }] },
   ],
 })

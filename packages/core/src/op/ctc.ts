@@ -38,13 +38,25 @@ const stepPrimitive = kernelPrimitive<undefined>({
   },
 })
 
-const shifted = (x: Tensor, by: number, value: number): Tensor => x.pad([[0, 0], [by, -by]], { value })
+const shifted = (x: Tensor, by: number, value: number): Tensor =>
+  x.pad(
+    [
+      [0, 0],
+      [by, -by],
+    ],
+    { value },
+  )
 
 function lengthsOf(name: string, given: Tensor | readonly number[] | undefined, batch: number, most: number): Tensor {
-  const lengths: Tensor = given instanceof Tensor ? given.detach().cast('int32') : (tensor(given ?? new Array<number>(batch).fill(most), { dtype: 'int32' }) as Tensor)
-  if (lengths.rank !== 1 || lengths.shape[0] !== batch) throw new CotangentError('shape-mismatch', { op: 'ctcLoss', message: `${name} must hold one length a sample`, shapes: [lengths.shape] })
+  const lengths: Tensor =
+    given instanceof Tensor
+      ? given.detach().cast('int32')
+      : (tensor(given ?? new Array<number>(batch).fill(most), { dtype: 'int32' }) as Tensor)
+  if (lengths.rank !== 1 || lengths.shape[0] !== batch)
+    throw new CotangentError('shape-mismatch', { op: 'ctcLoss', message: `${name} must hold one length a sample`, shapes: [lengths.shape] })
   const wrong = canRead(lengths) ? Array.from(lengths.dataSync(), Number).find((n) => n < 0 || n > most) : undefined
-  if (wrong !== undefined) throw new CotangentError('invalid-argument', { op: 'ctcLoss', message: `${name} has ${wrong}, but there are ${most}` })
+  if (wrong !== undefined)
+    throw new CotangentError('invalid-argument', { op: 'ctcLoss', message: `${name} has ${wrong}, but there are ${most}` })
   return lengths
 }
 
@@ -64,11 +76,28 @@ export const ctcLoss = define({
     const { blank = 0, zeroInfinity = false, reduction } = options
     const [batch, time, classes] = logProbs.shape as unknown as [number, number, number]
     if (logProbs.rank !== 3 || targets.rank !== 2 || targets.shape[0] !== batch || time === 0) {
-      throw new CotangentError('shape-mismatch', { op: 'ctcLoss', message: 'needs log-probabilities [batch, time, classes] and targets [batch, labels]', shapes: [logProbs.shape, targets.shape] })
+      throw new CotangentError('shape-mismatch', {
+        op: 'ctcLoss',
+        message: 'needs log-probabilities [batch, time, classes] and targets [batch, labels]',
+        shapes: [logProbs.shape, targets.shape],
+      })
     }
-    if (!isFloat(logProbs.dtype)) throw new CotangentError('dtype-mismatch', { op: 'ctcLoss', message: 'needs log-probabilities', dtypes: [logProbs.dtype], hint: 'Use logits.logSoftmax().' })
-    if (dtypeInfo[targets.dtype].kind !== 'int') throw new CotangentError('dtype-mismatch', { op: 'ctcLoss', message: 'targets are class indices', dtypes: [targets.dtype], hint: "Use targets.cast('int32')." })
-    if (!Number.isInteger(blank) || blank < 0 || blank >= classes) throw new CotangentError('index-out-of-range', { op: 'ctcLoss', message: `blank ${blank} is not one of ${classes} classes` })
+    if (!isFloat(logProbs.dtype))
+      throw new CotangentError('dtype-mismatch', {
+        op: 'ctcLoss',
+        message: 'needs log-probabilities',
+        dtypes: [logProbs.dtype],
+        hint: 'Use logits.logSoftmax().',
+      })
+    if (dtypeInfo[targets.dtype].kind !== 'int')
+      throw new CotangentError('dtype-mismatch', {
+        op: 'ctcLoss',
+        message: 'targets are class indices',
+        dtypes: [targets.dtype],
+        hint: "Use targets.cast('int32').",
+      })
+    if (!Number.isInteger(blank) || blank < 0 || blank >= classes)
+      throw new CotangentError('index-out-of-range', { op: 'ctcLoss', message: `blank ${blank} is not one of ${classes} classes` })
     const inputLengths = lengthsOf('inputLengths', options.inputLengths, batch, time)
     const targetLengths = lengthsOf('targetLengths', options.targetLengths, batch, targets.shape[1]!)
 
@@ -81,7 +110,11 @@ export const ctcLoss = define({
     let reached: Tensor = where(first, emissions[0]!, start)
     for (let t = 1; t < time; t++) {
       const active = inputLengths.gt(t).unsqueeze(1) as Tensor
-      reached = bind1(stepPrimitive, [reached, shifted(reached, 1, never), shifted(reached, 2, never), emissions[t]!, skip, active], undefined)
+      reached = bind1(
+        stepPrimitive,
+        [reached, shifted(reached, 1, never), shifted(reached, 2, never), emissions[t]!, skip, active],
+        undefined,
+      )
     }
     // An alignment ends with the last label or the blank behind it.
     const end = targetLengths.mul(2).unsqueeze(1) as Tensor
@@ -90,7 +123,10 @@ export const ctcLoss = define({
     const total = (behind as Tensor).logAddExp(last).squeeze(1) as Tensor
     const possible = total.gt(never / 2) as Tensor
     const losses = where(possible, total.neg() as Tensor, zeroInfinity ? 0 : Number.POSITIVE_INFINITY)
-    const scaled = reduction === undefined || reduction === 'mean' ? (losses.div(targetLengths.maximum(1).cast(losses.dtype) as Tensor) as Tensor) : losses
+    const scaled =
+      reduction === undefined || reduction === 'mean'
+        ? (losses.div(targetLengths.maximum(1).cast(losses.dtype) as Tensor) as Tensor)
+        : losses
     return reduceLoss('ctcLoss', scaled, reduction)
   },
   samples: () => {

@@ -11,10 +11,20 @@ export const cosineSimilarity = define({
   doc: 'a . b / (|a| |b|) along an axis (default the last); each norm is at least eps (default 1e-8).',
   method: false,
   call: (a: Tensor, b: Tensor, { axis = -1, eps = 1e-8 }: { readonly axis?: number; readonly eps?: number } = {}): Tensor => {
-    const unit = (x: Tensor): Tensor => x.div(x.mul(x).sum({ axis, keepDims: true }).clamp({ min: eps * eps }).sqrt())
+    const unit = (x: Tensor): Tensor =>
+      x.div(
+        x
+          .mul(x)
+          .sum({ axis, keepDims: true })
+          .clamp({ min: eps * eps })
+          .sqrt(),
+      )
     return (unit(a).mul(unit(b)) as Tensor).sum(axis)
   },
-  samples: () => [{ args: [sampleTensor([3, 4]), sampleTensor([3, 4])] }, { args: [sampleTensor([2, 3, 4]), sampleTensor([3, 4]), { axis: 1 }] }],
+  samples: () => [
+    { args: [sampleTensor([3, 4]), sampleTensor([3, 4])] },
+    { args: [sampleTensor([2, 3, 4]), sampleTensor([3, 4]), { axis: 1 }] },
+  ],
 })
 
 export const cosineEmbeddingLoss = define({
@@ -23,7 +33,12 @@ export const cosineEmbeddingLoss = define({
   method: false,
   call: (a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
     const cosine = cosineSimilarity(a, b)
-    if (!sameShape(cosine.shape, target.shape)) throw new CotangentError('shape-mismatch', { op: 'cosineEmbeddingLoss', message: 'needs one target a pair of vectors', shapes: [a.shape, b.shape, target.shape] })
+    if (!sameShape(cosine.shape, target.shape))
+      throw new CotangentError('shape-mismatch', {
+        op: 'cosineEmbeddingLoss',
+        message: 'needs one target a pair of vectors',
+        shapes: [a.shape, b.shape, target.shape],
+      })
     return reduceLoss('cosineEmbeddingLoss', where(target.gt(0), cosine.neg().add(1), cosine.sub(margin).relu()), reduction)
   },
   samples: () => [{ args: [sampleTensor([4, 3]), sampleTensor([4, 3]), sampleTensor([4], { values: [1, -1, -1, 1] }), { margin: 0.2 }] }],
@@ -33,9 +48,15 @@ export const pairwiseDistance = define({
   name: 'pairwiseDistance',
   doc: 'p-norm (default 2) of a - b + eps (default 1e-6) along the last axis.',
   method: false,
-  call: (a: Tensor, b: Tensor, { p = 2, eps = 1e-6, keepDims = false }: { readonly p?: number; readonly eps?: number; readonly keepDims?: boolean } = {}): Tensor =>
-    (a.sub(b).add(eps) as Tensor).norm(-1, { p, keepDims }),
-  samples: () => [{ args: [sampleTensor([3, 4]), sampleTensor([3, 4])] }, { args: [sampleTensor([3, 4]), sampleTensor([4]), { p: 1, keepDims: true }] }],
+  call: (
+    a: Tensor,
+    b: Tensor,
+    { p = 2, eps = 1e-6, keepDims = false }: { readonly p?: number; readonly eps?: number; readonly keepDims?: boolean } = {},
+  ): Tensor => (a.sub(b).add(eps) as Tensor).norm(-1, { p, keepDims }),
+  samples: () => [
+    { args: [sampleTensor([3, 4]), sampleTensor([3, 4])] },
+    { args: [sampleTensor([3, 4]), sampleTensor([4]), { p: 1, keepDims: true }] },
+  ],
 })
 
 export interface TripletOptions extends LossOptions {
@@ -51,7 +72,12 @@ export const tripletMarginLoss = define({
   name: 'tripletMarginLoss',
   doc: 'max(0, |anchor - positive| - |anchor - negative| + margin) of vectors [..., size].',
   method: false,
-  call: (anchor: Tensor, positive: Tensor, negative: Tensor, { margin = 1, p = 2, eps = 1e-6, swap = false, reduction }: TripletOptions = {}): Tensor => {
+  call: (
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    { margin = 1, p = 2, eps = 1e-6, swap = false, reduction }: TripletOptions = {},
+  ): Tensor => {
     const distance = (a: Tensor, b: Tensor): Tensor => pairwiseDistance(a, b, { p, eps })
     const apart = distance(anchor, negative)
     const far = swap ? apart.minimum(distance(positive, negative)) : apart

@@ -14,7 +14,11 @@ export interface LossOptions {
 export function checkReduction(op: string, reduction: Reduction | undefined): Reduction {
   if (reduction === undefined) return 'mean'
   if (reduction === 'mean' || reduction === 'sum' || reduction === 'none') return reduction
-  throw new CotangentError('invalid-argument', { op, message: `there is no reduction '${String(reduction)}'`, hint: "Use 'mean', 'sum' or 'none'." })
+  throw new CotangentError('invalid-argument', {
+    op,
+    message: `there is no reduction '${String(reduction)}'`,
+    hint: "Use 'mean', 'sum' or 'none'.",
+  })
 }
 
 /** The losses of rows, reduced; their mean is taken over `weights`, where given. */

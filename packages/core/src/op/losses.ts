@@ -1,6 +1,6 @@
 import { toFloat } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
+import { CotangentError } from '../errors.ts'
 import { sameShape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -32,7 +32,10 @@ interface ElementLoss<O> {
 }
 
 /** A loss of elements that are compared one by one: code and reduction are one kernel, and so is the gradient. */
-function elementLoss<O extends LossOptions = LossOptions>(name: string, { doc, defaults, code, domains = [{}, {}], variants = [], check }: ElementLoss<O>) {
+function elementLoss<O extends LossOptions = LossOptions>(
+  name: string,
+  { doc, defaults, code, domains = [{}, {}], variants = [], check }: ElementLoss<O>,
+) {
   const primitive = elementPrimitive(name, code)
   return define({
     name,
@@ -73,7 +76,13 @@ function elementPrimitive<O>(name: string, code: ElementLoss<O>['code']) {
   })
 }
 
-function elementwise(op: string, primitive: ReturnType<typeof elementPrimitive>, inputs: readonly Tensor[], reduction: Reduction | undefined, params: object): Tensor {
+function elementwise(
+  op: string,
+  primitive: ReturnType<typeof elementPrimitive>,
+  inputs: readonly Tensor[],
+  reduction: Reduction | undefined,
+  params: object,
+): Tensor {
   const [x, target] = inputs as [Tensor, Tensor]
   if (!sameShape(x.shape, target.shape)) {
     throw new CotangentError('shape-mismatch', {
@@ -120,7 +129,8 @@ export const huberLoss = elementLoss<HuberOptions>('huberLoss', {
   defaults: { delta: 1 },
   variants: [{ delta: 0.4 }],
   check: ({ delta }) => {
-    if (!(delta > 0)) throw new CotangentError('invalid-argument', { op: 'huberLoss', message: `delta is ${delta}`, hint: 'It must be positive.' })
+    if (!(delta > 0))
+      throw new CotangentError('invalid-argument', { op: 'huberLoss', message: `delta is ${delta}`, hint: 'It must be positive.' })
   },
   code: (k, x, y, { delta }) => {
     const d = k.abs(k.sub(x, y))
@@ -240,7 +250,11 @@ export const bceLoss = define({
     elementwise('bceLoss', bcePrimitive, weight ? [x, target, weight] : [x, target], reduction, {}),
   samples: () => {
     const pair = [sampleTensor([3, 4], probability), sampleTensor([3, 4], probability)]
-    return [{ args: pair }, { args: [...pair, { reduction: 'none' }] }, { args: [...pair, { weight: sampleTensor([4], probability), reduction: 'sum' }] }]
+    return [
+      { args: pair },
+      { args: [...pair, { reduction: 'none' }] },
+      { args: [...pair, { weight: sampleTensor([4], probability), reduction: 'sum' }] },
+    ]
   },
 })
 
@@ -277,7 +291,12 @@ export const bceWithLogitsLoss = define({
   samples: () => {
     const pair = [sampleTensor([3, 4]), sampleTensor([3, 4], probability)]
     const four = sampleTensor([4], { low: 0.5, high: 2 })
-    return [{ args: pair }, { args: [...pair, { posWeight: four }] }, { args: [...pair, { weight: four, reduction: 'sum' }] }, { args: [...pair, { weight: four, posWeight: four, reduction: 'none' }] }]
+    return [
+      { args: pair },
+      { args: [...pair, { posWeight: four }] },
+      { args: [...pair, { weight: four, reduction: 'sum' }] },
+      { args: [...pair, { weight: four, posWeight: four, reduction: 'none' }] },
+    ]
   },
 })
 
@@ -292,7 +311,12 @@ export const gaussianNllLoss = define({
   doc: '(log(v) + (x - y)² / v) / 2 for means x and variances v (at least eps), plus log(2 pi) / 2 if full. Nix and Weigend (1994).',
   method: false,
   call: (x: Tensor, target: Tensor, variance: Tensor, { full = false, eps = 1e-6, reduction }: GaussianNllOptions = {}): Tensor => {
-    if (!sameShape(x.shape, target.shape)) throw new CotangentError('shape-mismatch', { op: 'gaussianNllLoss', message: 'input and target must have the same shape', shapes: [x.shape, target.shape] })
+    if (!sameShape(x.shape, target.shape))
+      throw new CotangentError('shape-mismatch', {
+        op: 'gaussianNllLoss',
+        message: 'input and target must have the same shape',
+        shapes: [x.shape, target.shape],
+      })
     // As in PyTorch, the bound on the variance does not stop its gradient.
     const bounded: Tensor = variance.add(variance.detach().clamp({ min: eps }).sub(variance.detach()))
     const d: Tensor = x.sub(target)
@@ -311,10 +335,13 @@ export const marginRankingLoss = define({
   method: false,
   call: (a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
     if (!sameShape(a.shape, target.shape) || !sameShape(b.shape, target.shape)) {
-      throw new CotangentError('shape-mismatch', { op: 'marginRankingLoss', message: 'inputs and target must have the same shape', shapes: [a.shape, b.shape, target.shape] })
+      throw new CotangentError('shape-mismatch', {
+        op: 'marginRankingLoss',
+        message: 'inputs and target must have the same shape',
+        shapes: [a.shape, b.shape, target.shape],
+      })
     }
     return hingeLoss(a.sub(b), target, { margin, ...(reduction && { reduction }) })
   },
   samples: () => [{ args: [sampleTensor([5]), sampleTensor([5]), sampleTensor([5], { values: [1, -1, 1, -1, -1] }), { margin: 0.3 }] }],
 })
-

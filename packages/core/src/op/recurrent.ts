@@ -1,5 +1,5 @@
-import { CotangentError } from '../errors.ts'
 import { KernelBuilder, type Value } from '../engine/kernel.ts'
+import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Primitive, Step } from '../tensor/primitive.ts'
@@ -81,7 +81,11 @@ function checkGates(op: string, count: number, gates: readonly Tensor[], state: 
   const [n, , size] = state.shape
   const shape = [n, count, size]
   if (state.rank !== 3 || state.shape[1] !== 1 || gates.some((g) => String(g.shape as Shape) !== String(shape))) {
-    throw new CotangentError('shape-mismatch', { op, message: `needs gates [batch, ${count}, size] and a state [batch, 1, size]`, shapes: [...gates.map((g) => g.shape), state.shape] })
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: `needs gates [batch, ${count}, size] and a state [batch, 1, size]`,
+      shapes: [...gates.map((g) => g.shape), state.shape],
+    })
   }
 }
 
