@@ -33,6 +33,10 @@ const attentionWeightsPrimitive = kernelPrimitive<Attrs>({
   axes: ({ axis }) => [axis],
   code: (k, [scores, mask], { scale, causal, mask: kind }) => {
     let x = scaled(k, scores!, scale)
+    if (kind === 'none' && !causal) {
+      const e = k.exp(k.sub(x, k.reduce('max', x)))
+      return [k.div(e, k.reduce('sum', e))]
+    }
     if (kind === 'float') x = k.add(x, k.cast(mask!, k.typeOf(x)))
     let allowed = k.gt(x, k.like(x, Number.NEGATIVE_INFINITY))
     if (kind === 'bool') allowed = k.and(allowed, mask!)
