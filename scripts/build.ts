@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
+import { stripTable } from './strip-table.ts'
 
 type Target = string | { [condition: string]: Target }
 
@@ -27,6 +28,7 @@ async function build(folder: string): Promise<void> {
     platform: 'neutral',
     external: /^(node:|[^./])/,
     treeshake: { moduleSideEffects: true },
+    plugins: [stripTable()],
   })
   const { output } = await bundle.write({
     dir: dist,

@@ -21,7 +21,7 @@ export interface AdafactorOptions extends OptimizerOptions {
 }
 
 /** Moves averages of squares: inputs are the gradient, the averages (of size 1 along `axes`) and the share of the new. */
-const moveAverage = kernelPrimitive<{ readonly axes: readonly number[] }>({
+const moveAverage = /* @__PURE__ */ kernelPrimitive<{ readonly axes: readonly number[] }>({
   name: 'adafactorAverage',
   axes: ({ axes }) => axes,
   levels: ['row'],
@@ -42,7 +42,7 @@ interface Structure {
 }
 
 /** The step itself: inputs are parameter, gradient, averages (row, column and mean of rows, or one an element) and numbers. */
-const takeStep = kernelPrimitive<Structure>({
+const takeStep = /* @__PURE__ */ kernelPrimitive<Structure>({
   name: 'adafactor',
   axes: ({ axes }) => axes,
   differentiable: false,

@@ -53,7 +53,7 @@ export function adamRule(name: string, defaults: AdamOptions, decoupled: boolean
   return kernelRule(rule)
 }
 
-const rule = adamRule('Adam', { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false }, false)
+const rule = /* @__PURE__ */ adamRule('Adam', { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false }, false)
 
 /** Adam (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980), with weight decay as an L2 penalty; see `AdamW`. */
 export class Adam extends Optimizer<AdamOptions> {

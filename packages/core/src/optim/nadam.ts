@@ -14,7 +14,7 @@ export interface NAdamOptions extends OptimizerOptions {
   readonly maximize: boolean
 }
 
-const rule = kernelRule({
+const rule = /* @__PURE__ */ kernelRule({
   name: 'NAdam',
   defaults: {
     lr: 2e-3,

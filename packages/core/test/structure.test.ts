@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { bundle } from './bundle.ts'
+
+const packageFolder = join(import.meta.dirname, '..')
+
+const sources = readdirSync(join(packageFolder, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !/\.test(-d)?\.ts$/.test(file))
+  .map((file) => ({ file, text: readFileSync(join(packageFolder, 'src', file), 'utf8') }))
+
+const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+
+/** Ops that are one scalar expression each, and no scalar instruction of an engine. */
+const simpleOps = ['asinh', 'gelu', 'mish', 'softplus', 'hardSwish', 'rad2deg', 'logit', 'celu', 'xlogy', 'copysign', 'sinc', 'logAddExp']
+
+test.each(simpleOps)('at most 3 source files name the op %s', (name) => {
+  const naming = sources.filter(({ text }) => new RegExp(`\\b${name}\\b`).test(withoutComments(text))).map(({ file }) => file)
+  // Modules that are the op in other clothes (nn.GELU is a class) do not count as places to touch: they only call it.
+  const declaring = naming.filter((file) => !file.startsWith('nn') && !file.startsWith('shape-types'))
+  expect(declaring.length, declaring.join(', ')).toBeGreaterThan(0)
+  expect(declaring.length, declaring.join(', ')).toBeLessThanOrEqual(3)
+})
+
+test('a scalar instruction is one line an engine', () => {
+  for (const name of ['sin', 'tanh', 'atan']) {
+    const naming = sources.filter(({ text }) => new RegExp(`\\b${name}:|'${name}'`).test(withoutComments(text))).map(({ file }) => file)
+    expect(naming.filter((file) => file.startsWith(join('engine', 'wasm'))).length, naming.join(', ')).toBeLessThanOrEqual(2)
+  }
+})
+
+test('nothing is installed with the package', () => {
+  const manifest = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as Record<string, unknown>
+  for (const field of ['dependencies', 'optionalDependencies', 'peerDependencies', 'bundleDependencies', 'scripts']) {
+    expect(Object.keys(manifest[field] ?? {}), field).toEqual([])
+  }
+})
+
+test('only files for Node import its modules', () => {
+  const importing = sources.filter(({ file, text }) => !file.includes('node') && /(from|import\() ?'node:/.test(withoutComments(text)))
+  expect(importing.map(({ file }) => file)).toEqual([])
+})
+
+test('a small program stays small', async () => {
+  const { code, modules } = await bundle(`
+    import { tensor, nn } from 'cotangent'
+    const layer = new nn.Linear(4, 2)
+    layer.forward(tensor([[1, 2, 3, 4]])).sum().backward()
+    console.log(layer.weight.grad)`)
+  // Two fifths are the emitter of Wasm code, two fifths the ops, all of which are methods of Tensor.
+  expect(gzipSync(code).length / 1000).toBeLessThan(112)
+  const kept = Object.entries(modules).filter(([, { renderedLength }]) => renderedLength > 0)
+  expect(kept.filter(([id]) => /src\/(data|train|io)\//.test(id)).reduce((sum, [, m]) => sum + m.renderedLength, 0)).toBeLessThan(2000)
+})
