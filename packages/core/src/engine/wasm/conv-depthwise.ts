@@ -174,7 +174,7 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
     assign(f, position[2], ['+', w, ['*', word('stepW'), TILE_PIXELS - 1]])
     for (const start of [position[2], w]) {
       assign(f, position[2], start)
-      pushInterior(f, args, phase, position)
+      pushInterior(f, args, phase, { d: position[0], h: position[1], w: position[2] })
       f.get(inTile)
       f.op('i32.and')
       f.set(inTile)

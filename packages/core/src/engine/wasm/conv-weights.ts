@@ -184,18 +184,21 @@ export function eachStretch(
     f.local('i32'),
   ]
   const [xD, xH] = [f.local('i32'), f.local('i32')]
+  // Lines are walked in order, so only the first pixel's number is divided.
+  for (const [position, size] of [
+    [start, 'outW'],
+    [h, 'outH'],
+    [d, 'outD'],
+  ] as const) {
+    assign(f, position, ['%', pixel, word(size)])
+    assign(f, pixel, ['/', pixel, word(size)])
+  }
+  assign(f, n, pixel)
   f.while(
     () => push(f, ['>', count, 0]),
     () => {
-      assign(f, start, ['%', pixel, word('outW')])
-      assign(f, n, ['/', pixel, word('outW')])
-      assign(f, h, ['%', n, word('outH')])
-      assign(f, n, ['/', n, word('outH')])
-      assign(f, d, ['%', n, word('outD')])
-      assign(f, n, ['/', n, word('outD')])
       assign(f, end, ['min', ['+', start, count], word('outW')])
       assign(f, count, ['-', count, ['-', end, start]])
-      assign(f, pixel, ['+', pixel, ['-', end, start]])
       assign(f, xD, ['+', ['*', d, word('stepD')], weightTapWord(tap, 'd')])
       assign(f, xH, ['+', ['*', h, word('stepH')], weightTapWord(tap, 'h')])
       assign(f, low, start)
@@ -211,6 +214,18 @@ export function eachStretch(
         ['+', ['*', xH, word('xH')], ['*', ['+', ['*', low, word('stepW')], weightTapWord(tap, 'w')], word('xW')]],
       ]
       body({ start, end, low, high, xOffset })
+      assign(f, start, 0)
+      f.increment(h, 1)
+      push(f, ['==', h, word('outH')])
+      f.if(() => {
+        assign(f, h, 0)
+        f.increment(d, 1)
+        push(f, ['==', d, word('outD')])
+        f.if(() => {
+          assign(f, d, 0)
+          f.increment(n, 1)
+        })
+      })
     },
   )
   f.release(n, d, h, start, end, low, high, xD, xH)
@@ -237,18 +252,26 @@ function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): Functi
 
   const write = (pixels: I32, value: (part: number) => void, advance: () => void) => {
     assign(f, stop, ['+', destination, ['*', pixels, stepBytes]])
-    f.while(
-      () => push(f, ['!=', destination, stop]),
-      () => {
-        for (let part = 0; part < parts; part++) {
-          f.get(destination)
-          value(part)
-          f.mem(vector ? 'v128.store' : lanes.storeScalar, 16 * part)
-        }
-        advance()
-        f.increment(destination, stepBytes)
-      },
-    )
+    const walk = (copies: number) => {
+      const last = copies === 1 ? stop : define(f, ['-', stop, (copies - 1) * stepBytes])
+      f.while(
+        () => push(f, ['<u', destination, last]),
+        () => {
+          for (let copy = 0; copy < copies; copy++) {
+            for (let part = 0; part < parts; part++) {
+              f.get(destination)
+              value(part)
+              f.mem(vector ? 'v128.store' : lanes.storeScalar, copy * stepBytes + 16 * part)
+            }
+            advance()
+          }
+          f.increment(destination, copies * stepBytes)
+        },
+      )
+      if (last !== stop) f.release(last)
+    }
+    walk(4)
+    walk(1)
   }
   const zero = () => {
     if (vector) f.splat(lanes.shape, 0)

@@ -40,19 +40,28 @@ export function pushInside(f: FunctionBuilder, args: Local<'i32'>, position: rea
   push(f, ['&', ['&', inside(0, 'd', 'depth'), inside(1, 'h', 'height')], inside(2, 'w', 'width')])
 }
 
-/** Pushes whether every tap of a row's window sees a pixel. */
-export function pushInterior(f: FunctionBuilder, args: Local<'i32'>, phase: Local<'i32'>, position: readonly Local<'i32'>[]): void {
+/** Pushes whether every tap of a window that starts here stays inside of the source, along the axes given. */
+export function pushInterior(
+  f: FunctionBuilder,
+  args: Local<'i32'>,
+  phase: Local<'i32'>,
+  position: { readonly [axis in 'd' | 'h' | 'w']?: Local<'i32'> },
+): void {
   const axes = [
-    ['lowD', 'highD', 'depth'],
-    ['lowH', 'highH', 'height'],
-    ['lowW', 'highW', 'width'],
+    ['d', 'lowD', 'highD', 'depth'],
+    ['h', 'lowH', 'highH', 'height'],
+    ['w', 'lowW', 'highW', 'width'],
   ] as const
-  axes.forEach(([low, high, size], i) => {
-    push(f, ['<u', ['+', position[i]!, phaseWord(phase, low)], windowWord(args, size)])
-    push(f, ['<u', ['+', position[i]!, phaseWord(phase, high)], windowWord(args, size)])
-    f.op('i32.and')
-    if (i > 0) f.op('i32.and')
-  })
+  let inside: I32 = 1
+  for (const [axis, low, high, size] of axes) {
+    const at = position[axis]
+    if (!at) continue
+    for (const end of [low, high]) {
+      const here: I32 = ['<u', ['+', at, phaseWord(phase, end)], windowWord(args, size)]
+      inside = inside === 1 ? here : ['&', inside, here]
+    }
+  }
+  push(f, inside)
 }
 
 /** Turns positions of a row into those of its window's start in the source, and pushes the bytes from `source` to there. */
@@ -88,7 +97,9 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
   const bases = f.locals('i32', TILE_ROWS)
   const positions = bases.map(() => [f.local('i32'), f.local('i32'), f.local('i32')] as const)
   const pointers = f.locals('i32', TILE_ROWS)
-  const [tap, channel, left, segment, to, kLeft, batch] = [
+  const [tap, channel, left, segment, at, to, kLeft, interior, neighbours] = [
+    f.local('i32'),
+    f.local('i32'),
     f.local('i32'),
     f.local('i32'),
     f.local('i32'),
@@ -104,7 +115,7 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
   /** `segment` channels of `lanes.count` rows. */
   const copyRows = (group: number) => {
     const sources = pointers.slice(group * lanes.count, (group + 1) * lanes.count)
-    assign(f, to, ['+', destination, group * 16])
+    assign(f, to, ['+', at, group * 16])
     assign(f, kLeft, segment)
     f.while(
       () => push(f, ['>', kLeft, 1]),
@@ -142,30 +153,108 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
     })
   }
 
-  /** Four pixels next to each other, of which one channel is wanted, are one vector. */
-  const copyNeighbours = () => {
-    for (let group = 0; group < TILE_ROWS / lanes.count; group++) {
-      f.get(destination)
-      f.get(pointers[0]!)
-      f.mem('v128.load', 16 * group)
-      f.mem('v128.store', 16 * group)
-    }
+  const copyWindows = () => {
+    assign(f, left, count)
+    assign(f, at, destination)
+    f.while(
+      () => push(f, ['>', left, 0]),
+      () => {
+        assign(f, segment, ['min', left, ['-', channels, channel]])
+        const delta = define(f, ['+', tapWord(tap, 'delta'), ['*', channel, lanes.size]])
+        pointers.forEach((pointer, i) => assign(f, pointer, ['+', bases[i]!, delta]))
+        f.release(delta)
+        f.get(interior)
+        f.op('i32.eqz')
+        f.if(() =>
+          positions.forEach((position, i) => {
+            f.get(pointers[i]!)
+            f.get(zeros)
+            pushInside(f, args, position, tap)
+            f.select()
+            f.set(pointers[i]!)
+          }),
+        )
+        for (let group = 0; group < TILE_ROWS / lanes.count; group++) copyRows(group)
+        assign(f, at, ['+', at, ['*', segment, stepBytes]])
+        assign(f, left, ['-', left, segment])
+        assign(f, channel, 0)
+        f.increment(tap, 4 * TAP_WORDS)
+      },
+    )
   }
 
-  const [interior, neighbours] = [f.local('i32'), f.local('i32')]
+  /** Windows of one channel each that lie next to each other: a vector for each tap. */
+  const copyPlane = () => {
+    const end = define(f, ['+', tap, ['*', count, 4 * TAP_WORDS]])
+    assign(f, to, destination)
+    f.while(
+      () => push(f, ['!=', tap, end]),
+      () => {
+        const from = define(f, ['+', bases[0]!, tapWord(tap, 'delta')])
+        for (let group = 0; group < TILE_ROWS / lanes.count; group++) {
+          f.get(to)
+          f.get(from)
+          f.mem('v128.load', 16 * group)
+          f.mem('v128.store', 16 * group)
+        }
+        f.release(from)
+        f.increment(to, stepBytes)
+        f.increment(tap, 4 * TAP_WORDS)
+      },
+    )
+    f.release(end)
+  }
+
+  // Rows are walked in order, so only the first one's number is divided.
+  const [rowD, rowH, rowW] = [f.local('i32'), f.local('i32'), f.local('i32')]
+  decodeRow(f, phase, row, [rowD, rowH, rowW])
+  const [lineD, lineH, lineBase, lineInterior] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const startLine = () => {
+    assign(f, lineD, ['+', ['*', rowD, windowWord(args, 'stepD')], phaseWord(phase, 'startD')])
+    assign(f, lineH, ['+', ['*', rowH, windowWord(args, 'stepH')], phaseWord(phase, 'startH')])
+    assign(f, lineBase, [
+      '+',
+      ['+', source, ['*', row, windowWord(args, 'sourceN')]],
+      ['+', ['*', lineD, windowWord(args, 'sourceD')], ['*', lineH, windowWord(args, 'sourceH')]],
+    ])
+    pushInterior(f, args, phase, { d: lineD, h: lineH })
+    f.set(lineInterior)
+  }
+  const nextRow = () => {
+    f.increment(rowW, 1)
+    push(f, ['==', rowW, phaseWord(phase, 'rowsW')])
+    f.if(() => {
+      assign(f, rowW, 0)
+      f.increment(rowH, 1)
+      push(f, ['==', rowH, phaseWord(phase, 'rowsH')])
+      f.if(() => {
+        assign(f, rowH, 0)
+        f.increment(rowD, 1)
+        push(f, ['==', rowD, phaseWord(phase, 'rowsD')])
+        f.if(() => {
+          assign(f, rowD, 0)
+          f.increment(row, 1)
+        })
+      })
+      startLine()
+    })
+  }
+  startLine()
+
   const prepareRows = () => {
     assign(f, interior, 1)
-    positions.forEach((position, i) => {
-      assign(f, batch, ['+', row, ['min', i, ['-', rows, 1]]])
-      decodeRow(f, phase, batch, position)
-      toSource(f, args, phase, batch, position)
-      f.get(source)
-      f.op('i32.add')
-      f.set(bases[i]!)
-      pushInterior(f, args, phase, position)
-      f.get(interior)
+    positions.forEach(([d, h, w], i) => {
+      assign(f, d, lineD)
+      assign(f, h, lineH)
+      assign(f, w, ['+', ['*', rowW, windowWord(args, 'stepW')], phaseWord(phase, 'startW')])
+      assign(f, bases[i]!, ['+', lineBase, ['*', w, windowWord(args, 'sourceW')]])
+      pushInterior(f, args, phase, { w })
+      push(f, ['&', interior, lineInterior])
       f.op('i32.and')
       f.set(interior)
+      // Rows that are missing in the last panel repeat the last one.
+      push(f, ['>', rows, i + 1])
+      f.if(nextRow)
     })
     assign(f, neighbours, interior)
     for (let i = 1; i < TILE_ROWS; i++) assign(f, neighbours, ['&', neighbours, ['==', ['-', bases[i]!, bases[i - 1]!], lanes.size]])
@@ -177,39 +266,9 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
       prepareRows()
       assign(f, tap, firstTap)
       assign(f, channel, firstChannel)
-      assign(f, left, count)
-      const panelStart = define(f, destination)
-      f.while(
-        () => push(f, ['>', left, 0]),
-        () => {
-          assign(f, segment, ['min', left, ['-', channels, channel]])
-          const delta = define(f, ['+', tapWord(tap, 'delta'), ['*', channel, lanes.size]])
-          pointers.forEach((pointer, i) => assign(f, pointer, ['+', bases[i]!, delta]))
-          f.release(delta)
-          push(f, ['&', neighbours, ['==', segment, 1]])
-          f.if(copyNeighbours, () => {
-            f.get(interior)
-            f.op('i32.eqz')
-            f.if(() =>
-              positions.forEach((position, i) => {
-                f.get(pointers[i]!)
-                f.get(zeros)
-                pushInside(f, args, position, tap)
-                f.select()
-                f.set(pointers[i]!)
-              }),
-            )
-            for (let group = 0; group < TILE_ROWS / lanes.count; group++) copyRows(group)
-          })
-          assign(f, destination, ['+', destination, ['*', segment, stepBytes]])
-          assign(f, left, ['-', left, segment])
-          assign(f, channel, 0)
-          f.increment(tap, 4 * TAP_WORDS)
-        },
-      )
-      assign(f, destination, ['+', panelStart, panel])
-      f.release(panelStart)
-      f.increment(row, TILE_ROWS)
+      push(f, ['&', neighbours, ['==', channels, 1]])
+      f.if(copyPlane, copyWindows)
+      assign(f, destination, ['+', destination, panel])
       f.increment(rows, -TILE_ROWS)
     },
   )
