@@ -292,6 +292,13 @@ const gradients: readonly BadCall[] = [
     () => valueAndGrad(untyped(() => {}) as (x: Tensor) => Tensor)(x23() as Tensor),
   ],
   ['by integers', 'no-gradient', /int32/, () => grad((x: Tensor) => x.sum())(ints(1, 2) as Tensor)],
+  ['NaN found', 'non-finite', /log: the result has NaN; called from .*errors\.test\.ts/, () => detectAnomaly(() => tensor(-1).log())],
+  [
+    'NaN found in a gradient',
+    'non-finite',
+    /sqrt: its gradient has NaN; the op was called from .*errors\.test\.ts/,
+    () => detectAnomaly(() => zeros([]).setRequiresGrad().sqrt().mul(0).backward()),
+  ],
   ['hook', 'no-gradient', /hook/, () => x23().registerHook(() => undefined)],
   ['no more for what was computed', 'no-gradient', /leaf/, () => x23().setRequiresGrad().mul(2).setRequiresGrad(false)],
   ['of a sort', 'no-gradient', /not computed/, () => x23().setRequiresGrad().argmax().backward()],

@@ -23,12 +23,24 @@ export function checkResults(op: string, inputs: readonly (Tensor | Scalar)[], o
   })
 }
 
-export function checkGradients(node: TapeNode, gradients: readonly (Tensor | null)[]): void {
-  if (!gradients.some((g) => g && hasNaN(g))) return
-  throw new CotangentError('non-finite', {
+/** Runs a node's gradient rule; NaN in or on the way to its results is an error that names the op and the line that called it. */
+export function checkedGradients(node: TapeNode, run: () => readonly (Tensor | null)[]): readonly (Tensor | null)[] {
+  try {
+    const gradients = run()
+    if (!gradients.some((g) => g && hasNaN(g))) return gradients
+  } catch (error) {
+    if (error instanceof CotangentError && error.code === 'non-finite') throw gradientHasNaN(node, error)
+    throw error
+  }
+  throw gradientHasNaN(node)
+}
+
+function gradientHasNaN(node: TapeNode, cause?: CotangentError): CotangentError {
+  return new CotangentError('non-finite', {
     op: node.name,
     message: `its gradient has NaN; the op was called from ${userLine(node.trace)}`,
     hint: 'The derivative is undefined there, e.g. sqrt or log at 0: keep the argument away from it, or mask it with where() before the op.',
+    cause,
   })
 }
 
@@ -45,8 +57,13 @@ export function userLine(stack: string | undefined): string {
   return frame?.trim().replace(/^at /, '') ?? 'an unknown place'
 }
 
-/** Where this library's code lies: `.../src/` from source (tests beside it are users), the bundle's own file once built. */
+/**
+ * Where this library's code lies: `.../src/` from source (tests beside it are users), the bundle's own file once built. As a
+ * path, which the frames of all hosts contain: some show URLs, some do not.
+ */
 function ownDirectory(): string {
-  return import.meta.url.includes('/autograd/') ? import.meta.url.replace(/\/autograd\/[^/]*$/, '/') : import.meta.url
+  const { url } = import.meta
+  const own = url.includes('/autograd/') ? url.replace(/\/autograd\/[^/]*$/, '/') : url
+  return own.replace(/^file:\/\//, '')
 }
 

@@ -3,7 +3,7 @@ import { sameShape } from '../layout.ts'
 import { modes, withModes } from '../tensor/modes.ts'
 import { adoptStorages, collectStorages, type Storage } from '../tensor/storage.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { checkGradients } from './anomaly.ts'
+import { checkedGradients } from './anomaly.ts'
 import type { Edge, TapeNode } from './tape.ts'
 
 export interface BackwardOptions {
@@ -69,8 +69,8 @@ function walk(roots: readonly Tensor[], seeds: readonly (Tensor | undefined)[], 
       pending.within(() => {
         const some = gradients.find((g) => g !== undefined)!
         const full = node.outputSpecs.map((spec, i) => gradients[i] ?? some.newFull(spec.shape, 0, { dtype: spec.dtype }))
-        const results = node.gradients(full, refuse)
-        if (modes.anomaly) checkGradients(node, results)
+        const run = () => node.gradients(full, refuse)
+        const results = modes.anomaly ? checkedGradients(node, run) : run()
         node.edges.forEach((edge, i) => {
           const gradient = results[i]
           if (edge && gradient) pending.add(edge, gradient)
