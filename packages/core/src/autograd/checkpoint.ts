@@ -1,6 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { modes, type Saver, withModes } from '../tensor/modes.ts'
 import type { Scalar } from '../tensor/scalar.ts'
+import { outsideScopes } from '../tensor/storage.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { keepAsIs, type Saved } from './tape.ts'
 
@@ -49,7 +50,8 @@ class Segment<R> {
         return keepAsIs(value)
       },
     }
-    withModes({ saver, grad: true }, this.#body, 'checkpoint')
+    // Rules that run later fetch these values: they must outlive the one that is running.
+    outsideScopes(() => withModes({ saver, grad: true }, this.#body, 'checkpoint'))
     if (next !== this.#count) {
       throw new CotangentError('engine-failure', {
         op: 'checkpoint',

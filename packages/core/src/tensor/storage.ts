@@ -78,6 +78,17 @@ export function collectStorages<T>(body: () => T): { result: T; made: Storage[] 
   }
 }
 
+/** Runs `body` as if no scope were open: what it makes is used at times that the scope knows nothing of. */
+export function outsideScopes<T>(body: () => T): T {
+  const outer = openScope
+  openScope = null
+  try {
+    return body()
+  } finally {
+    openScope = outer
+  }
+}
+
 /** Hands storages that outlive a scope to the scope around it. */
 export function adoptStorages(storages: Iterable<Storage>): void {
   if (openScope) for (const storage of storages) openScope.push(storage)
