@@ -27,7 +27,7 @@ function alongAxis(name: string, doc: string, code: Pick<KernelOp<RowAttrs>, 'co
 export const softmax = alongAxis('softmax', 'e^x over its sum along an axis (default the last), without overflow.', {
   code: (k, [x]) => {
     const e = k.exp(k.sub(x!, k.reduce('max', x!)))
-    return [k.div(e, k.reduce('sum', e))]
+    return [k.mul(e, k.div(k.like(e, 1), k.reduce('sum', e)))]
   },
   adjoint: (k, [g], _, [y]) => [k.mul(y!, k.sub(g!, k.reduce('sum', k.mul(g!, y!))))],
 })

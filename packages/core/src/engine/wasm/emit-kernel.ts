@@ -19,6 +19,8 @@ import { assign, define, type I32, push } from './i32-expression.ts'
 import type { DescriptorLayout } from './kernel-descriptor.ts'
 import { KernelLoops, type Part, type Tail } from './kernel-loops.ts'
 import type { KernelPlan } from './kernel-plan.ts'
+import { expOfNonPositive } from './math.ts'
+import { neverPositive } from './never-positive.ts'
 import { type Expression, type ModuleContext, VectorCode } from './vector-code.ts'
 
 /**
@@ -425,6 +427,7 @@ class KernelEmitter {
       case 'reduce':
         throw new TypeError(`${node.op} is not computed in place`)
       default:
+        if (node.op === 'exp' && node.type === 'float32' && neverPositive(nodes, node.args[0]!)) return expOfNonPositive(c, args[0]!)
         return (
           this.#fusedSum(node, copy) ??
           emitScalar(

@@ -79,6 +79,23 @@ export function values(dtype: DType, count: number): TypedArray {
   return out
 }
 
+/** Bit patterns, multiples of pi / 2, numbers about 1, and everyday ones. */
+function hardNumbers(): Float32Array<ArrayBuffer> {
+  const x = new Float32Array(20000)
+  for (let i = 0; i < x.length; i++) {
+    const bits = Math.trunc(random() * 2 ** 32) | 0
+    x[i] =
+      i % 4 === 0
+        ? new Float32Array(new Int32Array([bits]).buffer)[0]!
+        : i % 4 === 1
+          ? (i * Math.PI) / 2
+          : i % 4 === 2
+            ? 1 + (random() - 0.5) * 2 ** -(i % 24)
+            : (random() - 0.5) * 200
+  }
+  return x
+}
+
 function worst(dtype: DType, got: TypedArray, want: TypedArray, inputs: readonly TypedArray[]): [number, string] {
   let most: [number, string] = [0, '']
   for (let i = 0; i < want.length; i++) {
@@ -112,22 +129,19 @@ describe.each(trials)('relaxed: $relaxed', ({ trial }) => {
   })
 
   test.each(['sin', 'cos', 'tan', 'exp', 'log', 'tanh', 'expm1', 'log1p', 'atan'] as const)('%s near where it is hard', (op) => {
-    const x = new Float32Array(20000)
-    for (let i = 0; i < x.length; i++) {
-      const bits = Math.trunc(random() * 2 ** 32) | 0
-      x[i] =
-        i % 4 === 0
-          ? new Float32Array(new Int32Array([bits]).buffer)[0]!
-          : i % 4 === 1
-            ? (i * Math.PI) / 2
-            : i % 4 === 2
-              ? 1 + (random() - 0.5) * 2 ** -(i % 24)
-              : (random() - 0.5) * 200
-    }
+    const x = hardNumbers()
     const b = new KernelBuilder(op, [x.length])
     b.output('float32', b[op](b.load(b.input('float32'), [1])))
     const [distance, where] = run(b.build(), [x])
     expect(distance, `${op} ${where}`).toBeLessThanOrEqual(3)
+  })
+
+  test('exp of what cannot be positive', () => {
+    const x = hardNumbers()
+    const b = new KernelBuilder('exp', [x.length])
+    b.output('float32', b.exp(b.neg(b.abs(b.load(b.input('float32'), [1])))))
+    const [distance, where] = run(b.build(), [x])
+    expect(distance, where).toBeLessThanOrEqual(3)
   })
 
   test('shifts by the same amount in all lanes', () => {

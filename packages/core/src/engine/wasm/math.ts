@@ -34,13 +34,13 @@ const div = (c: VectorCode, a: Expression, b: Expression) => c.op('f32x4.div', a
 /** `magnitude`, which is not negative, with the sign of `x`. */
 const withSign = (c: VectorCode, magnitude: Expression, x: Expression) => c.op('v128.or', magnitude, c.op('v128.and', x, c.i32(SIGN)))
 
-/** x = n ln 2 + r with |r| <= ln 2 / 2. Gives n as integers, r, and exp(r) - 1. */
-function splitExponent(c: VectorCode, x: Expression) {
-  const shifted = c.keep(c.madd(x, c.f32(Math.LOG2E), c.f32(ROUNDER)))
-  const n = c.keep(sub(c, shifted, c.f32(ROUNDER)))
+/** x = n ln 2 + r with |r| <= ln 2 / 2. Gives n as integers, exp(r) - 1, and integers with n + `bias` in their low bits. */
+function splitExponent(c: VectorCode, x: Expression, bias = 0) {
+  const shifted = c.keep(c.madd(x, c.f32(Math.LOG2E), c.f32(ROUNDER + bias)))
+  const n = c.keep(sub(c, shifted, c.f32(ROUNDER + bias)))
   const r = c.keep(c.nmadd(n, c.f32(LN2_LO), c.nmadd(n, c.f32(LN2_HI), x)))
   const excess = c.madd(c.polynomial(r, EXP), mul(c, r, r), r)
-  return { n: c.op('i32x4.sub', shifted, c.i32(ROUNDER_BITS)), excess }
+  return { n: c.op('i32x4.sub', shifted, c.i32(ROUNDER_BITS)), biased: shifted, excess }
 }
 
 /** 2^n for integers n from -127 (which gives 0) to 127. */
@@ -57,6 +57,15 @@ export function exp(c: VectorCode, x: Expression): Expression {
   const clamped = c.keep(c.op('f32x4.pmax', c.op('f32x4.pmin', x, c.f32(89)), c.f32(-104)))
   const { n, excess } = splitExponent(c, clamped)
   return scale(c, c.keep(add(c, excess, c.f32(1))), c.keep(n))
+}
+
+/** exp of what is at most 0: no exponent is too large for 2^24 times the result to be a normal number. */
+export function expOfNonPositive(c: VectorCode, x: Expression): Expression {
+  const HEADROOM = 24
+  const clamped = c.keep(c.op('f32x4.pmax', x, c.f32(-104)))
+  const { biased, excess } = splitExponent(c, clamped, 127 + HEADROOM)
+  const power = c.keep(c.shift('i32x4.shl', biased, 23))
+  return mul(c, c.madd(c.keep(excess), power, power), c.f32(2 ** -HEADROOM))
 }
 
 export function expm1(c: VectorCode, x: Expression): Expression {
