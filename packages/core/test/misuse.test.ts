@@ -1,12 +1,28 @@
-import { concat, type CotangentError, engineNames, keep, ones, setEngine, stack, Tensor, tensor, tidy, trace } from 'cotangent'
+import { concat, type CotangentError, engineNames, keep, ones, setEngine, stack, type Tensor, tensor, tidy, trace } from 'cotangent'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type OpEntry, table } from '../src/op/table.ts'
 import { expectError } from './bad-call.ts'
 import { makeArguments, tensorsIn } from './samples.ts'
 
 const reductions = [
-  ...['sum', 'prod', 'mean', 'max', 'min', 'argmax', 'argmin', 'any', 'all', 'countNonzero', 'nanSum', 'nanMean', 'logSumExp', 'norm'],
-  ...['variance', 'std', 'varianceMean', 'median'],
+  'sum',
+  'prod',
+  'mean',
+  'max',
+  'min',
+  'argmax',
+  'argmin',
+  'any',
+  'all',
+  'countNonzero',
+  'nanSum',
+  'nanMean',
+  'logSumExp',
+  'norm',
+  'variance',
+  'std',
+  'varianceMean',
+  'median',
 ] as const
 const alongOne = ['softmax', 'logSoftmax', 'cumSum', 'cumProd', 'cumMax', 'cumMin', 'logCumSumExp', 'squeeze', 'unbind', 'glu'] as const
 const byOption = ['sort', 'argSort'] as const

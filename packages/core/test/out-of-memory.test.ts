@@ -1,4 +1,4 @@
-import { type CotangentError, detectAnomaly, ones, registerEngine, setEngine, Tensor, zeros } from 'cotangent'
+import { type CotangentError, detectAnomaly, ones, registerEngine, setEngine, type Tensor, zeros } from 'cotangent'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { referenceRoutine } from '../src/engine/reference/routine.ts'
 import { WasmEngine } from '../src/engine/wasm/engine.ts'

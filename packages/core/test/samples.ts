@@ -39,7 +39,7 @@ function makeTensor(sample: SampleTensor, random: () => number, { dtype: open = 
   const whole = dtypeInfo[sample.dtype ?? 'float32'].kind !== 'float'
   const drawn = sample.values ?? Array.from({ length: sizeOf(shape) }, () => low + (high - low) * random())
   const values = whole ? drawn.map(Math.floor) : drawn
-  const x = tensor(dtype === 'int64' ? values.map((v) => BigInt(Math.trunc(v))) : values, { shape, dtype })
+  const x = tensor(values, { shape, dtype })
   return layout === 'dense' ? x : layout === 'transposed' ? transposed(x) : sliced(x)
 }
 
