@@ -1,5 +1,5 @@
 /**
- * Draws terminal output as an SVG: `FORCE_COLOR=1 npm run -s demo | npx tsx scripts/terminal-picture.ts > docs/demo.svg`.
+ * Draws terminal output as an SVG, as the README shows it: `FORCE_COLOR=1 npm run -s demo | grep -v ETA | npx tsx scripts/terminal-picture.ts > docs/demo.svg`.
  * Knows the colours that this project prints: bold, dim, the 16 basic ones and 24-bit ones, in front and behind.
  */
 import { readFileSync } from 'node:fs'
