@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import * as cotangent from 'cotangent'
 import { expect, test } from 'vitest'
 import { bundle } from './bundle.ts'
 
@@ -28,6 +29,21 @@ test('a scalar instruction is one line an engine', () => {
     const naming = sources.filter(({ text }) => new RegExp(`\\b${name}:|'${name}'`).test(withoutComments(text))).map(({ file }) => file)
     expect(naming.filter((file) => file.startsWith(join('engine', 'wasm'))).length, naming.join(', ')).toBeLessThanOrEqual(2)
   }
+})
+
+test('hints name functions that exist', () => {
+  const known = new Set(
+    [cotangent, cotangent.nn, cotangent.nn.init, cotangent.optim, cotangent.Tensor.prototype].flatMap((o) => Object.getOwnPropertyNames(o)),
+  )
+  for (const name of Object.getOwnPropertyNames(cotangent.nn.Module.prototype)) known.add(name)
+  for (const name of Object.getOwnPropertyNames(cotangent.optim.Optimizer.prototype)) known.add(name)
+  const wrong = sources.flatMap(({ file, text }) =>
+    [...text.matchAll(/hint: (["'`])(.*?)\1/g)].flatMap(([, , hint]) =>
+      [...hint!.replace(/\$\{[^}]*\}/g, '').matchAll(/(\w+)\(/g)].flatMap(([, name]) => (known.has(name!) ? [] : [`${file}: ${name}()`])),
+    ),
+  )
+  // NumPy's own.
+  expect(wrong.filter((name) => !name.endsWith('astype()'))).toEqual([])
 })
 
 test('nothing is installed with the package', () => {

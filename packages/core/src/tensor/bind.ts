@@ -113,7 +113,7 @@ function engineOf(op: string, inputs: readonly Input[]): Engine {
       throw new CotangentError('invalid-argument', {
         op,
         message: `the inputs live on different engines, ${engine.name} and ${own.name}`,
-        hint: `Move one of them with x.to('${engine.name}').`,
+        hint: `Copy one of them: setEngine('${engine.name}'), then tensor(x.dataSync(), { shape: x.shape }).`,
       })
     }
     engine = own
