@@ -1,72 +1,7 @@
 import { argsOf, type KernelBuilder, type Node, type NodeId, type Value } from '../engine/kernel.ts'
-import { isFloatScalar, type ScalarOp } from '../engine/scalar.ts'
-
-/** Adjoints of an instruction's operands from the adjoint `g` of its result `y`; undefined where it is zero. */
-type Rule = (k: KernelBuilder, g: Value, y: Value, ...args: Value[]) => (Value | undefined)[]
+import { isFloatScalar, scalarOps } from '../engine/scalar.ts'
 
 const zero = (k: KernelBuilder, like: Value): Value => k.like(like, 0)
-const none: Rule = () => []
-
-/** Half of the adjoint to each operand where they are equal, as PyTorch does. */
-const pick =
-  (wins: 'gt' | 'lt'): Rule =>
-  (k, g, _, a, b) => {
-    const half = k.mul(g, k.like(g, 0.5))
-    const share = (x: Value, y: Value) => k.select(k[wins](x, y), g, k.select(k.eq(x, y), half, zero(k, g)))
-    return [share(a, b), share(b, a)]
-  }
-
-/**
- * The derivative of every scalar instruction: with these few lines, every op that is written in scalar code has gradients
- * of any order.
- */
-const rules = {
-  add: (_, g) => [g, g],
-  sub: (k, g) => [g, k.neg(g)],
-  mul: (k, g, _, a, b) => [k.mul(g, b), k.mul(g, a)],
-  div: (k, g, y, _, b) => [k.div(g, b), k.neg(k.div(k.mul(g, y), b))],
-  rem: (k, g, _, a, b) => [g, k.neg(k.mul(g, k.trunc(k.div(a, b))))],
-  max: pick('gt'),
-  min: pick('lt'),
-  pow: (k, g, y, a, b) => [
-    k.select(k.eq(b, zero(k, b)), zero(k, g), k.mul(g, k.mul(b, k.pow(a, k.sub(b, k.like(b, 1)))))),
-    k.select(k.eq(y, zero(k, y)), zero(k, g), k.mul(g, k.mul(y, k.log(a)))),
-  ],
-  atan2: (k, g, _, a, b) => {
-    const norm = k.add(k.mul(a, a), k.mul(b, b))
-    return [k.div(k.mul(g, b), norm), k.neg(k.div(k.mul(g, a), norm))]
-  },
-  neg: (k, g) => [k.neg(g)],
-  abs: (k, g, _, x) => [
-    k.select(k.gt(x, zero(k, x)), g, k.select(k.lt(x, zero(k, x)), k.neg(g), k.mul(g, x))),
-  ],
-  sqrt: (k, g, y) => [k.div(g, k.add(y, y))],
-  floor: none,
-  ceil: none,
-  trunc: none,
-  round: none,
-  exp: (k, g, y) => [k.mul(g, y)],
-  expm1: (k, g, y) => [k.add(k.mul(g, y), g)],
-  log: (k, g, _, x) => [k.div(g, x)],
-  log1p: (k, g, _, x) => [k.div(g, k.add(x, k.like(x, 1)))],
-  sin: (k, g, _, x) => [k.mul(g, k.cos(x))],
-  cos: (k, g, _, x) => [k.neg(k.mul(g, k.sin(x)))],
-  tan: (k, g, y) => [k.add(g, k.mul(g, k.mul(y, y)))],
-  atan: (k, g, _, x) => [k.div(g, k.add(k.mul(x, x), k.like(x, 1)))],
-  tanh: (k, g, y) => [k.sub(g, k.mul(g, k.mul(y, y)))],
-  eq: none,
-  ne: none,
-  lt: none,
-  le: none,
-  gt: none,
-  ge: none,
-  and: none,
-  or: none,
-  xor: none,
-  shl: none,
-  shr: none,
-  shru: none,
-} satisfies Record<ScalarOp, Rule>
 
 /** A value to differentiate by, and whether it counts as another one at each element of a row. */
 export interface Variable {
@@ -133,7 +68,7 @@ function dependents(nodes: readonly Node[], roots: ReadonlySet<NodeId>): boolean
   return active
 }
 
-function contributions(k: KernelBuilder, node: Node, g: Value, y: Value, args: readonly Value[]): (Value | undefined)[] {
+function contributions(k: KernelBuilder, node: Node, g: Value, y: Value, args: readonly Value[]): readonly (Value | undefined)[] {
   switch (node.op) {
     case 'const':
     case 'param':
@@ -152,7 +87,7 @@ function contributions(k: KernelBuilder, node: Node, g: Value, y: Value, args: r
     case 'reduce':
       return [reduceAdjoint(k, node, g, y, args[0]!)]
     default:
-      return (rules[node.op] as Rule)(k, g, y, ...args)
+      return scalarOps[node.op].derivative?.(k, g, y, ...args) ?? []
   }
 }
 
