@@ -217,7 +217,7 @@ export class KernelBuilder {
   }
 
   #push(node: Node): Value {
-    const key = JSON.stringify(node, (_, v) => (typeof v === 'bigint' ? `${v}n` : Object.is(v, -0) ? '-0' : typeof v === 'number' && !Number.isFinite(v) ? String(v) : v))
+    const key = keyOf(node)
     let value = this.#known.get(key)
     if (value === undefined) {
       value = (this.#nodes.push(node) - 1) as Value
@@ -236,6 +236,12 @@ export class KernelBuilder {
   }
 }
 
+/** Equal for equal nodes of one kernel. */
+function keyOf(node: Node): string {
+  if (node.op === 'const') return `${typeof node.value} ${node.type} ${Object.is(node.value, -0) ? '-0' : node.value}`
+  return Object.values(node).join()
+}
+
 for (const op of Object.keys(scalarOps) as ScalarOp[]) {
   Object.defineProperty(KernelBuilder.prototype, op, {
     value(this: KernelBuilder, ...args: Value[]) {
@@ -243,4 +249,3 @@ for (const op of Object.keys(scalarOps) as ScalarOp[]) {
     },
   })
 }
-

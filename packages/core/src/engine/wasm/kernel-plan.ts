@@ -315,6 +315,7 @@ function keptValue(
   varies: readonly boolean[],
   passes: ReadonlyMap<NodeId, number>,
 ): KernelPlan['kept'] {
+  if (passes.size === 0) return undefined
   const lastPass = Math.max(...passes.values())
   const reductions = [...passes].filter(([, pass]) => pass === lastPass).map(([id]) => argsOf(nodes[id]!)[0]!)
   const ofElements = outputs.map(({ node }) => node).filter((node) => perElement[node])
@@ -343,40 +344,26 @@ function keptValue(
 
 function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
   const { kernel, accesses, outer, inner, vectorAxis } = plan
-  const codes: (string | number)[] = [
-    plan.lanes,
-    Number(plan.chunked),
-    plan.tile ?? '-',
-    Number(relaxed),
-    plan.unroll,
-    outer.join(),
-    inner.join(),
-    vectorAxis,
-    kernel.inputs.map((d) => dtypeInfo[d].code).join(''),
-    kernel.params.join(),
-  ]
+  let key = `${plan.lanes} ${plan.chunked} ${plan.tile} ${relaxed} ${plan.unroll} ${outer.join()} ${inner.join()} ${vectorAxis} ${kernel.params.join()}`
+  for (const dtype of kernel.inputs) key += dtypeInfo[dtype].code
   kernel.nodes.forEach((node, id) => {
     if (!plan.live.has(id)) return
-    codes.push(id, node.op, node.type[0]!, node.type.slice(-2))
-    if (node.op === 'const') codes.push(Object.is(node.value, -0) ? '-0' : String(node.value))
-    else if (node.op === 'param') codes.push(node.index)
-    else if (node.op === 'index') codes.push(node.axis)
-    else if (node.op === 'load') codes.push(node.input)
+    key += ` ${id} ${node.op} ${node.type}`
+    if (node.op === 'const') key += Object.is(node.value, -0) ? '-0' : node.value
+    else if (node.op === 'param') key += node.index
+    else if (node.op === 'index') key += node.axis
+    else if (node.op === 'load') key += node.input
     else {
-      if (node.op === 'gather') codes.push(node.input)
-      if (node.op === 'reduce') codes.push(node.combine)
-      if (node.op === 'narrow') codes.push(node.dtype)
-      codes.push(argsOf(node).join())
+      if (node.op === 'gather') key += node.input
+      if (node.op === 'reduce') key += node.combine
+      if (node.op === 'narrow') key += node.dtype
+      for (const a of argsOf(node)) key += `,${a}`
     }
   })
-  for (const a of accesses) {
-    codes.push(
-      a.buffer,
-      a.node,
-      dtypeInfo[a.dtype].code,
-      a.lanes[0]!,
-      a.strides.map((s, axis) => (axis === plan.tile && s === 1 ? 't' : Number(s !== 0))).join(''),
-    )
+  for (const { buffer, node, dtype, lanes, strides } of accesses) {
+    key += ` ${buffer} ${node} ${dtypeInfo[dtype].code} ${lanes} `
+    for (let axis = 0; axis < strides.length; axis++)
+      key += strides[axis] === 0 ? '0' : axis === plan.tile && strides[axis] === 1 ? 't' : '1'
   }
-  return codes.join(' ')
+  return key
 }
