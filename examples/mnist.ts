@@ -20,11 +20,11 @@ const options = { epochs: text('3'), limit: text('60000'), seed: text('1'), engi
 const { values: args } = parseArgs({
   options: { ...options, checkpoint: text('mnist.safetensors'), predict: text(''), resume: flag, json: flag, help: flag },
 })
-const say = args.json ? () => {} : console.log
 if (args.help) {
-  say(help)
+  console.log(help)
   process.exit()
 }
+const say = args.json ? () => {} : console.log
 setEngine(args.engine)
 if (args.threads) await setThreads(Number(args.threads))
 manualSeed(Number(args.seed))
@@ -45,34 +45,32 @@ const classify = (pixels: Tensor) => model.forward(pixels.cast('float32').div(25
 if (args.predict) {
   await loadCheckpoint(args.checkpoint, { model })
   const picture = await readDigit(args.predict)
-  const chances = noGrad(() => classify(tensor(picture)).softmax(-1).reshape([10]))
+  const chances = noGrad(() => classify(tensor(picture)).softmax(-1))
   say(train.drawImage(picture, 28, 28))
   console.log(`this is a ${chances.argmax().item()} (${(100 * chances.max().item()).toFixed(1)}% sure)`)
   process.exit()
 }
-
 const mnist = await loadMnist()
 const digits = ({ images, labels, count }: typeof mnist.train, n = count) => ({
   images: tensor(images.subarray(0, n * 784), { shape: [n, 784] }),
   labels: tensor(labels.subarray(0, n), { dtype: 'int32' }),
 })
-const seed = Number(args.seed)
-const batches = new data.Batches(digits(mnist.train, Math.min(Number(args.limit), 60_000)), { batchSize: 128, shuffle: true, seed })
+const training = digits(mnist.train, Math.min(Number(args.limit), 60_000))
+const batches = new data.Batches(training, { batchSize: 128, shuffle: true, seed: Number(args.seed) })
 const steps = Number(args.epochs) * batches.length
 const scheduler = new optim.OneCycleLR(optimizer, { maxLr: 6e-3, totalSteps: steps + 1 })
 const parts = { model, optimizer, scheduler }
 if (args.resume) batches.position = Number((await loadCheckpoint(args.checkpoint, parts)).position)
-let interrupted = false
-process.once('SIGINT', () => (interrupted = true))
-
+const stop = new AbortController()
+process.once('SIGINT', () => stop.abort())
 say(nn.summary(model, [1, 28, 28, 1]).toString())
 const start = performance.now()
-while (batches.position < steps && !interrupted) {
+while (batches.position < steps && !stop.signal.aborted) {
   const label = `epoch ${Math.floor(batches.position / batches.length) + 1}/${args.epochs}`
   using bar = train.progressBar({ total: batches.size, label, unit: 'images', ...(args.json && { writer: train.silent }) })
   let [seen, correct] = [0, 0]
   for await (const { images, labels } of batches) {
-    if (interrupted) break
+    if (stop.signal.aborted) break
     optimizer.zeroGrad()
     const logits = classify(images)
     const loss = crossEntropy(logits, labels)
@@ -85,7 +83,7 @@ while (batches.position < steps && !interrupted) {
   }
   await saveCheckpoint(args.checkpoint, parts, { position: batches.position })
 }
-if (interrupted) {
+if (stop.signal.aborted) {
   say(`\nsaved to ${args.checkpoint}; go on with: npm run demo -- --resume`)
   process.exit(130)
 }
