@@ -129,18 +129,34 @@ export function normalizeAxes(op: string, axes: number | readonly number[] | und
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i)
   const list = (typeof axes === 'number' ? [axes] : axes).map((axis) => normalizeAxis(op, axis, rank))
   if (new Set(list).size !== list.length) {
-    throw new CotangentError('invalid-argument', { op, message: `axes ${JSON.stringify(axes)} name one axis twice`, hint: 'Name each axis once.' })
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `axes ${JSON.stringify(axes)} name one axis twice`,
+      hint: 'Name each axis once.',
+    })
   }
   return list.sort((a, b) => a - b)
 }
 
+/** The order that undoes `axes`. */
+export const inverseOrder = (axes: readonly number[]): number[] => axes.map((_, i) => axes.indexOf(i))
+
 export function checkShape(op: string, shape: Shape): void {
   if (!Array.isArray(shape)) {
-    throw new CotangentError('invalid-argument', { op, message: `${String(shape)} is not a shape`, hint: 'Give an array of sizes, e.g. [2, 3].' })
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `${String(shape)} is not a shape`,
+      hint: 'Give an array of sizes, e.g. [2, 3].',
+    })
   }
   for (const n of shape) {
     if (!Number.isInteger(n) || n < 0) {
-      throw new CotangentError('invalid-argument', { op, message: `${n} is not a size`, shapes: [shape], hint: 'Sizes are integers of at least 0.' })
+      throw new CotangentError('invalid-argument', {
+        op,
+        message: `${n} is not a size`,
+        shapes: [shape],
+        hint: 'Sizes are integers of at least 0.',
+      })
     }
   }
 }
@@ -151,7 +167,7 @@ export function reshapeStrides(from: Spec, shape: Shape): number[] | null {
   const dims = from.shape.map((n, i) => [n, from.strides[i]!] as const).filter(([n]) => n !== 1)
   const strides = new Array<number>(shape.length)
   let axis = shape.length - 1
-  for (let i = dims.length - 1; i >= 0; ) {
+  for (let i = dims.length - 1; i >= 0;) {
     // A run of old axes that is dense within itself...
     let [run, step] = dims[i]!
     const inner = step

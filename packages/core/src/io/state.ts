@@ -1,7 +1,7 @@
 import { dtypeInfo, type TypedArray } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { Spec } from '../layout.ts'
-import { fromRawData } from '../op/creation.ts'
+import { fromRawData } from '../tensor/raw-data.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Tree } from '../tree.ts'
 import { type ArrayRecord, corruptFile, quoteName, recordElements } from './array-record.ts'

@@ -10,9 +10,9 @@ import { tensor } from './creation.ts'
 import type { ScalarLike } from './elementwise.ts'
 import { putTaken, type TakeAttrs, takeAt } from './gather-scatter.ts'
 import { resolveIndex } from './index-tensor.ts'
-import { positionsOf } from './mask.ts'
 import { reshape } from './movement.ts'
-import { copyStep, normalizeIndex, type Range, type RangeText, type Region, type Resolved, resolveRange, sliceRegion } from './slice.ts'
+import { positionsOf } from './positions.ts'
+import { copyStep, normalizeIndex, type Range, type RangeText, type Region, type Resolved, resolveRange, sliceRegion } from './region.ts'
 import { define, sampleTensor } from './table.ts'
 
 /**
@@ -51,7 +51,12 @@ function locate(op: string, x: Tensor, items: readonly IndexItem[]): Located {
   const dots = given.indexOf('...')
   if (used > x.rank || dots !== given.lastIndexOf('...')) {
     const message = used > x.rank ? `${used} indices for ${x.rank} axes` : "only one index can be '...'"
-    throw new CotangentError('index-out-of-range', { op, message, shapes: [x.shape], hint: 'Leave indices out at the end to take whole axes.' })
+    throw new CotangentError('index-out-of-range', {
+      op,
+      message,
+      shapes: [x.shape],
+      hint: 'Leave indices out at the end to take whole axes.',
+    })
   }
   const missing = new Array<string>(x.rank - used).fill(':')
   const whole = dots < 0 ? [...given, ...missing] : [...given.slice(0, dots), ...missing, ...given.slice(dots + 1)]

@@ -78,7 +78,7 @@ export const attentionWeights = define({
   },
 })
 
-export function checkMask(op: string, mask: Tensor, shape: readonly number[]): void {
+function checkMask(op: string, mask: Tensor, shape: readonly number[]): void {
   if (dtypeInfo[mask.dtype].kind === 'int') {
     throw new CotangentError('dtype-mismatch', {
       op,

@@ -3,8 +3,8 @@ import { sameShape, type Shape } from '../layout.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
-import { layerNormPrimitive } from './normalization.ts'
-import { rowSize } from './reduce.ts'
+import { layerNormPrimitive, type NormAttrs } from './row-norm.ts'
+import { rowSize } from './rows.ts'
 import { squareOf } from './scalar-math.ts'
 import { define, sampleTensor } from './table.ts'
 
@@ -17,15 +17,8 @@ export interface ChannelNormOptions {
   readonly eps?: number
 }
 
-interface Attrs {
-  readonly axes: readonly number[]
-  readonly eps: number
-  readonly weight: boolean
-  readonly bias: boolean
-}
-
 /** Normalised elements with each channel's mean and variance, in one kernel; so are all gradients. */
-const batchNormPrimitive = kernelPrimitive<Attrs>({
+const batchNormPrimitive = kernelPrimitive<NormAttrs>({
   name: 'batchNorm',
   accepts: ['float'],
   axes: ({ axes }) => axes,
@@ -54,7 +47,7 @@ const batchNormPrimitive = kernelPrimitive<Attrs>({
   },
 })
 
-const batchNormWithPrimitive = kernelPrimitive<Pick<Attrs, 'eps' | 'weight' | 'bias'>>({
+const batchNormWithPrimitive = kernelPrimitive<Pick<NormAttrs, 'eps' | 'weight' | 'bias'>>({
   name: 'batchNormWith',
   accepts: ['float'],
   code: (k, [x, mean, variance, ...affine], { eps, weight, bias }) => {

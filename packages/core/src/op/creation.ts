@@ -8,6 +8,7 @@ import type { DataShape, Mutable } from '../shape-types.ts'
 import { bind } from '../tensor/bind.ts'
 import { flatten, type Element, type Nested, toRaw } from '../tensor/elements.ts'
 import { modes } from '../tensor/modes.ts'
+import { fromRawData } from '../tensor/raw-data.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -58,7 +59,7 @@ export function tensor(data: Nested<Element> | ArrayLike<Element>, options: Crea
   const dtype = options.dtype ?? guessDType(data as Nested<Element>, values)
   checkDType(dtype, 'tensor')
   const direct = isTyped && data.constructor === dtypeInfo[dtype].array && dtype !== 'float16' && dtype !== 'bfloat16'
-  return fromRawData(direct ? (data as never) : toRaw(values, dtype), shape, dtype, options)
+  return fromRawData(direct ? (data as never) : toRaw(values, dtype), shape, dtype, options.requiresGrad)
 }
 
 function guessDType(data: Nested<Element>, values: ArrayLike<Element>): DType {
@@ -68,15 +69,6 @@ function guessDType(data: Nested<Element>, values: ArrayLike<Element>): DType {
   const kinds = new Set(Array.from(values, (v) => typeof v))
   if (kinds.has('number')) return 'float32'
   return kinds.has('bigint') ? 'int64' : 'bool'
-}
-
-/** A tensor over a copy of `raw`, which holds the dtype's own bit patterns in row-major order. */
-export function fromRawData(raw: ReturnType<typeof toRaw>, shape: Shape, dtype: DType, options: CreationOptions = {}): Tensor {
-  const engine = currentEngine()
-  const own = spec(dtype, shape)
-  const storage = new Storage(engine, own, 'tensor')
-  engine.write(storage.buffer, dtype, 0, raw)
-  return new Tensor(own, storage, 0).setRequiresGrad(options.requiresGrad ?? false)
 }
 
 const fullPrimitive = kernelPrimitive<{ shape: Shape }>({

@@ -7,7 +7,7 @@ import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { logAddExp } from './binary.ts'
 import { concat } from './join.ts'
-import { accumulator } from './reduce.ts'
+import { accumulator } from './rows.ts'
 import { define, sampleTensor } from './table.ts'
 import { where } from './where.ts'
 

@@ -5,7 +5,7 @@ import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { permute, reshape } from './movement.ts'
-import { place } from './slice.ts'
+import { place } from './region.ts'
 import { define, sampleTensor } from './table.ts'
 
 /** Which diagonal of the last two axes: 0 is the main one, positive ones lie to its right. */
@@ -62,7 +62,13 @@ export interface DiagonalOptions {
 
 function checkPlane(op: string, x: Tensor, a: number, b: number): [number, number] {
   const [first, second] = [normalizeAxis(op, a, x.rank), normalizeAxis(op, b, x.rank)]
-  if (first === second) throw new CotangentError('invalid-argument', { op, message: 'the two axes are the same', shapes: [x.shape], hint: 'Name two different axes.' })
+  if (first === second)
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: 'the two axes are the same',
+      shapes: [x.shape],
+      hint: 'Name two different axes.',
+    })
   return [first, second]
 }
 
@@ -139,7 +145,12 @@ function triangle(name: 'tril' | 'triu', doc: string) {
     doc,
     call: <S extends Shape>(x: Tensor<S>, offset = 0): Tensor<S> => {
       if (x.rank < 2)
-        throw new CotangentError('shape-mismatch', { op: name, message: 'needs a matrix, or a stack of them', shapes: [x.shape], hint: 'Add an axis with unsqueeze(), or use diag() to make a matrix of a vector.' })
+        throw new CotangentError('shape-mismatch', {
+          op: name,
+          message: 'needs a matrix, or a stack of them',
+          shapes: [x.shape],
+          hint: 'Add an axis with unsqueeze(), or use diag() to make a matrix of a vector.',
+        })
       return bind1(primitive, [x], { offset }) as Tensor<S>
     },
     samples: () => [

@@ -1,11 +1,11 @@
 import { KernelBuilder, type Value } from '../engine/kernel.ts'
 import { routine, type ScatterMode } from '../engine/routine.ts'
-import { broadcastShapes, broadcastStrides, rowMajor, type Shape, sizeOf } from '../layout.ts'
+import { broadcastShapes, broadcastStrides, inverseOrder, rowMajor, type Shape, sizeOf } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
-import { inverseOrder, permute, reshape } from './movement.ts'
+import { permute, reshape } from './movement.ts'
 
 // Reading and writing at int32 indices that are in range already: each is the other's gradient.
 

@@ -6,7 +6,8 @@ import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { expand, reshape, unsqueeze } from './movement.ts'
-import { copyStep, narrow, select } from './slice.ts'
+import { copyStep } from './region.ts'
+import { narrow, select } from './slice.ts'
 import { define, sampleTensor } from './table.ts'
 
 /** Every part is copied to its place in one new tensor, by a kernel of its own. */
@@ -122,7 +123,12 @@ export const split = define({
     const at = normalizeAxis('split', axis, x.rank)
     const n = x.shape[at]!
     if (typeof sizes === 'number' && !(Number.isInteger(sizes) && sizes > 0)) {
-      throw new CotangentError('invalid-argument', { op: 'split', message: `${sizes} is not a size of parts`, shapes: [x.shape], hint: 'Use a whole number of at least 1, or a list of sizes.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'split',
+        message: `${sizes} is not a size of parts`,
+        shapes: [x.shape],
+        hint: 'Use a whole number of at least 1, or a list of sizes.',
+      })
     }
     const parts =
       typeof sizes === 'number'
@@ -150,7 +156,12 @@ export const chunk = define({
   doc: 'At most `chunks` equal parts along an axis (default 0); the last may be smaller. Views.',
   call: (x: Tensor, chunks: number, axis = 0): Tensor[] => {
     if (!Number.isInteger(chunks) || chunks < 1)
-      throw new CotangentError('invalid-argument', { op: 'chunk', message: `${chunks} is not a number of parts`, shapes: [x.shape], hint: 'Use a whole number of at least 1.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'chunk',
+        message: `${chunks} is not a number of parts`,
+        shapes: [x.shape],
+        hint: 'Use a whole number of at least 1.',
+      })
     const n = x.shape[normalizeAxis('chunk', axis, x.rank)]!
     return split(x, Math.max(1, Math.ceil(n / chunks)), axis)
   },
@@ -172,7 +183,12 @@ export const tile = define({
   doc: 'The tensor laid side by side, `repeats` times along each axis (the last ones, if fewer; new leading axes, if more).',
   call: (x: Tensor, repeats: readonly number[]): Tensor => {
     if (repeats.some((r) => !Number.isInteger(r) || r < 0))
-      throw new CotangentError('invalid-argument', { op: 'tile', message: `[${repeats}] are not numbers of repeats`, shapes: [x.shape], hint: 'Use whole numbers of at least 0, one an axis.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'tile',
+        message: `[${repeats}] are not numbers of repeats`,
+        shapes: [x.shape],
+        hint: 'Use whole numbers of at least 0, one an axis.',
+      })
     const rank = Math.max(x.rank, repeats.length)
     const sizes = [...new Array<number>(rank - x.rank).fill(1), ...x.shape]
     const times = [...new Array<number>(rank - repeats.length).fill(1), ...repeats]
@@ -239,7 +255,12 @@ export const rot90 = define({
   call: (x: Tensor, times = 1, axes: readonly [number, number] = [0, 1]): Tensor => {
     const [a, b] = axes.map((axis) => normalizeAxis('rot90', axis, x.rank)) as [number, number]
     if (a === b)
-      throw new CotangentError('invalid-argument', { op: 'rot90', message: 'the two axes of the plane are the same', shapes: [x.shape], hint: 'Name two different axes.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'rot90',
+        message: 'the two axes of the plane are the same',
+        shapes: [x.shape],
+        hint: 'Name two different axes.',
+      })
     switch (((times % 4) + 4) % 4) {
       case 1:
         return x.flip(b).transpose(a, b)

@@ -6,7 +6,7 @@ import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { checkReduction, type LossOptions, type Reduction, reduceLoss } from './loss.ts'
-import { rowSize } from './reduce.ts'
+import { rowSize } from './rows.ts'
 import { isZero, one, scaled, softplusOf, squareOf, zero } from './scalar-math.ts'
 import { define, type Sample, sampleTensor, type SampleTensor } from './table.ts'
 

@@ -6,43 +6,10 @@ import { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
 import type { ScalarLike } from './elementwise.ts'
 import { takeAt } from './gather-scatter.ts'
-import { canRead } from './index-tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { expand } from './movement.ts'
+import { positionsOf } from './positions.ts'
 import { define, sampleTensor } from './table.ts'
-
-/** The values of `x`, for ops whose result's shape depends on them. */
-export function readFor(op: string, x: Tensor, hint: string) {
-  if (!canRead(x)) {
-    throw new CotangentError(x.isTracer ? 'tracer-read' : 'async-only', {
-      op,
-      message: 'the shape of the result depends on values that cannot be looked at here',
-      shapes: [x.shape],
-      dtypes: [x.dtype],
-      hint,
-    })
-  }
-  return x.dataSync()
-}
-
-/** For each axis of `mask` the int32 positions of its nonzero elements, in row-major order. */
-export function positionsOf(op: string, mask: Tensor): Tensor[] {
-  const values = readFor(op, mask, 'Use where() or maskedFill(), which keep the shape.')
-  const found: number[] = []
-  values.forEach((v: number | bigint, i: number) => {
-    if (v) found.push(i)
-    else if (Number.isNaN(v)) found.push(i)
-  })
-  let step = 1
-  return mask.shape
-    .map((_, axis) => mask.shape.length - 1 - axis)
-    .map((axis) => {
-      const [n, unit] = [mask.shape[axis]!, step]
-      step *= n
-      return tensor(Int32Array.from(found, (i) => Math.floor(i / unit) % n))
-    })
-    .reverse()
-}
 
 const maskSample = (shape: Shape, values: readonly number[]) => sampleTensor(shape, { dtype: 'bool', values })
 

@@ -1,6 +1,6 @@
 import { promote } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import { type Operand, routine } from '../engine/routine.ts'
+import { CotangentError } from '../errors.ts'
 import { broadcastShapes, broadcastStrides, type Shape, type Spec } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
@@ -36,7 +36,7 @@ function batched(s: Spec, batch: Shape): Operand {
 
 const multiply = (a: Tensor, b: Tensor): Tensor => bind1(matmulPrimitive, [a, b], undefined)
 
-export const swapLast = (x: Tensor): Tensor => x.permute([...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2])
+const swapLast = (x: Tensor): Tensor => x.permute([...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2])
 
 /** A weight shared by the whole batch collects its gradient in one product over batch and rows together. */
 function weightGradient(a: Tensor, g: Tensor, shape: Shape): Tensor {
@@ -46,7 +46,12 @@ function weightGradient(a: Tensor, g: Tensor, shape: Shape): Tensor {
 
 function product(op: string, a: Tensor, b: Tensor, bias?: Tensor): Tensor {
   if (a.rank === 0 || b.rank === 0) {
-    throw new CotangentError('shape-mismatch', { op, message: 'operands need at least one axis', shapes: [a.shape, b.shape], hint: 'Use mul() to scale by a number.' })
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: 'operands need at least one axis',
+      shapes: [a.shape, b.shape],
+      hint: 'Use mul() to scale by a number.',
+    })
   }
   const [inner, other] = [a.shape.at(-1)!, b.rank === 1 ? b.shape[0]! : b.shape.at(-2)!]
   if (inner !== other) {
@@ -75,14 +80,29 @@ export const matmul = define({
   samples: () =>
     (
       [
-        [[3, 4], [4, 5]],
+        [
+          [3, 4],
+          [4, 5],
+        ],
         [[4], [4]],
         [[2, 3, 4], [4]],
         [[3], [3, 2]],
-        [[2, 3, 4], [4, 5]],
-        [[2, 1, 3, 4], [5, 4, 2]],
-        [[0, 3], [3, 2]],
-        [[2, 0], [0, 3]],
+        [
+          [2, 3, 4],
+          [4, 5],
+        ],
+        [
+          [2, 1, 3, 4],
+          [5, 4, 2],
+        ],
+        [
+          [0, 3],
+          [3, 2],
+        ],
+        [
+          [2, 0],
+          [0, 3],
+        ],
       ] as const
     ).map(([a, b]) => ({ args: [sampleTensor(a), sampleTensor(b)] })),
 })
@@ -113,7 +133,13 @@ export const dot = define({
   name: 'dot',
   doc: 'Inner product of two vectors.',
   call(a: Tensor, b: Tensor): Tensor<[]> {
-    if (a.rank !== 1 || b.rank !== 1) throw new CotangentError('shape-mismatch', { op: 'dot', message: 'needs two vectors', shapes: [a.shape, b.shape], hint: 'Use matmul().' })
+    if (a.rank !== 1 || b.rank !== 1)
+      throw new CotangentError('shape-mismatch', {
+        op: 'dot',
+        message: 'needs two vectors',
+        shapes: [a.shape, b.shape],
+        hint: 'Use matmul().',
+      })
     return matmul(a, b) as Tensor<[]>
   },
   samples: () => [{ args: [sampleTensor([7]), sampleTensor([7])] }],
@@ -123,7 +149,13 @@ export const outer = define({
   name: 'outer',
   doc: 'All products of the elements of two vectors: [n] and [m] give [n, m].',
   call(a: Tensor, b: Tensor): Tensor {
-    if (a.rank !== 1 || b.rank !== 1) throw new CotangentError('shape-mismatch', { op: 'outer', message: 'needs two vectors', shapes: [a.shape, b.shape], hint: 'Flatten them first.' })
+    if (a.rank !== 1 || b.rank !== 1)
+      throw new CotangentError('shape-mismatch', {
+        op: 'outer',
+        message: 'needs two vectors',
+        shapes: [a.shape, b.shape],
+        hint: 'Flatten them first.',
+      })
     return a.reshape([-1, 1]).mul(b)
   },
   samples: () => [{ args: [sampleTensor([3]), sampleTensor([4])] }],

@@ -1,34 +1,65 @@
 import type { Shape } from '../layout.ts'
-import type { RangeMethods } from './range.ts'
-import type { SortMethods } from './sort.ts'
-import type { CumulativeMethods } from './cumulative.ts'
-import type { WhereMethods } from './where.ts'
-import type { VarianceMethods } from './variance.ts'
-import type { SoftmaxMethods } from './softmax.ts'
-import type { NormalizationMethods } from './normalization.ts'
-import type { ComparisonMethods } from './comparison.ts'
-import type { DiagonalMethods } from './diagonal.ts'
-import type { AtMethods } from './at.ts'
-import type { MaskMethods } from './mask.ts'
-import type { PadMethods } from './pad.ts'
-import type { WindowsMethods } from './windows.ts'
-import type { ScatterMethods } from './scatter.ts'
-import type { GatherMethods } from './gather.ts'
 import type { ActivationMethods } from './activations.ts'
-import type { SpecialMethods } from './special.ts'
-import type { SliceMethods } from './slice.ts'
-import type { JoinMethods } from './join.ts'
-import type { CopyMethods } from './copy.ts'
+import type { AtMethods } from './at.ts'
 import type { BinaryMethods } from './binary.ts'
+import type { ComparisonMethods } from './comparison.ts'
 import type { ConvMethods } from './conv.ts'
+import type { CopyMethods } from './copy.ts'
+import type { CreationMethods } from './creation.ts'
+import type { CumulativeMethods } from './cumulative.ts'
+import type { DiagonalMethods } from './diagonal.ts'
+import type { GatherMethods } from './gather.ts'
 import type { InterpolateMethods } from './interpolate.ts'
+import type { JoinMethods } from './join.ts'
+import type { MaskMethods } from './mask.ts'
 import type { MatmulMethods } from './matmul.ts'
+import type { MovementMethods } from './movement.ts'
+import type { NormalizationMethods } from './normalization.ts'
+import type { PadMethods } from './pad.ts'
 import type { PoolMethods } from './pool.ts'
 import type { RandomMethods } from './random.ts'
-import type { CreationMethods } from './creation.ts'
-import type { MovementMethods } from './movement.ts'
+import type { RangeMethods } from './range.ts'
 import type { ReduceMethods } from './reduce.ts'
+import type { ScatterMethods } from './scatter.ts'
+import type { SliceMethods } from './slice.ts'
+import type { SoftmaxMethods } from './softmax.ts'
+import type { SortMethods } from './sort.ts'
+import type { SpecialMethods } from './special.ts'
 import type { UnaryMethods } from './unary.ts'
+import type { VarianceMethods } from './variance.ts'
+import type { WhereMethods } from './where.ts'
+import type { WindowsMethods } from './windows.ts'
 
 /** All methods of a tensor of shape `S`: each op family declares its own. */
-export interface Methods<S extends Shape> extends UnaryMethods<S>, CumulativeMethods<S>, WhereMethods<S>, VarianceMethods<S>, SoftmaxMethods<S>, NormalizationMethods<S>, ComparisonMethods, SpecialMethods<S>, ActivationMethods<S>, BinaryMethods<S>, ReduceMethods<S>, MovementMethods<S>, RangeMethods<S>, SortMethods<S>, DiagonalMethods<S>, AtMethods<S>, MaskMethods<S>, PadMethods<S>, WindowsMethods, ScatterMethods<S>, GatherMethods<S>, SliceMethods<S>, JoinMethods<S>, CopyMethods<S>, ConvMethods, InterpolateMethods, MatmulMethods<S>, PoolMethods, RandomMethods<S>, CreationMethods<S> {}
+export interface Methods<S extends Shape>
+  extends
+    ActivationMethods<S>,
+    AtMethods<S>,
+    BinaryMethods<S>,
+    ComparisonMethods,
+    ConvMethods,
+    CopyMethods<S>,
+    CreationMethods<S>,
+    CumulativeMethods<S>,
+    DiagonalMethods<S>,
+    GatherMethods<S>,
+    InterpolateMethods,
+    JoinMethods<S>,
+    MaskMethods<S>,
+    MatmulMethods<S>,
+    MovementMethods<S>,
+    NormalizationMethods<S>,
+    PadMethods<S>,
+    PoolMethods,
+    RandomMethods<S>,
+    RangeMethods<S>,
+    ReduceMethods<S>,
+    ScatterMethods<S>,
+    SliceMethods<S>,
+    SoftmaxMethods<S>,
+    SortMethods<S>,
+    SpecialMethods<S>,
+    UnaryMethods<S>,
+    VarianceMethods<S>,
+    WhereMethods<S>,
+    WindowsMethods {}

@@ -1,5 +1,5 @@
 import { CotangentError } from '../errors.ts'
-import { broadcastStrides, checkShape, normalizeAxes, normalizeAxis, reshapeStrides, type Shape, sizeOf } from '../layout.ts'
+import { broadcastStrides, checkShape, inverseOrder, normalizeAxes, normalizeAxis, reshapeStrides, type Shape, sizeOf } from '../layout.ts'
 import type { Checked, Expand, Flatten, Permute, Reshape, Result, Squeeze, Transpose, Unsqueeze } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
@@ -77,7 +77,12 @@ export const flatten = define({
     const first = normalizeAxis('flatten', start, x.rank)
     const last = normalizeAxis('flatten', end, x.rank)
     if (last < first)
-      throw new CotangentError('invalid-argument', { op: 'flatten', message: `axis ${start} comes after axis ${end}`, shapes: [x.shape], hint: 'Name the first axis first.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'flatten',
+        message: `axis ${start} comes after axis ${end}`,
+        shapes: [x.shape],
+        hint: 'Name the first axis first.',
+      })
     return reshape(x, [...x.shape.slice(0, first), sizeOf(x.shape.slice(first, last + 1)), ...x.shape.slice(last + 1)])
   },
   samples: () => [
@@ -122,9 +127,6 @@ const permutePrimitive: Primitive<{ axes: readonly number[] }> = {
   gradient: ([g], { attrs }) => [permute(g!, inverseOrder(attrs.axes))],
   saves: nothing,
 }
-
-/** The order that undoes `axes`. */
-export const inverseOrder = (axes: readonly number[]): number[] => axes.map((_, i) => axes.indexOf(i))
 
 export const permute = define({
   name: 'permute',

@@ -2,9 +2,7 @@ import { CotangentError } from '../errors.ts'
 import { sameShape, type Shape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { kernelPrimitive } from './kernel-op.ts'
-import { rowSize } from './reduce.ts'
-import { one, squareOf } from './scalar-math.ts'
+import { layerNormPrimitive, rmsNormPrimitive } from './row-norm.ts'
 import { define, sampleTensor } from './table.ts'
 
 export interface LayerNormOptions {
@@ -21,36 +19,6 @@ export interface RmsNormOptions {
   /** Added to the mean square. Default the machine precision of the computing dtype. */
   readonly eps?: number
 }
-
-interface Attrs {
-  readonly axes: readonly number[]
-  readonly eps: number
-  readonly weight: boolean
-  readonly bias: boolean
-}
-
-/** Both norms: a row is scaled to mean square 1, `centred` or not, all in one kernel. */
-const normalization = (name: string, centred: boolean) =>
-  kernelPrimitive<Attrs>({
-    name,
-    accepts: ['float'],
-    axes: (attrs) => attrs.axes,
-    code: (k, [x, ...affine], { eps, weight, bias }) => {
-      const mean = (of: typeof x) => {
-        const total = k.reduce('sum', of!)
-        return k.div(total, k.like(total, rowSize(k)))
-      }
-      const d = centred ? k.sub(x!, mean(x)) : x!
-      const variance = mean(squareOf(k, d))
-      let y = k.mul(d, k.div(one(k, d), k.sqrt(k.add(variance, k.like(variance, eps)))))
-      if (weight) y = k.mul(y, affine[0]!)
-      if (bias) y = k.add(y, affine.at(-1)!)
-      return [y]
-    },
-  })
-
-export const layerNormPrimitive = normalization('layerNorm', true)
-const rmsNormPrimitive = normalization('rmsNorm', false)
 
 /** The last axes of x, which must be of `normalizedShape` like weight and bias. */
 function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape, affine: readonly Tensor[]): number[] {

@@ -4,11 +4,12 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { ScalarLike } from './elementwise.ts'
 import { concat } from './join.ts'
 import { expand } from './movement.ts'
-import { flip, narrow, place, sliceRegion } from './slice.ts'
+import { place, sliceRegion } from './region.ts'
+import { flip, narrow } from './slice.ts'
 import { define, sampleTensor } from './table.ts'
 
 /** What stands beyond the edges: a value; the elements mirrored without the edge itself; the edge again; those of the other end. */
-export const padModes = ['constant', 'reflect', 'replicate', 'circular'] as const
+const padModes = ['constant', 'reflect', 'replicate', 'circular'] as const
 export type PadMode = (typeof padModes)[number]
 
 export interface PadOptions {

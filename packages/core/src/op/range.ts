@@ -9,8 +9,8 @@ import { type CreationOptions, tensor } from './creation.ts'
 import { take } from './gather.ts'
 import { extremesOf, type IndexLike, outOfRange } from './index-tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
-import { readFor } from './mask.ts'
 import { reshape, unsqueeze } from './movement.ts'
+import { readFor } from './positions.ts'
 import { define, sampleTensor } from './table.ts'
 
 interface ShapeAttrs {

@@ -1,22 +1,13 @@
-import { type DType, toFloat } from '../dtype.ts'
+import { toFloat } from '../dtype.ts'
 import type { Combiner } from '../engine/scalar.ts'
-import { CotangentError } from '../errors.ts'
-import { normalizeAxes, sameShape, type Shape } from '../layout.ts'
+import { sameShape, type Shape } from '../layout.ts'
 import type { Checked, Reduce, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type KernelOp, kernelPrimitive, type RowAttrs } from './kernel-op.ts'
+import { accumulator, type Axes, checkNonEmpty, reduceOptions, type ReduceOptions, reduceSamples, rowAttrs, rowSize } from './rows.ts'
 import { isZero, one, zero } from './scalar-math.ts'
 import { define, type Sample, sampleTensor } from './table.ts'
-
-/** Axes to reduce over; all, if not given. Negative ones count from the end. */
-export type Axes = number | readonly number[] | undefined
-
-export interface ReduceOptions {
-  readonly axis?: Axes
-  /** Whether reduced axes stay, with size 1. */
-  readonly keepDims?: boolean
-}
 
 /** The shape rule of a reduction whose axes are given as `1`, `[0, 1]` or `{ axis: 1, keepDims: true }`. */
 export type ReduceTo<S extends Shape, A, Keep extends boolean> = A extends Axes
@@ -47,40 +38,6 @@ export interface ReduceMethod<O = unknown> {
   ): Tensor<Result<ReduceTo<S, A, Keep>>>
 }
 
-/** `x.sum(1)` and `x.sum({ axis: 1, keepDims: true })` -> all options. */
-export function reduceOptions<O extends object>(
-  axis: Axes | (ReduceOptions & O),
-  options: (ReduceOptions & O) | undefined,
-): ReduceOptions & Partial<O> {
-  const isOptions = typeof axis === 'object' && !Array.isArray(axis)
-  return isOptions
-    ? (axis as ReduceOptions & O)
-    : ({ ...options, ...(axis !== undefined && { axis: axis as Axes }) } as ReduceOptions & Partial<O>)
-}
-
-/** The axes and `keepDims` of a reduction as attributes. */
-export function rowAttrs(op: string, x: Tensor, axis: Axes | ReduceOptions, options?: ReduceOptions): RowAttrs {
-  const given = reduceOptions(axis, options)
-  return { axes: normalizeAxes(op, given.axis, x.rank), keepDims: given.keepDims ?? false }
-}
-
-export const reduceSamples = (options: { low?: number; high?: number; gradient?: Sample['gradient']; empty?: boolean } = {}): Sample[] => {
-  const { gradient, empty = true, ...range } = options
-  const note = gradient ? { gradient } : {}
-  return [
-    { args: [sampleTensor([3, 5], range)], ...note },
-    { args: [sampleTensor([3, 5], range), 1], ...note },
-    { args: [sampleTensor([2, 3, 4], range), [0, -1], { keepDims: true }], ...note },
-    { args: [sampleTensor([2, 7, 3], range), { axis: 1 }], ...note },
-    { args: [sampleTensor([], range)], ...note },
-    { args: [sampleTensor([0, 3], range), 1], ...note },
-    ...(empty ? [{ args: [sampleTensor([2, 0], range), 1], ...note }] : []),
-  ]
-}
-
-/** bool and narrow integers add up in int32. */
-export const accumulator = (d: DType): DType => (d === 'bool' || d === 'uint8' || d === 'int8' ? 'int32' : d)
-
 interface ReductionOptions extends Pick<KernelOp<RowAttrs>, 'code' | 'adjoint' | 'compute' | 'result' | 'differentiable'> {
   readonly doc: string
   /** Whether there is no value over no elements. */
@@ -100,17 +57,6 @@ function reduction(name: string, { doc, nonEmpty = false, gradient, ...code }: R
     }) as ReduceFunction,
     samples: () => reduceSamples({ empty: !nonEmpty, ...(gradient && { gradient }) }),
   })
-}
-
-export function checkNonEmpty(op: string, x: Tensor, { axes }: RowAttrs): void {
-  if (axes.some((axis) => x.shape[axis] === 0)) {
-    throw new CotangentError('empty-reduction', {
-      op,
-      message: 'has no value over no elements',
-      shapes: [x.shape],
-      hint: 'Check that the batch or mask is not empty.',
-    })
-  }
 }
 
 const combine =
@@ -133,10 +79,6 @@ export const mean = reduction('mean', {
     return [k.div(total, k.like(total, rowSize(k)))]
   },
 })
-
-/** Elements a row. */
-export const rowSize = ({ reduceAxes }: { readonly reduceAxes: readonly number[] }): number =>
-  reduceAxes.reduce((n, extent) => n * extent, 1)
 
 export const max = reduction('max', {
   doc: 'Largest element; NaN if there is one. The gradient is shared evenly by equal maxima.',

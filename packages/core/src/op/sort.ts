@@ -11,9 +11,9 @@ import { tensor } from './creation.ts'
 import { scatterInto } from './gather-scatter.ts'
 import { stack } from './join.ts'
 import { kernelPrimitive } from './kernel-op.ts'
-import { readFor } from './mask.ts'
 import { permute, reshape, transpose } from './movement.ts'
-import { checkNonEmpty, type ReduceOptions, rowAttrs } from './reduce.ts'
+import { readFor } from './positions.ts'
+import { checkNonEmpty, type ReduceOptions, rowAttrs } from './rows.ts'
 import { narrow, select } from './slice.ts'
 import { define, sampleTensor } from './table.ts'
 
@@ -152,7 +152,7 @@ export const median = define({
   ],
 })
 
-export const interpolations = ['linear', 'lower', 'higher', 'nearest', 'midpoint'] as const
+const interpolations = ['linear', 'lower', 'higher', 'nearest', 'midpoint'] as const
 
 export interface QuantileOptions extends ReduceOptions {
   /** What is taken between two elements; default `linear`. */

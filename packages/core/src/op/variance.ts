@@ -5,16 +5,8 @@ import { bind, bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
-import {
-  type Axes,
-  type ReduceFunction,
-  type ReduceMethod,
-  reduceOptions,
-  type ReduceOptions,
-  reduceSamples,
-  rowAttrs,
-  rowSize,
-} from './reduce.ts'
+import type { ReduceFunction, ReduceMethod } from './reduce.ts'
+import { type Axes, reduceOptions, type ReduceOptions, reduceSamples, rowAttrs, rowSize } from './rows.ts'
 import { isZero, scaled, squareOf, zero } from './scalar-math.ts'
 import { define, sampleTensor } from './table.ts'
 

@@ -1,6 +1,7 @@
 import type { DType } from '../dtype.ts'
 import { kernelPrimitive } from '../op/kernel-op.ts'
-import { mean, rowSize } from '../op/reduce.ts'
+import { mean } from '../op/reduce.ts'
+import { rowSize } from '../op/rows.ts'
 import { bind } from '../tensor/bind.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
