@@ -1,7 +1,21 @@
 /** Shapes as types. `shape-types/shape.ts` says how rules and their errors work; the other files hold the rules. */
 export type { Add, Product } from './shape-types/arithmetic.ts'
-export type { Broadcast, Expand, MatMul, Reduce } from './shape-types/algebra.ts'
-export type { Apply, Chain, CheckedChain, ConvOut, EmbeddingOut, InputOf, LinearOut, PoolOut, ShapeRule } from './shape-types/layers.ts'
+export type { Broadcast, Compared, Expand, MatMul, Reduce, Reduced, Rows } from './shape-types/algebra.ts'
+export type {
+  Apply,
+  Chain,
+  CheckedChain,
+  ConvOut,
+  ConvTransposeWith,
+  ConvWith,
+  EmbeddingOut,
+  InputOf,
+  LinearOut,
+  LinearWith,
+  PoolOut,
+  ShapeRule,
+  SizesOf,
+} from './shape-types/layers.ts'
 export type {
   Concat,
   DataShape,

@@ -142,7 +142,7 @@ describe('losses say what is wrong', () => {
     expect(() => crossEntropy(logits, tensor([0, 3], { dtype: 'int32' }))).toThrow('target 3 is not one of 3 classes')
     expect(() => crossEntropy(logits, tensor([[0], [1]], { dtype: 'int32' }))).toThrow('Classes come last here')
     expect(() => crossEntropy(logits, tensor([0, 1]))).toThrow("target.cast('int32')")
-    expect(() => mseLoss(zeros([3]), zeros([3, 1]))).toThrow('not broadcast')
+    expect(() => mseLoss(zeros([3]), zeros([3, 1]) as Tensor)).toThrow('not broadcast')
     expect(() => mseLoss(zeros([3]), zeros([3]), { reduction: 'avg' as never })).toThrow("there is no reduction 'avg'")
   })
 

@@ -1,5 +1,6 @@
 /** Type tests of layers: compiling this file is the test. */
-import { nn, relu, type Tensor, zeros } from '../index.ts'
+import { nn, normal, relu, type Tensor, zeros } from '../index.ts'
+import type { Apply } from '../shape-types.ts'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 declare function expectType<T>(value: T): <Wanted>(..._: Equal<T, Wanted> extends true ? [] : [wrong: T]) => void
@@ -65,3 +66,10 @@ class Block extends nn.Module {
 }
 expectType(new nn.Sequential(new Block(), new nn.Linear(16, 4)).forward(plain))<Tensor<[...N[], 4]>>()
 expectType(new nn.CrossEntropyLoss({ labelSmoothing: 0.1 }).forward(plain, plain))<Tensor>()
+
+/** What the README promises. */
+const readme = nn.sequential(new nn.Linear(2, 16), relu, new nn.Linear(16, 1))
+expectType(readme.forward(normal([64, 2])))<Tensor<[64, 1]>>()
+expectType('Linear takes a last size of 2, not 4 (shape [3, 4])' as const)<Apply<typeof readme, [3, 4]>>()
+// @ts-expect-error Linear takes a last size of 2, not 4 (shape [3, 4])
+readme.forward(normal([3, 4]))

@@ -1,7 +1,8 @@
 import { promote } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import { routine, type WindowGeometry } from '../engine/routine.ts'
+import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
+import type { Checked, ConvTransposeWith, ConvWith, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -71,10 +72,12 @@ function geometry(op: string, axes: number, w: Tensor, options: ConvOptions): Co
   const stride = perAxis(op, 'stride', options.stride ?? 1, axes, 1)
   const dilation = perAxis(op, 'dilation', options.dilation ?? 1, axes, 1)
   const { padding = 0, groups = 1 } = options
-  if (!Number.isInteger(groups) || groups < 1) throw new CotangentError('invalid-argument', { op, message: `groups is ${groups}`, hint: 'It must be a positive integer.' })
+  if (!Number.isInteger(groups) || groups < 1)
+    throw new CotangentError('invalid-argument', { op, message: `groups is ${groups}`, hint: 'It must be a positive integer.' })
   const around = (i: number): [number, number] => {
     if (padding === 'same') {
-      if (stride[i] !== 1) throw new CotangentError('invalid-argument', { op, message: "padding 'same' needs stride 1", hint: 'Give the padding as numbers.' })
+      if (stride[i] !== 1)
+        throw new CotangentError('invalid-argument', { op, message: "padding 'same' needs stride 1", hint: 'Give the padding as numbers.' })
       const total = dilation[i]! * (kernel[i]! - 1)
       return [Math.floor(total / 2), Math.ceil(total / 2)]
     }
@@ -103,14 +106,24 @@ function conv(op: string, axes: number, input: Tensor, weight: Tensor, options: 
   const bias = options.bias ? [options.bias.cast(dtype)] : []
   const x = input.cast(dtype)
   if (windowCounts(x.shape.slice(1, -1), attrs).some((n) => n < 1)) {
-    throw new CotangentError('shape-mismatch', { op, message: 'the kernel is larger than the padded input', shapes: [input.shape, weight.shape], hint: 'Pad the input, or use a smaller kernel.' })
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: 'the kernel is larger than the padded input',
+      shapes: [input.shape, weight.shape],
+      hint: 'Pad the input, or use a smaller kernel.',
+    })
   }
   return bind1(convPrimitive, [x, weight.cast(dtype), ...bias], attrs)
 }
 
 function checkBias(op: string, bias: Tensor | null | undefined, channels: number): void {
   if (bias && (bias.rank !== 1 || bias.shape[0] !== channels)) {
-    throw new CotangentError('shape-mismatch', { op, message: `the bias must have shape [${channels}]`, shapes: [bias.shape], hint: 'There is one bias for each output channel.' })
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: `the bias must have shape [${channels}]`,
+      shapes: [bias.shape],
+      hint: 'There is one bias for each output channel.',
+    })
   }
 }
 
@@ -141,7 +154,12 @@ function convTranspose(op: string, axes: number, input: Tensor, weight: Tensor, 
     return (input.shape[i + 1]! - 1) * attrs.stride[i]! - before - after + attrs.dilation[i]! * (k - 1) + extra[i]! + 1
   })
   if (spatial.some((n) => n < 1) || extra.some((n, i) => n > 0 && n >= Math.max(attrs.stride[i]!, attrs.dilation[i]!))) {
-    throw new CotangentError('invalid-argument', { op, message: `padding or outputPadding leave no sensible result size [${spatial}]`, shapes: [input.shape, weight.shape], hint: "outputPadding must be smaller than the stride, and padding smaller than the kernel's reach." })
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `padding or outputPadding leave no sensible result size [${spatial}]`,
+      shapes: [input.shape, weight.shape],
+      hint: "outputPadding must be smaller than the stride, and padding smaller than the kernel's reach.",
+    })
   }
   const dtype = promote(input.dtype, weight.dtype)
   const y = bind1(gradInputPrimitive, [input.cast(dtype), weight.cast(dtype)], { ...attrs, shape: [input.shape[0]!, ...spatial, channels] })
@@ -161,22 +179,41 @@ function convSamples(axes: number): Sample[] {
   ]
 }
 
-function declareConv(axes: 1 | 2 | 3) {
+type SpatialRank = 1 | 2 | 3
+
+interface Conv<R extends SpatialRank> {
+  <S extends Shape, W extends Shape>(
+    x: Tensor<S>,
+    weight: Checked<ConvWith<S, W, R>, Tensor<W>>,
+    options?: ConvOptions,
+  ): Tensor<Result<ConvWith<S, W, R>>>
+}
+
+interface ConvTranspose<R extends SpatialRank> {
+  <S extends Shape, W extends Shape>(
+    x: Tensor<S>,
+    weight: Checked<ConvTransposeWith<S, W, R>, Tensor<W>>,
+    options?: ConvTransposeOptions,
+  ): Tensor<Result<ConvTransposeWith<S, W, R>>>
+}
+
+function declareConv<R extends SpatialRank>(axes: R): Conv<R> {
   const name = `conv${axes}d`
   return define({
     name,
     doc: `Convolution (cross-correlation) of x [batch, ${spatialNames[axes]}, channels] with weight [...kernel, channels in / groups, channels out].`,
-    call: (x: Tensor, weight: Tensor, options: ConvOptions = {}) => conv(name, axes, x, weight, options),
+    call: ((x: Tensor, weight: Tensor, options: ConvOptions = {}) => conv(name, axes, x, weight, options)) as unknown as Conv<R>,
     samples: () => convSamples(axes),
   })
 }
 
-function declareConvTranspose(axes: 1 | 2 | 3) {
+function declareConvTranspose<R extends SpatialRank>(axes: R): ConvTranspose<R> {
   const name = `convTranspose${axes}d`
   return define({
     name,
     doc: `Transposed convolution: the adjoint of conv${axes}d, with weight [...kernel, channels out / groups, channels in].`,
-    call: (x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}) => convTranspose(name, axes, x, weight, options),
+    call: ((x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}) =>
+      convTranspose(name, axes, x, weight, options)) as unknown as ConvTranspose<R>,
     samples: () => [
       { args: [sampleTensor([2, ...[4, 3, 2].slice(0, axes), 3]), sampleTensor([...[3, 2, 2].slice(0, axes), 4, 3])] },
       {
@@ -197,14 +234,27 @@ export const convTranspose1d = declareConvTranspose(1)
 export const convTranspose2d = declareConvTranspose(2)
 export const convTranspose3d = declareConvTranspose(3)
 
-type Conv = (weight: Tensor, options?: ConvOptions) => Tensor
-type ConvTranspose = (weight: Tensor, options?: ConvTransposeOptions) => Tensor
+interface ConvMethod<R extends SpatialRank> {
+  <S extends Shape, W extends Shape>(
+    this: Tensor<S>,
+    weight: Checked<ConvWith<S, W, R>, Tensor<W>>,
+    options?: ConvOptions,
+  ): Tensor<Result<ConvWith<S, W, R>>>
+}
+
+interface ConvTransposeMethod<R extends SpatialRank> {
+  <S extends Shape, W extends Shape>(
+    this: Tensor<S>,
+    weight: Checked<ConvTransposeWith<S, W, R>, Tensor<W>>,
+    options?: ConvTransposeOptions,
+  ): Tensor<Result<ConvTransposeWith<S, W, R>>>
+}
 
 export interface ConvMethods {
-  conv1d: Conv
-  conv2d: Conv
-  conv3d: Conv
-  convTranspose1d: ConvTranspose
-  convTranspose2d: ConvTranspose
-  convTranspose3d: ConvTranspose
+  conv1d: ConvMethod<1>
+  conv2d: ConvMethod<2>
+  conv3d: ConvMethod<3>
+  convTranspose1d: ConvTransposeMethod<1>
+  convTranspose2d: ConvTransposeMethod<2>
+  convTranspose3d: ConvTransposeMethod<3>
 }

@@ -6,7 +6,7 @@ import { bind, bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { canRead } from './index-tensor.ts'
 import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
-import { checkReduction, type LossOptions, reduceLoss } from './loss.ts'
+import { checkReduction, type LossOptions, reduceLoss, type RowLoss } from './loss.ts'
 import { nan, one, scaled, zero } from './scalar-math.ts'
 import { logSoftmax } from './softmax.ts'
 import { define, sampleTensor } from './table.ts'
@@ -167,11 +167,11 @@ function fromProbabilities(x: Tensor, target: Tensor, { weight, labelSmoothing =
 
 const classes = (shape: Shape, values: readonly number[]) => sampleTensor(shape, { dtype: 'int32', values })
 
-export const crossEntropy = define({
+export const crossEntropy: RowLoss<CrossEntropyOptions> = define({
   name: 'crossEntropy',
   doc: 'log(sum of e^x) - x[target] over logits [..., classes], for class indices [...] or probabilities [..., classes].',
   method: false,
-  call: (x: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor => {
+  call: ((x: Tensor, target: Tensor, options: CrossEntropyOptions = {}) => {
     const { labelSmoothing = 0, weight } = options
     checkReduction('crossEntropy', options.reduction)
     checkScores('crossEntropy', x, weight)
@@ -199,7 +199,7 @@ export const crossEntropy = define({
       })
     }
     return fromProbabilities(x, target, options)
-  },
+  }) as RowLoss<CrossEntropyOptions>,
   samples: () => [
     { args: [sampleTensor([4, 3]), classes([4], [2, 0, 1, 1])] },
     {
@@ -216,11 +216,11 @@ export const crossEntropy = define({
   ],
 })
 
-export const nllLoss = define({
+export const nllLoss: RowLoss<NllOptions> = define({
   name: 'nllLoss',
   doc: '-x[target] over log-probabilities [..., classes], for class indices [...].',
   method: false,
-  call: (x: Tensor, target: Tensor, options: NllOptions = {}): Tensor => {
+  call: ((x: Tensor, target: Tensor, options: NllOptions = {}) => {
     checkReduction('nllLoss', options.reduction)
     checkScores('nllLoss', x, options.weight)
     if (dtypeInfo[target.dtype].kind !== 'int') {
@@ -232,7 +232,7 @@ export const nllLoss = define({
       })
     }
     return fromIndices('nllLoss', nllPrimitive, x, target, options)
-  },
+  }) as RowLoss<NllOptions>,
   samples: () => [
     { args: [sampleTensor([4, 3]), classes([4], [2, 0, 1, 1])] },
     {

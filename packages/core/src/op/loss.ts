@@ -1,4 +1,6 @@
 import { CotangentError } from '../errors.ts'
+import type { Shape } from '../layout.ts'
+import type { Checked, Compared, Reduced, Result, Rows } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { div } from './binary.ts'
 import { mean, sum } from './reduce.ts'
@@ -10,6 +12,23 @@ export interface LossOptions {
   /** `mean` (default) and `sum` give one number, `none` one loss for each element or row. */
   readonly reduction?: Reduction
 }
+
+/** A loss of elements of two tensors of one shape, with options `O`. */
+export interface PairLoss<O extends LossOptions = LossOptions> {
+  <S extends Shape, T extends Shape, R extends Reduction = 'mean'>(
+    x: Tensor<S>,
+    target: Checked<Compared<S, T>, Tensor<T>>,
+    options?: WithReduction<O, R>,
+  ): Tensor<Reduced<R, Result<Compared<S, T>>>>
+}
+
+/** A loss of rows `[..., size]`, with options `O`: one number, or `[...]` of them. */
+export interface RowLoss<O extends LossOptions> {
+  <S extends Shape, R extends Reduction = 'mean'>(x: Tensor<S>, target: Tensor, options?: WithReduction<O, R>): Tensor<Reduced<R, Rows<S>>>
+}
+
+/** The options `O`, whose reduction decides about the shape. */
+type WithReduction<O extends LossOptions, R extends Reduction> = Omit<O, 'reduction'> & { readonly reduction?: R }
 
 export function checkReduction(op: string, reduction: Reduction | undefined): Reduction {
   if (reduction === undefined) return 'mean'

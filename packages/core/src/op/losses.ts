@@ -5,7 +5,7 @@ import { sameShape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
-import { checkReduction, type LossOptions, type Reduction, reduceLoss } from './loss.ts'
+import { checkReduction, type LossOptions, type PairLoss, type Reduction, reduceLoss } from './loss.ts'
 import { rowSize } from './rows.ts'
 import { isZero, one, scaled, softplusOf, squareOf, zero } from './scalar-math.ts'
 import { define, type Sample, sampleTensor, type SampleTensor } from './table.ts'
@@ -35,18 +35,18 @@ interface ElementLoss<O> {
 function elementLoss<O extends LossOptions = LossOptions>(
   name: string,
   { doc, defaults, code, domains = [{}, {}], variants = [], check }: ElementLoss<O>,
-) {
+): PairLoss<O> {
   const primitive = elementPrimitive(name, code)
   return define({
     name,
     doc,
     method: false,
-    call: (x: Tensor, target: Tensor, options: O = {} as O): Tensor => {
+    call: ((x: Tensor, target: Tensor, options: O = {} as O): Tensor => {
       const { reduction, ...given } = options
       const params = { ...defaults, ...given } as Params<O>
       check?.(params)
       return elementwise(name, primitive, [x, target], reduction, params)
-    },
+    }) as PairLoss<O>,
     samples: (): Sample[] => {
       const inputs = (shape: readonly number[]) => domains.map((domain) => sampleTensor(shape, domain))
       return [
@@ -242,12 +242,12 @@ const bcePrimitive = kernelPrimitive<Attrs>({
   },
 })
 
-export const bceLoss = define({
+export const bceLoss: PairLoss<WeightedLossOptions> = define({
   name: 'bceLoss',
   doc: '-(y log(x) + (1 - y) log(1 - x)) for probabilities x and y; logarithms are at least -100. From logits use bceWithLogitsLoss.',
   method: false,
-  call: (x: Tensor, target: Tensor, { weight, reduction }: WeightedLossOptions = {}): Tensor =>
-    elementwise('bceLoss', bcePrimitive, weight ? [x, target, weight] : [x, target], reduction, {}),
+  call: ((x: Tensor, target: Tensor, { weight, reduction }: WeightedLossOptions = {}) =>
+    elementwise('bceLoss', bcePrimitive, weight ? [x, target, weight] : [x, target], reduction, {})) as PairLoss<WeightedLossOptions>,
   samples: () => {
     const pair = [sampleTensor([3, 4], probability), sampleTensor([3, 4], probability)]
     return [
@@ -279,15 +279,15 @@ const bceWithLogitsPrimitives = {
   both: bceWithLogits({ weight: true, posWeight: true }),
 }
 
-export const bceWithLogitsLoss = define({
+export const bceWithLogitsLoss: PairLoss<BceWithLogitsOptions> = define({
   name: 'bceWithLogitsLoss',
   doc: '-(y log(sigmoid(x)) + (1 - y) log(1 - sigmoid(x))) for logits x and probabilities y, without overflow.',
   method: false,
-  call: (x: Tensor, target: Tensor, { weight, posWeight, reduction }: BceWithLogitsOptions = {}): Tensor => {
+  call: ((x: Tensor, target: Tensor, { weight, posWeight, reduction }: BceWithLogitsOptions = {}) => {
     const primitive = bceWithLogitsPrimitives[weight ? (posWeight ? 'both' : 'weight') : posWeight ? 'posWeight' : 'plain']
     const rest = [weight, posWeight].filter((t) => t != null)
     return elementwise('bceWithLogitsLoss', primitive, [x, target, ...rest], reduction, {})
-  },
+  }) as PairLoss<BceWithLogitsOptions>,
   samples: () => {
     const pair = [sampleTensor([3, 4]), sampleTensor([3, 4], probability)]
     const four = sampleTensor([4], { low: 0.5, high: 2 })

@@ -2,6 +2,7 @@ import { promote } from '../dtype.ts'
 import { type Operand, routine } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import { broadcastShapes, broadcastStrides, type Shape, type Spec } from '../layout.ts'
+import type { Checked, LinearWith, MatMul, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -36,7 +37,7 @@ function batched(s: Spec, batch: Shape): Operand {
 
 const multiply = (a: Tensor, b: Tensor): Tensor => bind1(matmulPrimitive, [a, b], undefined)
 
-const swapLast = (x: Tensor): Tensor => x.permute([...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2])
+const swapLast = (x: Tensor): Tensor => x.transpose(-2, -1)
 
 /** A weight shared by the whole batch collects its gradient in one product over batch and rows together. */
 function weightGradient(a: Tensor, g: Tensor, shape: Shape): Tensor {
@@ -73,10 +74,14 @@ function product(op: string, a: Tensor, b: Tensor, bias?: Tensor): Tensor {
   return shape.length === y.rank && rows === left ? y : y.reshape(shape)
 }
 
-export const matmul = define({
+interface Matmul {
+  <A extends Shape, B extends Shape>(a: Tensor<A>, b: Checked<MatMul<A, B>, Tensor<B>>): Tensor<Result<MatMul<A, B>>>
+}
+
+export const matmul: Matmul = define({
   name: 'matmul',
   doc: 'Matrix product over the last two axes; leading axes broadcast; 1-d operands are vectors, as in NumPy.',
-  call: (a: Tensor, b: Tensor): Tensor => product('matmul', a, b),
+  call: ((a: Tensor, b: Tensor) => product('matmul', a, b)) as Matmul,
   samples: () =>
     (
       [
@@ -107,10 +112,18 @@ export const matmul = define({
     ).map(([a, b]) => ({ args: [sampleTensor(a), sampleTensor(b)] })),
 })
 
-export const linear = define({
+interface Linear {
+  <S extends Shape, W extends Shape>(
+    x: Tensor<S>,
+    weight: Checked<LinearWith<S, W>, Tensor<W>>,
+    bias?: Tensor | null,
+  ): Tensor<Result<LinearWith<S, W>>>
+}
+
+export const linear: Linear = define({
   name: 'linear',
   doc: 'x @ weight + bias, with weight [in, out]: one product with the bias added in passing.',
-  call(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+  call: ((x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
     if (weight.rank !== 2 || (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[1]))) {
       throw new CotangentError('shape-mismatch', {
         op: 'linear',
@@ -120,7 +133,7 @@ export const linear = define({
       })
     }
     return product('linear', x, weight, bias ?? undefined)
-  },
+  }) as Linear,
   samples: () => [
     { args: [sampleTensor([3, 4]), sampleTensor([4, 5]), sampleTensor([5])] },
     { args: [sampleTensor([2, 3, 4]), sampleTensor([4, 2]), sampleTensor([2])] },
@@ -162,8 +175,12 @@ export const outer = define({
 })
 
 export interface MatmulMethods<_S extends Shape> {
-  matmul(other: Tensor): Tensor
-  linear(weight: Tensor, bias?: Tensor | null): Tensor
+  matmul<A extends Shape, B extends Shape>(this: Tensor<A>, other: Checked<MatMul<A, B>, Tensor<B>>): Tensor<Result<MatMul<A, B>>>
+  linear<A extends Shape, W extends Shape>(
+    this: Tensor<A>,
+    weight: Checked<LinearWith<A, W>, Tensor<W>>,
+    bias?: Tensor | null,
+  ): Tensor<Result<LinearWith<A, W>>>
   dot(other: Tensor): Tensor<[]>
   outer(other: Tensor): Tensor
 }

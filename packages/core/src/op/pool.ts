@@ -1,7 +1,8 @@
 import { isFloat } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import { routine, type WindowGeometry } from '../engine/routine.ts'
+import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
+import type { Checked, PoolOut, Result, SizesOf } from '../shape-types.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -23,7 +24,8 @@ const maxPoolPrimitive: Primitive<MaxPoolAttrs> = {
       { dtype: 'int32', shape },
     ]
   },
-  lower: (inputs, outputs, { kernel, stride, padding, dilation }) => routine('maxPool', { kernel, stride, padding, dilation }, inputs, outputs),
+  lower: (inputs, outputs, { kernel, stride, padding, dilation }) =>
+    routine('maxPool', { kernel, stride, padding, dilation }, inputs, outputs),
   gradient: ([g], { inputSpecs: [x], outputs: [, positions] }) => [bind1(maxPoolGradPrimitive, [g!, positions!], { shape: x!.shape })],
   saves: () => ({ inputs: [false], outputs: [false, true] }),
 }
@@ -60,7 +62,11 @@ function geometry(op: string, x: Tensor, axes: number, kernelSize: PerAxis, opti
   const dilation = perAxis(op, 'dilation', options.dilation ?? 1, axes, 1)
   const pad = perAxis(op, 'padding', options.padding ?? 0, axes, 0)
   if (pad.some((p, i) => p > kernel[i]! / 2)) {
-    throw new CotangentError('invalid-argument', { op, message: `padding ${JSON.stringify(pad)} is more than half of the kernel ${JSON.stringify(kernel)}`, hint: 'Such windows would see padding only.' })
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `padding ${JSON.stringify(pad)} is more than half of the kernel ${JSON.stringify(kernel)}`,
+      hint: 'Such windows would see padding only.',
+    })
   }
   const windows: number[] = []
   const padding = kernel.map((k, i): [number, number] => {
@@ -68,24 +74,58 @@ function geometry(op: string, x: Tensor, axes: number, kernelSize: PerAxis, opti
     let count = windowCount(n + 2 * p, k, s, d, options.ceilMode)
     // A last window must start inside the input or its padding before it.
     if (options.ceilMode && (count - 1) * s >= n + p) count--
-    if (count < 1) throw new CotangentError('shape-mismatch', { op, message: `a window of ${k} does not fit into size ${n}`, shapes: [x.shape], hint: 'Use a smaller kernel or pad.' })
+    if (count < 1)
+      throw new CotangentError('shape-mismatch', {
+        op,
+        message: `a window of ${k} does not fit into size ${n}`,
+        shapes: [x.shape],
+        hint: 'Use a smaller kernel or pad.',
+      })
     windows.push(count)
     return [p, Math.max(p, (count - 1) * s + d * (k - 1) + 1 - n - p)]
   })
   return { kernel, stride, padding, dilation, windows }
 }
 
-function declareMaxPool(axes: 1 | 2 | 3) {
+type SpatialRank = 1 | 2 | 3
+
+interface MaxPoolOptions extends PoolOptions {
+  /** Whether the positions of the largest elements within the spatial volume, int32, are given too. */
+  readonly returnIndices?: boolean
+}
+
+type MaxPooled<S extends Shape, R extends SpatialRank, WithIndices extends boolean> = WithIndices extends true
+  ? [values: Tensor<Result<PoolOut<S, R>>>, indices: Tensor<Result<PoolOut<S, R>>>]
+  : Tensor<Result<PoolOut<S, R>>>
+
+interface MaxPool<R extends SpatialRank> {
+  <S extends Shape, I extends boolean = false>(
+    x: Checked<PoolOut<S, R>, Tensor<S>>,
+    kernelSize: PerAxis,
+    options?: PoolOptions & { readonly returnIndices?: I },
+  ): MaxPooled<S, R, I>
+}
+
+interface AvgPool<R extends SpatialRank> {
+  <S extends Shape>(x: Checked<PoolOut<S, R>, Tensor<S>>, kernelSize: PerAxis, options?: AvgPoolOptions): Tensor<Result<PoolOut<S, R>>>
+}
+
+interface AdaptivePool<R extends SpatialRank> {
+  <S extends Shape, const P extends PerAxis>(
+    x: Checked<PoolOut<S, R>, Tensor<S>>,
+    outputSize: P,
+  ): Tensor<Result<PoolOut<S, R, SizesOf<P, R>>>>
+}
+
+function declareMaxPool<R extends SpatialRank>(axes: R): MaxPool<R> {
   const name = `maxPool${axes}d`
   return define({
     name,
     doc: 'Largest element of each window, over channels-last input; returnIndices adds the positions within the spatial volume.',
-    call: maxPool,
+    call: maxPool as unknown as MaxPool<R>,
     samples: () => poolSamples(axes),
   })
-  function maxPool(x: Tensor, kernelSize: PerAxis, options?: PoolOptions & { readonly returnIndices?: false }): Tensor
-  function maxPool(x: Tensor, kernelSize: PerAxis, options: PoolOptions & { readonly returnIndices: true }): [Tensor, Tensor]
-  function maxPool(x: Tensor, kernelSize: PerAxis, options: PoolOptions & { readonly returnIndices?: boolean } = {}): Tensor | [Tensor, Tensor] {
+  function maxPool(x: Tensor, kernelSize: PerAxis, options: MaxPoolOptions = {}): Tensor | [Tensor, Tensor] {
     const [values, indices] = bind(maxPoolPrimitive, [x], geometry(name, x, axes, kernelSize, options)) as [Tensor, Tensor]
     return options.returnIndices ? [values, indices] : values
   }
@@ -104,12 +144,22 @@ export interface AvgPoolOptions extends Omit<PoolOptions, 'dilation'> {
 }
 
 function avgPool(op: string, x: Tensor, axes: number, kernelSize: PerAxis, options: AvgPoolOptions): Tensor {
-  if (!isFloat(x.dtype)) throw new CotangentError('dtype-mismatch', { op, message: 'averages need a float dtype', dtypes: [x.dtype], hint: "Use x.cast('float32')." })
+  if (!isFloat(x.dtype))
+    throw new CotangentError('dtype-mismatch', {
+      op,
+      message: 'averages need a float dtype',
+      dtypes: [x.dtype],
+      hint: "Use x.cast('float32').",
+    })
   const attrs = geometry(op, x, axes, kernelSize, options)
   const total = windowSum(x, attrs)
   if (options.divisor !== undefined) return total.div(options.divisor)
   const whole = attrs.kernel.reduce((n, k) => n * k, 1)
-  if (attrs.padding.every(([, after], i) => after === perAxis(op, 'padding', options.padding ?? 0, axes, 0)[i]) && (options.countIncludePad ?? true)) return total.div(whole)
+  if (
+    attrs.padding.every(([, after], i) => after === perAxis(op, 'padding', options.padding ?? 0, axes, 0)[i]) &&
+    (options.countIncludePad ?? true)
+  )
+    return total.div(whole)
   return total.div(windowSizes(x, attrs, options))
 }
 
@@ -137,18 +187,25 @@ function windowSizes(x: Tensor, { kernel, stride, padding, windows }: MaxPoolAtt
     .reshape([...windows, 1])
 }
 
-function declareAvgPool(axes: 1 | 2 | 3) {
+function declareAvgPool<R extends SpatialRank>(axes: R): AvgPool<R> {
   const name = `avgPool${axes}d`
   return define({
     name,
     doc: 'Mean of each window, over channels-last input.',
-    call: (x: Tensor, kernelSize: PerAxis, options: AvgPoolOptions = {}) => avgPool(name, x, axes, kernelSize, options),
-    samples: () => [...poolSamples(axes), { args: [sampleTensor([1, ...[5, 5, 4].slice(0, axes), 2]), 3, { stride: 2, padding: 1, countIncludePad: false }] }],
+    call: ((x: Tensor, kernelSize: PerAxis, options: AvgPoolOptions = {}) =>
+      avgPool(name, x, axes, kernelSize, options)) as unknown as AvgPool<R>,
+    samples: () => [
+      ...poolSamples(axes),
+      { args: [sampleTensor([1, ...[5, 5, 4].slice(0, axes), 2]), 3, { stride: 2, padding: 1, countIncludePad: false }] },
+    ],
   })
 }
 
 /** Start and end of window `i` of `count` that cover an axis of size `n`, as even as possible. */
-const evenWindow = (i: number, count: number, n: number): [number, number] => [Math.floor((i * n) / count), Math.ceil(((i + 1) * n) / count)]
+const evenWindow = (i: number, count: number, n: number): [number, number] => [
+  Math.floor((i * n) / count),
+  Math.ceil(((i + 1) * n) / count),
+]
 
 /** For each of `count` even windows the positions in it, the last one repeated to the length of the longest. */
 function evenWindows(n: number, count: number): { positions: number[]; longest: number; sizes: number[] } {
@@ -166,7 +223,13 @@ function adaptivePool(op: string, mode: 'avg' | 'max', x: Tensor, axes: number, 
 
 function adaptAxis(op: string, mode: 'avg' | 'max', x: Tensor, axis: number, count: number): Tensor {
   const n = x.shape[axis]!
-  if (n === 0) throw new CotangentError('empty-reduction', { op, message: `axis ${axis} is empty`, shapes: [x.shape], hint: 'Check that the images before are not empty.' })
+  if (n === 0)
+    throw new CotangentError('empty-reduction', {
+      op,
+      message: `axis ${axis} is empty`,
+      shapes: [x.shape],
+      hint: 'Check that the images before are not empty.',
+    })
   const split = (size: number): number[] => [...x.shape.slice(0, axis), count, size, ...x.shape.slice(axis + 1)]
   if (n % count === 0) {
     const windows = x.reshape(split(n / count))
@@ -180,12 +243,12 @@ function adaptAxis(op: string, mode: 'avg' | 'max', x: Tensor, axis: number, cou
   return windows.mul(tensor(weights, { dtype: x.dtype }).reshape(shape)).sum(axis + 1)
 }
 
-function declareAdaptivePool(mode: 'avg' | 'max', axes: 1 | 2 | 3) {
+function declareAdaptivePool<R extends SpatialRank>(mode: 'avg' | 'max', axes: R): AdaptivePool<R> {
   const name = `adaptive${mode === 'avg' ? 'Avg' : 'Max'}Pool${axes}d`
   return define({
     name,
     doc: `${mode === 'avg' ? 'Mean' : 'Largest element'} of as many even windows an axis as outputSize says.`,
-    call: (x: Tensor, outputSize: PerAxis) => adaptivePool(name, mode, x, axes, outputSize),
+    call: ((x: Tensor, outputSize: PerAxis) => adaptivePool(name, mode, x, axes, outputSize)) as unknown as AdaptivePool<R>,
     samples: () => {
       const x = sampleTensor([2, ...[7, 6, 4].slice(0, axes), 3])
       return [{ args: [x, 1] }, { args: [x, 2] }, { args: [x, 3] }]
@@ -206,24 +269,36 @@ export const adaptiveMaxPool1d = declareAdaptivePool('max', 1)
 export const adaptiveMaxPool2d = declareAdaptivePool('max', 2)
 export const adaptiveMaxPool3d = declareAdaptivePool('max', 3)
 
-interface MaxPool {
-  (kernelSize: PerAxis, options?: PoolOptions & { readonly returnIndices?: false }): Tensor
-  (kernelSize: PerAxis, options: PoolOptions & { readonly returnIndices: true }): [values: Tensor, indices: Tensor]
+interface MaxPoolMethod<R extends SpatialRank> {
+  <S extends Shape, I extends boolean = false>(
+    this: Tensor<S>,
+    kernelSize: Checked<PoolOut<S, R>, PerAxis>,
+    options?: PoolOptions & { readonly returnIndices?: I },
+  ): MaxPooled<S, R, I>
 }
-type AvgPool = (kernelSize: PerAxis, options?: AvgPoolOptions) => Tensor
-type AdaptivePool = (outputSize: PerAxis) => Tensor
+
+interface AvgPoolMethod<R extends SpatialRank> {
+  <S extends Shape>(this: Tensor<S>, kernelSize: Checked<PoolOut<S, R>, PerAxis>, options?: AvgPoolOptions): Tensor<Result<PoolOut<S, R>>>
+}
+
+interface AdaptivePoolMethod<R extends SpatialRank> {
+  <S extends Shape, const P extends PerAxis>(
+    this: Tensor<S>,
+    outputSize: Checked<PoolOut<S, R>, P>,
+  ): Tensor<Result<PoolOut<S, R, SizesOf<P, R>>>>
+}
 
 export interface PoolMethods {
-  maxPool1d: MaxPool
-  maxPool2d: MaxPool
-  maxPool3d: MaxPool
-  avgPool1d: AvgPool
-  avgPool2d: AvgPool
-  avgPool3d: AvgPool
-  adaptiveAvgPool1d: AdaptivePool
-  adaptiveAvgPool2d: AdaptivePool
-  adaptiveAvgPool3d: AdaptivePool
-  adaptiveMaxPool1d: AdaptivePool
-  adaptiveMaxPool2d: AdaptivePool
-  adaptiveMaxPool3d: AdaptivePool
+  maxPool1d: MaxPoolMethod<1>
+  maxPool2d: MaxPoolMethod<2>
+  maxPool3d: MaxPoolMethod<3>
+  avgPool1d: AvgPoolMethod<1>
+  avgPool2d: AvgPoolMethod<2>
+  avgPool3d: AvgPoolMethod<3>
+  adaptiveAvgPool1d: AdaptivePoolMethod<1>
+  adaptiveAvgPool2d: AdaptivePoolMethod<2>
+  adaptiveAvgPool3d: AdaptivePoolMethod<3>
+  adaptiveMaxPool1d: AdaptivePoolMethod<1>
+  adaptiveMaxPool2d: AdaptivePoolMethod<2>
+  adaptiveMaxPool3d: AdaptivePoolMethod<3>
 }

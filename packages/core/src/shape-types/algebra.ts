@@ -1,5 +1,5 @@
 /** Shape rules of elementwise ops, products and reductions. A rule gives the result's shape, or a sentence that says why not. */
-import type { Axis, AxisKeys, Drop, MissingAxis, NoAxis, SameSize, Shape, Show, ShowSize, UnknownRank } from './shape.ts'
+import type { Axis, AxisKeys, Drop, MissingAxis, NoAxis, SameShape, SameSize, Shape, Show, ShowSize, UnknownRank } from './shape.ts'
 
 /** NumPy's broadcasting. A wildcard takes the other size, except that with 1 it stays unknown. */
 export type Broadcast<A extends Shape, B extends Shape> = true extends UnknownRank<A> | UnknownRank<B>
@@ -65,6 +65,16 @@ export type MatMul<A extends Shape, B extends Shape> = true extends UnknownRank<
 type Inner<A extends Shape, B extends Shape, K extends number, L extends number, Out> = [SameSize<K, L>] extends [never]
   ? `matmul of ${Show<A>} and ${Show<B>}: inner sizes ${ShowSize<K>} and ${ShowSize<L>} differ`
   : Out
+
+/** What a loss compares one by one must have one shape: broadcasting would hide mistakes. */
+export type Compared<S extends Shape, T extends Shape> =
+  SameShape<S, T> extends infer Same extends Shape ? Same : `input ${Show<S>} and target ${Show<T>} must have the same shape`
+
+/** A loss of `Each` element or row, reduced by `R`: one number unless that is `none`. */
+export type Reduced<R, Each extends Shape> = [R] extends ['none'] ? Each : 'none' extends R ? Shape : []
+
+/** The axes but the last. */
+export type Rows<S extends Shape> = S extends readonly [...infer Rest extends Shape, number] ? Rest : Shape
 
 /** A reduction over `A`: one axis, several, or, where undefined, all. With `Keep` the reduced axes stay with size 1. */
 export type Reduce<S extends Shape, A extends number | Shape | undefined = undefined, Keep extends boolean = false> = boolean extends Keep

@@ -76,6 +76,14 @@ export type LinearOut<S extends Shape, In extends number, Out extends number> = 
     ? [...S, Out]
     : `Linear takes a last size of ${In}, not a scalar`
 
+/** `LinearOut` of a weight `[in, out]`. */
+export type LinearWith<S extends Shape, W extends Shape> =
+  UnknownRank<W> extends true
+    ? LinearOut<S, number, number>
+    : W extends readonly [infer In extends number, infer Out extends number]
+      ? LinearOut<S, In, Out>
+      : `linear takes a weight [in, out], not ${Show<W>}`
+
 /** An embedding: each index becomes a vector. */
 export type EmbeddingOut<S extends Shape, Dim extends number> = [...S, Dim]
 
@@ -95,6 +103,29 @@ export type ConvOut<S extends Shape, In extends number, Out extends number, Rank
 type ConvChannels<S extends Shape, C extends number, In extends number, Out> = [SameSize<C, In>] extends [never]
   ? `the convolution takes ${In} channels, not ${ShowSize<C>} (last axis of ${Show<S>})`
   : Out
+
+/** `ConvOut` of a weight `[...kernel, in / groups, out]`; how many channels go in depends on the groups, so that is not checked. */
+export type ConvWith<S extends Shape, W extends Shape, Rank extends 1 | 2 | 3> =
+  UnknownRank<W> extends true
+    ? ConvOut<S, number, number, Rank>
+    : W extends readonly [...Spatial[Rank], number, infer Out extends number]
+      ? ConvOut<S, number, Out, Rank>
+      : `a ${Rank}d convolution takes a weight ${Show<[...Spatial[Rank], number, number]>}, not ${Show<W>}`
+
+/** The same of a transposed convolution's weight `[...kernel, out / groups, in]`; the groups decide how many channels come out. */
+export type ConvTransposeWith<S extends Shape, W extends Shape, Rank extends 1 | 2 | 3> =
+  UnknownRank<W> extends true
+    ? ConvOut<S, number, number, Rank>
+    : W extends readonly [...Spatial[Rank], number, infer In extends number]
+      ? ConvOut<S, In, number, Rank>
+      : `a ${Rank}d convolution takes a weight ${Show<[...Spatial[Rank], number, number]>}, not ${Show<W>}`
+
+/** The sizes that one number for all `Rank` spatial axes, or one an axis, stand for. */
+export type SizesOf<P, Rank extends 1 | 2 | 3> = P extends number
+  ? { 1: [P]; 2: [P, P]; 3: [P, P, P] }[Rank]
+  : P extends Shape & { readonly length: Rank }
+    ? P
+    : Spatial[Rank]
 
 /** Pooling over `Rank` spatial axes, channels last. Pass `Size` where the sizes are known (adaptive pooling). */
 export type PoolOut<S extends Shape, Rank extends 1 | 2 | 3 = 2, Size extends Shape = Spatial[Rank]> = S extends readonly [

@@ -1,0 +1,84 @@
+/** Type tests of products, windows and losses: compiling this file is the test. */
+import {
+  adaptiveAvgPool2d,
+  conv2d,
+  convTranspose2d,
+  crossEntropy,
+  type CrossEntropyOptions,
+  linear,
+  matmul,
+  maxPool2d,
+  mseLoss,
+  nllLoss,
+  type Tensor,
+  zeros,
+} from '../index.ts'
+import type { Shape } from '../layout.ts'
+import type { Compared, ConvTransposeWith, ConvWith, LinearWith, MatMul, PoolOut } from '../shape-types.ts'
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+declare function expect<T>(value: T): <Want>(..._: Equal<T, Want> extends true ? [] : [wrong: T]) => void
+/** The sentence that the compiler prints in place of the parameter's type. */
+declare function says<Rule extends string>(sentence: Rule): void
+type N = number
+
+const x = zeros([32, 784])
+const images = zeros([8, 28, 28, 3])
+const labels = zeros([32], { dtype: 'int32' })
+declare const plain: Tensor
+declare const batch: Tensor<[N, 784]>
+
+expect(x.matmul(zeros([784, 10])))<Tensor<[32, 10]>>()
+expect(matmul(batch, zeros([784, 10])))<Tensor<[N, 10]>>()
+expect(x.matmul(plain))<Tensor>()
+expect(plain.matmul(x))<Tensor>()
+// @ts-expect-error
+x.matmul(zeros([700, 10]))
+// @ts-expect-error
+matmul(x, zeros([700, 10]))
+says<MatMul<[32, 784], [700, 10]>>('matmul of [32, 784] and [700, 10]: inner sizes 784 and 700 differ')
+
+expect(linear(x, zeros([784, 10]), zeros([10])))<Tensor<[32, 10]>>()
+expect(x.linear(zeros([784, 10])))<Tensor<[32, 10]>>()
+expect(linear(plain, zeros([784, 10])))<Tensor<[...N[], 10]>>()
+// @ts-expect-error
+x.linear(zeros([10, 784]))
+says<LinearWith<[32, 784], [10, 784]>>('Linear takes a last size of 10, not 784 (shape [32, 784])')
+says<LinearWith<[32, 784], [784]>>('linear takes a weight [in, out], not [784]')
+
+expect(conv2d(images, zeros([3, 3, 3, 16])))<Tensor<[8, N, N, 16]>>()
+expect(images.conv2d(zeros([3, 3, 1, 6]), { groups: 3 }))<Tensor<[8, N, N, 6]>>()
+expect(convTranspose2d(images, zeros([2, 2, 5, 3]), { stride: 2 }))<Tensor<[8, N, N, N]>>()
+expect(plain.conv1d(plain))<Tensor<[N, N, N]>>()
+// @ts-expect-error
+images.conv1d(zeros([3, 3, 16]))
+// @ts-expect-error
+conv2d(images, zeros([3, 3, 16]))
+says<ConvWith<[8, 784], [3, 3, 1, 16], 2>>('a 2d convolution takes [number, number, number, number], not [8, 784]')
+says<ConvWith<[8, 28, 28, 1], [3, 3, 16], 2>>('a 2d convolution takes a weight [number, number, number, number], not [3, 3, 16]')
+says<ConvTransposeWith<[8, 7, 7, 4], [2, 2, 8, 3], 2>>('the convolution takes 3 channels, not 4 (last axis of [8, 7, 7, 4])')
+
+expect(images.maxPool2d(2))<Tensor<[8, N, N, 3]>>()
+const [largest, positions] = maxPool2d(images, 2, { returnIndices: true })
+expect(largest)<Tensor<[8, N, N, 3]>>()
+expect(positions)<Tensor<[8, N, N, 3]>>()
+expect(images.avgPool2d([2, 3], { padding: 1 }))<Tensor<[8, N, N, 3]>>()
+expect(adaptiveAvgPool2d(images, 1))<Tensor<[8, 1, 1, 3]>>()
+expect(images.adaptiveMaxPool2d([4, 5]))<Tensor<[8, 4, 5, 3]>>()
+expect(plain.avgPool1d(2))<Tensor<[N, N, N]>>()
+// @ts-expect-error
+x.maxPool2d(2)
+says<PoolOut<[32, 784]>>('2d pooling takes [number, number, number, number], not [32, 784]')
+
+expect(mseLoss(x, x))<Tensor<[]>>()
+expect(mseLoss(x, plain, { reduction: 'sum' }))<Tensor<[]>>()
+expect(mseLoss(batch, x, { reduction: 'none' }))<Tensor<[32, 784]>>()
+expect(crossEntropy(x, labels, { labelSmoothing: 0.1 }))<Tensor<[]>>()
+expect(nllLoss(x, labels, { reduction: 'none' }))<Tensor<[32]>>()
+declare const options: CrossEntropyOptions
+expect(crossEntropy(x, labels, options))<Tensor<Shape>>()
+// @ts-expect-error
+mseLoss(x, zeros([32]))
+// @ts-expect-error: misspelt options are found
+mseLoss(x, x, { reduce: 'sum' })
+says<Compared<[32, 1], [32]>>('input [32, 1] and target [32] must have the same shape')
