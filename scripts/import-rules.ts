@@ -3,13 +3,12 @@ import { parseAst } from 'rolldown/parseAst'
 
 /**
  * The rooms of packages/core/src and what each may import, besides itself. The first pattern that matches a file's path names
- * its room. `barrels` are reached through their index.ts only; `types` may be named in `import type` but not loaded.
+ * its room. `types` may be named in `import type` but not loaded.
  */
 export interface Room {
   name: string
   files: RegExp
   may: readonly string[]
-  barrels?: readonly string[]
   types?: readonly string[]
 }
 
@@ -109,9 +108,6 @@ function checkRelative(path: string, target: string, edge: Import): string | und
     return engine && !to.startsWith(engine) ? `one engine imports another: ${to}` : undefined
   }
   if (room.may.includes('*') || room.may.includes(other.name)) return undefined
-  if (room.barrels?.includes(other.name)) {
-    return to === `${other.name}/index.ts` ? undefined : `${room.name} uses ${other.name}/index.ts only, not ${to}`
-  }
   if (room.types?.includes(other.name)) return edge.kind === 'type' ? undefined : `${room.name} may only \`import type\` from ${to}`
   return `${room.name} may not import ${other.name} (${to})`
 }

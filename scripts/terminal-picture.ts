@@ -62,7 +62,9 @@ const x = (column: number): string => (margin + column * cellWidth).toFixed(1)
 function draw({ column, text, color, background, bold, dim }: Run, row: number): string {
   const width = [...text].length * cellWidth
   const top = margin + row * cellHeight
-  const behind = background ? `<rect x="${x(column)}" y="${top}" width="${(width + 0.3).toFixed(1)}" height="${cellHeight}" fill="${background}"/>` : ''
+  const behind = background
+    ? `<rect x="${x(column)}" y="${top}" width="${(width + 0.3).toFixed(1)}" height="${cellHeight}" fill="${background}"/>`
+    : ''
   if (!text.trim()) return behind
   const look = `${color ? ` fill="${color}"` : ''}${bold ? ' font-weight="bold"' : ''}${dim ? ' opacity="0.6"' : ''}`
   return `${behind}<text x="${x(column)}" y="${top + 14}" textLength="${width.toFixed(1)}" lengthAdjust="spacingAndGlyphs" xml:space="preserve"${look}>${escape(text)}</text>`
