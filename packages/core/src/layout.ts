@@ -26,8 +26,15 @@ export function spec(dtype: DType, shape: Shape, strides: readonly number[] = ro
   return intern(dtype, shape, strides, false)
 }
 
+const scalarSpecs = new Map<DType, Spec>()
+
 export function scalarSpec(dtype: DType): Spec {
-  return intern(dtype, [], [], true)
+  let found = scalarSpecs.get(dtype)
+  if (!found) {
+    found = intern(dtype, [], [], true)
+    scalarSpecs.set(dtype, found)
+  }
+  return found
 }
 
 function intern(dtype: DType, shape: Shape, strides: readonly number[], scalar: boolean): Spec {

@@ -3,7 +3,7 @@ import { modes, type Saver, withModes } from '../tensor/modes.ts'
 import type { Scalar } from '../tensor/scalar.ts'
 import { outsideScopes } from '../tensor/storage.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { keepAsIs, type Saved } from './tape.ts'
+import { Kept, type Saved } from './tape.ts'
 
 /**
  * Runs `f()` without keeping what its gradient needs; the backward pass runs it again for that. Memory for time (Chen et al.
@@ -47,7 +47,7 @@ class Segment<R> {
     const saver: Saver = {
       save: (value) => {
         this.#values.set(next++, value)
-        return keepAsIs(value)
+        return new Kept(value)
       },
     }
     // Rules that run later fetch these values: they must outlive the one that is running.

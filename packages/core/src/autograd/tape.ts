@@ -59,7 +59,7 @@ export class TapeNode {
           edges: readonly (Edge | null)[]
           inputSpecs: readonly Spec[]
           outputSpecs: readonly Spec[]
-          inputs: readonly (Tensor | Scalar | null)[]
+          inputs: readonly (Saved | null)[]
           trace: string | undefined
         },
   ) {
@@ -78,12 +78,12 @@ export class TapeNode {
       this.#rule = record.rule
       this.#attrs = record.attrs
       this.#inputSpecs = record.inputSpecs
-      this.#inputs = record.inputs.map(save)
+      this.#inputs = record.inputs
     }
   }
 
-  saveOutputs(outputs: readonly (Tensor | null)[]): void {
-    this.#outputs = outputs.map(save)
+  saveOutputs(outputs: readonly (Saved | null)[]): void {
+    this.#outputs = outputs
   }
 
   /** Applies the gradient rule. Throws if saved values are gone or have been overwritten since. */
@@ -113,12 +113,22 @@ export class TapeNode {
   }
 }
 
-function save(value: Tensor | Scalar | null): Saved | null {
-  return value && (modes.saver?.save(value) ?? keepAsIs(value))
+/** Saves a value in the way that is in force. */
+export function save(value: Tensor | Scalar): Saved {
+  return modes.saver?.save(value) ?? new Kept(value)
 }
 
-/** Keeps a value, and notices when it has been changed in place. */
-export function keepAsIs(value: Tensor | Scalar): Saved {
-  const version = value.version
-  return { get: () => (value.version === version ? value : null) }
+/** A value as it is, which notices when it has been changed in place. */
+export class Kept implements Saved {
+  readonly #value: Tensor | Scalar
+  readonly #version: number
+
+  constructor(value: Tensor | Scalar) {
+    this.#value = value
+    this.#version = value.version
+  }
+
+  get(): Tensor | Scalar | null {
+    return this.#value.version === this.#version ? this.#value : null
+  }
 }

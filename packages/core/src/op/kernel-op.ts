@@ -4,6 +4,7 @@ import type { GradientContext } from '../autograd/tape.ts'
 import { KernelBuilder, liveNodes, type Value } from '../engine/kernel.ts'
 import { isFloatScalar, scalarTypeOf } from '../engine/scalar.ts'
 import { broadcastShapes, broadcastStrides, rowMajor, type Shape, type Spec } from '../layout.ts'
+import { attrsKey } from '../tensor/attrs-key.ts'
 import { bind } from '../tensor/bind.ts'
 import type { OutputSpec, Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -53,7 +54,9 @@ export type Level = 'row' | 'element'
 export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
   const vjps = new Map<string, Vjp>()
   const vjpFor = (inputs: readonly Spec[], outputs: readonly Spec[], attrs: A, wanted: readonly boolean[]): Vjp => {
-    const key = `${inputs.map((s) => s.id)}|${outputs.map((s) => s.id)}|${wanted.map(Number)}|${attrs === undefined ? '' : JSON.stringify(attrs)}`
+    let key = attrs === undefined ? '' : attrsKey(attrs)
+    for (let i = 0; i < inputs.length; i++) key += wanted[i] ? `,${inputs[i]!.id}` : `|${inputs[i]!.id}`
+    for (const { id } of outputs) key += `>${id}`
     let vjp = vjps.get(key)
     if (!vjp) vjps.set(key, (vjp = makeVjp(op, inputs, outputs, attrs, wanted)))
     return vjp

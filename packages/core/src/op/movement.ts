@@ -133,7 +133,7 @@ export const permute = define({
   doc: 'The axes in another order: axis i of the result is axis axes[i]. A view.',
   call: (x: Tensor, axes: readonly number[]): Tensor => {
     const order = axes.map((a) => normalizeAxis('permute', a, x.rank))
-    if (order.length !== x.rank || new Set(order).size !== x.rank) {
+    if (order.length !== x.rank || order.some((a, i) => order.indexOf(a) !== i)) {
       throw new CotangentError('invalid-argument', {
         op: 'permute',
         message: `[${axes}] is not an order of all axes`,

@@ -234,7 +234,9 @@ export const fitTo = define({
   call: (x: Tensor, shape: Shape): Tensor => {
     if (sameShape(x.shape, shape)) return x
     const lead = x.rank - shape.length
-    const summed = x.shape.flatMap((n, axis) => (axis < lead || (shape[axis - lead] === 1 && n !== 1) ? [axis] : []))
+    const summed: number[] = []
+    for (let axis = 0; axis < x.rank; axis++) if (axis < lead || (shape[axis - lead] === 1 && x.shape[axis] !== 1)) summed.push(axis)
+    if (summed.length > 0 && summed.length === lead && sameShape(x.shape.slice(lead), shape)) return sum(x, summed)
     const fitted: Tensor = summed.length > 0 ? sum(x, summed, { keepDims: true }) : x
     return fitted.reshape(fitted.shape.slice(lead)).expand(shape)
   },

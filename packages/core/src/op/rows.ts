@@ -21,9 +21,8 @@ export function reduceOptions<O extends object>(
   options: (ReduceOptions & O) | undefined,
 ): ReduceOptions & Partial<O> {
   const isOptions = typeof axis === 'object' && !Array.isArray(axis)
-  return isOptions
-    ? (axis as ReduceOptions & O)
-    : ({ ...options, ...(axis !== undefined && { axis: axis as Axes }) } as ReduceOptions & Partial<O>)
+  if (isOptions) return axis as ReduceOptions & O
+  return (axis === undefined ? (options ?? {}) : { ...options, axis }) as ReduceOptions & Partial<O>
 }
 
 /** The axes and `keepDims` of a reduction as attributes. */

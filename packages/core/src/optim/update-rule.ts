@@ -1,6 +1,6 @@
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { kernelPrimitive } from '../op/kernel-op.ts'
-import { bind } from '../tensor/bind.ts'
+import { bind, type Input } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { keep } from '../tensor/scope.ts'
@@ -85,9 +85,14 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
           primitive = primitiveOf(rule, structure, names, Object.keys(numbers) as Numbers[], param.rank)
           primitives.set(ownKey, primitive)
         }
-        const states = names.map((name) => state[name] as Tensor)
-        const scalars = Object.values<number>(numbers).map((v) => new Scalar(v, param.dtype))
-        bind(primitive, [param, grad, ...states, ...scalars], undefined, [param, ...states])
+        const inputs: Input[] = [param, grad]
+        const written = [param]
+        for (const name of names) {
+          inputs.push(state[name] as Tensor)
+          written.push(state[name] as Tensor)
+        }
+        for (const name in numbers) inputs.push(new Scalar(numbers[name], param.dtype))
+        bind(primitive, inputs, undefined, written)
       }
     },
   }

@@ -1,7 +1,7 @@
 import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { checkResults } from '../autograd/anomaly.ts'
-import { type Edge, type GradientRule, TapeNode } from '../autograd/tape.ts'
+import { type Edge, type GradientRule, type Saved, save, TapeNode } from '../autograd/tape.ts'
 import type { Buffer, Engine, Executable, Program } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { sameShape, type Spec } from '../layout.ts'
@@ -125,23 +125,25 @@ function record<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], attrs
   if (!plan.outputs.some((o) => isFloat(o.dtype))) return
   const saves = plan.saves!
   const edges: (Edge | null)[] = []
-  const saved: (Input | null)[] = []
+  const saved: (Saved | null)[] = []
   for (let i = 0; i < inputs.length; i++) {
     const input = inputs[i]!
     edges.push(input instanceof Tensor && input.requiresGrad ? input.edge : null)
-    saved.push(saves.inputs[i] ? input : null)
+    saved.push(saves.inputs[i] ? save(input) : null)
   }
   const node = new TapeNode(op.name, {
     rule: op.gradient as GradientRule,
     attrs,
     edges,
-    inputSpecs: inputs.map((i) => i.spec),
+    inputSpecs: plan.inputs,
     outputSpecs: plan.outputs,
     inputs: saved,
     trace: modes.anomaly ? new Error().stack : undefined,
   })
-  outputs.forEach((output, index) => {
+  for (let index = 0; index < outputs.length; index++) {
+    const output = outputs[index]!
     if (isFloat(output.dtype)) output.attach({ node, index })
-  })
-  if (saves.outputs.includes(true)) node.saveOutputs(outputs.map((o, i) => (saves.outputs[i] ? o : null)))
+  }
+  // Only now, as what is saved of an output includes where its gradient comes from.
+  if (saves.outputs.includes(true)) node.saveOutputs(outputs.map((o, i) => (saves.outputs[i] ? save(o) : null)))
 }

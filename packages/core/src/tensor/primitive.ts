@@ -3,6 +3,7 @@ import { CotangentError } from '../errors.ts'
 import type { GradientRule } from '../autograd/tape.ts'
 import type { Engine, Executable, Program } from '../engine/engine.ts'
 import { sameShape, type Shape, type Spec, spec as specOf } from '../layout.ts'
+import { attrsKey } from './attrs-key.ts'
 
 /** Another way to read the same memory. `offset` and `strides` in elements. */
 export interface View {
@@ -33,6 +34,7 @@ export interface OutputSpec {
 
 /** Everything about running an op on inputs of given specs, worked out once. */
 export interface Plan {
+  readonly inputs: readonly Spec[]
   readonly outputs: readonly Spec[]
   readonly view: View | null
   readonly program: Program | Sequence | null
@@ -99,11 +101,8 @@ function planKey(inputs: readonly HasSpec[], attrs: unknown): number | string {
   }
   let key = ''
   for (const input of inputs) key += `${input.spec.id},`
-  return attrs === undefined ? key : key + JSON.stringify(attrs, keepNonFinite)
+  return attrs === undefined ? key : key + attrsKey(attrs)
 }
-
-const keepNonFinite = (_: string, v: unknown) =>
-  typeof v === 'number' && (!Number.isFinite(v) || Object.is(v, -0)) ? (Object.is(v, -0) ? '-0' : String(v)) : typeof v === 'bigint' ? `${v}n` : v
 
 function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: readonly Spec[] | undefined): Plan {
   const inferred = op.infer(specs, attrs)
@@ -124,6 +123,7 @@ function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: r
   const outputs = view ? [specOf(inferred[0]!.dtype, view.shape, view.strides)] : targets
   const all = { inputs: specs.map(() => true), outputs: outputs.map(() => true) }
   return {
+    inputs: specs,
     outputs,
     view,
     program: lowered && lowered.kind !== 'view' ? lowered : null,
