@@ -5,3 +5,7 @@ export function describeOptions(options: object | undefined): string {
     .map(([name, value]) => `${name}: ${JSON.stringify(value).replaceAll('"', "'").replaceAll(',', ', ')}`)
     .join(', ')
 }
+
+/** `[3, 3]` as 3, `[3, 5]` as itself. */
+export const showSizes = (sizes: readonly number[]): string =>
+  sizes.every((n) => n === sizes[0]) ? String(sizes[0]) : `[${sizes.join(', ')}]`

@@ -3,7 +3,7 @@ import type { Shape } from '../layout.ts'
 import { avgPool1d, groupNorm, instanceNorm, layerNorm, rmsNorm } from '../op/index.ts'
 import type { InputOf } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { show } from './conv.ts'
+import { showSizes } from './describe.ts'
 import { filledWith } from './draw.ts'
 import { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
@@ -163,6 +163,6 @@ export class LocalResponseNorm extends Module {
   }
 
   override describe(): string {
-    return `${show([this.size])}, alpha: ${this.alpha}, beta: ${this.beta}, k: ${this.k}`
+    return `${showSizes([this.size])}, alpha: ${this.alpha}, beta: ${this.beta}, k: ${this.k}`
   }
 }

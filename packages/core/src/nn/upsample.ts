@@ -22,8 +22,8 @@ export class Upsample extends Module {
   }
 }
 
-/** Channels into space: `[batch, h, w, c * factor²]` to `[batch, h * factor, w * factor, c]`. Shi et al., arXiv:1609.05158. */
-export class PixelShuffle extends Module {
+/** A layer that moves factors of the image's sizes between space and channels. */
+abstract class Rearranged extends Module {
   readonly factor: number
 
   constructor(factor: number) {
@@ -31,6 +31,13 @@ export class PixelShuffle extends Module {
     this.factor = factor
   }
 
+  override describe(): string {
+    return String(this.factor)
+  }
+}
+
+/** Channels into space: `[batch, h, w, c * factor²]` to `[batch, h * factor, w * factor, c]`. Shi et al., arXiv:1609.05158. */
+export class PixelShuffle extends Rearranged {
   forward(x: Tensor): Tensor {
     const r = this.factor
     const [n, h, w, c] = imageShape('PixelShuffle', x)
@@ -44,21 +51,10 @@ export class PixelShuffle extends Module {
     const split: Tensor = x.reshape([n, h, w, c / (r * r), r, r])
     return split.permute([0, 1, 4, 2, 5, 3]).reshape([n, h * r, w * r, c / (r * r)])
   }
-
-  override describe(): string {
-    return String(this.factor)
-  }
 }
 
 /** Space into channels: `[batch, h * factor, w * factor, c]` to `[batch, h, w, c * factor²]`; undoes `PixelShuffle`. */
-export class PixelUnshuffle extends Module {
-  readonly factor: number
-
-  constructor(factor: number) {
-    super()
-    this.factor = factor
-  }
-
+export class PixelUnshuffle extends Rearranged {
   forward(x: Tensor): Tensor {
     const r = this.factor
     const [n, h, w, c] = imageShape('PixelUnshuffle', x)
@@ -71,10 +67,6 @@ export class PixelUnshuffle extends Module {
       })
     const split: Tensor = x.reshape([n, h / r, r, w / r, r, c])
     return split.permute([0, 1, 3, 5, 2, 4]).reshape([n, h / r, w / r, c * r * r])
-  }
-
-  override describe(): string {
-    return String(this.factor)
   }
 }
 
