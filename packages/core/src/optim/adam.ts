@@ -1,22 +1,16 @@
-import { Optimizer, type OptimizerOptions } from './optimizer.ts'
+import { type MomentOptions, momentNumbers, moments } from './moments.ts'
+import { Optimizer } from './optimizer.ts'
 import type { Params } from './params.ts'
 import type { KernelRule, UpdateRule } from './update-rule.ts'
-import { averageSquare, descentOf, kernelRule, lerp } from './update-rule.ts'
+import { kernelRule } from './update-rule.ts'
 
-export interface AdamOptions extends OptimizerOptions {
-  /** Decay rates of the moving averages of the gradient and of its square. */
-  readonly betas: readonly [number, number]
-  /** Added to the denominator. */
-  readonly eps: number
-  /** L2 penalty. */
-  readonly weightDecay: number
+export interface AdamOptions extends MomentOptions {
   /** Divides by the largest average of squares so far (Reddi et al. 2018). */
   readonly amsgrad: boolean
-  readonly maximize: boolean
 }
 
 type AdamState = 'expAvg' | 'expAvgSq' | 'maxExpAvgSq'
-type AdamNumbers = 'average' | 'decay' | 'share' | 'stepSize' | 'correction' | 'eps' | 'weightDecay' | 'shrink'
+type AdamNumbers = keyof ReturnType<typeof momentNumbers> | 'stepSize' | 'correction'
 
 /** Adam's rule; `decoupled` weight decay shrinks the parameter instead of entering the averages. */
 export function adamRule(name: string, defaults: AdamOptions, decoupled: boolean): UpdateRule<AdamOptions> {
@@ -25,21 +19,13 @@ export function adamRule(name: string, defaults: AdamOptions, decoupled: boolean
     defaults,
     structure: ({ weightDecay, amsgrad, maximize }) => ({ decay: weightDecay !== 0, amsgrad, maximize }),
     states: ({ amsgrad }) => ({ expAvg: 0, expAvgSq: 0, ...(amsgrad && { maxExpAvgSq: 0 }) }),
-    numbers: ({ lr, betas: [b1, b2], eps, weightDecay }, { step }) => ({
-      average: 1 - b1,
-      decay: b2,
-      share: 1 - b2,
-      stepSize: lr / (1 - b1 ** step),
-      correction: Math.sqrt(1 - b2 ** step),
-      eps,
-      weightDecay,
-      shrink: 1 - lr * weightDecay,
+    numbers: (options, { step }) => ({
+      ...momentNumbers(options),
+      stepSize: options.lr / (1 - options.betas[0] ** step),
+      correction: Math.sqrt(1 - options.betas[1] ** step),
     }),
     code(k, values, n, { decay, amsgrad, maximize }) {
-      const grad = descentOf(k, values, { maximize, decay: decay && !decoupled }, n.weightDecay)
-      const param = decay && decoupled ? k.mul(values.param, n.shrink) : values.param
-      const expAvg = lerp(k, values.expAvg, grad, n.average)
-      const expAvgSq = averageSquare(k, values.expAvgSq, grad, n.decay, n.share)
+      const { param, expAvg, expAvgSq } = moments(k, values, n, { decay, decoupled, maximize })
       const maxExpAvgSq = amsgrad ? k.max(values.maxExpAvgSq, expAvgSq) : undefined
       const scale = k.add(k.div(k.sqrt(maxExpAvgSq ?? expAvgSq), n.correction), n.eps)
       return {
@@ -53,7 +39,11 @@ export function adamRule(name: string, defaults: AdamOptions, decoupled: boolean
   return kernelRule(rule)
 }
 
-const rule = /* @__PURE__ */ adamRule('Adam', { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false }, false)
+const rule = /* @__PURE__ */ adamRule(
+  'Adam',
+  { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false },
+  false,
+)
 
 /** Adam (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980), with weight decay as an L2 penalty; see `AdamW`. */
 export class Adam extends Optimizer<AdamOptions> {

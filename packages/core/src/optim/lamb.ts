@@ -1,15 +1,11 @@
-import { Optimizer, type OptimizerOptions } from './optimizer.ts'
+import type { MomentOptions } from './moments.ts'
+import { Optimizer } from './optimizer.ts'
 import type { Params } from './params.ts'
 import { averageSquare, kernelRule, lerp } from './update-rule.ts'
 
-export interface LAMBOptions extends OptimizerOptions {
-  /** Decay rates of the moving averages of the gradient and of its square. */
-  readonly betas: readonly [number, number]
-  readonly eps: number
-  readonly weightDecay: number
+export interface LAMBOptions extends MomentOptions {
   /** Scales steps by the parameter's norm. Biases and the parameters of normalisation layers usually do without. */
   readonly adapt: boolean
-  readonly maximize: boolean
 }
 
 const rule = /* @__PURE__ */ kernelRule({

@@ -1,17 +1,13 @@
-import { Optimizer, type OptimizerOptions } from './optimizer.ts'
+import { type MomentOptions, momentNumbers, moments } from './moments.ts'
+import { Optimizer } from './optimizer.ts'
 import type { Params } from './params.ts'
-import { averageSquare, descentOf, kernelRule, lerp } from './update-rule.ts'
+import { kernelRule } from './update-rule.ts'
 
-export interface NAdamOptions extends OptimizerOptions {
-  /** Decay rates of the moving averages of the gradient and of its square. */
-  readonly betas: readonly [number, number]
-  readonly eps: number
-  readonly weightDecay: number
+export interface NAdamOptions extends MomentOptions {
   /** How fast the momentum grows to the first beta. */
   readonly momentumDecay: number
   /** Weight decay shrinks the parameter, as AdamW's does, instead of being an L2 penalty. */
   readonly decoupledWeightDecay: boolean
-  readonly maximize: boolean
 }
 
 const rule = /* @__PURE__ */ kernelRule({
@@ -28,29 +24,26 @@ const rule = /* @__PURE__ */ kernelRule({
   structure: ({ weightDecay, decoupledWeightDecay, maximize }) => ({ decay: weightDecay !== 0, decoupled: decoupledWeightDecay, maximize }),
   states: () => ({ expAvg: 0, expAvgSq: 0 }),
   memory: { muProduct: 1 },
-  numbers({ lr, betas: [b1, b2], eps, weightDecay, momentumDecay }, state) {
+  numbers(options, state) {
+    const {
+      lr,
+      betas: [b1, b2],
+      momentumDecay,
+    } = options
     const momentum = (step: number) => b1 * (1 - 0.5 * 0.96 ** (step * momentumDecay))
     const now = momentum(state.step)
     const next = momentum(state.step + 1)
     const product = (state.muProduct as number) * now
     state.muProduct = product
     return {
-      average: 1 - b1,
-      decay: b2,
-      share: 1 - b2,
+      ...momentNumbers(options),
       correction: 1 - b2 ** state.step,
-      eps,
-      weightDecay,
-      shrink: 1 - lr * weightDecay,
       gradStep: (lr * (1 - now)) / (1 - product),
       averageStep: (lr * next) / (1 - product * next),
     }
   },
-  code(k, values, n, { decay, decoupled, maximize }) {
-    const grad = descentOf(k, values, { maximize, decay: decay && !decoupled }, n.weightDecay)
-    const param = decay && decoupled ? k.mul(values.param, n.shrink) : values.param
-    const expAvg = lerp(k, values.expAvg, grad, n.average)
-    const expAvgSq = averageSquare(k, values.expAvgSq, grad, n.decay, n.share)
+  code(k, values, n, structure) {
+    const { grad, param, expAvg, expAvgSq } = moments(k, values, n, structure)
     const scale = k.add(k.sqrt(k.div(expAvgSq, n.correction)), n.eps)
     const ahead = k.add(k.mul(n.gradStep, grad), k.mul(n.averageStep, expAvg))
     return { param: k.sub(param, k.div(ahead, scale)), expAvg, expAvgSq }
