@@ -190,7 +190,8 @@ export class KernelBuilder {
       if (!live.has(id)) return
       if (node.op === 'load' && node.input < 0) throw new TypeError(`kernel ${this.#name}: a value it needs was not given`)
       renumbered[id] = nodes.length
-      nodes.push('args' in node ? ({ ...node, args: node.args.map((a) => renumbered[a]!) } as Node) : node)
+      const moves = 'args' in node && node.args.some((a) => renumbered[a] !== a)
+      nodes.push(moves ? ({ ...node, args: node.args.map((a) => renumbered[a]!) } as Node) : node)
     })
     return {
       kind: 'kernel',
@@ -200,7 +201,7 @@ export class KernelBuilder {
       inputs: this.#inputs,
       params: this.#params,
       nodes,
-      outputs: this.#outputs.map((o) => ({ ...o, node: renumbered[o.node]! })),
+      outputs: this.#outputs.map(({ dtype, node, strides }) => ({ dtype, node: renumbered[node]!, strides })),
     }
   }
 

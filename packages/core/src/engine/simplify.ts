@@ -15,7 +15,7 @@ export function simplify(kernel: Kernel): Kernel {
 }
 
 interface Axis {
-  readonly parallel: boolean
+  parallel: boolean
   extent: number
   /** Whether an `index` node names the axis. */
   readonly named: boolean
@@ -54,7 +54,7 @@ class Space {
       ({ node }, i) =>
         this.#perElement[node]! || this.#operandPerElement[this.#operandPerElement.length - this.#kernel.outputs.length + i]!,
     )
-    if (perElement.every(Boolean)) this.#axes = this.#axes.map((axis) => ({ ...axis, parallel: true }))
+    if (perElement.every(Boolean)) for (const axis of this.#axes) axis.parallel = true
     else if (!perElement.some(Boolean)) this.#axes = this.#axes.filter((axis) => axis.parallel)
   }
 
@@ -90,14 +90,14 @@ class Space {
         last.extent *= axis.extent
         last.strides = axis.strides
       } else {
-        merged.push({ ...axis })
+        merged.push(axis)
       }
     }
     this.#axes = merged
   }
 
   kernel(): Kernel {
-    const { nodes, outputs } = this.#kernel
+    const { name, inputs, params, nodes, outputs } = this.#kernel
     if (!this.#axes.some((a) => a.parallel)) {
       this.#axes.unshift({ parallel: true, extent: 1, named: false, from: -1, strides: this.#operandPerElement.map(() => 0) })
     }
@@ -109,17 +109,20 @@ class Space {
     }
     const place = (axis: number) => this.#axes.findIndex((a) => a.from === axis)
     return {
-      ...this.#kernel,
+      kind: 'kernel',
+      name,
+      inputs,
+      params,
       parallel: this.#axes.filter((a) => a.parallel).map((a) => a.extent),
       reduce: this.#axes.filter((a) => !a.parallel).map((a) => a.extent),
       nodes: nodes.map((node): Node => {
-        if (node.op === 'load') return { ...node, strides: nextStrides() }
+        if (node.op === 'load') return { op: 'load', type: node.type, input: node.input, offset: node.offset, strides: nextStrides() }
         if (node.op !== 'index') return node
         const axis = place(node.axis)
         // The only position along an axis that was dropped.
         return axis < 0 ? { op: 'const', type: 'int32', value: 0 } : { ...node, axis }
       }),
-      outputs: outputs.map((output) => ({ ...output, strides: nextStrides() })),
+      outputs: outputs.map(({ dtype, node }) => ({ dtype, node, strides: nextStrides() })),
     }
   }
 }

@@ -3,7 +3,8 @@ export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>
   #length = 0
 
-  constructor(capacity = 256) {
+  /** @param capacity In bytes; more are found when needed. Arrays of up to 64 bytes cost V8 next to nothing. */
+  constructor(capacity = 64) {
     this.#bytes = new Uint8Array(capacity)
   }
 

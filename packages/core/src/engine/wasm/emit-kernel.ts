@@ -125,7 +125,7 @@ class KernelEmitter {
     this.#transposed = []
     for (let pass = 0; pass < plan.passCount; pass++) this.#reductionPass(pass, copies)
     if (this.#part === 'chunk') return
-    const outputs = plan.kernel.outputs.map((output, o) => ({ ...output, access: plan.loads + o }))
+    const outputs = plan.kernel.outputs.map(({ node, strides }, o) => ({ node, strides, access: plan.loads + o }))
     const ofElements = outputs.filter(({ node, strides }) => plan.perElement[node] || plan.inner.some((axis) => strides[axis] !== 0))
     const ofRows = outputs.filter((o) => !ofElements.includes(o))
     const store = (list: typeof outputs, copy: number) => {

@@ -66,7 +66,7 @@ export class FunctionBuilder implements FunctionRef {
   readonly #params: ValueType[] = []
   readonly #locals: ValueType[] = []
   readonly #free = new Map<ValueType, Local[]>()
-  readonly #code = new ByteWriter()
+  readonly #code = new ByteWriter(1024)
   readonly #constants = new Map<string, { local: Local<'v128'>; bytes: ArrayLike<number> }>()
   #depth = 0
 

@@ -102,7 +102,9 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   const vectorAxis = chooseVectorAxis(kernel, bare, extents, lanes)
   const lanesAreRows = vectorAxis < rank
   const laneClass = (stride: number) => (stride === 0 ? 'same' : stride === 1 ? 'contiguous' : 'strided')
-  const accesses = bare.map((a): Access => ({ ...a, lanes: laneClass(a.strides[vectorAxis]!) }))
+  const accesses = bare.map(({ buffer, dtype, node, offset, strides }): Access => {
+    return { buffer, dtype, node, offset, strides, lanes: laneClass(strides[vectorAxis]!) }
+  })
   const axes = extents.map((_, axis) => axis)
   const tile = lanes === 4 && rank === extents.length ? tileAxis(kernel, accesses, live, vectorAxis) : undefined
   const shape = {
@@ -167,7 +169,11 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   const vectors = (count(shape.outer) * extents[vectorAxis]!) / lanes
   if (reductions && lanesAreRows && !chunked) while (unroll > 4 && vectors / unroll < 4) unroll /= 2
   const plan = {
-    ...shape,
+    vectorAxis,
+    lanesAreRows,
+    tile,
+    outer: shape.outer,
+    inner: shape.inner,
     kernel,
     lanes,
     unroll,
