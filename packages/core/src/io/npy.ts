@@ -43,7 +43,7 @@ export function decodeNpy(file: Uint8Array): ArrayRecord {
   const dtype = /^[<>|=]/.test(descr) ? dtypeOfCode.get(descr.slice(1)) : undefined
   if (!dtype) {
     throw new CotangentError('unsupported', {
-      op: 'decodeNpy',
+      op: 'loadNpy',
       message: `the file holds elements of type ${quoteName(descr)}, which Cotangent does not have`,
       hint: `Convert it in NumPy first, for instance with x.astype('float32').`,
     })
@@ -68,10 +68,10 @@ export function decodeNpy(file: Uint8Array): ArrayRecord {
 export function encodeNpy({ dtype, shape, bytes }: ArrayRecord): Uint8Array<ArrayBuffer> {
   const code = codeOfDType.get(dtype)
   if (!code)
-    throw new CotangentError('unsupported', { op: 'encodeNpy', message: `NumPy has no ${dtype}`, hint: 'Cast it to float32 first.' })
+    throw new CotangentError('unsupported', { op: 'saveNpy', message: `NumPy has no ${dtype}`, hint: 'Cast it to float32 first.' })
   if (recordBytes(dtype, shape) !== bytes.length) {
     throw new CotangentError('invalid-argument', {
-      op: 'encodeNpy',
+      op: 'saveNpy',
       message: `the array has ${bytes.length} bytes, which its shape and dtype do not take`,
       shapes: [shape],
       dtypes: [dtype],
@@ -144,4 +144,4 @@ function toRowMajor(bytes: Uint8Array, shape: readonly number[], elementSize: nu
   return out
 }
 
-const corrupt = (message: string): CotangentError => corruptFile('decodeNpy', message)
+const corrupt = (message: string): CotangentError => corruptFile('loadNpy', message)

@@ -72,7 +72,7 @@ export function encodeSafetensors(
     seen.add(name)
     if (recordBytes(dtype, shape) !== bytes.length) {
       throw new CotangentError('invalid-argument', {
-        op: 'encodeSafetensors',
+        op: 'saveSafetensors',
         message: `tensor ${quoteName(name)} has ${bytes.length} bytes, which its shape and dtype do not take`,
         shapes: [shape],
         dtypes: [dtype],
@@ -229,7 +229,7 @@ function readTensor(name: string, facts: unknown): Placed {
   const dtype = dtypeOfName.get(code)
   if (!dtype && foreignDType.test(code)) {
     throw new CotangentError('unsupported', {
-      op: 'decodeSafetensors',
+      op: 'loadSafetensors',
       message: `${label} has dtype ${code}, which Cotangent does not have`,
       hint: `Convert it to one of ${[...dtypeOfName.keys()].join(', ')} before loading.`,
     })
@@ -263,6 +263,6 @@ function checkText(text: string, what: string): void {
 }
 
 const badArgument = (message: string, hint?: string): CotangentError =>
-  new CotangentError('invalid-argument', { op: 'encodeSafetensors', message, ...(hint && { hint }) })
+  new CotangentError('invalid-argument', { op: 'saveSafetensors', message, ...(hint && { hint }) })
 
-const corrupt = (message: string, cause?: unknown): CotangentError => corruptFile('decodeSafetensors', message, { cause })
+const corrupt = (message: string, cause?: unknown): CotangentError => corruptFile('loadSafetensors', message, { cause })

@@ -8,7 +8,7 @@ import { fromRawData } from '../tensor/raw-data.ts'
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts'
 import { loadCheckpoint, loadFile, saveCheckpoint, saveFile } from './file.node.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
-import { loadSafetensors, saveSafetensors } from './state.ts'
+import { loadNpy, loadSafetensors, saveNpy, saveSafetensors } from './state.ts'
 
 const bytesOf = async (x: Tensor) => [...decodeSafetensors(await saveSafetensors({ x })).tensors.get('x')!.bytes]
 
@@ -211,5 +211,27 @@ describe('files', () => {
     await expect(saveFile(folder, { x: ones([1]) })).rejects.toThrow(/cannot be written/)
     await expect(loadFile(join(folder, 'none'))).rejects.toThrow(/cannot be read: ENOENT/)
     expect(await readdir(folder)).toEqual(['a.safetensors'])
+  })
+})
+
+describe.each(engineNames())('npy on %s', (engine) => {
+  beforeEach(() => void setEngine(engine))
+
+  test('round trip of a view', async () => {
+    const x = tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]).transpose(0, 1)
+    const back = loadNpy(await saveNpy(x))
+    expect(back.dtype).toBe('float32')
+    expect(back.toArray()).toEqual([
+      [1, 4],
+      [2, 5],
+      [3, 6],
+    ])
+  })
+
+  test('what is no such file', () => {
+    expect(() => loadNpy(new Uint8Array(20))).toThrow('loadNpy')
   })
 })

@@ -5,6 +5,7 @@ import { fromRawData } from '../tensor/raw-data.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Tree } from '../tree.ts'
 import { type ArrayRecord, corruptFile, quoteName, recordElements } from './array-record.ts'
+import { decodeNpy, encodeNpy } from './npy.ts'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
 
 /**
@@ -42,16 +43,34 @@ export function loadSafetensors(file: Uint8Array): Record<string, Tensor> {
   return Object.fromEntries([...decodeSafetensors(file).tensors].map(([name, record]) => [name, tensorOf(name, record)]))
 }
 
+/**
+ * A tensor as the bytes of a NumPy .npy file, which `numpy.load` reads.
+ *
+ * @throws {CotangentError} `unsupported` for bfloat16, which NumPy has no name for.
+ */
+export async function saveNpy(x: Tensor): Promise<Uint8Array<ArrayBuffer>> {
+  return encodeNpy(await recordOf(x))
+}
+
+/**
+ * The tensor of a NumPy .npy file, on the current engine.
+ *
+ * @throws {CotangentError} `corrupt-file` for anything that is no such file; `unsupported` for a dtype that does not exist here.
+ */
+export function loadNpy(file: Uint8Array): Tensor {
+  return tensorOf('array', decodeNpy(file), 'loadNpy')
+}
+
 /** Reads tensors for a file. All reads begin at once, so that the values belong together. */
 export function recordsOf(named: readonly (readonly [string, Tensor])[]): Promise<[string, ArrayRecord][]> {
   return Promise.all(named.map(async ([name, x]) => [name, await recordOf(x)] as [string, ArrayRecord]))
 }
 
 /** The tensor of a record, with its very bits. */
-export function tensorOf(name: string, record: ArrayRecord): Tensor {
+export function tensorOf(name: string, record: ArrayRecord, op = 'loadSafetensors'): Tensor {
   const { dtype, shape, bytes } = record
   if (dtype === 'bool' && bytes.some((b) => b > 1))
-    throw corruptFile('loadSafetensors', `the bool tensor ${quoteName(name)} holds a byte that is neither 0 nor 1`)
+    throw corruptFile(op, `the bool tensor ${quoteName(name)} holds a byte that is neither 0 nor 1`)
   return fromRawData(recordElements(record), shape, dtype)
 }
 
