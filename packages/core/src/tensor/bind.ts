@@ -40,6 +40,8 @@ export function bind1<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A): 
   return bind(op, inputs, attrs)[0]!
 }
 
+const noScalars: number[] = []
+
 function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: readonly Tensor[] | undefined): Tensor[] {
   if (plan.view) {
     const x = inputs[0] as Tensor
@@ -50,18 +52,24 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
     plan.executable = prepare(engine, plan.program!)
     plan.engine = engine
   }
-  const buffers: Buffer[] = []
-  const offsets: number[] = []
-  const scalars: number[] = []
-  for (const input of inputs) {
-    if (input instanceof Scalar) scalars.push(input.value)
+  // Arrays of the right size from the start: one that grows by push takes room for 17 elements.
+  const count = plan.outputs.length
+  const params = plan.params
+  const scalars = params === 0 ? noScalars : new Array<number>(params)
+  const buffers = new Array<Buffer>(inputs.length - params + count)
+  const offsets = new Array<number>(inputs.length - params + count)
+  let at = 0
+  let param = 0
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i]!
+    if (input instanceof Scalar) scalars[param++] = input.value
     else {
-      buffers.push(input.storage.buffer)
-      offsets.push(input.offset)
+      buffers[at] = input.storage.buffer
+      offsets[at++] = input.offset
     }
   }
-  const outputs: Tensor[] = []
-  for (let i = 0; i < plan.outputs.length; i++) {
+  const outputs = new Array<Tensor>(count)
+  for (let i = 0; i < count; i++) {
     const spec = plan.outputs[i]!
     const target = into?.[i]
     if (target && !fits(target.spec, spec)) {
@@ -75,9 +83,9 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
     }
     const output = target ?? new Tensor(spec, new Storage(engine, spec, op.name), 0)
     if (target) target.storage.version++
-    outputs.push(output)
-    buffers.push(output.storage.buffer)
-    offsets.push(output.offset)
+    outputs[i] = output
+    buffers[at] = output.storage.buffer
+    offsets[at++] = output.offset
   }
   plan.executable!.run(buffers, offsets, scalars)
   return outputs
@@ -124,12 +132,12 @@ function engineOf(op: string, inputs: readonly Input[]): Engine {
 function record<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], attrs: A, outputs: readonly Tensor[]): void {
   if (!plan.outputs.some((o) => isFloat(o.dtype))) return
   const saves = plan.saves!
-  const edges: (Edge | null)[] = []
-  const saved: (Saved | null)[] = []
+  const edges = new Array<Edge | null>(inputs.length)
+  const saved = new Array<Saved | null>(inputs.length)
   for (let i = 0; i < inputs.length; i++) {
     const input = inputs[i]!
-    edges.push(input instanceof Tensor && input.requiresGrad ? input.edge : null)
-    saved.push(saves.inputs[i] ? save(input) : null)
+    edges[i] = input instanceof Tensor && input.requiresGrad ? input.edge : null
+    saved[i] = saves.inputs[i] ? save(input) : null
   }
   const node = new TapeNode(op.name, {
     rule: op.gradient as GradientRule,

@@ -35,6 +35,8 @@ export interface OutputSpec {
 /** Everything about running an op on inputs of given specs, worked out once. */
 export interface Plan {
   readonly inputs: readonly Spec[]
+  /** How many inputs are scalars. */
+  readonly params: number
   readonly outputs: readonly Spec[]
   readonly view: View | null
   readonly program: Program | Sequence | null
@@ -124,6 +126,7 @@ function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: r
   const all = { inputs: specs.map(() => true), outputs: outputs.map(() => true) }
   return {
     inputs: specs,
+    params: specs.filter((s) => s.scalar).length,
     outputs,
     view,
     program: lowered && lowered.kind !== 'view' ? lowered : null,
