@@ -16,7 +16,8 @@ const clampTo = (k: KernelBuilder, x: Value, low: number, high: number): Value =
 
 /** A positive option: the output then tells the derivative. */
 function checkPositive(op: string, name: string, value: number): number {
-  if (!(value > 0)) throw new CotangentError('invalid-argument', { op, message: `${name} must be positive, not ${value}`, hint: 'Give a number above 0.' })
+  if (!(value > 0))
+    throw new CotangentError('invalid-argument', { op, message: `${name} must be positive, not ${value}`, hint: 'Give a number above 0.' })
   return value
 }
 
@@ -93,7 +94,11 @@ export const gelu: UnaryFunction<[options?: { readonly approximate?: 'none' | 't
   call: <S extends Shape>(x: Tensor<S>, { approximate = 'none' }: { readonly approximate?: 'none' | 'tanh' } = {}) => {
     const primitive = geluPrimitives[approximate]
     if (!primitive)
-      throw new CotangentError('invalid-argument', { op: 'gelu', message: `approximate is 'none' or 'tanh', not ${String(approximate)}`, hint: 'Leave it out for the exact function.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'gelu',
+        message: `approximate is 'none' or 'tanh', not ${String(approximate)}`,
+        hint: 'Leave it out for the exact function.',
+      })
     return bind1(primitive, [x], undefined) as Tensor<S>
   },
   samples: () =>
@@ -231,7 +236,12 @@ export const glu: (x: Tensor, axis?: number) => Tensor = define({
     const at = normalizeAxis('glu', axis, x.rank)
     const half = x.shape[at]! / 2
     if (!Number.isInteger(half)) {
-      throw new CotangentError('shape-mismatch', { op: 'glu', message: `axis ${axis} has an odd size and no halves`, shapes: [x.shape], hint: 'The layer before must have twice the wanted features.' })
+      throw new CotangentError('shape-mismatch', {
+        op: 'glu',
+        message: `axis ${axis} has an odd size and no halves`,
+        shapes: [x.shape],
+        hint: 'The layer before must have twice the wanted features.',
+      })
     }
     return x.narrow(at, 0, half).mul(sigmoid(x.narrow(at, half, half)))
   },

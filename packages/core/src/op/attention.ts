@@ -7,7 +7,7 @@ import { kernelPrimitive } from './kernel-op.ts'
 import { matmul } from './matmul.ts'
 import { dropout } from './random.ts'
 import { isZero, scaled, zero } from './scalar-math.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 
 export interface AttentionWeightsOptions {
   /** Bool: true where a query may attend to a key; float: added to the scores. Broadcast to `[..., queries, keys]`. */
@@ -52,10 +52,9 @@ const attentionWeightsPrimitive = kernelPrimitive<Attrs>({
   },
 })
 
-export const attentionWeights = define({
+export const attentionWeights = defineFunction({
   name: 'attentionWeights',
   doc: 'Softmax over the last axis of scaled scores [..., queries, keys], over the keys that a mask allows; 0 where it allows none.',
-  method: false,
   call: (scores: Tensor, { mask, causal = false, scale = 1 }: AttentionWeightsOptions = {}): Tensor => {
     if (scores.rank < 2)
       throw new CotangentError('shape-mismatch', {
@@ -97,10 +96,9 @@ export interface AttentionOptions extends AttentionWeightsOptions {
   readonly dropout?: number
 }
 
-export const scaledDotProductAttention = define({
+export const scaledDotProductAttention = defineFunction({
   name: 'scaledDotProductAttention',
   doc: 'softmax(q @ k^T * scale) @ v over [..., length, size], with scale 1 / sqrt(size) by default. Vaswani et al., arXiv:1706.03762.',
-  method: false,
   call: (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor => {
     if (q.rank < 2 || k.rank < 2 || v.rank < 2 || q.shape.at(-1) !== k.shape.at(-1) || k.shape.at(-2) !== v.shape.at(-2)) {
       throw new CotangentError('shape-mismatch', {

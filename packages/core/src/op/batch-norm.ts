@@ -6,7 +6,7 @@ import { kernelPrimitive } from './kernel-op.ts'
 import { layerNormPrimitive, type NormAttrs } from './row-norm.ts'
 import { rowSize } from './rows.ts'
 import { squareOf } from './scalar-math.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 
 export interface ChannelNormOptions {
   /** A factor for each channel. */
@@ -71,10 +71,9 @@ function affineOf(op: string, x: Tensor, { weight, bias, eps = 1e-5 }: ChannelNo
   return { affine, eps, weight: weight != null, bias: bias != null }
 }
 
-export const batchNorm = define({
+export const batchNorm = defineFunction({
   name: 'batchNorm',
   doc: 'Each channel (the last axis) brought to mean 0 and variance 1 over all else, with the means and (biased) variances. Ioffe and Szegedy, arXiv:1502.03167.',
-  method: false,
   call: <S extends Shape>(x: Tensor<S>, options: ChannelNormOptions = {}): [y: Tensor<S>, mean: Tensor, variance: Tensor] => {
     const { affine, ...attrs } = affineOf('batchNorm', x as unknown as Tensor, options)
     const axes = x.shape.slice(0, -1).map((_, axis) => axis)
@@ -87,10 +86,9 @@ export const batchNorm = define({
   ],
 })
 
-export const batchNormWith = define({
+export const batchNormWith = defineFunction({
   name: 'batchNormWith',
   doc: 'Each channel (the last axis) less a given mean, over the root of a given variance, times weight plus bias.',
-  method: false,
   call: <S extends Shape>(x: Tensor<S>, mean: Tensor, variance: Tensor, options: ChannelNormOptions = {}): Tensor<S> => {
     const { affine, ...attrs } = affineOf('batchNormWith', x as unknown as Tensor, options, [mean, variance])
     return bind1(batchNormWithPrimitive, [x as unknown as Tensor, mean, variance, ...affine], attrs) as unknown as Tensor<S>
@@ -105,10 +103,9 @@ export const batchNormWith = define({
   },
 })
 
-export const groupNorm = define({
+export const groupNorm = defineFunction({
   name: 'groupNorm',
   doc: 'Each group of channels of each sample brought to mean 0 and variance 1, then times weight plus bias a channel. Wu and He, arXiv:1803.08494.',
-  method: false,
   call: <S extends Shape>(x: Tensor<S>, groups: number, options: ChannelNormOptions = {}): Tensor<S> => {
     const { affine, ...attrs } = affineOf('groupNorm', x as unknown as Tensor, options)
     const channels = x.shape.at(-1)!
@@ -132,10 +129,9 @@ export const groupNorm = define({
   ],
 })
 
-export const instanceNorm = define({
+export const instanceNorm = defineFunction({
   name: 'instanceNorm',
   doc: 'Each channel of each sample brought to mean 0 and variance 1, then times weight plus bias. Ulyanov et al., arXiv:1607.08022.',
-  method: false,
   call: <S extends Shape>(x: Tensor<S>, options: ChannelNormOptions = {}): Tensor<S> => {
     affineOf('instanceNorm', x as unknown as Tensor, options)
     return groupNorm(x, Math.max(1, x.shape.at(-1)!), options)

@@ -9,7 +9,7 @@ import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
 import { checkReduction, type LossOptions, reduceLoss, type RowLoss } from './loss.ts'
 import { nan, one, scaled, zero } from './scalar-math.ts'
 import { logSoftmax } from './softmax.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 
 export interface NllOptions extends LossOptions {
   /** One weight a class `[classes]`: a rare class can count more. The mean is then over the weights of the targets. */
@@ -167,10 +167,9 @@ function fromProbabilities(x: Tensor, target: Tensor, { weight, labelSmoothing =
 
 const classes = (shape: Shape, values: readonly number[]) => sampleTensor(shape, { dtype: 'int32', values })
 
-export const crossEntropy: RowLoss<CrossEntropyOptions> = define({
+export const crossEntropy: RowLoss<CrossEntropyOptions> = defineFunction({
   name: 'crossEntropy',
   doc: 'log(sum of e^x) - x[target] over logits [..., classes], for class indices [...] or probabilities [..., classes].',
-  method: false,
   call: ((x: Tensor, target: Tensor, options: CrossEntropyOptions = {}) => {
     const { labelSmoothing = 0, weight } = options
     checkReduction('crossEntropy', options.reduction)
@@ -216,10 +215,9 @@ export const crossEntropy: RowLoss<CrossEntropyOptions> = define({
   ],
 })
 
-export const nllLoss: RowLoss<NllOptions> = define({
+export const nllLoss: RowLoss<NllOptions> = defineFunction({
   name: 'nllLoss',
   doc: '-x[target] over log-probabilities [..., classes], for class indices [...].',
-  method: false,
   call: ((x: Tensor, target: Tensor, options: NllOptions = {}) => {
     checkReduction('nllLoss', options.reduction)
     checkScores('nllLoss', x, options.weight)

@@ -8,7 +8,7 @@ import { concat } from './join.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { type LossOptions, reduceLoss } from './loss.ts'
 import { timeSteps } from './recurrent.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 import { where } from './where.ts'
 
 export interface CtcOptions extends LossOptions {
@@ -68,10 +68,9 @@ function withBlanks(targets: Tensor, blank: number): Tensor {
   return concat([pairs, column(1).reshape([batch, 1])] as readonly Tensor[], 1)
 }
 
-export const ctcLoss = define({
+export const ctcLoss = defineFunction({
   name: 'ctcLoss',
   doc: 'Connectionist temporal classification: -log of the probability of all alignments of targets [batch, labels] to log-probabilities [batch, time, classes]. Graves et al. (2006).',
-  method: false,
   call: (logProbs: Tensor, targets: Tensor, options: CtcOptions = {}): Tensor => {
     const { blank = 0, zeroInfinity = false, reduction } = options
     const [batch, time, classes] = logProbs.shape as unknown as [number, number, number]

@@ -1,7 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { matmul } from './matmul.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 
 /** An operand and the label of each of its axes. */
 interface Labelled {
@@ -9,10 +9,9 @@ interface Labelled {
   labels: string[]
 }
 
-export const einsum = define({
+export const einsum = defineFunction({
   name: 'einsum',
   doc: 'Sums of products by Einstein notation, e.g. einsum("bij,bjk->bik", a, b). Ellipses stand for leading broadcast axes.',
-  method: false,
   call(equation: string, ...operands: Tensor[]): Tensor {
     const { inputs, output } = parse(equation, operands)
     let parts = inputs.map((labels, i) => withoutRepeats({ x: operands[i]!, labels }))
@@ -43,21 +42,30 @@ function parse(equation: string, operands: readonly Tensor[]): { inputs: string[
   const [left = '', right, ...more] = equation.replaceAll(' ', '').split('->')
   const terms = left.split(',')
   const fail = (message: string, hint: string): never => {
-    throw new CotangentError('invalid-argument', { op: 'einsum', message: `${message} in '${equation}'`, shapes: operands.map((x) => x.shape), hint })
+    throw new CotangentError('invalid-argument', {
+      op: 'einsum',
+      message: `${message} in '${equation}'`,
+      shapes: operands.map((x) => x.shape),
+      hint,
+    })
   }
-  if (more.length > 0 || !/^[A-Za-z.,]*$/.test(left + (right ?? ''))) fail('cannot read the notation', "Use letters, commas, '...' and one '->'.")
-  if (terms.length !== operands.length) fail(`${terms.length} terms stand for ${operands.length} tensors`, 'Separate one term a tensor by commas.')
+  if (more.length > 0 || !/^[A-Za-z.,]*$/.test(left + (right ?? '')))
+    fail('cannot read the notation', "Use letters, commas, '...' and one '->'.")
+  if (terms.length !== operands.length)
+    fail(`${terms.length} terms stand for ${operands.length} tensors`, 'Separate one term a tensor by commas.')
   const inputs = terms.map((term, i) => {
     const letters = term.replace('...', '').length
     const extra = operands[i]!.rank - letters
-    if (extra < 0 || (extra > 0 && !term.includes('...'))) fail(`term '${term}' does not fit rank ${operands[i]!.rank}`, 'Give one letter an axis.')
+    if (extra < 0 || (extra > 0 && !term.includes('...')))
+      fail(`term '${term}' does not fit rank ${operands[i]!.rank}`, 'Give one letter an axis.')
     return expandTerm(term, extra)
   })
   const dots = Math.max(0, ...inputs.map((labels) => labels.filter((l) => l.startsWith('…')).length))
   if (right !== undefined) {
     const output = expandTerm(right, dots)
     const known = new Set(inputs.flat())
-    if (output.some((l) => !known.has(l)) || new Set(output).size !== output.length) fail('the result has an unknown or repeated label', 'Each label of the result comes once and from a term.')
+    if (output.some((l) => !known.has(l)) || new Set(output).size !== output.length)
+      fail('the result has an unknown or repeated label', 'Each label of the result comes once and from a term.')
     return { inputs, output }
   }
   // Without '->': the labels that occur once, in alphabetical order, after the ellipsis.
@@ -80,7 +88,12 @@ function checkSizes(parts: readonly Labelled[]): void {
       const before = sizes.get(label) ?? n
       const broadcast = label.startsWith('…') && (n === 1 || before === 1)
       if (n !== before && !broadcast) {
-        throw new CotangentError('shape-mismatch', { op: 'einsum', message: `label '${label}' stands for sizes ${before} and ${n}`, shapes: parts.map((p) => p.x.shape), hint: 'Use different labels for axes of different sizes.' })
+        throw new CotangentError('shape-mismatch', {
+          op: 'einsum',
+          message: `label '${label}' stands for sizes ${before} and ${n}`,
+          shapes: parts.map((p) => p.x.shape),
+          hint: 'Use different labels for axes of different sizes.',
+        })
       }
       sizes.set(label, Math.max(before, n))
     })

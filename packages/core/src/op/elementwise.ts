@@ -25,7 +25,11 @@ export function toInputs(op: string, args: readonly (Tensor | ScalarLike)[]): In
   return args.map((a) => {
     if (a instanceof Tensor) return a
     if (typeof a === 'number' || typeof a === 'bigint' || typeof a === 'boolean') return Scalar.beside(a, tensor.dtype)
-    throw new CotangentError('invalid-argument', { op, message: `${String(a)} is neither a tensor nor a number`, hint: 'Make a tensor of arrays with tensor(...).' })
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `${String(a)} is neither a tensor nor a number`,
+      hint: 'Make a tensor of arrays with tensor(...).',
+    })
   })
 }
 

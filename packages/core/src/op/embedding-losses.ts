@@ -3,13 +3,12 @@ import { sameShape } from '../layout.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type LossOptions, reduceLoss } from './loss.ts'
 import type { HingeOptions } from './losses.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 import { where } from './where.ts'
 
-export const cosineSimilarity = define({
+export const cosineSimilarity = defineFunction({
   name: 'cosineSimilarity',
   doc: 'a . b / (|a| |b|) along an axis (default the last); each norm is at least eps (default 1e-8).',
-  method: false,
   call: (a: Tensor, b: Tensor, { axis = -1, eps = 1e-8 }: { readonly axis?: number; readonly eps?: number } = {}): Tensor => {
     const unit = (x: Tensor): Tensor =>
       x.div(
@@ -27,10 +26,9 @@ export const cosineSimilarity = define({
   ],
 })
 
-export const cosineEmbeddingLoss = define({
+export const cosineEmbeddingLoss = defineFunction({
   name: 'cosineEmbeddingLoss',
   doc: '1 - cosine of two vectors [..., size] where y is 1, max(0, cosine - margin) where y is -1.',
-  method: false,
   call: (a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
     const cosine = cosineSimilarity(a, b)
     if (!sameShape(cosine.shape, target.shape))
@@ -44,10 +42,9 @@ export const cosineEmbeddingLoss = define({
   samples: () => [{ args: [sampleTensor([4, 3]), sampleTensor([4, 3]), sampleTensor([4], { values: [1, -1, -1, 1] }), { margin: 0.2 }] }],
 })
 
-export const pairwiseDistance = define({
+export const pairwiseDistance = defineFunction({
   name: 'pairwiseDistance',
   doc: 'p-norm (default 2) of a - b + eps (default 1e-6) along the last axis.',
-  method: false,
   call: (
     a: Tensor,
     b: Tensor,
@@ -68,10 +65,9 @@ export interface TripletOptions extends LossOptions {
   readonly swap?: boolean
 }
 
-export const tripletMarginLoss = define({
+export const tripletMarginLoss = defineFunction({
   name: 'tripletMarginLoss',
   doc: 'max(0, |anchor - positive| - |anchor - negative| + margin) of vectors [..., size].',
-  method: false,
   call: (
     anchor: Tensor,
     positive: Tensor,

@@ -9,7 +9,7 @@ import { tensor } from './creation.ts'
 import { gatherAt, putTaken, takeAt, takePrimitive } from './gather-scatter.ts'
 import { checkAlong, type IndexLike, resolveIndex } from './index-tensor.ts'
 import { reshape } from './movement.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, defineFunction, sampleTensor } from './table.ts'
 
 export type { IndexLike } from './index-tensor.ts'
 
@@ -106,13 +106,17 @@ const paddedPrimitive: Primitive<{ padding: number }> = {
   saves: () => ({ inputs: [false, true], outputs: [false] }),
 }
 
-const lookUp = define({
+const lookUp = defineFunction({
   name: 'embedding',
   doc: 'Rows of a table at integer indices.',
-  method: false,
   call: (weight: Tensor, indices: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor => {
     if (weight.rank < 1)
-      throw new CotangentError('shape-mismatch', { op: 'embedding', message: 'the table must have rows', shapes: [weight.shape], hint: 'The table is [rows, ...features].' })
+      throw new CotangentError('shape-mismatch', {
+        op: 'embedding',
+        message: 'the table must have rows',
+        shapes: [weight.shape],
+        hint: 'The table is [rows, ...features].',
+      })
     const rows = resolveIndex('embedding', indices, 0, weight.shape)
     if (paddingIdx === undefined) return takeAt(weight, [rows], { axes: [0], at: 0 })
     const count = weight.shape[0]!

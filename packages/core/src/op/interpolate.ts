@@ -22,7 +22,12 @@ interface Sampling {
   weight: number[]
 }
 
-function sampling(n: number, count: number, scale: number | undefined, { mode = 'nearest', alignCorners = false }: InterpolateOptions): Sampling {
+function sampling(
+  n: number,
+  count: number,
+  scale: number | undefined,
+  { mode = 'nearest', alignCorners = false }: InterpolateOptions,
+): Sampling {
   const step = alignCorners ? (count > 1 ? (n - 1) / (count - 1) : 0) : scale === undefined ? n / count : 1 / scale
   const positions = Array.from({ length: count }, (_, i) => {
     if (mode === 'nearest') return Math.floor(i * step)
@@ -49,11 +54,22 @@ export const interpolate = define({
   doc: 'Resizes the spatial axes of x [batch, ...spatial, channels], to nearest or linearly interpolated samples, as PyTorch does.',
   call(x: Tensor, options: InterpolateOptions): Tensor {
     const axes = x.rank - 2
-    if (axes < 1 || x.size === 0) throw new CotangentError('shape-mismatch', { op: 'interpolate', message: 'expected non-empty [batch, ...spatial, channels]', shapes: [x.shape], hint: 'Channels are last; add a batch axis with unsqueeze(0).' })
+    if (axes < 1 || x.size === 0)
+      throw new CotangentError('shape-mismatch', {
+        op: 'interpolate',
+        message: 'expected non-empty [batch, ...spatial, channels]',
+        shapes: [x.shape],
+        hint: 'Channels are last; add a batch axis with unsqueeze(0).',
+      })
     if ((options.size === undefined) === (options.scale === undefined)) {
       throw new CotangentError('invalid-argument', { op: 'interpolate', message: 'needs either size or scale', hint: 'Give one of them.' })
     }
-    const scales = options.scale === undefined ? undefined : typeof options.scale === 'number' ? new Array<number>(axes).fill(options.scale) : options.scale
+    const scales =
+      options.scale === undefined
+        ? undefined
+        : typeof options.scale === 'number'
+          ? new Array<number>(axes).fill(options.scale)
+          : options.scale
     const sizes = perAxis('interpolate', 'size', options.size ?? scales!.map((s, i) => Math.floor(x.shape[i + 1]! * s)), axes, 1)
     return sizes.reduce((y, count, i) => resizeAxis(y, i + 1, count, scales?.[i], options), x)
   },

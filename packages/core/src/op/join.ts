@@ -8,7 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { expand, reshape, unsqueeze } from './movement.ts'
 import { copyStep } from './region.ts'
 import { narrow, select } from './slice.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, defineFunction, sampleTensor } from './table.ts'
 
 /** Every part is copied to its place in one new tensor, by a kernel of its own. */
 const concatPrimitive: Primitive<{ axis: number }> = {
@@ -64,10 +64,9 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   return concatAll(tensors, axis)
 }
 
-const concatAll = define({
+const concatAll = defineFunction({
   name: 'concat',
   doc: 'Joins tensors along an axis (default 0), where their sizes add up.',
-  method: false,
   call: (tensors: readonly Tensor[], axis = 0): Tensor => {
     checkSome('concat', tensors)
     const at = normalizeAxis('concat', axis, tensors[0]!.rank)
@@ -89,10 +88,9 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   return stackAll(tensors, axis)
 }
 
-const stackAll = define({
+const stackAll = defineFunction({
   name: 'stack',
   doc: 'Joins tensors of equal shapes along a new axis (default 0).',
-  method: false,
   call: (tensors: readonly Tensor[], axis = 0): Tensor => {
     checkSome('stack', tensors)
     const at = normalizeAxis('stack', axis, tensors[0]!.rank + 1)
@@ -275,10 +273,9 @@ export const rot90 = define({
   samples: () => [{ args: [sampleTensor([2, 3])] }, { args: [sampleTensor([2, 3, 4]), 3, [1, 2]] }, { args: [sampleTensor([2, 3]), 2] }],
 })
 
-export const meshgrid = define({
+export const meshgrid = defineFunction({
   name: 'meshgrid',
   doc: "Coordinates of a grid: tensors of rank 1 expanded to the shape of all their sizes (NumPy's indexing 'ij').",
-  method: false,
   call: (...axes: readonly Tensor[]): Tensor[] => {
     const sizes = axes.map((x) => sizeOf(x.shape))
     return axes.map((x, axis) =>

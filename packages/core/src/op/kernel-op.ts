@@ -1,8 +1,8 @@
-import { type DType, dtypeInfo, type DTypeKind, isFloat, promote } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { GradientContext } from '../autograd/tape.ts'
+import { type DType, dtypeInfo, type DTypeKind, isFloat, promote } from '../dtype.ts'
 import { KernelBuilder, liveNodes, type Value } from '../engine/kernel.ts'
 import { isFloatScalar, scalarTypeOf } from '../engine/scalar.ts'
+import { CotangentError } from '../errors.ts'
 import { broadcastShapes, broadcastStrides, rowMajor, type Shape, type Spec } from '../layout.ts'
 import { attrsKey } from '../tensor/attrs-key.ts'
 import { bind } from '../tensor/bind.ts'
@@ -43,7 +43,13 @@ export interface KernelOp<A> {
    * Adjoints of the inputs, where better code is known than differentiating `code` gives (e.g. from the output, so that the
    * input need not be kept).
    */
-  readonly adjoint?: (k: KernelBuilder, gradients: readonly Value[], inputs: readonly Value[], outputs: readonly Value[], attrs: A) => readonly (Value | undefined)[]
+  readonly adjoint?: (
+    k: KernelBuilder,
+    gradients: readonly Value[],
+    inputs: readonly Value[],
+    outputs: readonly Value[],
+    attrs: A,
+  ) => readonly (Value | undefined)[]
   /** Says so where the op has no useful derivative (comparisons, rounding). */
   readonly differentiable?: boolean
 }
@@ -73,7 +79,8 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
   if (op.differentiable === false) return primitive
   return {
     ...primitive,
-    gradient: (gradients, context) => applyVjp(vjpFor(context.inputSpecs, context.outputSpecs, context.attrs, context.wanted), gradients, context),
+    gradient: (gradients, context) =>
+      applyVjp(vjpFor(context.inputSpecs, context.outputSpecs, context.attrs, context.wanted), gradients, context),
     saves(inputs, outputs, attrs) {
       const wanted = inputs.map((s) => isFloat(s.dtype) && !s.scalar)
       return wanted.includes(true) ? vjpFor(inputs, outputs, attrs, wanted).live : { inputs: wanted, outputs: outputs.map(() => false) }
@@ -156,7 +163,11 @@ const inOrder = <T>(perAxis: readonly T[], axes: readonly number[]): T[] => [
 function builderFor(name: string, space: Shape, axes: readonly number[]): KernelBuilder {
   for (const axis of axes) {
     if (axis < 0 || axis >= space.length) {
-      throw new CotangentError('axis-out-of-range', { op: name, message: `axis ${axis} does not exist in an array of rank ${space.length}`, hint: 'Axes count from 0, or from -1 backwards.' })
+      throw new CotangentError('axis-out-of-range', {
+        op: name,
+        message: `axis ${axis} does not exist in an array of rank ${space.length}`,
+        hint: 'Axes count from 0, or from -1 backwards.',
+      })
     }
   }
   const ordered = inOrder(space, axes)
@@ -211,7 +222,9 @@ function makeVjp<A>(op: KernelOp<A>, inputs: readonly Spec[], outputs: readonly 
   // A first build with everything at hand shows what the gradient really needs.
   const probe = builderFor(op.name, space, axes)
   const load = (s: Spec, shape: Shape) =>
-    s.scalar ? probe.param(scalarTypeOf[s.dtype]) : probe.load(probe.input(s.dtype), inOrder(broadcastStrides(shape, rowMajor(shape), space), axes))
+    s.scalar
+      ? probe.param(scalarTypeOf[s.dtype])
+      : probe.load(probe.input(s.dtype), inOrder(broadcastStrides(shape, rowMajor(shape), space), axes))
   const loadOutput = (s: Spec, i: number) => load(s, axes.length > 0 && levelOf(op, i) === 'row' ? keptDims(space, axes) : s.shape)
   const probeGradients = outputs.map(loadOutput)
   const probeInputs = inputs.map((s) => load(s, s.shape))
@@ -263,7 +276,10 @@ function applyVjp<A>(vjp: Vjp, gradients: readonly Tensor[], context: GradientCo
   const aligned = gradients.map(align)
   let computed: Tensor[] = []
   if (vjp.sources.some((s) => s && 'output' in s)) {
-    const saved = [...context.inputs.filter((_, i) => vjp.live.inputs[i]), ...context.outputs.filter((_, i) => vjp.live.outputs[i]).map((y) => align(y!))]
+    const saved = [
+      ...context.inputs.filter((_, i) => vjp.live.inputs[i]),
+      ...context.outputs.filter((_, i) => vjp.live.outputs[i]).map((y) => align(y!)),
+    ]
     computed = bind(vjp.primitive, [...aligned, ...(saved as Tensor[])], undefined)
   }
   return vjp.sources.map((source, i) => {

@@ -8,7 +8,7 @@ import { kernelPrimitive } from './kernel-op.ts'
 import { checkReduction, type LossOptions, type PairLoss, type Reduction, reduceLoss } from './loss.ts'
 import { rowSize } from './rows.ts'
 import { isZero, one, scaled, softplusOf, squareOf, zero } from './scalar-math.ts'
-import { define, type Sample, sampleTensor, type SampleTensor } from './table.ts'
+import { defineFunction, type Sample, sampleTensor, type SampleTensor } from './table.ts'
 
 interface Attrs {
   readonly axes: readonly number[]
@@ -37,10 +37,9 @@ function elementLoss<O extends LossOptions = LossOptions>(
   { doc, defaults, code, domains = [{}, {}], variants = [], check }: ElementLoss<O>,
 ): PairLoss<O> {
   const primitive = elementPrimitive(name, code)
-  return define({
+  return defineFunction({
     name,
     doc,
-    method: false,
     call: ((x: Tensor, target: Tensor, options: O = {} as O): Tensor => {
       const { reduction, ...given } = options
       const params = { ...defaults, ...given } as Params<O>
@@ -242,10 +241,9 @@ const bcePrimitive = kernelPrimitive<Attrs>({
   },
 })
 
-export const bceLoss: PairLoss<WeightedLossOptions> = define({
+export const bceLoss: PairLoss<WeightedLossOptions> = defineFunction({
   name: 'bceLoss',
   doc: '-(y log(x) + (1 - y) log(1 - x)) for probabilities x and y; logarithms are at least -100. From logits use bceWithLogitsLoss.',
-  method: false,
   call: ((x: Tensor, target: Tensor, { weight, reduction }: WeightedLossOptions = {}) =>
     elementwise('bceLoss', bcePrimitive, weight ? [x, target, weight] : [x, target], reduction, {})) as PairLoss<WeightedLossOptions>,
   samples: () => {
@@ -279,10 +277,9 @@ const bceWithLogitsPrimitives = {
   both: bceWithLogits({ weight: true, posWeight: true }),
 }
 
-export const bceWithLogitsLoss: PairLoss<BceWithLogitsOptions> = define({
+export const bceWithLogitsLoss: PairLoss<BceWithLogitsOptions> = defineFunction({
   name: 'bceWithLogitsLoss',
   doc: '-(y log(sigmoid(x)) + (1 - y) log(1 - sigmoid(x))) for logits x and probabilities y, without overflow.',
-  method: false,
   call: ((x: Tensor, target: Tensor, { weight, posWeight, reduction }: BceWithLogitsOptions = {}) => {
     const primitive = bceWithLogitsPrimitives[weight ? (posWeight ? 'both' : 'weight') : posWeight ? 'posWeight' : 'plain']
     const rest = [weight, posWeight].filter((t) => t != null)
@@ -306,10 +303,9 @@ export interface GaussianNllOptions extends LossOptions {
   readonly eps?: number
 }
 
-export const gaussianNllLoss = define({
+export const gaussianNllLoss = defineFunction({
   name: 'gaussianNllLoss',
   doc: '(log(v) + (x - y)² / v) / 2 for means x and variances v (at least eps), plus log(2 pi) / 2 if full. Nix and Weigend (1994).',
-  method: false,
   call: (x: Tensor, target: Tensor, variance: Tensor, { full = false, eps = 1e-6, reduction }: GaussianNllOptions = {}): Tensor => {
     if (!sameShape(x.shape, target.shape))
       throw new CotangentError('shape-mismatch', {
@@ -329,10 +325,9 @@ export const gaussianNllLoss = define({
   },
 })
 
-export const marginRankingLoss = define({
+export const marginRankingLoss = defineFunction({
   name: 'marginRankingLoss',
   doc: 'max(0, margin - y (a - b)), for y = 1 where a should rank higher than b and -1 where lower.',
-  method: false,
   call: (a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
     if (!sameShape(a.shape, target.shape) || !sameShape(b.shape, target.shape)) {
       throw new CotangentError('shape-mismatch', {

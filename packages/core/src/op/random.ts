@@ -10,7 +10,7 @@ import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { CreationOptions } from './creation.ts'
 import { kernelPrimitive } from './kernel-op.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, defineFunction, sampleTensor } from './table.ts'
 import { normalFrom, threefry, uniform24, uniform53 } from './threefry.ts'
 
 export interface RandomOptions extends CreationOptions {
@@ -86,10 +86,9 @@ function floatDType(op: string, { dtype = 'float32' }: RandomOptions): DType {
 
 const pairOf = (dtype: DType, ...values: number[]) => values.map((v) => new Scalar(v, floatType(dtype)))
 
-export const uniform = define({
+export const uniform = defineFunction({
   name: 'uniform',
   doc: 'Random numbers in [low, high), by default [0, 1).',
-  method: false,
   random: true,
   call<const S extends Shape>(
     shape: S,
@@ -101,10 +100,9 @@ export const uniform = define({
   samples: () => [{ args: [[3, 4]] }, { args: [[]] }, { args: [[0, 2]] }, { args: [[5], { low: -2, high: 3, dtype: 'float64' }] }],
 })
 
-export const normal = define({
+export const normal = defineFunction({
   name: 'normal',
   doc: 'Normally distributed numbers of given mean (0) and standard deviation (1).',
-  method: false,
   random: true,
   call<const S extends Shape>(
     shape: S,
@@ -138,10 +136,9 @@ function normalCdf(x: number): number {
   return 0.5 + (Math.sign(x) * total) / Math.sqrt(Math.PI)
 }
 
-export const truncatedNormal = define({
+export const truncatedNormal = defineFunction({
   name: 'truncatedNormal',
   doc: 'Normally distributed numbers within [low, high] (default mean ± 2 std), by inverting the distribution function.',
-  method: false,
   random: true,
   call<const S extends Shape>(
     shape: S,
@@ -175,10 +172,9 @@ export const truncatedNormal = define({
   samples: () => [{ args: [[3, 4]] }, { args: [[5], { mean: 1, std: 2, low: 0, high: 2 }] }],
 })
 
-export const randint = define({
+export const randint = defineFunction({
   name: 'randint',
   doc: 'Random integers in [low, high), int32 unless told otherwise.',
-  method: false,
   random: true,
   call<const S extends Shape>(low: number, high: number, shape: S, options: RandomOptions = {}): Tensor<Mutable<S>> {
     const dtype = options.dtype ?? 'int32'
@@ -211,10 +207,9 @@ export const bernoulli = define({
   samples: () => [{ args: [sampleTensor([3, 4], { low: 0, high: 1 })], gradient: 'none' }],
 })
 
-export const permutation = define({
+export const permutation = defineFunction({
   name: 'permutation',
   doc: 'The integers from 0 to n - 1 in random order.',
-  method: false,
   random: true,
   call(n: number, options: RandomOptions = {}): Tensor<[number]> {
     const bits = fill(bitsPrimitive, [n], 'int32', [], { ...options, requiresGrad: false })

@@ -11,7 +11,7 @@ import { extremesOf, type IndexLike, outOfRange } from './index-tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { reshape, unsqueeze } from './movement.ts'
 import { readFor } from './positions.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, defineFunction, sampleTensor } from './table.ts'
 
 interface ShapeAttrs {
   readonly shape: Shape
@@ -58,10 +58,9 @@ export function arange(...args: (number | CreationOptions | undefined)[]): Tenso
   return ranged(...args)
 }
 
-const ranged = define({
+const ranged = defineFunction({
   name: 'arange',
   doc: 'Evenly spaced numbers from a start (default 0) up to an end, in steps.',
-  method: false,
   call: (...args: (number | CreationOptions | undefined)[]): Tensor<[number]> => {
     const numbers = args.filter((a) => typeof a === 'number')
     const options = args.find((a) => typeof a === 'object') ?? {}
@@ -86,10 +85,9 @@ const linspacePrimitive = kernelPrimitive<ShapeAttrs>({
   differentiable: false,
 })
 
-export const linspace = define({
+export const linspace = defineFunction({
   name: 'linspace',
   doc: '`count` evenly spaced numbers from `start` to `end`, both included. float32 by default.',
-  method: false,
   call: (start: number, end: number, count: number, options: CreationOptions = {}): Tensor<[number]> => {
     checkShape('linspace', [count])
     if (options.dtype) checkDType(options.dtype, 'linspace')
@@ -114,10 +112,9 @@ export interface LogspaceOptions extends CreationOptions {
 
 const powerPrimitive = kernelPrimitive<undefined>({ name: 'logspace', code: (k, [x, base]) => [k.pow(base!, x!)], differentiable: false })
 
-export const logspace = define({
+export const logspace = defineFunction({
   name: 'logspace',
   doc: '`count` numbers whose logarithms are evenly spaced: from base^start to base^end, both included.',
-  method: false,
   call: (start: number, end: number, count: number, { base = 10, ...options }: LogspaceOptions = {}): Tensor<[number]> => {
     if (options.dtype) checkDType(options.dtype, 'logspace')
     const exponents = linspace(start, end, count, options.dtype && isFloat(options.dtype) ? { dtype: options.dtype } : {})
@@ -142,10 +139,9 @@ export function eye(rows: number, columns?: number | CreationOptions, options?: 
   return identity(rows, columns, options)
 }
 
-const identity = define({
+const identity = defineFunction({
   name: 'eye',
   doc: 'A matrix with ones on the diagonal, zeros elsewhere.',
-  method: false,
   call: (rows: number, columns?: number | CreationOptions, options?: CreationOptions): Tensor => {
     const { dtype = 'float32', requiresGrad = false } = options ?? (typeof columns === 'object' ? columns : {})
     const shape = [rows, typeof columns === 'number' ? columns : rows]

@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { stack } from './join.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { one, sigmoidOf, zero } from './scalar-math.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 
 /** All positions of axis 1 as tensors of their own, whose gradients come together in one join (those of views would be added up one by one). */
 const stepsPrimitive: Primitive<undefined> = {
@@ -32,10 +32,9 @@ const stepsPrimitive: Primitive<undefined> = {
   saves: (_, outputs) => ({ inputs: [false], outputs: outputs.map(() => false) }),
 }
 
-export const timeSteps = define({
+export const timeSteps = defineFunction({
   name: 'timeSteps',
   doc: 'Copies of the positions of axis 1 of [batch, time, ...]: for loops over time.',
-  method: false,
   call: (x: Tensor): Tensor[] => {
     if (x.rank < 2) throw new CotangentError('shape-mismatch', { op: 'timeSteps', message: 'needs [batch, time, ...]', shapes: [x.shape] })
     return x.shape[1] === 0 ? [] : bind(stepsPrimitive, [x], undefined)
@@ -89,10 +88,9 @@ function checkGates(op: string, count: number, gates: readonly Tensor[], state: 
   }
 }
 
-export const lstmStep = define({
+export const lstmStep = defineFunction({
   name: 'lstmStep',
   doc: 'Hidden and cell state of an LSTM from its four gates (input, forget, candidate, output) [batch, 4, size], from input and state, and the cell [batch, 1, size]. Hochreiter and Schmidhuber (1997).',
-  method: false,
   call: (fromInput: Tensor, fromState: Tensor, cell: Tensor): [hidden: Tensor, cell: Tensor] => {
     checkGates('lstmStep', 4, [fromInput, fromState], cell)
     return bind(lstmPrimitive, [fromInput, fromState, cell], undefined) as [Tensor, Tensor]
@@ -100,10 +98,9 @@ export const lstmStep = define({
   samples: () => [{ args: [sampleTensor([2, 4, 3]), sampleTensor([2, 4, 3]), sampleTensor([2, 1, 3])] }],
 })
 
-export const gruStep = define({
+export const gruStep = defineFunction({
   name: 'gruStep',
   doc: 'Hidden state of a GRU from its three gates (reset, update, candidate) [batch, 3, size], from input and state, and its state [batch, 1, size]. Cho et al., arXiv:1406.1078.',
-  method: false,
   call: (fromInput: Tensor, fromState: Tensor, hidden: Tensor): Tensor => {
     checkGates('gruStep', 3, [fromInput, fromState], hidden)
     return bind1(gruPrimitive, [fromInput, fromState, hidden], undefined)

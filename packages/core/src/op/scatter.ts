@@ -63,7 +63,12 @@ export const indexAdd = define({
     const along = normalizeAxis('indexAdd', axis, x.rank)
     const at = resolveIndex('indexAdd', index, along, x.shape)
     if (at.rank !== 1)
-      throw new CotangentError('shape-mismatch', { op: 'indexAdd', message: 'the index must have one axis', shapes: [at.shape], hint: 'Use scatter() for an index of several axes.' })
+      throw new CotangentError('shape-mismatch', {
+        op: 'indexAdd',
+        message: 'the index must have one axis',
+        shapes: [at.shape],
+        hint: 'Use scatter() for an index of several axes.',
+      })
     const shape = x.shape.map((n, a) => (a === along ? at.size : n))
     broadcastShapes('indexAdd', shape, source.shape)
     const spread = at.reshape(shape.map((n, a) => (a === along ? n : 1))).expand(shape)

@@ -41,25 +41,32 @@ export interface OpEntry {
 /** The table of ops. Tests, docs and the tensor's methods are made from it. */
 export const table = new Map<string, OpEntry>()
 
-/**
- * Declares an op: enters it into the table and, unless its first argument is no tensor (`method: false`), makes it a method
- * of `Tensor`. Returns the function.
- */
-export function define<F extends (...args: never[]) => unknown>(entry: Omit<OpEntry, 'call'> & { readonly call: F; readonly method?: boolean }): F {
-  const { method = true, ...rest } = entry
+type AnyFunction = (...args: never[]) => unknown
+type Declaration<F extends AnyFunction> = Omit<OpEntry, 'call'> & { readonly call: F }
+
+function enter<F extends AnyFunction>(entry: Declaration<F>): F {
   if (table.has(entry.name)) throw new TypeError(`the op ${entry.name} is declared twice`)
-  table.set(entry.name, rest)
+  table.set(entry.name, entry)
   // Stack traces and models that hold the function show it by its own name.
   Object.defineProperty(entry.call, 'name', { value: entry.name })
-  if (method) {
-    const call = entry.call as unknown as (...args: unknown[]) => unknown
-    Object.defineProperty(Tensor.prototype, entry.name, {
-      value(this: Tensor, ...args: unknown[]) {
-        return call(this, ...args)
-      },
-      writable: true,
-      configurable: true,
-    })
-  }
   return entry.call
+}
+
+/** Declares an op: enters it into the table and makes it a method of `Tensor`. Returns the function. */
+export function define<F extends AnyFunction>(entry: Declaration<F>): F {
+  const call = enter(entry) as unknown as (...args: unknown[]) => unknown
+  Object.defineProperty(Tensor.prototype, entry.name, {
+    value(this: Tensor, ...args: unknown[]) {
+      return call(this, ...args)
+    },
+    writable: true,
+    configurable: true,
+  })
+  return entry.call
+}
+
+/** Declares an op that is a function only. Bundlers leave it out of programs that do not name it. */
+/* @__NO_SIDE_EFFECTS__ */
+export function defineFunction<F extends AnyFunction>(entry: Declaration<F>): F {
+  return enter(entry)
 }

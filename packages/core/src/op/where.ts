@@ -6,7 +6,7 @@ import { Tensor } from '../tensor/tensor.ts'
 import { type ScalarLike, sampleShapes, toInputs } from './elementwise.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { zero } from './scalar-math.ts'
-import { define, type Sample, sampleTensor } from './table.ts'
+import { define, defineFunction, type Sample, sampleTensor } from './table.ts'
 
 const wherePrimitive = kernelPrimitive<undefined>({
   name: 'where',
@@ -14,7 +14,7 @@ const wherePrimitive = kernelPrimitive<undefined>({
   code: (k, [condition, a, b]) => [k.select(condition!, a!, b!)],
 })
 
-export const where = define({
+export const where = defineFunction({
   name: 'where',
   doc: 'Elements of a where the condition holds (is not zero), else of b. All three broadcast.',
   call: (condition: Tensor, a: Tensor | ScalarLike, b: Tensor | ScalarLike): Tensor => {
@@ -22,7 +22,6 @@ export const where = define({
     const choices = a instanceof Tensor || b instanceof Tensor ? toInputs('where', [a, b]) : toInputs('where', [condition, a, b]).slice(1)
     return bind1(wherePrimitive, [condition, ...choices], undefined)
   },
-  method: false,
   samples: () => {
     const condition = (shape: Shape) => sampleTensor(shape, { dtype: 'bool', low: 0, high: 2 })
     return [
@@ -67,7 +66,8 @@ export const clamp = define({
   doc: 'x raised to at least min and lowered to at most max (numbers or tensors); the gradient passes between and at the bounds.',
   call: <S extends Shape>(x: Tensor<S>, { min, max }: ClampOptions): Tensor<S> => {
     const bounds = [min, max].filter((b) => b !== undefined)
-    if (bounds.length === 0) throw new CotangentError('invalid-argument', { op: 'clamp', message: 'needs min, max or both', hint: 'Pass { min } or { max }.' })
+    if (bounds.length === 0)
+      throw new CotangentError('invalid-argument', { op: 'clamp', message: 'needs min, max or both', hint: 'Pass { min } or { max }.' })
     const inputs = bounds.map((b) => (typeof b === 'number' ? Scalar.beside(b, x.dtype) : b))
     return bind1(clampPrimitive, [x, ...inputs], { min: min !== undefined, max: max !== undefined }) as Tensor<S>
   },

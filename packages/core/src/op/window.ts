@@ -7,7 +7,11 @@ export type PerAxis = number | readonly number[]
 export function perAxis(op: string, name: string, value: PerAxis, axes: number, least: number): number[] {
   const list = typeof value === 'number' ? new Array<number>(axes).fill(value) : [...value]
   if (list.length !== axes || list.some((n) => !Number.isInteger(n) || n < least)) {
-    throw new CotangentError('invalid-argument', { op, message: `${name} is ${JSON.stringify(value)}`, hint: `Give one integer of at least ${least}, or ${axes} of them.` })
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `${name} is ${JSON.stringify(value)}`,
+      hint: `Give one integer of at least ${least}, or ${axes} of them.`,
+    })
   }
   return list
 }
@@ -19,5 +23,6 @@ export function windowCount(n: number, kernel: number, stride: number, dilation:
 }
 
 export function checkRank(op: string, x: Tensor, rank: number, form: string): void {
-  if (x.rank !== rank) throw new CotangentError('shape-mismatch', { op, message: `expected ${form}`, shapes: [x.shape], hint: `Give it ${rank} axes.` })
+  if (x.rank !== rank)
+    throw new CotangentError('shape-mismatch', { op, message: `expected ${form}`, shapes: [x.shape], hint: `Give it ${rank} axes.` })
 }
