@@ -57,6 +57,7 @@ export interface KernelOp<A> {
 export type Level = 'row' | 'element'
 
 /** An op that is one kernel of scalar code. Its gradient comes from differentiating the code. */
+/* @__NO_SIDE_EFFECTS__ */
 export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
   const vjps = new Map<string, Vjp>()
   const vjpFor = (inputs: readonly Spec[], outputs: readonly Spec[], attrs: A, wanted: readonly boolean[]): Vjp => {

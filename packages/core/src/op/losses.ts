@@ -32,6 +32,7 @@ interface ElementLoss<O> {
 }
 
 /** A loss of elements that are compared one by one: code and reduction are one kernel, and so is the gradient. */
+/* @__NO_SIDE_EFFECTS__ */
 function elementLoss<O extends LossOptions = LossOptions>(
   name: string,
   { doc, defaults, code, domains = [{}, {}], variants = [], check }: ElementLoss<O>,
