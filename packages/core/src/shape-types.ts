@@ -6,7 +6,6 @@ export type {
   Chain,
   CheckedChain,
   ConvOut,
-  ConvTransposeWith,
   ConvWith,
   EmbeddingOut,
   InputOf,

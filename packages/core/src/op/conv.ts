@@ -2,7 +2,7 @@ import { promote } from '../dtype.ts'
 import { routine, type WindowGeometry } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
-import type { Checked, ConvTransposeWith, ConvWith, Result } from '../shape-types.ts'
+import type { Checked, ConvWith, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -181,21 +181,15 @@ function convSamples(axes: number): Sample[] {
 
 type SpatialRank = 1 | 2 | 3
 
-interface Conv<R extends SpatialRank> {
+interface Conv<R extends SpatialRank, O = ConvOptions, Transposed extends boolean = false> {
   <S extends Shape, W extends Shape>(
     x: Tensor<S>,
-    weight: Checked<ConvWith<S, W, R>, Tensor<W>>,
-    options?: ConvOptions,
-  ): Tensor<Result<ConvWith<S, W, R>>>
+    weight: Checked<ConvWith<S, W, R, Transposed>, Tensor<W>>,
+    options?: O,
+  ): Tensor<Result<ConvWith<S, W, R, Transposed>>>
 }
 
-interface ConvTranspose<R extends SpatialRank> {
-  <S extends Shape, W extends Shape>(
-    x: Tensor<S>,
-    weight: Checked<ConvTransposeWith<S, W, R>, Tensor<W>>,
-    options?: ConvTransposeOptions,
-  ): Tensor<Result<ConvTransposeWith<S, W, R>>>
-}
+type ConvTranspose<R extends SpatialRank> = Conv<R, ConvTransposeOptions, true>
 
 function declareConv<R extends SpatialRank>(axes: R): Conv<R> {
   const name = `conv${axes}d`
@@ -234,21 +228,15 @@ export const convTranspose1d = declareConvTranspose(1)
 export const convTranspose2d = declareConvTranspose(2)
 export const convTranspose3d = declareConvTranspose(3)
 
-interface ConvMethod<R extends SpatialRank> {
+interface ConvMethod<R extends SpatialRank, O = ConvOptions, Transposed extends boolean = false> {
   <S extends Shape, W extends Shape>(
     this: Tensor<S>,
-    weight: Checked<ConvWith<S, W, R>, Tensor<W>>,
-    options?: ConvOptions,
-  ): Tensor<Result<ConvWith<S, W, R>>>
+    weight: Checked<ConvWith<S, W, R, Transposed>, Tensor<W>>,
+    options?: O,
+  ): Tensor<Result<ConvWith<S, W, R, Transposed>>>
 }
 
-interface ConvTransposeMethod<R extends SpatialRank> {
-  <S extends Shape, W extends Shape>(
-    this: Tensor<S>,
-    weight: Checked<ConvTransposeWith<S, W, R>, Tensor<W>>,
-    options?: ConvTransposeOptions,
-  ): Tensor<Result<ConvTransposeWith<S, W, R>>>
-}
+type ConvTransposeMethod<R extends SpatialRank> = ConvMethod<R, ConvTransposeOptions, true>
 
 export interface ConvMethods {
   conv1d: ConvMethod<1>

@@ -14,7 +14,7 @@ import {
   zeros,
 } from '../index.ts'
 import type { Shape } from '../layout.ts'
-import type { Compared, ConvTransposeWith, ConvWith, LinearWith, MatMul, PoolOut } from '../shape-types.ts'
+import type { Compared, ConvWith, LinearWith, MatMul, PoolOut } from '../shape-types.ts'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 declare function expect<T>(value: T): <Want>(..._: Equal<T, Want> extends true ? [] : [wrong: T]) => void
@@ -56,7 +56,7 @@ images.conv1d(zeros([3, 3, 16]))
 conv2d(images, zeros([3, 3, 16]))
 says<ConvWith<[8, 784], [3, 3, 1, 16], 2>>('a 2d convolution takes [number, number, number, number], not [8, 784]')
 says<ConvWith<[8, 28, 28, 1], [3, 3, 16], 2>>('a 2d convolution takes a weight [number, number, number, number], not [3, 3, 16]')
-says<ConvTransposeWith<[8, 7, 7, 4], [2, 2, 8, 3], 2>>('the convolution takes 3 channels, not 4 (last axis of [8, 7, 7, 4])')
+says<ConvWith<[8, 7, 7, 4], [2, 2, 8, 3], 2, true>>('the convolution takes 3 channels, not 4 (last axis of [8, 7, 7, 4])')
 
 expect(images.maxPool2d(2))<Tensor<[8, N, N, 3]>>()
 const [largest, positions] = maxPool2d(images, 2, { returnIndices: true })

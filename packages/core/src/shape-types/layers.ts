@@ -104,20 +104,17 @@ type ConvChannels<S extends Shape, C extends number, In extends number, Out> = [
   ? `the convolution takes ${In} channels, not ${ShowSize<C>} (last axis of ${Show<S>})`
   : Out
 
-/** `ConvOut` of a weight `[...kernel, in / groups, out]`; how many channels go in depends on the groups, so that is not checked. */
-export type ConvWith<S extends Shape, W extends Shape, Rank extends 1 | 2 | 3> =
+/**
+ * `ConvOut` of a weight `[...kernel, in / groups, out]`, or, where `Transposed`, `[...kernel, out / groups, in]`. The size that
+ * depends on the groups is not known, so it is not checked.
+ */
+export type ConvWith<S extends Shape, W extends Shape, Rank extends 1 | 2 | 3, Transposed extends boolean = false> =
   UnknownRank<W> extends true
     ? ConvOut<S, number, number, Rank>
-    : W extends readonly [...Spatial[Rank], number, infer Out extends number]
-      ? ConvOut<S, number, Out, Rank>
-      : `a ${Rank}d convolution takes a weight ${Show<[...Spatial[Rank], number, number]>}, not ${Show<W>}`
-
-/** The same of a transposed convolution's weight `[...kernel, out / groups, in]`; the groups decide how many channels come out. */
-export type ConvTransposeWith<S extends Shape, W extends Shape, Rank extends 1 | 2 | 3> =
-  UnknownRank<W> extends true
-    ? ConvOut<S, number, number, Rank>
-    : W extends readonly [...Spatial[Rank], number, infer In extends number]
-      ? ConvOut<S, In, number, Rank>
+    : W extends readonly [...Spatial[Rank], number, infer Last extends number]
+      ? Transposed extends true
+        ? ConvOut<S, Last, number, Rank>
+        : ConvOut<S, number, Last, Rank>
       : `a ${Rank}d convolution takes a weight ${Show<[...Spatial[Rank], number, number]>}, not ${Show<W>}`
 
 /** The sizes that one number for all `Rank` spatial axes, or one an axis, stand for. */
