@@ -184,25 +184,54 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
   }
 
   /** Windows of one channel each that lie next to each other: a vector for each tap. */
-  const copyPlane = () => {
+  const copyPlane = (copyTap: (from: Local<'i32'>) => void) => {
     const end = define(f, ['+', tap, ['*', count, 4 * TAP_WORDS]])
     assign(f, to, destination)
     f.while(
       () => push(f, ['!=', tap, end]),
       () => {
         const from = define(f, ['+', bases[0]!, tapWord(tap, 'delta')])
-        for (let group = 0; group < TILE_ROWS / lanes.count; group++) {
-          f.get(to)
-          f.get(from)
-          f.mem('v128.load', 16 * group)
-          f.mem('v128.store', 16 * group)
-        }
+        copyTap(from)
         f.release(from)
         f.increment(to, stepBytes)
         f.increment(tap, 4 * TAP_WORDS)
       },
     )
     f.release(end)
+  }
+  const copyInterior = (from: Local<'i32'>) => {
+    for (let group = 0; group < TILE_ROWS / lanes.count; group++) {
+      f.get(to)
+      f.get(from)
+      f.mem('v128.load', 16 * group)
+      f.mem('v128.store', 16 * group)
+    }
+  }
+  /** At an edge, of windows in one line: a lane is zero where its pixel is outside. For four lanes. */
+  const copyEdge = (from: Local<'i32'>) => {
+    const [d, h, w] = positions[0]!
+    const column = define(f, ['+', w, tapWord(tap, 'w')])
+    f.get(to)
+    // What is read begins or ends inside.
+    f.get(from)
+    f.get(zeros)
+    push(f, ['<u', ['+', column, TILE_ROWS - 1], ['+', windowWord(args, 'width'), TILE_ROWS - 1]])
+    push(f, ['<u', ['+', d, tapWord(tap, 'd')], windowWord(args, 'depth')])
+    push(f, ['<u', ['+', h, tapWord(tap, 'h')], windowWord(args, 'height')])
+    f.op('i32.and')
+    f.op('i32.and')
+    f.select()
+    f.mem('v128.load')
+    f.get(column)
+    f.op('i32x4.splat')
+    f.get(f.constantOf([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]))
+    f.op('i32x4.add')
+    push(f, windowWord(args, 'width'))
+    f.op('i32x4.splat')
+    f.op('i32x4.lt_u')
+    f.op('v128.and')
+    f.mem('v128.store')
+    f.release(column)
   }
 
   // Rows are walked in order, so only the first one's number is divided.
@@ -267,7 +296,16 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
       assign(f, tap, firstTap)
       assign(f, channel, firstChannel)
       push(f, ['&', neighbours, ['==', channels, 1]])
-      f.if(copyPlane, copyWindows)
+      f.if(
+        () => copyPlane(copyInterior),
+        () => {
+          if (lanes.count < TILE_ROWS) return copyWindows()
+          const last = TILE_ROWS - 1
+          const oneLine: I32 = ['&', ['==', windowWord(args, 'stepW'), 1], ['==', ['-', positions[last]![2], positions[0]![2]], last]]
+          push(f, ['&', ['&', oneLine, ['==', windowWord(args, 'sourceW'), lanes.size]], ['==', channels, 1]])
+          f.if(() => copyPlane(copyEdge), copyWindows)
+        },
+      )
       assign(f, destination, ['+', destination, panel])
       f.increment(rows, -TILE_ROWS)
     },
@@ -317,7 +355,7 @@ export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }
 
   f.get(zeros)
   f.i32(0)
-  push(f, ['*', channels, lanes.size])
+  push(f, ['+', ['*', channels, lanes.size], 16])
   f.memoryFill()
 
   const product = () =>
