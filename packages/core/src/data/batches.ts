@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { yieldToHost } from './yield.ts'
 
 export interface BatchOptions {
+  /** Rows a batch; the last one may have fewer. */
   readonly batchSize: number
   /** A new order each time the batches are gone through. */
   readonly shuffle?: boolean

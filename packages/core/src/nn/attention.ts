@@ -13,11 +13,13 @@ import type { Parameter } from './parameter.ts'
 export interface MultiheadAttentionOptions {
   /** Probability of dropping an attention weight while training. Default 0. */
   readonly dropout?: number
+  /** Whether biases are added (default). */
   readonly bias?: boolean
   /** Size of the keys, where it is not the queries'. */
   readonly kdim?: number
   /** Size of the values, where it is not the queries'. */
   readonly vdim?: number
+  /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
 

@@ -18,6 +18,7 @@ export interface BatchNormOptions {
   readonly affine?: boolean
   /** Whether to collect running statistics for use in eval mode (default); without, the batch's own are used there too. */
   readonly trackRunningStats?: boolean
+  /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
 

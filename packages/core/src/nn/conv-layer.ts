@@ -19,6 +19,7 @@ export interface CommonConvOptions {
   readonly groups?: number
   /** Whether a bias is added (default). */
   readonly bias?: boolean
+  /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
 

@@ -12,6 +12,7 @@ import { Parameter } from './parameter.ts'
 export interface EmbeddingLayerOptions {
   /** A row that starts as zeros and gets no gradient: that of the padding token. */
   readonly paddingIdx?: number
+  /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
 

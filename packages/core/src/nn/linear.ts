@@ -10,6 +10,7 @@ import type { Parameter } from './parameter.ts'
 export interface LinearOptions {
   /** Whether a bias is added (default). */
   readonly bias?: boolean
+  /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
 

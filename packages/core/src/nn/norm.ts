@@ -15,6 +15,7 @@ export interface NormOptions {
   readonly affine?: boolean
   /** Whether `affine` includes a summand (default). */
   readonly bias?: boolean
+  /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
 

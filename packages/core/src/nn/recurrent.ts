@@ -8,7 +8,9 @@ import { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
 
 export interface RecurrentCellOptions {
+  /** Whether biases are added (default). */
   readonly bias?: boolean
+  /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
 

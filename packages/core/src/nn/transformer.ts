@@ -18,8 +18,11 @@ export interface TransformerLayerOptions {
   readonly activation?: 'relu' | 'gelu' | ((x: Tensor) => Tensor)
   /** Whether each part is normalised before (pre-norm) instead of after. Default false. */
   readonly normFirst?: boolean
+  /** That of the layer norms; default 1e-5. */
   readonly eps?: number
+  /** Whether biases are added (default). */
   readonly bias?: boolean
+  /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
 

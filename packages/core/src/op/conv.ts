@@ -57,11 +57,13 @@ const windowCounts = (spatial: Shape, { kernel, stride, padding, dilation }: Win
   spatial.map((n, i) => windowCount(n + padding[i]![0] + padding[i]![1], kernel[i]!, stride[i]!, dilation[i]!))
 
 export interface ConvOptions {
+  /** Added to each output channel: `[out]`. */
   readonly bias?: Tensor | null
   /** Steps between windows; one number, or one a spatial axis. */
   readonly stride?: PerAxis
   /** Zeros on both sides; `same` keeps the size at stride 1 (an odd rest goes after), `valid` is none. */
   readonly padding?: PerAxis | 'same' | 'valid'
+  /** Steps between the elements of a window. Default 1. */
   readonly dilation?: PerAxis
   /** Channels are split into so many groups that do not see each other; as many as channels is depthwise. */
   readonly groups?: number

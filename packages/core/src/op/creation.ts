@@ -17,6 +17,7 @@ import { define, sampleTensor } from './table.ts'
 
 export interface CreationOptions {
   readonly dtype?: DType
+  /** Whether gradients are recorded for it. Default false. */
   readonly requiresGrad?: boolean
 }
 
@@ -95,7 +96,10 @@ function filled(shape: Shape, value: Element, options: CreationOptions, engine?:
   return bind(fullPrimitive, [new Scalar(value, dtype)], { shape }, into)[0]!.setRequiresGrad(options.requiresGrad ?? false)
 }
 
+/** A tensor of zeros; float32 without `dtype`. */
 export const zeros = <const S extends Shape>(shape: S, options?: CreationOptions): Tensor<Mutable<S>> => full(shape, 0, options)
+
+/** A tensor of ones; float32 without `dtype`. */
 export const ones = <const S extends Shape>(shape: S, options?: CreationOptions): Tensor<Mutable<S>> => full(shape, 1, options)
 
 export const newFull = define({

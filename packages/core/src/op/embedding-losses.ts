@@ -59,7 +59,9 @@ export const pairwiseDistance = defineFunction({
 export interface TripletOptions extends LossOptions {
   /** By how much the negative should be further away. Default 1. */
   readonly margin?: number
+  /** Which norm measures distances. Default 2. */
   readonly p?: number
+  /** Added to each difference. Default 1e-6. */
   readonly eps?: number
   /** Whether to take the negative's distance from the positive where that is smaller. Balntas et al. (2016). Default false. */
   readonly swap?: boolean

@@ -49,7 +49,9 @@ function takeAt(x: Tensor, positions: Tensor): Tensor {
 export interface PoolOptions {
   /** Default: the kernel size, so windows do not overlap. */
   readonly stride?: PerAxis
+  /** How much is added on both sides: zeros for means, nothing that could be the largest. Default 0. */
   readonly padding?: PerAxis
+  /** Steps between the elements of a window. Default 1. */
   readonly dilation?: PerAxis
   /** Whether a last window that hangs over the end counts. */
   readonly ceilMode?: boolean

@@ -12,7 +12,9 @@ interface WindowsAttrs {
   /** The first of the axes. */
   readonly axis: number
   readonly kernel: readonly number[]
+  /** Steps between windows. Default 1. */
   readonly stride: readonly number[]
+  /** Steps between the elements of a window. Default 1. */
   readonly dilation: readonly number[]
 }
 

@@ -5,9 +5,11 @@ import { averageSquare, descentOf, kernelRule } from './update-rule.ts'
 export interface AdadeltaOptions extends OptimizerOptions {
   /** Decay rate of the moving averages. */
   readonly rho: number
+  /** Added to the denominator. */
   readonly eps: number
   /** L2 penalty. */
   readonly weightDecay: number
+  /** Steps up the gradient instead of down. */
   readonly maximize: boolean
 }
 

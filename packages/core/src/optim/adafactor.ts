@@ -18,6 +18,7 @@ export interface AdafactorOptions extends OptimizerOptions {
   readonly d: number
   /** Times the learning rate: the share by which a parameter shrinks at each step. */
   readonly weightDecay: number
+  /** Steps up the gradient instead of down. */
   readonly maximize: boolean
 }
 

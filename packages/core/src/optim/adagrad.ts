@@ -9,7 +9,9 @@ export interface AdagradOptions extends OptimizerOptions {
   readonly weightDecay: number
   /** What the sum of squares begins with. */
   readonly initialAccumulatorValue: number
+  /** Added to the denominator. */
   readonly eps: number
+  /** Steps up the gradient instead of down. */
   readonly maximize: boolean
 }
 

@@ -5,9 +5,11 @@ import { descentOf, kernelRule, lerp } from './update-rule.ts'
 export interface AdamaxOptions extends OptimizerOptions {
   /** Decay rates of the moving average of the gradient and of its largest magnitude. */
   readonly betas: readonly [number, number]
+  /** Added to the magnitude of the gradient. */
   readonly eps: number
   /** L2 penalty. */
   readonly weightDecay: number
+  /** Steps up the gradient instead of down. */
   readonly maximize: boolean
 }
 

@@ -7,6 +7,7 @@ export interface LionOptions extends OptimizerOptions {
   readonly betas: readonly [number, number]
   /** Times the learning rate: the share by which a parameter shrinks at each step. */
   readonly weightDecay: number
+  /** Steps up the gradient instead of down. */
   readonly maximize: boolean
 }
 

@@ -10,6 +10,7 @@ export interface MomentOptions extends OptimizerOptions {
   readonly eps: number
   /** L2 penalty, or, where decoupled, times the learning rate the share by which a parameter shrinks at each step. */
   readonly weightDecay: number
+  /** Steps up the gradient instead of down. */
   readonly maximize: boolean
 }
 

@@ -39,5 +39,9 @@ export function completeOptions<O extends object>(op: string, defaults: O, given
 
 function refused(op: string, key: string, value: unknown, wanted: string): CotangentError {
   const shown = typeof value === 'string' ? JSON.stringify(value) : Array.isArray(value) ? `[${value.join(', ')}]` : String(value)
-  return new CotangentError('invalid-argument', { op, message: `${key} is ${shown}, not ${wanted}`, hint: `Leave ${key} out for its default.` })
+  return new CotangentError('invalid-argument', {
+    op,
+    message: `${key} is ${shown}, not ${wanted}`,
+    hint: `Leave ${key} out for its default.`,
+  })
 }

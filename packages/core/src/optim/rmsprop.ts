@@ -5,12 +5,15 @@ import { averageSquare, descentOf, kernelRule, lerp } from './update-rule.ts'
 export interface RMSpropOptions extends OptimizerOptions {
   /** Decay rate of the moving average of squares. */
   readonly alpha: number
+  /** Added to the denominator. */
   readonly eps: number
   /** L2 penalty. */
   readonly weightDecay: number
+  /** How much of the step before is added to each step. */
   readonly momentum: number
   /** Divides by the standard deviation of the gradient instead of its root mean square. */
   readonly centered: boolean
+  /** Steps up the gradient instead of down. */
   readonly maximize: boolean
 }
 

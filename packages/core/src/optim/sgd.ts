@@ -12,6 +12,7 @@ export interface SGDOptions extends OptimizerOptions {
   readonly weightDecay: number
   /** Looks ahead along the momentum. */
   readonly nesterov: boolean
+  /** Steps up the gradient instead of down. */
   readonly maximize: boolean
 }
 

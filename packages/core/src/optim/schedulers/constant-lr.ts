@@ -4,6 +4,7 @@ import { checkBetween, checkCount, FormulaScheduler } from './scheduler.ts'
 export interface ConstantLROptions {
   /** From above 0 to 1; default 1/3. */
   readonly factor?: number
+  /** Epochs; default 5. */
   readonly totalIters?: number
 }
 

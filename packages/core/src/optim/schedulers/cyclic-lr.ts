@@ -7,18 +7,23 @@ export interface CyclicLROptions {
   readonly baseLr: number | readonly number[]
   /** The highest rate. */
   readonly maxLr: number | readonly number[]
+  /** Steps in which the rate rises; default 2000. */
   readonly stepSizeUp?: number
   /** Default: as `stepSizeUp`. */
   readonly stepSizeDown?: number
   /** Cycles of one height, of half the height of the one before, or lower by `gamma` at each step. */
   readonly mode?: 'triangular' | 'triangular2' | 'expRange'
+  /** Default 1. */
   readonly gamma?: number
   /** How high a cycle is, in the place of `mode`: from its number (from 1) or from the step. */
   readonly scaleFn?: (x: number) => number
+  /** What `scaleFn` gets: the number of the cycle (default) or of the step. */
   readonly scaleMode?: 'cycle' | 'iterations'
   /** Whether momentum (or the first beta) falls while the rate rises. Default true. */
   readonly cycleMomentum?: boolean
+  /** The lowest momentum, where the rate is highest. */
   readonly baseMomentum?: number | readonly number[]
+  /** The highest momentum, where the rate is lowest. */
   readonly maxMomentum?: number | readonly number[]
 }
 

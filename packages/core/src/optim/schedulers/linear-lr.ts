@@ -6,6 +6,7 @@ export interface LinearLROptions {
   readonly startFactor?: number
   /** From 0 to 1; default 1. */
   readonly endFactor?: number
+  /** Epochs; default 5. */
   readonly totalIters?: number
 }
 

@@ -4,6 +4,7 @@ import { FormulaScheduler } from './scheduler.ts'
 export interface MultiStepLROptions {
   /** Epochs; one that is given twice counts twice. */
   readonly milestones: readonly number[]
+  /** Default 0.1. */
   readonly gamma?: number
 }
 

@@ -9,10 +9,13 @@ export interface OneCycleLROptions {
   readonly totalSteps: number
   /** The share of steps in which the rate rises; default 0.3. */
   readonly pctStart?: number
+  /** Whether rates follow a cosine (default) or a line. */
   readonly annealStrategy?: 'cos' | 'linear'
   /** Whether momentum (or the first beta) falls while the rate rises, and rises while it falls. Default true. */
   readonly cycleMomentum?: boolean
+  /** The lowest momentum, where the rate is highest. */
   readonly baseMomentum?: number | readonly number[]
+  /** The highest momentum, where the rate is lowest. */
   readonly maxMomentum?: number | readonly number[]
   /** The first rate is `maxLr / divFactor`; default 25. */
   readonly divFactor?: number

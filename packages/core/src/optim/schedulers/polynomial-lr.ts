@@ -2,7 +2,9 @@ import type { Optimizer } from '../optimizer.ts'
 import { checkCount, FormulaScheduler } from './scheduler.ts'
 
 export interface PolynomialLROptions {
+  /** Epochs; default 5. */
   readonly totalIters?: number
+  /** Default 1. */
   readonly power?: number
 }
 

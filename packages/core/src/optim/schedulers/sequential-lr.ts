@@ -3,6 +3,7 @@ import { loadStates, optimizerOf } from './chained-scheduler.ts'
 import { Scheduler, type SchedulerState } from './scheduler.ts'
 
 export interface SequentialLROptions {
+  /** In the order in which they take over. */
   readonly schedulers: readonly Scheduler[]
   /** Epochs at which the next scheduler takes over; one fewer than schedulers. */
   readonly milestones: readonly number[]

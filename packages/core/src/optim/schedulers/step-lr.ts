@@ -2,7 +2,9 @@ import type { Optimizer } from '../optimizer.ts'
 import { checkCount, FormulaScheduler } from './scheduler.ts'
 
 export interface StepLROptions {
+  /** Epochs. */
   readonly stepSize: number
+  /** Default 0.1. */
   readonly gamma?: number
 }
 
