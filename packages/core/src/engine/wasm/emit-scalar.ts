@@ -1,7 +1,7 @@
 import type { DType } from '../../dtype.ts'
-import type { ScalarOp, ScalarType } from '../scalar.ts'
+import { type ScalarOp, type ScalarType, scalarOps } from '../scalar.ts'
 import type { FunctionBuilder, FunctionRef } from './function-builder.ts'
-import * as math from './math.ts'
+import { type MathFunction, mathFunctions } from './math.ts'
 import type { PlainOp } from './opcodes.ts'
 import { type Expression, shapeOf, type VectorCode } from './vector-code.ts'
 
@@ -159,15 +159,18 @@ const remainder: Emit = (c, type, args) => {
   return byFunction(c, type, args, c.helper('remainder f64', floatRemainder, ['f64']))
 }
 
-type Polynomial = (c: VectorCode, ...args: Expression[]) => Expression
+const isMath = (op: ScalarOp): op is keyof typeof mathFunctions => op in mathFunctions
 
-/** `polynomial` on float32, `Math` on float64. Long ones are kept out of line. */
-function transcendental(name: ScalarOp, polynomial: Polynomial, placement: 'inline' | 'outOfLine'): Emit {
+function transcendental(name: ScalarOp, { polynomial, inline }: MathFunction): Emit {
   return (c, type, args) => {
     if (type === 'float64') return byFunction(c, type, args, c.context.math.get(name)!)
-    return placement === 'inline' ? polynomial(c, ...args) : c.outOfLine(name, polynomial, ...args)
+    return inline ? polynomial(c, ...args) : c.outOfLine(name, polynomial, ...args)
   }
 }
+
+const transcendentals = Object.fromEntries(
+  Object.entries(mathFunctions).map(([name, f]) => [name, transcendental(name as ScalarOp, f)]),
+) as Record<keyof typeof mathFunctions, Emit>
 
 /** `Math.pow` with IEEE's 1 ** NaN = 1 and (-1) ** Infinity = 1. */
 function ieeePow(f: FunctionBuilder, pow: FunctionRef): void {
@@ -192,7 +195,7 @@ function ieeePow(f: FunctionBuilder, pow: FunctionRef): void {
 }
 
 const power: Emit = (c, type, args) => {
-  if (type === 'float32') return c.outOfLine('pow', math.pow as Polynomial, ...args)
+  if (type === 'float32') return transcendentals.pow(c, type, args, [])
   const pow = c.context.math.get('pow')!
   return byFunction(
     c,
@@ -241,6 +244,7 @@ function shift(name: 'shl' | 'shr_s' | 'shr_u'): Emit {
 }
 
 const scalarEmitters = {
+  ...transcendentals,
   add: plain('add'),
   sub: plain('sub'),
   mul: plain('mul'),
@@ -250,7 +254,6 @@ const scalarEmitters = {
   max: extremum('max'),
   min: extremum('min'),
   pow: power,
-  atan2: transcendental('atan2', math.atan2, 'outOfLine'),
   neg: plain('neg'),
   abs: plain('abs'),
   sqrt: plain('sqrt'),
@@ -258,15 +261,6 @@ const scalarEmitters = {
   ceil: plain('ceil'),
   trunc: plain('trunc'),
   round: plain('nearest'),
-  exp: transcendental('exp', math.exp, 'inline'),
-  expm1: transcendental('expm1', math.expm1, 'outOfLine'),
-  log: transcendental('log', math.log, 'inline'),
-  log1p: transcendental('log1p', math.log1p, 'outOfLine'),
-  sin: transcendental('sin', math.sin, 'outOfLine'),
-  cos: transcendental('cos', math.cos, 'outOfLine'),
-  tan: transcendental('tan', math.tan, 'outOfLine'),
-  atan: transcendental('atan', math.atan, 'outOfLine'),
-  tanh: transcendental('tanh', math.tanh, 'inline'),
   eq: compare('eq'),
   ne: compare('ne'),
   lt: compare('lt'),
@@ -292,18 +286,16 @@ export function emitScalar(
   return emit(c, type, args, uniform)
 }
 
-const transcendentals = ['exp', 'expm1', 'log', 'log1p', 'sin', 'cos', 'tan', 'atan', 'tanh', 'pow', 'atan2']
-const largeArguments = ['sin', 'cos', 'tan']
-
 /** The function of `Math` that the instruction calls, if any. */
 export function mathImport(op: ScalarOp, type: ScalarType): { name: string; arity: 1 | 2 } | undefined {
-  const names = type === 'float64' ? transcendentals : type === 'float32' ? largeArguments : []
-  return names.includes(op) ? { name: op, arity: op === 'pow' || op === 'atan2' ? 2 : 1 } : undefined
+  if (!isMath(op)) return undefined
+  const f: MathFunction = mathFunctions[op]
+  return type === 'float64' || (type === 'float32' && f.unlessHuge) ? { name: op, arity: scalarOps[op].arity } : undefined
 }
 
 /** Relative cost of an instruction, an addition being 1. */
 export function scalarCost(op: ScalarOp, type: ScalarType): number {
-  if (transcendentals.includes(op)) return type === 'float64' ? 40 : 12
+  if (isMath(op)) return type === 'float64' ? 40 : 12
   if (op === 'rem' || (op === 'div' && !isFloat(type))) return 12
   return op === 'div' || op === 'sqrt' ? 3 : 1
 }

@@ -1,3 +1,4 @@
+import type { ScalarOp } from '../scalar.ts'
 import type { Expression, VectorCode } from './vector-code.ts'
 
 /**
@@ -52,7 +53,7 @@ function scale(c: VectorCode, x: Expression, n: Expression): Expression {
   return mul(c, mul(c, x, powerOfTwo(c, half)), powerOfTwo(c, c.op('i32x4.sub', n, half)))
 }
 
-export function exp(c: VectorCode, x: Expression): Expression {
+function exp(c: VectorCode, x: Expression): Expression {
   // pmin and pmax in this order let NaN pass.
   const clamped = c.keep(c.op('f32x4.pmax', c.op('f32x4.pmin', x, c.f32(89)), c.f32(-104)))
   const { n, excess } = splitExponent(c, clamped)
@@ -68,7 +69,7 @@ export function expOfNonPositive(c: VectorCode, x: Expression): Expression {
   return mul(c, c.madd(c.keep(excess), power, power), c.f32(2 ** -HEADROOM))
 }
 
-export function expm1(c: VectorCode, x: Expression): Expression {
+function expm1(c: VectorCode, x: Expression): Expression {
   const clamped = c.keep(c.op('f32x4.pmax', c.op('f32x4.pmin', x, c.f32(89)), c.f32(-18)))
   const split = splitExponent(c, clamped)
   const excess = c.keep(split.excess)
@@ -78,7 +79,7 @@ export function expm1(c: VectorCode, x: Expression): Expression {
   return withSign(c, scale(c, c.keep(add(c, excess, sub(c, c.f32(1), inverse))), n), x)
 }
 
-export function tanh(c: VectorCode, x: Expression): Expression {
+function tanh(c: VectorCode, x: Expression): Expression {
   // tanh |x| = t / (t + 2) with t = exp(2 |x|) - 1; it is 1 from 10 on.
   const doubled = c.keep(c.op('f32x4.pmin', abs(c, add(c, x, x)), c.f32(20)))
   const { n, excess } = splitExponent(c, doubled)
@@ -103,7 +104,7 @@ function logOfNormal(c: VectorCode, bits: Expression, exponents?: Expression): E
 /** Anything but a normal positive number. */
 const notNormal = (c: VectorCode, x: Expression) => c.op('i32x4.ge_u', c.op('i32x4.sub', x, c.i32(0x00800000)), c.i32(0x7f000000))
 
-export function log(c: VectorCode, x: Expression): Expression {
+function log(c: VectorCode, x: Expression): Expression {
   const result = c.hold(logOfNormal(c, x))
   c.any(notNormal(c, x))()
   c.f.if(() => c.set(result, c.outOfLine('logOfAny', logOfAny, x)))
@@ -119,7 +120,7 @@ function logOfAny(c: VectorCode, x: Expression): Expression {
   return c.where(c.op('f32x4.eq', x, c.f32(0)), c.f32(Number.NEGATIVE_INFINITY), notNegative)
 }
 
-export function log1p(c: VectorCode, x: Expression): Expression {
+function log1p(c: VectorCode, x: Expression): Expression {
   const u = c.keep(add(c, c.f32(1), x))
   // What rounding took from 1 + x, relative to it.
   const lost = div(c, sub(c, x, sub(c, u, c.f32(1))), u)
@@ -197,17 +198,17 @@ function sineOfQuarter(c: VectorCode, n: Expression, r: Expression): Expression 
 /** Where sin x and tan x are x; also keeps the sign of zero. */
 const tiny = (c: VectorCode, x: Expression) => c.op('f32x4.lt', abs(c, x), c.f32(2 ** -13))
 
-export function sin(c: VectorCode, x: Expression): Expression {
+function sin(c: VectorCode, x: Expression): Expression {
   const { n, r } = reduceQuarters(c, x)
   return unlessHuge(c, 'sin', x, c.where(tiny(c, x), x, sineOfQuarter(c, n, r)))
 }
 
-export function cos(c: VectorCode, x: Expression): Expression {
+function cos(c: VectorCode, x: Expression): Expression {
   const { n, r } = reduceQuarters(c, x)
   return unlessHuge(c, 'cos', x, sineOfQuarter(c, c.keep(c.op('i32x4.add', n, c.i32(1))), r))
 }
 
-export function tan(c: VectorCode, x: Expression): Expression {
+function tan(c: VectorCode, x: Expression): Expression {
   const { n, r } = reduceQuarters(c, x)
   const { sine, cosine } = sineAndCosine(c, r)
   const odd = c.keep(c.op('i32x4.ne', c.op('v128.and', n, c.i32(1)), c.i32(0)))
@@ -221,7 +222,7 @@ function atanOfSmall(c: VectorCode, x: Expression): Expression {
   return c.madd(mul(c, c.polynomial(z, ATAN), z), x, x)
 }
 
-export function atan(c: VectorCode, x: Expression): Expression {
+function atan(c: VectorCode, x: Expression): Expression {
   const a = c.keep(abs(c, x))
   const large = c.keep(c.op('f32x4.gt', a, c.f32(2.414213562373095)))
   const middle = c.keep(c.op('f32x4.gt', a, c.f32(0.414213562373095)))
@@ -232,7 +233,7 @@ export function atan(c: VectorCode, x: Expression): Expression {
   return withSign(c, add(c, start, atanOfSmall(c, t)), x)
 }
 
-export function atan2(c: VectorCode, y: Expression, x: Expression): Expression {
+function atan2(c: VectorCode, y: Expression, x: Expression): Expression {
   const ax = c.keep(abs(c, x))
   const ay = c.keep(abs(c, y))
   const larger = c.keep(c.op('f32x4.max', ax, ay))
@@ -253,7 +254,7 @@ const reflect = (c: VectorCode, angle: number, x: Expression) =>
   add(c, c.f32(Math.fround(angle)), sub(c, c.f32(angle - Math.fround(angle)), x))
 
 /** log2 |x| and 2^t by their series in float64; IEEE 754 section 9.2.1 for the special cases. */
-export function pow(c: VectorCode, x: Expression, y: Expression): Expression {
+function pow(c: VectorCode, x: Expression, y: Expression): Expression {
   const low = c.keep(powerOfHalf(c, x, y))
   const high = powerOfHalf(c, upperHalf(c, x), upperHalf(c, y))
   const magnitude = c.keep(joinHalves(c, low, c.keep(high)))
@@ -305,3 +306,26 @@ function powerOfHalf(c: VectorCode, x: Expression, y: Expression): Expression {
   const power = c.shift('i64x2.shl', biased, 52)
   return c.op('f32x4.demote_f64x2_zero', c.op('f64x2.mul', c.polynomial(g, EXP64, 'f64x2'), power))
 }
+
+/** An instruction that `Math` has too: float64 lanes call it, float32 lanes have the polynomial. */
+export interface MathFunction {
+  readonly polynomial: (c: VectorCode, ...args: Expression[]) => Expression
+  /** Short enough to stand in every place that uses it. */
+  readonly inline?: boolean
+  /** float32 lanes with huge arguments call `Math`. */
+  readonly unlessHuge?: boolean
+}
+
+export const mathFunctions = {
+  exp: { polynomial: exp, inline: true },
+  expm1: { polynomial: expm1 },
+  log: { polynomial: log, inline: true },
+  log1p: { polynomial: log1p },
+  sin: { polynomial: sin, unlessHuge: true },
+  cos: { polynomial: cos, unlessHuge: true },
+  tan: { polynomial: tan, unlessHuge: true },
+  atan: { polynomial: atan },
+  tanh: { polynomial: tanh, inline: true },
+  atan2: { polynomial: atan2 as MathFunction['polynomial'] },
+  pow: { polynomial: pow as MathFunction['polynomial'] },
+} as const satisfies Partial<Record<ScalarOp, MathFunction>>
