@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { allocateFrom, type Model, modelOps } from '../../test/view-models.ts'
 import { arange, concat, dtypes, engineNames, noGrad, setEngine, type Tensor, tensor, zeros } from '../index.ts'
 import { rowMajor, sizeOf } from '../layout.ts'
-import { allocateFrom, type Model, modelOps } from './testing.ts'
 
 describe.each(engineNames())('views on %s', (engine) => {
   beforeEach(() => void setEngine(engine))

@@ -1,5 +1,5 @@
-import { rowMajor, sizeOf, type Shape } from '../layout.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { rowMajor, sizeOf, type Shape } from '../src/layout.ts'
+import type { Tensor } from '../src/tensor/tensor.ts'
 
 /** For tests: an array as a function of the index, without any strides. */
 export interface Model {
