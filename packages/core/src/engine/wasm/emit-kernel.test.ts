@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
+import { expected, KernelTrial, ulps } from '../../../test/kernel-trial.ts'
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import { type Kernel, KernelBuilder, type Value } from '../kernel.ts'
 import { type Combiner, combiners, type ScalarOp, scalarTypeOf } from '../scalar.ts'
 import { wasmFeatures } from './features.ts'
-import { expected, KernelTrial, ulps } from './test/kernel-trial.ts'
 
 const trials = [false, ...(wasmFeatures().relaxedSimd ? [true] : [])].map((relaxed) => ({ relaxed, trial: new KernelTrial({ relaxed }) }))
 afterAll(() => trials.forEach(({ trial }) => trial.close()))

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest'
+import { expected, KernelTrial, ulps } from '../../../test/kernel-trial.ts'
 import { type DType, dtypeInfo, dtypes, type TypedArray } from '../../dtype.ts'
 import { KernelBuilder } from '../kernel.ts'
 import { inDomain, type ScalarOp, type ScalarType, scalarOps, scalarTypeOf } from '../scalar.ts'
 import { wasmFeatures } from './features.ts'
-import { expected, KernelTrial, ulps } from './test/kernel-trial.ts'
 
 const trials = [false, ...(wasmFeatures().relaxedSimd ? [true] : [])].map((relaxed) => ({ relaxed, trial: new KernelTrial({ relaxed }) }))
 afterAll(() => trials.forEach(({ trial }) => trial.close()))

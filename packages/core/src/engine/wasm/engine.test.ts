@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { ulps } from '../../../test/kernel-trial.ts'
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
 import { KernelBuilder } from '../kernel.ts'
@@ -6,7 +7,6 @@ import { ReferenceEngine } from '../reference/engine.ts'
 import { referenceRoutine } from '../reference/routine.ts'
 import { type Operand, type Routine, type RoutineAttrs, type RoutineName, routine } from '../routine.ts'
 import { WasmEngine } from './engine.ts'
-import { ulps } from './test/kernel-trial.ts'
 
 const engines = [1, 2].map((threads) => new WasmEngine({ threads, fallback: referenceRoutine }))
 afterAll(() => engines.forEach((engine) => engine.close()))

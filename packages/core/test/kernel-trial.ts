@@ -1,9 +1,9 @@
-import { type DType, dtypeInfo, type TypedArray } from '../../../dtype.ts'
-import type { Kernel } from '../../kernel.ts'
-import { runKernel } from '../../reference/kernel.ts'
-import { Heap } from '../heap.ts'
-import { KernelCompiler } from '../kernel-program.ts'
-import { Pool } from '../pool.ts'
+import { type DType, dtypeInfo, type TypedArray } from '../src/dtype.ts'
+import type { Kernel } from '../src/engine/kernel.ts'
+import { runKernel } from '../src/engine/reference/kernel.ts'
+import { Heap } from '../src/engine/wasm/heap.ts'
+import { KernelCompiler } from '../src/engine/wasm/kernel-program.ts'
+import { Pool } from '../src/engine/wasm/pool.ts'
 
 /** For tests: runs kernels on the emitted code and on the reference interpreter. */
 export class KernelTrial {
