@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import * as cotangent from 'cotangent'
 import { expect, test } from 'vitest'
 import { bundle } from './bundle.ts'
 
