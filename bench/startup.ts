@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { rolldown } from 'rolldown'
 import { spread, type Spread } from './measure.ts'
 import type { Row, Skip } from './report.ts'
 import { python, type SubjectName } from './subject.ts'
@@ -96,20 +97,30 @@ async function inFreshProcess(name: SubjectName, program: string): Promise<numbe
 
 /** Gzipped KiB of a browser bundle, minified, and of the files that it fetches. */
 async function bundleSize({ minimal, assets = [] }: Programs): Promise<number> {
-  const { outputFiles } = await build({
-    stdin: { contents: minimal!, resolveDir: directory, loader: 'js' },
-    bundle: true,
-    minify: true,
-    format: 'esm',
+  const program = '\0program'
+  const bundle = await rolldown({
+    input: program,
+    cwd: directory,
     platform: 'browser',
-    target: 'es2022',
     // Some peers name these for Node behind a run-time test.
-    external: ['node:*', 'fs', 'path', 'os', 'crypto', 'util', 'perf_hooks', 'worker_threads', 'string_decoder'],
-    write: false,
+    external: /^(node:.*|fs|path|os|crypto|util|perf_hooks|worker_threads|string_decoder)$/,
     logLevel: 'silent',
+    plugins: [
+      {
+        name: 'program',
+        resolveId(id, importer) {
+          if (id === program) return id
+          // As if the program lay in this folder, beside the peers.
+          return importer === program ? this.resolve(id, join(directory, 'startup.ts')) : undefined
+        },
+        load: (id) => (id === program ? minimal! : undefined),
+      },
+    ],
   })
+  const { output } = await bundle.generate({ format: 'esm', minify: true, codeSplitting: false })
+  await bundle.close()
   const require = createRequire(import.meta.url)
-  const contents = [...outputFiles.map((file) => file.contents), ...assets.map((asset) => readFileSync(require.resolve(asset)))]
+  const contents = [output[0].code, ...assets.map((asset) => readFileSync(require.resolve(asset)))]
   return contents.reduce((sum, bytes) => sum + gzipSync(bytes, { level: 9 }).length, 0) / 1024
 }
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
-import { rolldown } from 'rolldown'
+import { type Plugin, rolldown } from 'rolldown'
 import { stripTable } from './strip-table.ts'
 
 type Target = string | { [condition: string]: Target }
@@ -28,7 +28,7 @@ async function build(folder: string): Promise<void> {
     platform: 'neutral',
     external: /^(node:|[^./])/,
     treeshake: { moduleSideEffects: true },
-    plugins: [stripTable()],
+    plugins: [stripTable(), keepNamespaces(folder, input)],
   })
   const { output } = await bundle.write({
     dir: dist,
@@ -50,4 +50,20 @@ function entries(target: Target): [name: string, source: string][] {
   const { source, default: built } = target
   if (typeof source === 'string' && typeof built === 'string') return [[built.replace(/^\.\/dist\/|\.js$/g, ''), source]]
   return Object.values(target).flatMap(entries)
+}
+
+/**
+ * Leaves `export * as nn from './nn/index.ts'` an import of the other entry: bundled into one file, the namespace would be an
+ * object that holds on to everything in it.
+ */
+function keepNamespaces(folder: string, input: Record<string, string>): Plugin {
+  const names = new Map(Object.entries(input).map(([name, source]) => [join(folder, source), name]))
+  return {
+    name: 'keep-namespaces',
+    resolveId(source, importer) {
+      const from = importer === undefined ? undefined : names.get(importer)
+      const to = importer === undefined ? undefined : names.get(join(dirname(importer), source))
+      return from === undefined || to === undefined ? undefined : { id: `./${relative(dirname(from), to)}.js`, external: true }
+    },
+  }
 }

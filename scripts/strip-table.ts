@@ -31,9 +31,10 @@ export function stripTable(): Plugin {
             cuts.push(i + 1 < properties.length ? [p.start, properties[i + 1]!.start] : [properties[i - 1]?.end ?? p.start, p.end])
           })
         })
+        // Blanks instead of nothing, so that positions stay and source maps hold.
         let rest = code
-        for (const [start, end] of cuts.sort((a, b) => b[0] - a[0])) rest = rest.slice(0, start) + rest.slice(end)
-        return { code: rest }
+        for (const [start, end] of cuts) rest = rest.slice(0, start) + rest.slice(start, end).replace(/[^\n]/g, ' ') + rest.slice(end)
+        return { code: rest, map: null }
       },
     },
   }

@@ -32,7 +32,9 @@ const peer: Peer = {
   async open({ engine, threads }) {
     ct.setEngine(engine)
     await ct.setThreads(threads)
-    const { version } = JSON.parse(readFileSync(createRequire(import.meta.url).resolve('cotangent/package.json'), 'utf8')) as { version: string }
+    const { version } = JSON.parse(readFileSync(createRequire(import.meta.url).resolve('cotangent/package.json'), 'utf8')) as {
+      version: string
+    }
     return { version, threads }
   },
 
@@ -100,11 +102,15 @@ const peer: Peer = {
       const target = normal([batch, length, width])
       const dense = (h: Tensor, { w, b }: { w: Tensor; b: Tensor }) => h.linear(w, b)
       const attention = (h: Tensor) => {
-        const [q, k, v] = dense(h, qkv)
-          .reshape([batch, length, 3, heads, headWidth])
-          .permute([2, 0, 3, 1, 4])
-          .unbind(0) as [Tensor, Tensor, Tensor]
-        const scores = q.mul(headWidth ** -0.5).matmul(k.transpose(-2, -1)).softmax(-1)
+        const [q, k, v] = dense(h, qkv).reshape([batch, length, 3, heads, headWidth]).permute([2, 0, 3, 1, 4]).unbind(0) as [
+          Tensor,
+          Tensor,
+          Tensor,
+        ]
+        const scores = q
+          .mul(headWidth ** -0.5)
+          .matmul(k.transpose(-2, -1))
+          .softmax(-1)
         return dense(scores.matmul(v).permute([0, 2, 1, 3]).reshape([batch, length, width]), out)
       }
       const weights = [qkv, out, up, down].flatMap(({ w, b }) => [w, b]).concat(norms.flatMap((n) => [n.weight, n.bias]))

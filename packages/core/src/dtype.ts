@@ -18,14 +18,7 @@ interface DTypeInfo {
   code: number
 }
 
-export type TypedArray =
-  | Uint8Array
-  | Int8Array
-  | Uint16Array
-  | Int32Array
-  | BigInt64Array
-  | Float32Array
-  | Float64Array
+export type TypedArray = Uint8Array | Int8Array | Uint16Array | Int32Array | BigInt64Array | Float32Array | Float64Array
 
 type TypedArrayConstructor =
   | Uint8ArrayConstructor

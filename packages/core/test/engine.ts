@@ -1,8 +1,8 @@
 import { type DType, dtypeInfo, type TypedArray } from '../src/dtype.ts'
-import { rowMajor, sizeOf } from '../src/layout.ts'
 import type { Engine, Program } from '../src/engine/engine.ts'
 import { loadElement, type Num, storeElement } from '../src/engine/reference/storage.ts'
 import { type Operand, routine, type RoutineAttrs, type RoutineName } from '../src/engine/routine.ts'
+import { rowMajor, sizeOf } from '../src/layout.ts'
 
 /** Values as they lie in memory: an input of `runProgram`, with elements that the program must not count before `offset`. */
 export interface TestInput {

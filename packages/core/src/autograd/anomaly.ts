@@ -66,4 +66,3 @@ function ownDirectory(): string {
   const own = url.includes('/autograd/') ? url.replace(/\/autograd\/[^/]*$/, '/') : url
   return own.replace(/^file:\/\//, '')
 }
-

@@ -1,17 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import {
-  checkpoint,
-  enableGrad,
-  grad,
-  gradCheck,
-  manualSeed,
-  nn,
-  noGrad,
-  normal,
-  type Tensor,
-  tensor,
-  valueAndGrad,
-} from '../index.ts'
+import { checkpoint, enableGrad, grad, gradCheck, manualSeed, nn, noGrad, normal, type Tensor, tensor, valueAndGrad } from '../index.ts'
 
 const numbers = (x: Tensor | null) => [...x!.dataSync()].map(Number)
 
@@ -132,15 +120,29 @@ describe('checkpoint', () => {
     manualSeed(3)
     const layer = new nn.Linear(4, 4)
     const x = normal([3, 4], { requiresGrad: true })
-    const block = (h: Tensor) => layer.forward(h as Tensor<[3, 4]>).tanh().mul(h)
+    const block = (h: Tensor) =>
+      layer
+        .forward(h as Tensor<[3, 4]>)
+        .tanh()
+        .mul(h)
     const run = (wrap: (f: () => Tensor) => Tensor) => {
       x.grad = null
       layer.zeroGrad()
-      wrap(() => block(x)).square().sum().backward()
+      wrap(() => block(x))
+        .square()
+        .sum()
+        .backward()
       return [x.grad!, layer.weight.grad!, layer.bias!.grad!].map((g) => numbers(g as Tensor))
     }
     expect(run(checkpoint)).toEqual(run((f) => f()))
-    const second = (wrap: (f: () => Tensor) => Tensor) => numbers(grad((y: Tensor) => grad((z: Tensor) => wrap(() => block(z)).sum())(y).square().sum())(x.detach()))
+    const second = (wrap: (f: () => Tensor) => Tensor) =>
+      numbers(
+        grad((y: Tensor) =>
+          grad((z: Tensor) => wrap(() => block(z)).sum())(y)
+            .square()
+            .sum(),
+        )(x.detach()),
+      )
     expect(second(checkpoint)).toEqual(second((f) => f()))
   })
 

@@ -17,11 +17,16 @@ export interface BackwardOptions {
 
 /** Adds the gradients of `roots` to the `.grad` of every leaf they depend on. */
 export function backward(roots: readonly Tensor[], options: BackwardOptions = {}): void {
-  walk(roots, roots.map(() => options.gradient), options, (leaf, gradient) => {
-    leaf.grad = leaf.grad ? leaf.grad.add(gradient) : gradient
-    // A parameter's gradient is used after the scope that computed it.
-    if (!leaf.grad.isTracer) leaf.grad.storage.kept = true
-  })
+  walk(
+    roots,
+    roots.map(() => options.gradient),
+    options,
+    (leaf, gradient) => {
+      leaf.grad = leaf.grad ? leaf.grad.add(gradient) : gradient
+      // A parameter's gradient is used after the scope that computed it.
+      if (!leaf.grad.isTracer) leaf.grad.storage.kept = true
+    },
+  )
 }
 
 /** Gradients of `roots` with respect to `inputs`, null where a root does not depend on one; `.grad` is left alone. */
@@ -33,16 +38,26 @@ export function gradientsOf(
 ): (Tensor | null)[] {
   const wanted = new Map<TapeNode, Map<number, number>>()
   inputs.forEach((x, i) => {
-    if (!x.edge) throw new CotangentError('no-gradient', { message: `input ${i} does not require gradients`, hint: 'Set x.requiresGrad = true before it is used.' })
+    if (!x.edge)
+      throw new CotangentError('no-gradient', {
+        message: `input ${i} does not require gradients`,
+        hint: 'Set x.requiresGrad = true before it is used.',
+      })
     const { node, index } = x.edge
     if (!wanted.has(node)) wanted.set(node, new Map())
     wanted.get(node)!.set(index, i)
   })
   const found = inputs.map((): Tensor | null => null)
-  walk(roots, seeds, options, () => {}, (node, gradients) => {
-    const slots = wanted.get(node)
-    if (slots) for (const [index, i] of slots) found[i] = gradients[index] ?? null
-  })
+  walk(
+    roots,
+    seeds,
+    options,
+    () => {},
+    (node, gradients) => {
+      const slots = wanted.get(node)
+      if (slots) for (const [index, i] of slots) found[i] = gradients[index] ?? null
+    },
+  )
   // Inputs named twice share one slot.
   return inputs.map((x, i) => found[i] ?? found[wanted.get(x.edge!.node)!.get(x.edge!.index)!] ?? null)
 }
@@ -50,7 +65,13 @@ export function gradientsOf(
 type OnLeaf = (leaf: Tensor, gradient: Tensor) => void
 type OnNode = (node: TapeNode, gradients: readonly (Tensor | undefined)[]) => void
 
-function walk(roots: readonly Tensor[], seeds: readonly (Tensor | undefined)[], options: BackwardOptions, onLeaf: OnLeaf, onNode?: OnNode): void {
+function walk(
+  roots: readonly Tensor[],
+  seeds: readonly (Tensor | undefined)[],
+  options: BackwardOptions,
+  onLeaf: OnLeaf,
+  onNode?: OnNode,
+): void {
   const createGraph = options.createGraph ?? false
   const retain = options.retainGraph ?? createGraph
   const pending = new Pending(!createGraph)
@@ -165,7 +186,7 @@ class Pending {
 
   #enqueue(node: TapeNode): (Tensor | undefined)[] {
     let low = 0
-    for (let high = this.#order.length; low < high; ) {
+    for (let high = this.#order.length; low < high;) {
       const middle = (low + high) >>> 1
       if (this.#order[middle]!.id < node.id) low = middle + 1
       else high = middle
@@ -191,7 +212,12 @@ function edgeOf(root: Tensor): Edge {
 function seedFor(root: Tensor, seed: Tensor | undefined): Tensor {
   if (seed) {
     if (sameShape(seed.shape, root.shape)) return seed.cast(root.dtype)
-    throw new CotangentError('shape-mismatch', { op: 'backward', message: 'the gradient must have the shape of the tensor', shapes: [seed.shape, root.shape], hint: "Reshape or expand it to the tensor's shape." })
+    throw new CotangentError('shape-mismatch', {
+      op: 'backward',
+      message: 'the gradient must have the shape of the tensor',
+      shapes: [seed.shape, root.shape],
+      hint: "Reshape or expand it to the tensor's shape.",
+    })
   }
   if (root.size !== 1) {
     throw new CotangentError('shape-mismatch', {

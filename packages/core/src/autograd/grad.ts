@@ -17,7 +17,10 @@ type GradOf<A extends readonly unknown[], O extends GradOptions> = O extends { r
  * The function that gives the gradient of `f`, whose result must be a single number, by its first argument (or `argnums`):
  * a tree of the argument's structure. Gradients of gradients: `grad((x) => grad(f)(x).sum())`.
  */
-export function grad<A extends readonly unknown[], const O extends GradOptions = Record<never, never>>(f: (...args: A) => Tensor, options?: O): (...args: A) => GradOf<A, O> {
+export function grad<A extends readonly unknown[], const O extends GradOptions = Record<never, never>>(
+  f: (...args: A) => Tensor,
+  options?: O,
+): (...args: A) => GradOf<A, O> {
   const both = valueAndGrad(f, options)
   return (...args) => both(...args)[1]
 }

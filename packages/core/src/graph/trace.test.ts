@@ -4,10 +4,17 @@ import { spec } from '../layout.ts'
 
 describe('trace', () => {
   test('records the ops of a function and runs them on other arguments', () => {
-    const weight = tensor([[1, 2], [3, 4], [5, 6]])
+    const weight = tensor([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ])
     const f = (x: Tensor) => ({ y: x.matmul(weight).relu(), total: x.detach().permute([1, 0]).sum() })
     const graph = trace(f as never, [spec('float32', [2, 3])])
-    const x = tensor([[1, -2, 3], [0, 1, -1]])
+    const x = tensor([
+      [1, -2, 3],
+      [0, 1, -1],
+    ])
     const expected = f(x)
     const got = graph.run(x) as typeof expected
     expect(got.y.toArray()).toEqual(expected.y.toArray())

@@ -39,7 +39,11 @@ export class Graph {
   /** Runs the ops on other arguments, of the shapes and dtypes that were traced; gives what the function gives. */
   run(...args: readonly Tensor[]): unknown {
     if (args.length !== this.inputs.length) {
-      throw new CotangentError('invalid-argument', { op: 'Graph.run', message: `${args.length} arguments for ${this.inputs.length} inputs`, hint: 'Pass one tensor for each spec that was traced.' })
+      throw new CotangentError('invalid-argument', {
+        op: 'Graph.run',
+        message: `${args.length} arguments for ${this.inputs.length} inputs`,
+        hint: 'Pass one tensor for each spec that was traced.',
+      })
     }
     const values = new Map<GraphNode, readonly Tensor[]>()
     this.inputs.forEach((node, i) => {
@@ -64,7 +68,10 @@ export class Graph {
   toString(): string {
     const names = new Map<GraphNode, string>()
     const name = (operand: Operand) => {
-      if ('value' in operand) return operand.value instanceof Scalar ? String(operand.value.value) : `constant ${operand.value.dtype} ${formatShape(operand.value.shape)}`
+      if ('value' in operand)
+        return operand.value instanceof Scalar
+          ? String(operand.value.value)
+          : `constant ${operand.value.dtype} ${formatShape(operand.value.shape)}`
       return `${names.get(operand.node)!}${operand.node.outputs.length > 1 ? `.${operand.index}` : ''}`
     }
     return [...this.inputs, ...this.nodes]
@@ -82,9 +89,19 @@ class Recorder implements Tracer {
   readonly nodes: GraphNode[] = []
   readonly #origins = new Map<Placeholder, Operand>()
 
-  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, outputs: readonly Spec[], into?: readonly Tensor[]): Tensor[] {
+  bind(
+    op: Primitive<never>,
+    inputs: readonly (Tensor | Scalar)[],
+    attrs: unknown,
+    outputs: readonly Spec[],
+    into?: readonly Tensor[],
+  ): Tensor[] {
     if (into) {
-      throw new CotangentError('unsupported', { op: op.name, message: 'writes in place cannot be traced', hint: 'Update parameters outside the traced function.' })
+      throw new CotangentError('unsupported', {
+        op: op.name,
+        message: 'writes in place cannot be traced',
+        hint: 'Update parameters outside the traced function.',
+      })
     }
     const node: GraphNode = { op, inputs: inputs.map((x) => this.operand(x)), attrs, outputs }
     this.nodes.push(node)

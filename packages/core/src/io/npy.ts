@@ -67,8 +67,7 @@ export function decodeNpy(file: Uint8Array): ArrayRecord {
  */
 export function encodeNpy({ dtype, shape, bytes }: ArrayRecord): Uint8Array<ArrayBuffer> {
   const code = codeOfDType.get(dtype)
-  if (!code)
-    throw new CotangentError('unsupported', { op: 'saveNpy', message: `NumPy has no ${dtype}`, hint: 'Cast it to float32 first.' })
+  if (!code) throw new CotangentError('unsupported', { op: 'saveNpy', message: `NumPy has no ${dtype}`, hint: 'Cast it to float32 first.' })
   if (recordBytes(dtype, shape) !== bytes.length) {
     throw new CotangentError('invalid-argument', {
       op: 'saveNpy',

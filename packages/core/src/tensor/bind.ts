@@ -1,9 +1,9 @@
-import { isFloat } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import { checkResults } from '../autograd/anomaly.ts'
 import { type Edge, type GradientRule, type Saved, save, TapeNode } from '../autograd/tape.ts'
+import { isFloat } from '../dtype.ts'
 import type { Buffer, Engine, Executable, Program } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
+import { CotangentError } from '../errors.ts'
 import { sameShape, type Spec } from '../layout.ts'
 import { modes } from './modes.ts'
 import { type Plan, type Primitive, planOf, type Sequence } from './primitive.ts'
@@ -93,7 +93,10 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
 
 /** Whether a result of `wanted` can be written where `target` lies. */
 function fits(target: Spec, wanted: Spec): boolean {
-  return target.id === wanted.id || (target.contiguous && wanted.contiguous && target.dtype === wanted.dtype && sameShape(target.shape, wanted.shape))
+  return (
+    target.id === wanted.id ||
+    (target.contiguous && wanted.contiguous && target.dtype === wanted.dtype && sameShape(target.shape, wanted.shape))
+  )
 }
 
 function prepare(engine: Engine, program: Program | Sequence): Executable {

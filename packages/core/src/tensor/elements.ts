@@ -39,14 +39,16 @@ function encoderOf(dtype: DType): (value: Element) => number | bigint {
 export function nest(data: TypedArray, shape: Shape, dtype: DType): Nested<Element> {
   let at = 0
   const read = (): Element => (dtype === 'bool' ? Boolean(data[at++]) : data[at++]!)
-  const build = (axis: number): Nested<Element> => (axis === shape.length ? read() : Array.from({ length: shape[axis]! }, () => build(axis + 1)))
+  const build = (axis: number): Nested<Element> =>
+    axis === shape.length ? read() : Array.from({ length: shape[axis]! }, () => build(axis + 1))
   return build(0)
 }
 
 /** Nested arrays -> shape and row-major elements; refuses ragged ones. */
 export function flatten(nested: Nested<Element>): { shape: number[]; values: Element[] } {
   const shape: number[] = []
-  for (let level: Nested<Element> | undefined = nested; Array.isArray(level); level = (level as readonly Nested<Element>[])[0]) shape.push(level.length)
+  for (let level: Nested<Element> | undefined = nested; Array.isArray(level); level = (level as readonly Nested<Element>[])[0])
+    shape.push(level.length)
   const values: Element[] = []
   const walk = (part: Nested<Element>, axis: number): void => {
     if (axis === shape.length) {

@@ -43,7 +43,11 @@ export class Generator {
 
 function checkSeed(seed: number | bigint): bigint {
   if (typeof seed !== 'bigint' && !Number.isSafeInteger(seed)) {
-    throw new CotangentError('invalid-argument', { op: 'manualSeed', message: `${seed} is not a seed`, hint: 'Use an integer (a bigint beyond 2^53).' })
+    throw new CotangentError('invalid-argument', {
+      op: 'manualSeed',
+      message: `${seed} is not a seed`,
+      hint: 'Use an integer (a bigint beyond 2^53).',
+    })
   }
   return BigInt.asUintN(64, BigInt(seed))
 }

@@ -1,6 +1,6 @@
-import { CotangentError, formatBytes, formatShape } from '../errors.ts'
 import { userLine } from '../autograd/anomaly.ts'
 import type { MemoryUse } from '../engine/engine.ts'
+import { CotangentError, formatBytes, formatShape } from '../errors.ts'
 import type { Spec } from '../layout.ts'
 import type { Block } from './reclaim.ts'
 

@@ -1,9 +1,9 @@
+import type { Saved } from '../autograd/tape.ts'
 import { CotangentError } from '../errors.ts'
 import type { Spec } from '../layout.ts'
-import type { Saved } from '../autograd/tape.ts'
-import type { Tensor } from './tensor.ts'
 import type { Primitive } from './primitive.ts'
 import type { Scalar } from './scalar.ts'
+import type { Tensor } from './tensor.ts'
 
 /** Records ops instead of running them. */
 export interface Tracer {
@@ -11,7 +11,13 @@ export interface Tracer {
    * @param outputs Specs of the results, which are tensors without numbers.
    * @param into See `bind`.
    */
-  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, outputs: readonly Spec[], into?: readonly Tensor[]): Tensor[]
+  bind(
+    op: Primitive<never>,
+    inputs: readonly (Tensor | Scalar)[],
+    attrs: unknown,
+    outputs: readonly Spec[],
+    into?: readonly Tensor[],
+  ): Tensor[]
 }
 
 /** Decides how recorded ops keep the values that their gradients need. */

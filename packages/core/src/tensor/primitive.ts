@@ -1,7 +1,7 @@
-import type { DType } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import type { GradientRule } from '../autograd/tape.ts'
+import type { DType } from '../dtype.ts'
 import type { Engine, Executable, Program } from '../engine/engine.ts'
+import { CotangentError } from '../errors.ts'
 import { sameShape, type Shape, type Spec, spec as specOf } from '../layout.ts'
 import { attrsKey } from './attrs-key.ts'
 

@@ -12,7 +12,11 @@ const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 export function tidy<T>(body: () => T): T {
   const { result, made } = collectStorages(body)
   if (result instanceof Promise) {
-    throw new CotangentError('invalid-argument', { op: 'tidy', message: 'the function is async, so its tensors cannot be told from others', hint: 'Use `using` for tensors of async code, or leave them to be reclaimed.' })
+    throw new CotangentError('invalid-argument', {
+      op: 'tidy',
+      message: 'the function is async, so its tensors cannot be told from others',
+      hint: 'Use `using` for tensors of async code, or leave them to be reclaimed.',
+    })
   }
   const returned = new Set(leavesOf(result, isTensor).map((t) => t.storage))
   const surviving = made.filter((s) => returned.has(s) || s.kept)

@@ -1,5 +1,5 @@
-import { CotangentError } from '../errors.ts'
 import type { Buffer, Engine } from '../engine/engine.ts'
+import { CotangentError } from '../errors.ts'
 import type { Spec } from '../layout.ts'
 import { type Block, Reclaimer, type ReclaimOptions, type Token } from './reclaim.ts'
 

@@ -1,13 +1,13 @@
-import type { DType, TypedArray } from '../dtype.ts'
-import { dtypeInfo, isFloat } from '../dtype.ts'
-import { CotangentError } from '../errors.ts'
 import { backward, type BackwardOptions } from '../autograd/backward.ts'
 import { type Edge, TapeNode } from '../autograd/tape.ts'
+import type { DType, TypedArray } from '../dtype.ts'
+import { dtypeInfo, isFloat } from '../dtype.ts'
 import type { Engine } from '../engine/engine.ts'
+import { CotangentError } from '../errors.ts'
 import type { Shape, Spec } from '../layout.ts'
 import type { Methods } from '../op/methods.ts'
-import { formatTensor } from './format.ts'
 import { fromRaw, type Nested, nest, type Element } from './elements.ts'
+import { formatTensor } from './format.ts'
 import { Placeholder, type Storage } from './storage.ts'
 
 export interface Tensor<S extends Shape = Shape> extends Methods<S> {}
@@ -97,7 +97,10 @@ export class Tensor<S extends Shape = Shape> {
   /** Marks a leaf as one to differentiate by (or not); returns it. */
   setRequiresGrad(value = true): this {
     if (value && !isFloat(this.dtype)) {
-      throw new CotangentError('no-gradient', { message: `a ${this.dtype} tensor cannot require gradients`, hint: 'Cast it to a float dtype first.' })
+      throw new CotangentError('no-gradient', {
+        message: `a ${this.dtype} tensor cannot require gradients`,
+        hint: 'Cast it to a float dtype first.',
+      })
     }
     if (!value && this.#edge && !this.isLeaf) {
       throw new CotangentError('no-gradient', { message: 'only a leaf can stop requiring gradients', hint: 'Use x.detach().' })
@@ -142,7 +145,10 @@ export class Tensor<S extends Shape = Shape> {
    */
   registerHook(hook: (gradient: Tensor<S>) => Tensor<S> | undefined): () => void {
     if (!this.#edge) {
-      throw new CotangentError('no-gradient', { message: 'a tensor that does not require gradients can have no gradient hook', hint: 'Set requiresGrad first.' })
+      throw new CotangentError('no-gradient', {
+        message: 'a tensor that does not require gradients can have no gradient hook',
+        hint: 'Set requiresGrad first.',
+      })
     }
     const { node, index } = this.#edge
     node.hooks ??= []

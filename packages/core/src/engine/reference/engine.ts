@@ -66,7 +66,12 @@ function newArrayBuffer(bytes: number): ArrayBuffer {
   try {
     return new ArrayBuffer(bytes)
   } catch (cause) {
-    throw new CotangentError('out-of-memory', { op: 'reference', message: `the system has no ${formatBytes(bytes)} for one array`, cause, hint: 'Use a smaller tensor.' })
+    throw new CotangentError('out-of-memory', {
+      op: 'reference',
+      message: `the system has no ${formatBytes(bytes)} for one array`,
+      cause,
+      hint: 'Use a smaller tensor.',
+    })
   }
 }
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { encode, decode, runProgram } from '../../../test/engine.ts'
 import type { DType } from '../../dtype.ts'
 import { KernelBuilder } from '../kernel.ts'
 import { type Combiner, combiners } from '../scalar.ts'
-import { encode, decode, runProgram } from '../../../test/engine.ts'
 import { ReferenceEngine } from './engine.ts'
 import type { Num } from './storage.ts'
 

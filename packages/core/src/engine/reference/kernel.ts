@@ -189,4 +189,3 @@ function extreme(type: ScalarType, sign: 1 | -1): Num {
       return sign * Number.POSITIVE_INFINITY
   }
 }
-

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { dense, runRoutine, small, type TestInput } from '../../../test/engine.ts'
 import { type DType, dtypes } from '../../dtype.ts'
 import { type Operand, routine, type RoutineAttrs, type RoutineName } from '../routine.ts'
-import { dense, runRoutine, small, type TestInput } from '../../../test/engine.ts'
 import { ReferenceEngine } from './engine.ts'
 import type { Num } from './storage.ts'
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { dense, runRoutine, small } from '../../../test/engine.ts'
 import type { DType } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
 import type { Operand, RoutineAttrs, RoutineName, WindowGeometry } from '../routine.ts'
-import { dense, runRoutine, small } from '../../../test/engine.ts'
 import { ReferenceEngine } from './engine.ts'
 import type { Num } from './storage.ts'
 

@@ -263,7 +263,12 @@ export class Crew {
     const text = String.fromCharCode(...this.#text.subarray(0, this.#words[layout.error + 1]!))
     const cause = new Error(text.split('\n', 1)[0])
     cause.stack = text
-    throw new CotangentError('engine-failure', { op: name, message: `failed in a worker thread: ${cause.message}`, hint: 'This is a fault of the library: please report it with the op, its shapes and dtypes.', cause })
+    throw new CotangentError('engine-failure', {
+      op: name,
+      message: `failed in a worker thread: ${cause.message}`,
+      hint: 'This is a fault of the library: please report it with the op, its shapes and dtypes.',
+      cause,
+    })
   }
 }
 

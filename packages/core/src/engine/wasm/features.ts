@@ -69,7 +69,8 @@ interface NodeProcess {
 /** Node 20's V8 has relaxed SIMD complete, but behind a flag that can be set at any time; matrix products gain a third. */
 function unlockRelaxedSimd(): void {
   const process = (globalThis as { process?: NodeProcess }).process
-  if (process?.versions?.v8?.startsWith('11.3.')) process.getBuiltinModule?.('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd')
+  if (process?.versions?.v8?.startsWith('11.3.'))
+    process.getBuiltinModule?.('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd')
 }
 
 function validates(body: (f: FunctionBuilder) => void, imports?: (m: ModuleBuilder) => void): boolean {

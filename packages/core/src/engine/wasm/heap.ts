@@ -400,7 +400,12 @@ export class Heap {
   }
 
   #refuse(bytes: number): never {
-    if (!(bytes >= 0)) throw new CotangentError('invalid-argument', { op: 'heap', message: `cannot allocate ${bytes} bytes`, hint: 'Sizes are numbers of at least 0.' })
+    if (!(bytes >= 0))
+      throw new CotangentError('invalid-argument', {
+        op: 'heap',
+        message: `cannot allocate ${bytes} bytes`,
+        hint: 'Sizes are numbers of at least 0.',
+      })
     const { bytesInUse, bytesReserved, blocks } = this.stats
     throw new CotangentError('out-of-memory', {
       op: 'heap',

@@ -242,7 +242,12 @@ function callRange(fn: PoolFunction, begin: number, end: number, args: readonly 
     if (caller) caller(fn.call, begin, end, args)
     else fn.call(begin, end, 0, ...args)
   } catch (cause) {
-    throw new CotangentError('engine-failure', { op: fn.name, message: `failed: ${String(cause)}`, hint: 'This is a fault of the library: please report it with the op, its shapes and dtypes.', cause })
+    throw new CotangentError('engine-failure', {
+      op: fn.name,
+      message: `failed: ${String(cause)}`,
+      hint: 'This is a fault of the library: please report it with the op, its shapes and dtypes.',
+      cause,
+    })
   }
 }
 
