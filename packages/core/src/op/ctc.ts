@@ -133,7 +133,8 @@ export const ctcLoss = defineFunction({
     const targets = sampleTensor([2, 2], { dtype: 'int32', values: [1, 1, 3, 2] })
     return [
       { args: [logProbs, targets] },
-      { args: [logProbs, targets, { inputLengths: [5, 4], targetLengths: [2, 0], reduction: 'none' }] },
+      // Second derivatives of an empty target's loss overflow where paths are impossible; PyTorch has none at all.
+      { args: [logProbs, targets, { inputLengths: [5, 4], targetLengths: [2, 0], reduction: 'none' }], gradient: 'first-order' },
       { args: [logProbs, targets, { inputLengths: [2, 5], blank: 0, zeroInfinity: true, reduction: 'sum' }] },
     ]
   },
