@@ -110,6 +110,24 @@ describe('grad', () => {
     expect(w.grad).toBeNull()
   })
 
+  test('computes no gradient that nobody asked for', () => {
+    const w = normal([3, 4], { requiresGrad: true })
+    const seen: string[] = []
+    const hidden = w.mul(2)
+    hidden.registerHook(() => {
+      seen.push('weight')
+      return undefined
+    })
+    const x = normal([2, 3])
+    const f = (h: Tensor) => h.matmul(hidden).square().sum()
+    const g = grad(f)(x)
+    expect(seen).toEqual([])
+    const y = x.detach().setRequiresGrad()
+    f(y).backward()
+    expect(seen).toEqual(['weight'])
+    expect(numbers(g)).toEqual(numbers(y.grad))
+  })
+
   test('refuses functions that do not give one number', () => {
     expect(() => grad((x: Tensor) => x.mul(2))(tensor([1, 2]))).toThrow(expect.objectContaining({ code: 'shape-mismatch' }))
   })

@@ -48,16 +48,12 @@ export function gradientsOf(
     wanted.get(node)!.set(index, i)
   })
   const found = inputs.map((): Tensor | null => null)
-  walk(
-    roots,
-    seeds,
-    options,
-    () => {},
-    (node, gradients) => {
-      const slots = wanted.get(node)
-      if (slots) for (const [index, i] of slots) found[i] = gradients[index] ?? null
+  walk(roots, seeds, options, () => {}, {
+    nodes: wanted,
+    onNode: (node, gradients) => {
+      for (const [index, i] of wanted.get(node)!) found[i] = gradients[index] ?? null
     },
-  )
+  })
   // Inputs named twice share one slot.
   return inputs.map((x, i) => found[i] ?? found[wanted.get(x.edge!.node)!.get(x.edge!.index)!] ?? null)
 }
@@ -70,18 +66,25 @@ function walk(
   seeds: readonly (Tensor | undefined)[],
   options: BackwardOptions,
   onLeaf: OnLeaf,
-  onNode?: OnNode,
+  targets?: { readonly nodes: ReadonlyMap<TapeNode, unknown>; readonly onNode: OnNode },
 ): void {
+  const leading = targets && nodesLeadingTo(targets.nodes, roots)
+  const leads = (edge: Edge | null): edge is Edge => edge !== null && (leading?.has(edge.node) ?? true)
   const createGraph = options.createGraph ?? false
   const retain = options.retainGraph ?? createGraph
   const pending = new Pending(!createGraph)
   withModes({ grad: createGraph }, () => {
-    roots.forEach((root, i) => pending.add(edgeOf(root), seedFor(root, seeds[i])))
+    roots.forEach((root, i) => {
+      const edge = edgeOf(root)
+      if (leads(edge)) pending.add(edge, seedFor(root, seeds[i]))
+    })
     for (let next = pending.next(); next; next = pending.next()) {
       const { node, gradients } = next
       runHooks(node, gradients, pending)
-      onNode?.(node, gradients)
-      if (onNode) pending.keep(gradients)
+      if (targets?.nodes.has(node)) {
+        pending.keep(gradients)
+        targets.onNode(node, gradients)
+      }
       if (node.leaf) {
         pending.keep(gradients)
         onLeaf(node.leaf, gradients[0]!)
@@ -90,17 +93,29 @@ function walk(
       pending.within(() => {
         const some = gradients.find((g) => g !== undefined)!
         const full = node.outputSpecs.map((spec, i) => gradients[i] ?? some.newFull(spec.shape, 0, { dtype: spec.dtype }))
-        const run = () => node.gradients(full, refuse)
+        const run = () => node.gradients(full, node.edges.map(leads), refuse)
         const results = modes.anomaly ? checkedGradients(node, run) : run()
         node.edges.forEach((edge, i) => {
           const gradient = results[i]
-          if (edge && gradient) pending.add(edge, gradient)
+          if (leads(edge) && gradient) pending.add(edge, gradient)
         })
       })
       pending.drop(gradients)
       if (!retain) node.free()
     }
   })
+}
+
+/** The nodes whose gradients matter to some of `targets`: parameters that nobody asked about cost nothing. */
+function nodesLeadingTo(targets: ReadonlyMap<TapeNode, unknown>, roots: readonly Tensor[]): Set<TapeNode> {
+  const reached = new Set<TapeNode>(roots.flatMap((root) => root.edge?.node ?? []))
+  for (const node of reached) for (const edge of node.edges) if (edge) reached.add(edge.node)
+  // A node is younger than all it was computed from.
+  const leading = new Set<TapeNode>()
+  for (const node of [...reached].sort((a, b) => a.id - b.id)) {
+    if (targets.has(node) || node.edges.some((edge) => edge && leading.has(edge.node))) leading.add(node)
+  }
+  return leading
 }
 
 /**

@@ -86,8 +86,14 @@ export class TapeNode {
     this.#outputs = outputs
   }
 
-  /** Applies the gradient rule. Throws if saved values are gone or have been overwritten since. */
-  gradients(of: readonly Tensor[], fail: (problem: 'freed' | 'modified', name: string) => never): readonly (Tensor | null)[] {
+  /**
+   * Applies the gradient rule, for the edges that are `wanted`. Throws if saved values are gone or have been overwritten since.
+   */
+  gradients(
+    of: readonly Tensor[],
+    wanted: readonly boolean[],
+    fail: (problem: 'freed' | 'modified', name: string) => never,
+  ): readonly (Tensor | null)[] {
     const rule = this.#rule
     if (!rule) fail('freed', this.name)
     const restore = (saved: Saved | null) => {
@@ -101,7 +107,7 @@ export class TapeNode {
       outputs: this.#outputs.map(restore),
       inputSpecs: this.#inputSpecs,
       outputSpecs: this.outputSpecs,
-      wanted: this.edges.map((e) => e !== null),
+      wanted,
     })
   }
 
