@@ -61,6 +61,7 @@ export class Batches<T extends Readonly<Record<string, Tensor>>> implements Iter
   *[Symbol.iterator](): Iterator<T> {
     const { length } = this
     const { batchSize } = this.#options
+    if (length === 0) return
     const order = this.#order(Math.floor(this.position / length))
     for (let i = this.position % length; i < length; i++) {
       const count = Math.min(batchSize, this.size - i * batchSize)

@@ -32,17 +32,10 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
     const at = 4 * (windowWords.operands + 3 * i)
     return { at, pointer: f.local('i32'), rowStride: define(f, ['load', args, at + 4]), columnStride: define(f, ['load', args, at + 8]) }
   })
-  const [row, rowEnd, batch, tap, tapEnd] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const [row, rowEnd, batch, tap, tapEnd] = f.locals('i32', 5)
   const position = [f.local('i32'), f.local('i32'), f.local('i32')] as const
-  const [source, output, listEnd, entry, left, offset] = [
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-  ]
-  const [wPointer, column, inTile, w] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const [source, output, listEnd, entry, left, offset] = f.locals('i32', 6)
+  const [wPointer, column, inTile, w] = f.locals('i32', 4)
   const xPointers = f.locals('i32', TILE_PIXELS)
   const xStep = define(f, ['*', word('stepW'), word('sourceW')])
   const sums = f.locals('v128', Math.max(DEPTHWISE_VECTORS, TILE_PIXELS * TILE_CHANNELS))
@@ -232,16 +225,8 @@ export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOption
   const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
   const task = define(f, begin)
   const [channels, pixelBytes, rowStride] = [define(f, word('columns')), define(f, word('pixel')), define(f, word('rowStride'))]
-  const [column, columnEnd, line, tap, tapEnd, pixel, count] = [
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-  ]
-  const [x, dy, stop, dw] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const [column, columnEnd, line, tap, tapEnd, pixel, count] = f.locals('i32', 7)
+  const [x, dy, stop, dw] = f.locals('i32', 4)
   const step = define(f, ['*', word('stepW'), word('xW')])
   const sums = f.locals('v128', DEPTHWISE_VECTORS)
   const offset: I32 = ['*', column, lanes.size]

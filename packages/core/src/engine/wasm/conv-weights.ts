@@ -174,15 +174,7 @@ export function eachStretch(
   body: (stretch: Stretch) => void,
 ): void {
   const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
-  const [n, d, h, start, end, low, high] = [
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-  ]
+  const [n, d, h, start, end, low, high] = f.locals('i32', 7)
   const [xD, xH] = [f.local('i32'), f.local('i32')]
   // Lines are walked in order, so only the first pixel's number is divided.
   for (const [position, size] of [
@@ -323,14 +315,7 @@ export function emitConvWeights({ type, relaxed, shared }: MatmulOptions): Uint8
   ]
   const packedB = define(f, ['+', scratch, word('packedB')])
   const packedA = define(f, ['+', scratch, word('packedA')])
-  const [x, dy, dw, firstRow, rows, columns] = [
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-  ]
+  const [x, dy, dw, firstRow, rows, columns] = f.locals('i32', 6)
 
   const product = () =>
     blockedProduct(f, lanes, {

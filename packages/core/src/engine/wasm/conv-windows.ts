@@ -97,17 +97,7 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
   const bases = f.locals('i32', TILE_ROWS)
   const positions = bases.map(() => [f.local('i32'), f.local('i32'), f.local('i32')] as const)
   const pointers = f.locals('i32', TILE_ROWS)
-  const [tap, channel, left, segment, at, to, kLeft, interior, neighbours] = [
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-  ]
+  const [tap, channel, left, segment, at, to, kLeft, interior, neighbours] = f.locals('i32', 9)
   const square = f.locals('v128', lanes.count)
   const temporaries = f.locals('v128', lanes.count)
   const stepBytes = TILE_ROWS * lanes.size
@@ -235,9 +225,9 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
   }
 
   // Rows are walked in order, so only the first one's number is divided.
-  const [rowD, rowH, rowW] = [f.local('i32'), f.local('i32'), f.local('i32')]
+  const [rowD, rowH, rowW] = f.locals('i32', 3)
   decodeRow(f, phase, row, [rowD, rowH, rowW])
-  const [lineD, lineH, lineBase, lineInterior] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const [lineD, lineH, lineBase, lineInterior] = f.locals('i32', 4)
   const startLine = () => {
     assign(f, lineD, ['+', ['*', rowD, windowWord(args, 'stepD')], phaseWord(phase, 'startD')])
     assign(f, lineH, ['+', ['*', rowH, windowWord(args, 'stepH')], phaseWord(phase, 'startH')])
@@ -339,15 +329,7 @@ export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }
   const zeros = define(f, ['+', scratch, word('zeros')])
   const packedB = define(f, ['+', scratch, word('packedB')])
   const packedA = define(f, ['+', scratch, word('packedA')])
-  const [source, weights, output, phase, row, rows, k] = [
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-    f.local('i32'),
-  ]
+  const [source, weights, output, phase, row, rows, k] = f.locals('i32', 7)
   const operands = Array.from({ length: epilogue.operands }, (_, i) => {
     const at = 4 * (windowWords.operands + 3 * i)
     return { at, pointer: f.local('i32'), rowStride: define(f, ['load', args, at + 4]), columnStride: define(f, ['load', args, at + 8]) }
@@ -399,7 +381,7 @@ export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }
         pushAll(['-', block.kStart, ['*', tap, channels]], block.kCount)
         f.call(packWindows)
 
-        const [d, h, w] = [f.local('i32'), f.local('i32'), f.local('i32')]
+        const [d, h, w] = f.locals('i32', 3)
         const batch = define(f, first)
         decodeRow(f, phase, batch, [d, h, w])
         const cHere: I32 = [

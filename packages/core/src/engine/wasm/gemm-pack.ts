@@ -22,7 +22,7 @@ export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number): Functio
   const f = m.function(`pack${width}`)
   const [source, rowStride, kStride, destination] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [panel, rows, k] = [f.param('i32'), f.param('i32'), f.param('i32')]
-  const [from, to, end] = [f.local('i32'), f.local('i32'), f.local('i32')]
+  const [from, to, end] = f.locals('i32', 3)
   const stepBytes = width * lanes.size
   const vectors = width / lanes.count
 

@@ -28,7 +28,7 @@ export function emitRowTimesRows(m: ModuleBuilder, lanes: Lanes, epilogue: Epilo
   const group = 4
   const factors = f.locals('v128', group)
   const rows = f.locals('i32', group)
-  const [column, wholeEnd, at] = [f.local('i32'), f.local('i32'), f.local('i32')]
+  const [column, wholeEnd, at] = f.locals('i32', 3)
   const value = f.local('v128')
 
   f.get(accumulate)

@@ -68,7 +68,7 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
       f.get(columnStride)
     }
   }
-  const [a, b, c, rows, columns] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const [a, b, c, rows, columns] = f.locals('i32', 5)
   const task = define(f, begin)
 
   const pushAll = (...values: readonly I32[]) => {

@@ -43,9 +43,9 @@ export function emitScatter({ type, mode, shared }: { type: LaneType; mode: Comb
     define(f, word('sourceStep')),
   ]
   const [columnBlock, columnBlocks] = [define(f, word('columnBlock')), define(f, word('columnBlocks'))]
-  const [y, index, source] = [f.local('i32'), f.local('i32'), f.local('i32')]
+  const [y, index, source] = f.locals('i32', 3)
   const [task, batch, axis, axes, position] = [define(f, begin), f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
-  const [left, columns, columnsLeft, to, from] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const [left, columns, columnsLeft, to, from] = f.locals('i32', 5)
   const [a, b] = [f.local('v128'), f.local('v128')]
   const [u, v] = [f.local(lanes.scalar), f.local(lanes.scalar)]
 
