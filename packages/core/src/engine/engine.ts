@@ -5,6 +5,23 @@ import type { Routine } from './routine.ts'
 /** The only thing that engines see. */
 export type Program = Kernel | Routine
 
+/**
+ * Programs that run in order over one list of buffers: joins write each part into its place of one result, and a compiled
+ * function is one sequence.
+ */
+export interface Sequence {
+  readonly kind: 'sequence'
+  readonly steps: readonly Step[]
+}
+
+export interface Step {
+  readonly program: Program
+  /** The program's inputs and outputs: positions among the sequence's buffers, and the elements to skip there. */
+  readonly operands: readonly { readonly buffer: number; readonly offset: number }[]
+  /** The program's params: positions among the sequence's scalars. */
+  readonly scalars: readonly number[]
+}
+
 /** Memory on an engine; what stands behind it is the engine's own business. */
 export interface Buffer {
   readonly bytes: number
@@ -37,7 +54,7 @@ export interface Engine {
   allocate(bytes: number): Buffer
   free(buffer: Buffer): void
   /** Never refuses a well-formed program. Engines cache what is costly to prepare. */
-  prepare(program: Program): Executable
+  prepare(program: Program | Sequence): Executable
   /** A copy of `length` elements. */
   read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray>
   /** The same without waiting; only on synchronous engines. */

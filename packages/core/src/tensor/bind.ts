@@ -1,12 +1,12 @@
 import { checkResults } from '../autograd/anomaly.ts'
 import { type Edge, type GradientRule, type Saved, save, TapeNode } from '../autograd/tape.ts'
 import { isFloat } from '../dtype.ts'
-import type { Buffer, Engine, Executable, Program } from '../engine/engine.ts'
+import type { Buffer, Engine } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { CotangentError } from '../errors.ts'
 import { sameShape, type Spec } from '../layout.ts'
 import { modes } from './modes.ts'
-import { type Plan, type Primitive, planOf, type Sequence } from './primitive.ts'
+import { type Plan, type Primitive, planOf } from './primitive.ts'
 import { Scalar } from './scalar.ts'
 import { Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
@@ -49,7 +49,7 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
   }
   const engine = engineOf(op.name, into ? [...inputs, ...into] : inputs)
   if (plan.engine !== engine) {
-    plan.executable = prepare(engine, plan.program!)
+    plan.executable = engine.prepare(plan.program!)
     plan.engine = engine
   }
   // Arrays of the right size from the start: one that grows by push takes room for 17 elements.
@@ -97,22 +97,6 @@ function fits(target: Spec, wanted: Spec): boolean {
     target.id === wanted.id ||
     (target.contiguous && wanted.contiguous && target.dtype === wanted.dtype && sameShape(target.shape, wanted.shape))
   )
-}
-
-function prepare(engine: Engine, program: Program | Sequence): Executable {
-  if (program.kind !== 'sequence') return engine.prepare(program)
-  const steps = program.steps.map((step) => ({ ...step, executable: engine.prepare(step.program) }))
-  return {
-    run(buffers, offsets, scalars) {
-      for (const { executable, operands, scalars: params } of steps) {
-        executable.run(
-          operands.map((o) => buffers[o.buffer]!),
-          operands.map((o) => offsets[o.buffer]! + o.offset),
-          params.map((at) => scalars[at]!),
-        )
-      }
-    },
-  }
 }
 
 function engineOf(op: string, inputs: readonly Input[]): Engine {

@@ -1,6 +1,6 @@
 import type { GradientRule } from '../autograd/tape.ts'
 import type { DType } from '../dtype.ts'
-import type { Engine, Executable, Program } from '../engine/engine.ts'
+import type { Engine, Executable, Program, Sequence } from '../engine/engine.ts'
 import { CotangentError } from '../errors.ts'
 import { sameShape, type Shape, type Spec, spec as specOf } from '../layout.ts'
 import { attrsKey } from './attrs-key.ts'
@@ -11,20 +11,6 @@ export interface View {
   readonly shape: Shape
   readonly strides: readonly number[]
   readonly offset: number
-}
-
-/** Programs that together fill an op's outputs, run in order: joins write each part into its place of one result. */
-export interface Sequence {
-  readonly kind: 'sequence'
-  readonly steps: readonly Step[]
-}
-
-export interface Step {
-  readonly program: Program
-  /** The program's inputs and outputs: positions among the op's buffers (inputs, then outputs), and the elements to skip there. */
-  readonly operands: readonly { readonly buffer: number; readonly offset: number }[]
-  /** The program's params: positions among the op's scalars. */
-  readonly scalars: readonly number[]
 }
 
 export interface OutputSpec {

@@ -1,6 +1,7 @@
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import { CotangentError, formatBytes } from '../../errors.ts'
-import type { Buffer, Engine, Executable, MemoryUse, Program } from '../engine.ts'
+import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
+import { prepareSequence } from '../sequence.ts'
 import { runKernel } from './kernel.ts'
 import { referenceRoutine } from './routine.ts'
 
@@ -28,7 +29,8 @@ export class ReferenceEngine implements Engine {
     this.#inUse -= buffer.bytes
   }
 
-  prepare(program: Program): Executable {
+  prepare(program: Program | Sequence): Executable {
+    if (program.kind === 'sequence') return prepareSequence(this, program)
     const dtypes =
       program.kind === 'kernel'
         ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]

@@ -1,6 +1,7 @@
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
-import type { Buffer, Engine, Executable, MemoryUse, Program } from '../engine.ts'
+import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import type { Routine } from '../routine.ts'
+import { prepareSequence } from '../sequence.ts'
 import { Heap } from './heap.ts'
 import { KernelCompiler, type KernelRun } from './kernel-program.ts'
 import { Pool } from './pool.ts'
@@ -61,7 +62,8 @@ export class WasmEngine implements Engine {
     this.heap.free((buffer as WasmBuffer).pointer)
   }
 
-  prepare(program: Program): Executable {
+  prepare(program: Program | Sequence): Executable {
+    if (program.kind === 'sequence') return prepareSequence(this, program)
     const dtypes =
       program.kind === 'kernel'
         ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
