@@ -1,10 +1,11 @@
 /** Regions of tensors: what slicing, padding and indexing are made of. */
+import type { Step } from '../engine/engine.ts'
 import { KernelBuilder } from '../engine/kernel.ts'
 import { scalarTypeOf } from '../engine/scalar.ts'
 import { CotangentError } from '../errors.ts'
 import { rowMajor, type Shape, type Spec } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
-import type { Primitive, Step } from '../tensor/primitive.ts'
+import type { Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { ScalarLike } from './elementwise.ts'
