@@ -1,4 +1,6 @@
 import type { DType } from '../dtype.ts'
+import { rowMajor } from '../layout.ts'
+import type { Kernel } from './kernel.ts'
 
 /** An operand of a routine: strides in elements. */
 export interface Operand {
@@ -70,6 +72,14 @@ export interface Routine<N extends RoutineName = RoutineName> {
   readonly attrs: RoutineAttrs[N]
   readonly inputs: readonly Operand[]
   readonly outputs: readonly Operand[]
+  /**
+   * Elementwise code between the routine's one result and memory: no reduction axes, and `parallel` is the shape of the raw
+   * result, which is the code's input 0, dense, in the dtype that the routine computes it in (`inputs[0]`). The code's further
+   * inputs are the routine's last ones; how they are read is said by its loads, so of those operands only the dtype counts.
+   * Its params are the scalars of a run, and its outputs, all dense, are the routine's. An output may share its buffer with
+   * one of these inputs that is dense, too, but not with the routine's own.
+   */
+  readonly epilogue?: Kernel
 }
 
 export function routine<N extends RoutineName>(
@@ -79,4 +89,28 @@ export function routine<N extends RoutineName>(
   outputs: readonly Operand[],
 ): Routine<N> {
   return { kind: 'routine', name, attrs, inputs, outputs }
+}
+
+/** `plain` followed by elementwise code; `operands` are the code's inputs behind the raw result. */
+export function withEpilogue<N extends RoutineName>(plain: Routine<N>, epilogue: Kernel, operands: readonly Operand[]): Routine<N> {
+  const strides = rowMajor(epilogue.parallel)
+  return {
+    ...plain,
+    inputs: [...plain.inputs, ...operands],
+    outputs: epilogue.outputs.map(({ dtype }) => ({ dtype, shape: epilogue.parallel, strides })),
+    epilogue,
+  }
+}
+
+/** The routine with an epilogue as it was before: what gives the raw result. */
+export function withoutEpilogue<N extends RoutineName>({ kind, name, attrs, inputs, outputs, epilogue }: Routine<N>): Routine<N> {
+  if (!epilogue) return { kind, name, attrs, inputs, outputs }
+  const { parallel, inputs: dtypes } = epilogue
+  return {
+    kind,
+    name,
+    attrs,
+    inputs: inputs.slice(0, inputs.length - dtypes.length + 1),
+    outputs: [{ dtype: dtypes[0]!, shape: parallel, strides: rowMajor(parallel) }],
+  }
 }

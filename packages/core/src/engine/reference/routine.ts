@@ -1,9 +1,10 @@
-import type { TypedArray } from '../../dtype.ts'
-import type { Operand, Routine, RoutineName } from '../routine.ts'
+import { dtypeInfo, type TypedArray } from '../../dtype.ts'
+import { sizeOf } from '../../layout.ts'
+import { type Operand, type Routine, type RoutineName, withoutEpilogue } from '../routine.ts'
 import { cumulative, scatter } from './along-axis.ts'
 import type { Dense, RoutineMeaning } from './arithmetic.ts'
 import { conv, convGradInput, convGradWeight } from './conv.ts'
-import { forEachIndex } from './kernel.ts'
+import { forEachIndex, runKernel } from './kernel.ts'
 import { matmul } from './matmul.ts'
 import { fold, maxPool, maxPoolGrad } from './pool.ts'
 import { sort } from './sort.ts'
@@ -30,7 +31,18 @@ const meanings = {
 export function referenceRoutine(
   program: Routine,
 ): (arrays: readonly TypedArray[], offsets: readonly number[], scalars: readonly number[]) => void {
-  const { name, attrs, inputs, outputs } = program
+  const { name, attrs, inputs, outputs, epilogue } = program
+  if (epilogue) {
+    const plain = withoutEpilogue(program)
+    const run = referenceRoutine(plain)
+    const { dtype, shape } = plain.outputs[0]!
+    const own = plain.inputs.length
+    return (arrays, offsets, scalars) => {
+      const raw = new dtypeInfo[dtype].array(sizeOf(shape))
+      run([...arrays.slice(0, own), raw], [...offsets.slice(0, own), 0], [])
+      runKernel(epilogue, [raw, ...arrays.slice(own)], [0, ...offsets.slice(own)], scalars)
+    }
+  }
   const meaning = meanings[name] as RoutineMeaning<RoutineName>
   return (arrays, offsets) => {
     const dense = inputs.map((operand, i) => readDense(operand, arrays[i]!, offsets[i]!))

@@ -1,7 +1,7 @@
 import { type DType, dtypeInfo } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
-import { KernelBuilder } from '../kernel.ts'
-import type { Operand, Routine } from '../routine.ts'
+import { type Kernel, KernelBuilder } from '../kernel.ts'
+import { type Operand, type Routine, withoutEpilogue } from '../routine.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler, KernelRun } from './kernel-program.ts'
 import type { Pool, PoolFunction } from './pool.ts'
@@ -34,6 +34,7 @@ export class RoutineCompiler {
   prepare(routine: Routine): KernelRun | undefined {
     const { inputs, outputs } = routine
     if (outputs.every((o) => sizeOf(o.shape) === 0)) return () => {}
+    if (routine.epilogue) return this.#separately(routine, routine.epilogue)
     const recipe = recipeOf(routine)
     if (!recipe) return undefined
     const { demands, results } = recipe
@@ -72,6 +73,25 @@ export class RoutineCompiler {
     const launch = this.#launcher((threads) => recipe.job(operands, written, threads))
     const direct = steps.length + finish.length === 0
     return direct ? launch : sequence(this.#heap, temporaries, [...steps, { run: launch, buffers: [...operandAt, ...outputAt] }, ...finish])
+  }
+
+  /** The raw result goes through memory. */
+  #separately(routine: Routine, epilogue: Kernel): KernelRun | undefined {
+    const plain = withoutEpilogue(routine)
+    const run = this.prepare(plain)
+    if (!run) return undefined
+    const own = plain.inputs.length
+    const count = routine.inputs.length + routine.outputs.length
+    const others = Array.from({ length: count - own }, (_, i) => own + i)
+    const { dtype, shape } = plain.outputs[0]!
+    return sequence(
+      this.#heap,
+      [sizeOf(shape) * dtypeInfo[dtype].size],
+      [
+        { run, buffers: [...plain.inputs.keys(), count] },
+        { run: this.#kernels.prepare(epilogue), buffers: [count, ...others], scalars: true },
+      ],
+    )
   }
 
   /** A kernel that writes an operand densely in another dtype. */
@@ -147,18 +167,20 @@ interface Step {
   readonly run: KernelRun
   /** Which of the buffers it works on. */
   readonly buffers: readonly number[]
+  /** Whether the scalars of the run are its params. */
+  readonly scalars?: boolean
 }
 
 /** Runs steps one after the other over the buffers given and temporaries of so many bytes. */
 function sequence(heap: Heap, temporaries: readonly number[], steps: readonly Step[]): KernelRun {
-  return (pointers) => {
+  return (pointers, params) => {
     const all = [...pointers]
     try {
       for (const bytes of temporaries) all.push(heap.alloc(bytes))
-      for (const { run, buffers } of steps) {
+      for (const { run, buffers, scalars } of steps) {
         run(
           buffers.map((at) => all[at]!),
-          [],
+          scalars ? params : [],
         )
       }
     } finally {
