@@ -4,6 +4,7 @@ import {
   backward,
   bincount,
   checkpoint,
+  compile,
   concat,
   crossEntropy,
   detectAnomaly,
@@ -37,7 +38,6 @@ import {
   tensor,
   tidy,
   uniform,
-  trace,
   valueAndGrad,
   where,
   zeros,
@@ -248,7 +248,7 @@ const modes: readonly BadCall[] = [
     /grad: the function is async/,
     () => grad(untyped(async (x: Tensor) => x) as (x: Tensor) => Tensor)(ones([]) as Tensor),
   ],
-  ['trace', 'invalid-argument', /trace: the function is async/, () => trace(async (x) => x, [ones([]).spec])],
+  ['compile', 'invalid-argument', /compile: the function is async/, () => compile(async (x: Tensor) => x)(ones([]) as Tensor)],
   ['a rejected one', 'invalid-argument', /noGrad: the function is async/, () => noGrad(() => Promise.reject(new Error('late')))],
 ]
 

@@ -1,4 +1,4 @@
-import { concat, type CotangentError, engineNames, keep, ones, setEngine, stack, type Tensor, tensor, tidy, trace } from 'cotangent'
+import { compile, concat, type CotangentError, engineNames, keep, ones, setEngine, stack, type Tensor, tensor, tidy } from 'cotangent'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type OpEntry, table } from '../src/op/table.ts'
 import { expectError } from './bad-call.ts'
@@ -167,7 +167,7 @@ describe.each(engineNames())('on %s', (engine) => {
   })
 
   test.each(Object.entries(reads))('a tracer: %s', (_name, read) => {
-    const { hint } = expectError(() => trace((x: Tensor) => read(x), [ones([1]).spec]), 'tracer-read', /being traced|depends on/)
+    const { hint } = expectError(() => compile((x: Tensor) => read(x))(ones([1]) as Tensor), 'tracer-read', /being traced|depends on/)
     expect(hint).toMatch(/outside|where/)
     // The tracer is off again.
     expect(ones([1]).add(1).item()).toBe(2)
@@ -175,13 +175,10 @@ describe.each(engineNames())('on %s', (engine) => {
 
   test('a tracer printed', () => {
     let text = ''
-    trace(
-      (x: Tensor) => {
-        text = String(x)
-        return x
-      },
-      [ones([2, 3]).spec],
-    )
+    compile((x: Tensor) => {
+      text = String(x)
+      return x
+    })(ones([2, 3]) as Tensor)
     expect(text).toBe('tracer([2,3], float32)')
   })
 })

@@ -53,7 +53,7 @@ function hasNaN(x: Tensor): boolean {
 export function userLine(stack: string | undefined): string {
   const frames = (stack ?? '').split('\n').filter((line) => /^\s*at |@/.test(line))
   const own = ownDirectory()
-  const frame = frames.find((line) => !line.includes(own) && !line.includes('node:') && !line.includes('<anonymous>')) ?? frames.at(-1)
+  const frame = frames.find((line) => !line.includes(own) && !line.includes('node:') && !line.includes('(<anonymous>)')) ?? frames.at(-1)
   return frame?.trim().replace(/^at /, '') ?? 'an unknown place'
 }
 

@@ -1,136 +1,216 @@
-import { CotangentError, formatShape } from '../errors.ts'
-import type { Spec } from '../layout.ts'
-import { bind } from '../tensor/bind.ts'
+import type { DType } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
+import { scalarSpec, type Spec } from '../layout.ts'
+import { checkTarget } from '../tensor/bind.ts'
 import { type Tracer, withModes } from '../tensor/modes.ts'
-import type { Primitive } from '../tensor/primitive.ts'
+import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
-import { Placeholder } from '../tensor/storage.ts'
+import { outsideScopes, Placeholder, Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { leavesOf, mapTree } from '../tree.ts'
+import { leavesOf } from '../tree.ts'
+import type { Graph, GraphNode, Guard, HostStep, LiveNumber, Operand, Read, Source, Value } from './graph.ts'
 
-/** Where an operand comes from: output `index` of a node, or a value from outside. */
-export type Operand = { readonly node: GraphNode; readonly index: number } | { readonly value: Tensor | Scalar }
+export const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 
-export interface GraphNode {
-  readonly op: Primitive<never> | null
-  readonly inputs: readonly Operand[]
-  readonly attrs: unknown
-  readonly outputs: readonly Spec[]
+/** The stack frames that are looked through for the user's line. */
+const STACK_FRAMES = 40
+
+/** What is known of a tensor that a function is traced with. */
+export interface ArgumentSpec {
+  readonly spec: Spec
+  readonly requiresGrad: boolean
 }
 
-const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
-
-/** A function of tensors as the ops that it ran. */
-export class Graph {
-  /** Stand for the arguments; they have no op. */
-  readonly inputs: readonly GraphNode[]
-  /** In the order in which they ran. */
-  readonly nodes: readonly GraphNode[]
-  readonly outputs: readonly Operand[]
-  readonly #result: unknown
-
-  constructor(inputs: readonly GraphNode[], nodes: readonly GraphNode[], outputs: readonly Operand[], result: unknown) {
-    this.inputs = inputs
-    this.nodes = nodes
-    this.outputs = outputs
-    this.#result = result
-  }
-
-  /** Runs the ops on other arguments, of the shapes and dtypes that were traced; gives what the function gives. */
-  run(...args: readonly Tensor[]): unknown {
-    if (args.length !== this.inputs.length) {
-      throw new CotangentError('invalid-argument', {
-        op: 'Graph.run',
-        message: `${args.length} arguments for ${this.inputs.length} inputs`,
-        hint: 'Pass one tensor for each spec that was traced.',
-      })
-    }
-    const values = new Map<GraphNode, readonly Tensor[]>()
-    this.inputs.forEach((node, i) => {
-      const [want] = node.outputs
-      const arg = args[i]!
-      if (arg.dtype !== want!.dtype || formatShape(arg.shape) !== formatShape(want!.shape)) {
-        throw new CotangentError('shape-mismatch', {
-          op: 'Graph.run',
-          message: `argument ${i} is ${arg.dtype} ${formatShape(arg.shape)}, traced was ${want!.dtype} ${formatShape(want!.shape)}`,
-          hint: 'Trace again for other shapes.',
-        })
-      }
-      values.set(node, [arg.contiguous()])
-    })
-    const valueOf = (operand: Operand): Tensor | Scalar => ('value' in operand ? operand.value : values.get(operand.node)![operand.index]!)
-    for (const node of this.nodes) values.set(node, bind(node.op as Primitive<unknown>, node.inputs.map(valueOf), node.attrs))
-    let next = 0
-    return mapTree(this.#result, isTensor, () => valueOf(this.outputs[next++]!))
-  }
-
-  /** One line an op: `%2 = add(%0, %1) float32 [2, 3]`. */
-  toString(): string {
-    const names = new Map<GraphNode, string>()
-    const name = (operand: Operand) => {
-      if ('value' in operand)
-        return operand.value instanceof Scalar
-          ? String(operand.value.value)
-          : `constant ${operand.value.dtype} ${formatShape(operand.value.shape)}`
-      return `${names.get(operand.node)!}${operand.node.outputs.length > 1 ? `.${operand.index}` : ''}`
-    }
-    return [...this.inputs, ...this.nodes]
-      .map((node, i) => {
-        names.set(node, `%${i}`)
-        const call = node.op ? `${node.op.name}(${node.inputs.map(name).join(', ')})` : 'input'
-        return `%${i} = ${call} ${node.outputs.map((s) => `${s.dtype} ${formatShape(s.shape)}`).join(', ')}`
-      })
-      .concat(`return ${this.outputs.map(name).join(', ')}`)
-      .join('\n')
-  }
-}
-
-class Recorder implements Tracer {
-  readonly nodes: GraphNode[] = []
-  readonly #origins = new Map<Placeholder, Operand>()
-
-  bind(
-    op: Primitive<never>,
-    inputs: readonly (Tensor | Scalar)[],
-    attrs: unknown,
-    outputs: readonly Spec[],
-    into?: readonly Tensor[],
-  ): Tensor[] {
-    if (into) {
-      throw new CotangentError('unsupported', {
-        op: op.name,
-        message: 'writes in place cannot be traced',
-        hint: 'Update parameters outside the traced function.',
-      })
-    }
-    const node: GraphNode = { op, inputs: inputs.map((x) => this.operand(x)), attrs, outputs }
-    this.nodes.push(node)
-    return this.stand(node)
-  }
-
-  /** Tensors without numbers for a node's outputs. */
-  stand(node: GraphNode): Tensor[] {
-    return node.outputs.map((spec, index) => {
-      const placeholder = new Placeholder()
-      this.#origins.set(placeholder, { node, index })
-      return new Tensor(spec, placeholder, 0)
-    })
-  }
-
-  operand(x: Tensor | Scalar): Operand {
-    return (x instanceof Tensor && x.placeholder ? this.#origins.get(x.placeholder) : undefined) ?? { value: x }
-  }
+export interface Traced {
+  readonly graph: Graph
+  /** What the function returned, with tensors that stand for the graph's outputs, in order. */
+  readonly result: unknown
+  /** The tensors that stood for the arguments. */
+  readonly placeholders: readonly Tensor[]
+  /** Goes on recording where the function left off, and gives the graph of everything so far. */
+  extend(body: () => readonly Tensor[]): Graph
 }
 
 /**
- * Runs `f` on tensors that have a spec but no numbers, and returns the ops that it called. Tensors that `f` takes from
- * elsewhere (parameters) become constants of the graph.
+ * Runs `f` on tensors that have a spec but no numbers, and records the ops that it calls. Tensors that `f` takes from elsewhere
+ * (parameters) are captured; what it writes to them, and the `.grad`s that it leaves, are part of the graph. Nothing outside
+ * changes meanwhile.
  */
-export function trace(f: (...args: Tensor[]) => unknown, specs: readonly Spec[]): Graph {
-  const recorder = new Recorder()
-  const inputs = specs.map((spec): GraphNode => ({ op: null, inputs: [], attrs: undefined, outputs: [spec] }))
-  const args = inputs.map((node) => recorder.stand(node)[0]!)
-  const result = withModes({ tracer: recorder }, () => f(...args), 'trace')
-  const outputs = leavesOf(result, isTensor).map((x) => recorder.operand(x))
-  return new Graph(inputs, recorder.nodes, outputs, result)
+export function trace(f: (...args: Tensor[]) => unknown, specs: readonly ArgumentSpec[]): Traced {
+  const recorder = new Recorder(specs)
+  const { placeholders } = recorder
+  const run = <T>(body: () => T): T => outsideScopes(() => withModes({ tracer: recorder }, () => withStack(body), 'compile'))
+  const result = run(() => f(...placeholders))
+  const graph = recorder.graph(leavesOf(result, isTensor))
+  return { graph, result, placeholders, extend: (body) => recorder.graph(run(body)) }
+}
+
+function withStack<T>(body: () => T): T {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = STACK_FRAMES
+  try {
+    return body()
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+
+type Memory = Storage | Placeholder
+
+class Recorder implements Tracer {
+  readonly placeholders: readonly Tensor[]
+  readonly #inputs: readonly Read[]
+  readonly #nodes: GraphNode[] = []
+  readonly #host: HostStep[] = []
+  readonly #guards: Guard[] = []
+  readonly #live = new Map<Scalar, LiveNumber>()
+  /** What memory held at first, and what it holds now. */
+  readonly #initial = new Map<Memory, Value>()
+  readonly #current = new Map<Memory, Value>()
+  /** `before` is undefined where the function did not look. */
+  readonly #gradients = new Map<Tensor, { readonly before: Tensor | null | undefined; now: Tensor | null }>()
+  #values = 0
+  #lifts = 0
+
+  constructor(specs: readonly ArgumentSpec[]) {
+    this.placeholders = specs.map(({ spec, requiresGrad }, index) => {
+      const placeholder = new Placeholder()
+      this.#enter(placeholder, this.#value(spec.dtype, spec.size, { kind: 'argument', index }))
+      return new Tensor(spec, placeholder, 0).setRequiresGrad(requiresGrad)
+    })
+    this.#inputs = this.placeholders.map((x) => this.#read(x))
+  }
+
+  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, plan: Plan, into?: readonly Tensor[]): Tensor[] {
+    const { view } = plan
+    if (view) {
+      const x = inputs[0] as Tensor
+      return [new Tensor(plan.outputs[0]!, x.memory, x.offset + view.offset)]
+    }
+    const node: GraphNode = { op, inputs: inputs.map((x) => this.#operand(x)), attrs, plan, outputs: [], origin: new Error(op.name) }
+    const outputs = plan.outputs.map((spec, index) => {
+      const target = into?.[index]
+      if (target) return this.#write(target, node, index)
+      const placeholder = new Placeholder()
+      this.#current.set(placeholder, this.#value(spec.dtype, spec.size, { kind: 'result', node, index }))
+      return new Tensor(spec, placeholder, 0)
+    })
+    for (const x of outputs) node.outputs.push(this.#read(x))
+    this.#nodes.push(node)
+    return outputs
+  }
+
+  lift(count: number, dtype: DType, compute: () => readonly number[]): Scalar[] {
+    this.#host.push({ kind: 'numbers', count, compute })
+    const lift = this.#lifts++
+    return Array.from({ length: count }, (_, index) => {
+      const scalar = new Scalar(Number.NaN, dtype)
+      this.#live.set(scalar, { spec: scalarSpec(dtype), lift, index })
+      return scalar
+    })
+  }
+
+  effect(run: () => void): void {
+    this.#host.push({ kind: 'effect', run })
+  }
+
+  guard(what: string, check: () => boolean): void {
+    this.#guards.push({ what, check })
+  }
+
+  gradOf(x: Tensor): Tensor | null {
+    let found = this.#gradients.get(x)
+    if (!found) {
+      const before = this.#gradientBefore(x)
+      found = { before, now: before }
+      this.#gradients.set(x, found)
+    }
+    return found.now
+  }
+
+  setGrad(x: Tensor, gradient: Tensor | null): void {
+    const found = this.#gradients.get(x)
+    if (found) found.now = gradient
+    else this.#gradients.set(x, { before: undefined, now: gradient })
+  }
+
+  graph(outputs: readonly Tensor[]): Graph {
+    const gradients = new Map<Tensor, Read | null>()
+    for (const [x, { before, now }] of this.#gradients) {
+      // Memory of others is no place for a gradient.
+      const lent = now && this.#initial.has(now.memory)
+      if (now !== before) gradients.set(x, now && this.#read(lent ? this.#copy(now) : now))
+    }
+    const writes = new Map<Value, Value>()
+    for (const [memory, before] of this.#initial) {
+      const now = this.#current.get(memory)!
+      if (now !== before) writes.set(before, now)
+    }
+    return {
+      inputs: this.#inputs,
+      nodes: [...this.#nodes],
+      outputs: outputs.map((x) => this.#read(x)),
+      writes,
+      gradients,
+      host: [...this.#host],
+      guards: [...this.#guards],
+    }
+  }
+
+  /** Stands for the gradient that a tensor has when the program starts. */
+  #gradientBefore(x: Tensor): Tensor | null {
+    const spec = withModes({ tracer: null }, () => x.grad?.spec)
+    if (!x.isTracer) this.guard('which .grad are null', () => x.grad?.spec === spec)
+    if (!spec) return null
+    const placeholder = new Placeholder()
+    this.#enter(placeholder, this.#value(spec.dtype, spec.size, { kind: 'gradient', of: x }))
+    return new Tensor(spec, placeholder, 0)
+  }
+
+  #copy(x: Tensor): Tensor {
+    return withModes({ tracer: this, grad: false }, () => x.clone())
+  }
+
+  #write(target: Tensor, node: GraphNode, index: number): Tensor {
+    const spec = node.plan.outputs[index]!
+    checkTarget(node.op.name, target, spec)
+    const of = this.#valueOf(target)
+    target.memory.version++
+    const whole = target.offset === 0 && target.spec.contiguous && target.size === of.size
+    this.#current.set(
+      target.memory,
+      this.#value(of.dtype, of.size, whole ? { kind: 'result', node, index } : { kind: 'update', of, node, index }),
+    )
+    return target
+  }
+
+  #operand(x: Tensor | Scalar): Operand {
+    return x instanceof Tensor ? this.#read(x) : (this.#live.get(x) ?? x)
+  }
+
+  #read(x: Tensor): Read {
+    return { value: this.#valueOf(x), spec: x.spec, offset: x.offset }
+  }
+
+  #valueOf({ memory, dtype }: Tensor): Value {
+    const known = this.#current.get(memory)
+    if (known) return known
+    if (memory instanceof Placeholder) {
+      throw new CotangentError('tracer-read', {
+        message: 'a tensor of another traced program is used here; it stands for a value that exists only there',
+        hint: 'Return it from the function that made it, and pass it in as an argument.',
+      })
+    }
+    return this.#enter(memory, this.#value(dtype, memory.elements, { kind: 'captured', storage: memory }))
+  }
+
+  #enter(memory: Memory, value: Value): Value {
+    this.#initial.set(memory, value)
+    this.#current.set(memory, value)
+    return value
+  }
+
+  #value(dtype: DType, size: number, source: Source): Value {
+    return { id: this.#values++, dtype, size, source }
+  }
 }

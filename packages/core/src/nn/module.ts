@@ -2,6 +2,7 @@ import type { DType } from '../dtype.ts'
 import { isFloat } from '../dtype.ts'
 import type { Shape } from '../layout.ts'
 import type { ShapeRule } from '../shape-types.ts'
+import { modes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Buffer, Parameter } from './parameter.ts'
 import { loadState, type LoadOptions, type LoadReport, stateOf, type StateDict, type StateSource } from './state-dict.ts'
@@ -43,10 +44,20 @@ export abstract class Module implements ShapeRule {
   declare readonly $in: unknown
   declare readonly $out: unknown
 
-  /** Whether layers that differ in training and use (dropout, batch norm) are to train. Set it by `train()` and `eval()`. */
-  training = true
+  #training = true
   #before: PreForwardHook[] = []
   #after: ForwardHook[] = []
+
+  /** Whether layers that differ in training and use (dropout, batch norm) are to train. Set it by `train()` and `eval()`. */
+  get training(): boolean {
+    const training = this.#training
+    modes.tracer?.guard(`${this.constructor.name}.training`, () => this.#training === training)
+    return training
+  }
+
+  set training(training: boolean) {
+    this.#training = training
+  }
 
   abstract forward(...inputs: never[]): unknown
 

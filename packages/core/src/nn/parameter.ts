@@ -8,7 +8,7 @@ import { Tensor } from '../tensor/tensor.ts'
  */
 export class Parameter<out S extends Shape = Shape> extends Tensor<S> {
   constructor(value: Tensor<S>, options: { readonly requiresGrad?: boolean } = {}) {
-    super(value.spec, value.placeholder ?? value.storage, value.offset)
+    super(value.spec, value.memory, value.offset)
     if (!this.isTracer) keep(this as unknown as Tensor)
     this.setRequiresGrad(options.requiresGrad ?? true)
   }
@@ -23,7 +23,7 @@ export class Buffer<out S extends Shape = Shape> extends Tensor<S> {
   readonly persistent: boolean
 
   constructor(value: Tensor<S>, options: { readonly persistent?: boolean } = {}) {
-    super(value.spec, value.placeholder ?? value.storage, value.offset)
+    super(value.spec, value.memory, value.offset)
     if (!this.isTracer) keep(this as unknown as Tensor)
     this.persistent = options.persistent ?? true
   }

@@ -5,6 +5,7 @@ import { checkShape, type Shape, sizeOf } from '../layout.ts'
 import type { Mutable } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import { defaultGenerator, type Generator } from '../tensor/generator.ts'
+import { liveScalars } from '../tensor/modes.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -61,7 +62,7 @@ const intPrimitive = fillPrimitive('randint', (k, key, [low, high], dtype) => {
   return k.cast(k.add(low!, offset), dtype === 'int64' ? 'int64' : 'int32')
 })
 
-const keyScalars = (generator: Generator): Scalar[] => generator.next().map((word) => new Scalar(word, 'int32'))
+const keyScalars = (generator: Generator): Scalar[] => liveScalars(3, 'int32', () => generator.next())
 
 function fill(primitive: Primitive<FillAttrs>, shape: Shape, dtype: DType, rest: readonly Scalar[], options: RandomOptions): Tensor {
   checkShape(primitive.name, shape)

@@ -3,7 +3,7 @@ import { kernelPrimitive } from '../op/kernel-op.ts'
 import { mean } from '../op/reduce.ts'
 import { rowSize } from '../op/rows.ts'
 import { bind } from '../tensor/bind.ts'
-import { Scalar } from '../tensor/scalar.ts'
+import { liveScalars, modes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Optimizer, type OptimizerOptions } from './optimizer.ts'
 import type { Params } from './params.ts'
@@ -78,11 +78,13 @@ const rule: UpdateRule<AdafactorOptions> = {
       colVar: stateTensor(param, 0, [...shape.slice(0, -2), 1, shape[rank - 1]!]),
     }
   },
-  prepare({ lr, beta2Decay, eps: [gradFloor, paramFloor], d, weightDecay, maximize }) {
+  prepare(options) {
+    const { maximize } = options
+    const decay = options.weightDecay !== 0
+    modes.tracer?.guard('the options of Adafactor', () => options.maximize === maximize && (options.weightDecay !== 0) === decay)
     return (param, grad, state) => {
       const { rank, dtype } = param
-      const scalar = (value: number) => new Scalar(value, dtype)
-      const share = scalar(state.step ** beta2Decay)
+      const share = liveScalars(1, dtype, () => [state.step ** options.beta2Decay])
       const factored = rank >= 2
       const averages: Tensor[] = []
       for (const [name, axes] of factored
@@ -92,15 +94,22 @@ const rule: UpdateRule<AdafactorOptions> = {
           ] as const)
         : ([['variance', []]] as const)) {
         const average = state[name] as Tensor
-        bind(moveAverage, [grad, average, share], { axes }, [average])
+        bind(moveAverage, [grad, average, ...share], { axes }, [average])
         averages.push(average)
       }
       const meanOfRows = factored ? mean(averages[0]!, -2, { keepDims: true }) : undefined
       if (meanOfRows) averages.push(meanOfRows)
-      const rate = Math.min(lr, 1 / Math.sqrt(state.step))
-      const numbers = [rate, gradFloor ?? precision[dtype]!, paramFloor, d, 1 - lr * weightDecay].map(scalar)
+      const numbers = liveScalars(5, dtype, () => {
+        const {
+          lr,
+          eps: [gradFloor, paramFloor],
+          d,
+          weightDecay,
+        } = options
+        return [Math.min(lr, 1 / Math.sqrt(state.step)), gradFloor ?? precision[dtype]!, paramFloor, d, 1 - lr * weightDecay]
+      })
       const axes = Array.from({ length: rank }, (_, axis) => axis)
-      bind(takeStep, [param, grad, ...averages, ...numbers], { axes, factored, decay: weightDecay !== 0, maximize }, [param])
+      bind(takeStep, [param, grad, ...averages, ...numbers], { axes, factored, decay, maximize }, [param])
       if (meanOfRows && !meanOfRows.isTracer) meanOfRows.dispose()
     }
   },

@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { sameShape } from '../layout.ts'
-import { noGrad } from '../tensor/modes.ts'
+import { hostEffect, noGrad, withModes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { completeOptions } from './options.ts'
 import { groupsOf, listParams, type ParamGroupSpec, type Params } from './params.ts'
@@ -101,7 +101,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
         for (const param of group.params) {
           if (!param.grad) continue
           const state = this.#stateOf(param, group)
-          state.step++
+          hostEffect(() => void state.step++)
           update(param, this.#checked(param.grad, param), state)
         }
       }
@@ -184,7 +184,8 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
   #stateOf(param: Tensor, group: ParamGroup<O>): ParamState {
     let state = this.#states.get(param)
     if (!state) {
-      state = this.#rule.start(group as unknown as O, param)
+      // State is there for good, also when a program is recorded that will only ever use it.
+      state = withModes({ tracer: null }, () => this.#rule.start(group as unknown as O, param))
       this.#states.set(param, state)
     }
     return state

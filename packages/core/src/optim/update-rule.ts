@@ -1,8 +1,8 @@
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { kernelPrimitive } from '../op/kernel-op.ts'
 import { bind, type Input } from '../tensor/bind.ts'
+import { liveScalars, modes } from '../tensor/modes.ts'
 import type { Primitive } from '../tensor/primitive.ts'
-import { Scalar } from '../tensor/scalar.ts'
 import { keep } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Limits } from './options.ts'
@@ -65,7 +65,7 @@ export interface KernelRule<O, State extends string, Numbers extends string, Str
 export function kernelRule<O, State extends string, Numbers extends string, Structure>(
   rule: KernelRule<O, State, Numbers, Structure>,
 ): UpdateRule<O> {
-  const primitives = new Map<string, Primitive<undefined>>()
+  const codes = new Map<string, { readonly numbers: readonly Numbers[]; readonly primitive: Primitive<undefined> }>()
   return {
     ...rule,
     start(options, param) {
@@ -77,21 +77,28 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
       const structure = rule.structure(options)
       const names = Object.keys(rule.states(options)) as State[]
       const key = JSON.stringify(structure)
+      modes.tracer?.guard(`the options of ${rule.name}`, () => JSON.stringify(rule.structure(options)) === key)
       return (param, grad, state) => {
-        const numbers = rule.numbers(options, state)
         const ownKey = rule.reduces ? `${key}${param.rank}` : key
-        let primitive = primitives.get(ownKey)
-        if (!primitive) {
-          primitive = primitiveOf(rule, structure, names, Object.keys(numbers) as Numbers[], param.rank)
-          primitives.set(ownKey, primitive)
+        let code = codes.get(ownKey)
+        if (!code) {
+          // Asked of a copy, as the rule may keep numbers in the state.
+          const numbers = Object.keys(rule.numbers(options, { ...state })) as Numbers[]
+          code = { numbers, primitive: primitiveOf(rule, structure, names, numbers, param.rank) }
+          codes.set(ownKey, code)
         }
+        const { numbers, primitive } = code
         const inputs: Input[] = [param, grad]
         const written = [param]
         for (const name of names) {
           inputs.push(state[name] as Tensor)
           written.push(state[name] as Tensor)
         }
-        for (const name in numbers) inputs.push(new Scalar(numbers[name], param.dtype))
+        const now = () => {
+          const values = rule.numbers(options, state)
+          return numbers.map((name) => values[name])
+        }
+        inputs.push(...liveScalars(numbers.length, param.dtype, now))
         bind(primitive, inputs, undefined, written)
       }
     },

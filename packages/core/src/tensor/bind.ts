@@ -29,7 +29,7 @@ export function setMakeDense(copy: (x: Tensor) => Tensor): void {
 export function bind<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A, into?: readonly Tensor[]): Tensor[] {
   const plan = planOf(op, inputs, attrs, into)
   if (!plan.program && !plan.view) return bind(op, [makeDense(inputs[0] as Tensor)], attrs)
-  const outputs = modes.tracer ? modes.tracer.bind(op as Primitive<never>, inputs, attrs, plan.outputs, into) : run(op, plan, inputs, into)
+  const outputs = modes.tracer ? modes.tracer.bind(op as Primitive<never>, inputs, attrs, plan, into) : run(op, plan, inputs, into)
   if (modes.anomaly) checkResults(op.name, inputs, outputs)
   if (modes.grad && op.gradient && inputs.some((x) => x instanceof Tensor && x.requiresGrad)) record(op, plan, inputs, attrs, outputs)
   return outputs
@@ -72,15 +72,7 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
   for (let i = 0; i < count; i++) {
     const spec = plan.outputs[i]!
     const target = into?.[i]
-    if (target && !fits(target.spec, spec)) {
-      throw new CotangentError('invalid-argument', {
-        op: op.name,
-        message: `the result is ${spec.dtype} [${spec.shape}] and cannot be written into this tensor in place`,
-        shapes: [target.shape],
-        dtypes: [target.dtype],
-        hint: 'Write into a dense tensor of the same dtype and shape.',
-      })
-    }
+    if (target) checkTarget(op.name, target, spec)
     const output = target ?? new Tensor(spec, new Storage(engine, spec, op.name), 0)
     if (target) target.storage.version++
     outputs[i] = output
@@ -91,12 +83,17 @@ function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: re
   return outputs
 }
 
-/** Whether a result of `wanted` can be written where `target` lies. */
-function fits(target: Spec, wanted: Spec): boolean {
-  return (
-    target.id === wanted.id ||
-    (target.contiguous && wanted.contiguous && target.dtype === wanted.dtype && sameShape(target.shape, wanted.shape))
-  )
+/** Throws unless a result of `wanted` can be written where `target` lies. */
+export function checkTarget(op: string, { spec: target }: Tensor, wanted: Spec): void {
+  if (target.id === wanted.id) return
+  if (target.contiguous && wanted.contiguous && target.dtype === wanted.dtype && sameShape(target.shape, wanted.shape)) return
+  throw new CotangentError('invalid-argument', {
+    op,
+    message: `the result is ${wanted.dtype} [${wanted.shape}] and cannot be written into this tensor in place`,
+    shapes: [target.shape],
+    dtypes: [target.dtype],
+    hint: 'Write into a dense tensor of the same dtype and shape.',
+  })
 }
 
 function engineOf(op: string, inputs: readonly Input[]): Engine {

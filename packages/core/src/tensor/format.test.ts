@@ -198,13 +198,13 @@ test('released tensors and tracers have no values', () => {
   x.dispose()
   expect(String(x)).toMatchInlineSnapshot(`"tensor(released, shape [2], float32)"`)
   let text = ''
-  trace((t) => ((text = String(t)), t), [spec('float32', [2, 3])])
+  trace((t) => ((text = String(t)), t), [{ spec: spec('float32', [2, 3]), requiresGrad: false }])
   expect(text).toMatchInlineSnapshot(`"tracer([2,3], float32)"`)
 })
 
 test('printing a constant while tracing does not trace the printing', () => {
   const x = tensor(range(2000), { shape: [2, 1000] })
-  const graph = trace((t) => (String(x), t.neg()), [spec('float32', [2])])
+  const { graph } = trace((t) => (String(x), t.neg()), [{ spec: spec('float32', [2]), requiresGrad: false }])
   expect(graph.nodes.map((n) => n.op!.name)).toEqual(['neg'])
 })
 

@@ -1,23 +1,26 @@
 import type { Saved } from '../autograd/tape.ts'
+import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
-import type { Spec } from '../layout.ts'
-import type { Primitive } from './primitive.ts'
-import type { Scalar } from './scalar.ts'
+import type { Plan, Primitive } from './primitive.ts'
+import { Scalar } from './scalar.ts'
 import type { Tensor } from './tensor.ts'
 
 /** Records ops instead of running them. */
 export interface Tracer {
   /**
-   * @param outputs Specs of the results, which are tensors without numbers.
+   * @param plan What would run; its outputs are the specs of the results, which are tensors without numbers.
    * @param into See `bind`.
    */
-  bind(
-    op: Primitive<never>,
-    inputs: readonly (Tensor | Scalar)[],
-    attrs: unknown,
-    outputs: readonly Spec[],
-    into?: readonly Tensor[],
-  ): Tensor[]
+  bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, plan: Plan, into?: readonly Tensor[]): Tensor[]
+  /** Stands for `count` numbers that every run of the recorded program asks `compute` for. */
+  lift(count: number, dtype: DType, compute: () => readonly number[]): Scalar[]
+  /** Has every run do something on the host, in order with the numbers that it asks for. */
+  effect(run: () => void): void
+  /** Makes the record hold only as long as `check` does. `what` names it for people. */
+  guard(what: string, check: () => boolean): void
+  /** `.grad` of a tensor as the program has it so far. */
+  gradOf(x: Tensor): Tensor | null
+  setGrad(x: Tensor, gradient: Tensor | null): void
 }
 
 /** Decides how recorded ops keep the values that their gradients need. */
@@ -75,4 +78,18 @@ export function noGrad<T>(body: () => T): T {
 /** Runs `body` with gradients recorded, within a `noGrad`. */
 export function enableGrad<T>(body: () => T): T {
   return withModes({ grad: true }, body, 'enableGrad')
+}
+
+/**
+ * `count` numbers at the door that follow from the state of the host, such as a learning rate: asked for now, or, in a program
+ * that is being recorded, on each of its runs.
+ */
+export function liveScalars(count: number, dtype: DType, compute: () => readonly number[]): Scalar[] {
+  return modes.tracer ? modes.tracer.lift(count, dtype, compute) : compute().map((value) => new Scalar(value, dtype))
+}
+
+/** Does something to the state of the host: now, or on each run of the program that is being recorded. */
+export function hostEffect(run: () => void): void {
+  if (modes.tracer) modes.tracer.effect(run)
+  else run()
 }

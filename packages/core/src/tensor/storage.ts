@@ -20,7 +20,7 @@ let openScope: Storage[] | null = null
 
 /** Stands for the memory of a tensor that is being traced. */
 export class Placeholder {
-  readonly version = 0
+  version = 0
   readonly released = false
 }
 
@@ -52,6 +52,11 @@ export class Storage {
       })
     }
     return this.#block.buffer
+  }
+
+  /** How many it holds. */
+  get elements(): number {
+    return this.#block.spec.size
   }
 
   get released(): boolean {

@@ -1,3 +1,4 @@
+import { userLine } from '../autograd/anomaly.ts'
 import { backward, type BackwardOptions } from '../autograd/backward.ts'
 import { type Edge, TapeNode } from '../autograd/tape.ts'
 import type { DType, TypedArray } from '../dtype.ts'
@@ -8,6 +9,7 @@ import type { Shape, Spec } from '../layout.ts'
 import type { Methods } from '../op/methods.ts'
 import { fromRaw, type Nested, nest, type Element } from './elements.ts'
 import { formatTensor } from './format.ts'
+import { modes } from './modes.ts'
 import { Placeholder, type Storage } from './storage.ts'
 
 export interface Tensor<S extends Shape = Shape> extends Methods<S> {}
@@ -22,8 +24,7 @@ export class Tensor<S extends Shape = Shape> {
   readonly spec: Spec
   /** Where the first element lies, in elements from the start of the storage. */
   readonly offset: number
-  /** The gradient that `backward` left here; only on leaves that require one. */
-  grad: Tensor<S> | null = null
+  #grad: Tensor<S> | null = null
   readonly #memory: Storage | Placeholder
   #edge: Edge | null = null
 
@@ -56,22 +57,22 @@ export class Tensor<S extends Shape = Shape> {
     return this.storage.engine
   }
 
+  /** Storage, or what stands for it. */
+  get memory(): Storage | Placeholder {
+    return this.#memory
+  }
+
   /** The memory it reads. Throws while tracing, where there is none yet. */
   get storage(): Storage {
     if (this.#memory instanceof Placeholder) {
       throw new CotangentError('tracer-read', {
-        message: 'this tensor stands for a value of a program that is being traced, so it has no numbers yet',
+        message: `this tensor stands for a value of a program that is being traced, so it has no numbers yet; read at ${userLine(new Error().stack)}`,
         shapes: [this.shape],
         dtypes: [this.dtype],
         hint: 'Return it from the traced function and read it outside, or use where() instead of a JavaScript condition on it.',
       })
     }
     return this.#memory
-  }
-
-  /** What stands for its memory while it is traced; null for a tensor with numbers. */
-  get placeholder(): Placeholder | null {
-    return this.#memory instanceof Placeholder ? this.#memory : null
   }
 
   get isTracer(): boolean {
@@ -84,6 +85,16 @@ export class Tensor<S extends Shape = Shape> {
   }
 
   // Gradients
+
+  /** The gradient that `backward` left here; only on leaves that require one. */
+  get grad(): Tensor<S> | null {
+    return modes.tracer ? (modes.tracer.gradOf(this as unknown as Tensor) as Tensor<S> | null) : this.#grad
+  }
+
+  set grad(gradient: Tensor<S> | null) {
+    if (modes.tracer) modes.tracer.setGrad(this as unknown as Tensor, gradient as Tensor | null)
+    else this.#grad = gradient
+  }
 
   /** Whether ops on this tensor are recorded for `backward`. */
   get requiresGrad(): boolean {

@@ -1,4 +1,5 @@
 import { CotangentError } from '../../errors.ts'
+import { hostEffect } from '../../tensor/modes.ts'
 import { lrsOf, Scheduler, type SchedulerState } from './scheduler.ts'
 
 /** Steps several schedulers of one optimiser together, so that their effects multiply (where they are given by factors). */
@@ -11,9 +12,11 @@ export class ChainedScheduler extends Scheduler {
   }
 
   step(): void {
-    this.epoch++
-    for (const scheduler of this.schedulers) scheduler.step()
-    this.lastLrs = lrsOf(this.optimizer)
+    hostEffect(() => {
+      this.epoch++
+      for (const scheduler of this.schedulers) scheduler.step()
+      this.lastLrs = lrsOf(this.optimizer)
+    })
   }
 
   begin(): void {

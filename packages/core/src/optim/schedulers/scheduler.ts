@@ -1,4 +1,5 @@
 import { CotangentError } from '../../errors.ts'
+import { hostEffect } from '../../tensor/modes.ts'
 import type { Optimizer, ParamGroup } from '../optimizer.ts'
 
 /** What a scheduler remembers, as plain data. */
@@ -94,8 +95,10 @@ export abstract class FormulaScheduler extends Scheduler {
   }
 
   step(): void {
-    this.epoch++
-    this.set((lr, base, group) => this.#schedule.next(lr, this.epoch, base, group))
+    hostEffect(() => {
+      this.epoch++
+      this.set((lr, base, group) => this.#schedule.next(lr, this.epoch, base, group))
+    })
   }
 
   begin(): void {

@@ -1,4 +1,5 @@
 import { CotangentError } from '../../errors.ts'
+import { hostEffect } from '../../tensor/modes.ts'
 import { loadStates, optimizerOf } from './chained-scheduler.ts'
 import { Scheduler, type SchedulerState } from './scheduler.ts'
 
@@ -31,12 +32,14 @@ export class SequentialLR extends Scheduler {
   }
 
   step(): void {
-    this.epoch++
-    const passed = this.milestones.filter((m) => m <= this.epoch).length
-    const active = this.schedulers[passed]!
-    if (passed > 0 && this.milestones[passed - 1] === this.epoch) active.restart()
-    else active.step()
-    this.lastLrs = active.lastLrs
+    hostEffect(() => {
+      this.epoch++
+      const passed = this.milestones.filter((m) => m <= this.epoch).length
+      const active = this.schedulers[passed]!
+      if (passed > 0 && this.milestones[passed - 1] === this.epoch) active.restart()
+      else active.step()
+      this.lastLrs = active.lastLrs
+    })
   }
 
   begin(): void {

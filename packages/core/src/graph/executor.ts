@@ -1,0 +1,219 @@
+import { dtypeInfo } from '../dtype.ts'
+import type { Buffer, Engine, Executable, Sequence } from '../engine/engine.ts'
+import { KernelBuilder } from '../engine/kernel.ts'
+import { type Spec, spec as specOf } from '../layout.ts'
+import { Scalar } from '../tensor/scalar.ts'
+import { Storage } from '../tensor/storage.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { type Graph, isLive, type LiveNumber, type Read, type Value } from './graph.ts'
+import { type MemoryPlan, planMemory } from './memory.ts'
+import { type Operation, type Place, type Program, rootOf } from './program.ts'
+
+/** Where the memory of a root comes from when a program starts. */
+type Memory =
+  | { readonly kind: 'argument'; readonly index: number }
+  | { readonly kind: 'captured'; readonly storage: Storage }
+  | { readonly kind: 'gradient'; readonly of: Tensor }
+  /** Made anew on each run, and handed out. */
+  | { readonly kind: 'result'; readonly spec: Spec }
+  /** The program's own for as long as it lives: gradients, which each run overwrites. */
+  | { readonly kind: 'owned'; readonly storage: Storage }
+
+/** A program made ready for an engine: one sequence over one list of buffers, the first of which is its working memory. */
+export class ProgramExecutable {
+  readonly program: Program
+  readonly plan: MemoryPlan
+  readonly #engine: Engine
+  readonly #graph: Graph
+  readonly #sequence: Sequence
+  readonly #executable: Executable
+  readonly #memories: readonly Memory[]
+  readonly #bufferOf = new Map<Value, number>()
+  readonly #arenaSpec: Spec
+  /** Numbers of the sequence: constants as they are, places for live ones. */
+  readonly #scalars: number[] = []
+  readonly #liveAt: (readonly number[])[] = []
+  readonly #written: readonly number[]
+  readonly #gradients: readonly { readonly of: Tensor; readonly read: Read | null; readonly owned: Tensor | null }[]
+  // Filled anew on each run.
+  readonly #storages: (Storage | undefined)[]
+  readonly #buffers: Buffer[]
+  readonly #offsets: number[]
+
+  constructor(engine: Engine, program: Program) {
+    this.#engine = engine
+    this.program = program
+    this.#graph = program.graph
+    this.plan = planMemory(program)
+    this.#memories = this.#layMemories()
+    const operations = [...program.operations, ...this.#copies()]
+    this.#sequence = { kind: 'sequence', steps: this.#steps(operations) }
+    this.#executable = engine.prepare(this.#sequence)
+    this.#arenaSpec = specOf('uint8', [this.plan.arenaBytes])
+    this.#written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)!)
+    this.#gradients = [...this.#graph.gradients].map(([of, read]) => ({ of, read, owned: read && this.#ownGradient(read) }))
+    this.#storages = this.#memories.map(() => undefined)
+    this.#buffers = new Array<Buffer>(this.#memories.length + 1)
+    this.#offsets = new Array<number>(this.#memories.length + 1).fill(0)
+  }
+
+  /** The steps, in order: those of the program's operations, then the copies that end it. */
+  get sequence(): Sequence {
+    return this.#sequence
+  }
+
+  /** Runs the program once and gives its outputs. */
+  run(args: readonly Tensor[]): Tensor[] {
+    this.#askHost()
+    const { inputs, outputs } = this.#graph
+    const arena = new Storage(this.#engine, this.#arenaSpec, 'compile')
+    const storages = this.#storages
+    const buffers = this.#buffers
+    try {
+      buffers[0] = arena.buffer
+      for (let i = 0; i < this.#memories.length; i++) {
+        const memory = this.#memories[i]!
+        let storage: Storage
+        let offset = 0
+        switch (memory.kind) {
+          case 'argument': {
+            const x = args[memory.index]!
+            storage = x.storage
+            offset = x.offset
+            break
+          }
+          case 'gradient': {
+            const gradient = memory.of.grad!
+            storage = gradient.storage
+            offset = gradient.offset
+            break
+          }
+          case 'result':
+            storage = new Storage(this.#engine, memory.spec, 'compile')
+            break
+          default:
+            storage = memory.storage
+        }
+        storages[i] = storage
+        buffers[i + 1] = storage.buffer
+        this.#offsets[i + 1] = offset
+      }
+      this.#executable.run(buffers, this.#offsets, this.#scalars)
+      for (const at of this.#written) storages[at - 1]!.version++
+      for (const { of, read, owned } of this.#gradients) {
+        if (owned) owned.storage.version++
+        of.grad = owned ?? (read && this.#output(read, args, inputs))
+      }
+      return outputs.map((read) => this.#output(read, args, inputs))
+    } finally {
+      arena.release()
+      storages.fill(undefined)
+    }
+  }
+
+  #askHost(): void {
+    let lift = 0
+    for (const step of this.#graph.host) {
+      if (step.kind === 'effect') {
+        step.run()
+        continue
+      }
+      const at = this.#liveAt[lift++]
+      const values = step.compute()
+      if (at) for (let i = 0; i < at.length; i++) if (at[i]! >= 0) this.#scalars[at[i]!] = values[i]!
+    }
+  }
+
+  #output({ value, spec, offset }: Read, args: readonly Tensor[], inputs: readonly Read[]): Tensor {
+    const root = rootOf(value)
+    const storage = this.#storages[this.#bufferOf.get(root)! - 1]!
+    const argument = inputs.findIndex((x) => x.value === (this.plan.inPlace.get(root) ?? root))
+    return new Tensor(spec, storage, offset + (argument < 0 ? 0 : args[argument]!.offset))
+  }
+
+  /** Finds memory for all roots outside the arena. */
+  #layMemories(): Memory[] {
+    const memories: Memory[] = []
+    const owned = new Set([...this.#graph.gradients.values()].flatMap((read) => (read ? [rootOf(read.value)] : [])))
+    // A gradient that is added to another one may be asked for once more while it is made.
+    const adds = this.program.operations.some(({ inputs }) => inputs.some((x) => x.value.source.kind === 'gradient'))
+    const enter = (root: Value, memory: Memory) => this.#bufferOf.set(root, memories.push(memory))
+    const find = (value: Value): void => {
+      const root = rootOf(value)
+      if (this.#bufferOf.has(root) || this.plan.arena.has(root)) return
+      const before = this.plan.inPlace.get(root)
+      if (before) {
+        find(before)
+        this.#bufferOf.set(root, this.#bufferOf.get(before)!)
+        return
+      }
+      const index = this.#graph.inputs.findIndex((x) => x.value === root)
+      const { source } = root
+      if (index >= 0) enter(root, { kind: 'argument', index })
+      else if (source.kind === 'captured' || source.kind === 'gradient') enter(root, source)
+      else {
+        const spec = specOf(root.dtype, [root.size])
+        if (owned.has(root) && !adds) enter(root, { kind: 'owned', storage: kept(new Storage(this.#engine, spec, 'gradient')) })
+        else enter(root, { kind: 'result', spec })
+      }
+    }
+    for (const { inputs, outputs } of this.program.operations) for (const { value } of [...inputs, ...outputs]) find(value)
+    for (const { value } of this.#graph.outputs) find(value)
+    for (const [memory, value] of this.#graph.writes) {
+      find(memory)
+      find(value)
+    }
+    for (const read of this.#graph.gradients.values()) if (read) find(read.value)
+    return memories
+  }
+
+  /** Operations that bring values which were made elsewhere into the memory that is to hold them. */
+  #copies(): Operation[] {
+    return [...this.plan.copies].map(([memory, value]) => {
+      const k = new KernelBuilder('copy', [value.size])
+      k.output(value.dtype, k.load(k.input(value.dtype), [1]))
+      return {
+        program: k.build(),
+        inputs: [{ value, offset: 0 }],
+        outputs: [{ value: memory, offset: 0 }],
+        numbers: [],
+        origins: [],
+      }
+    })
+  }
+
+  #steps(operations: readonly Operation[]): Sequence['steps'] {
+    const known = new Map<Scalar, number>()
+    const place = (x: Scalar | LiveNumber): number => {
+      if (!isLive(x)) {
+        if (!known.has(x)) known.set(x, this.#scalars.push(x.value) - 1)
+        return known.get(x)!
+      }
+      const at = (this.#liveAt[x.lift] ??= []) as number[]
+      while (at.length <= x.index) at.push(-1)
+      if (at[x.index]! < 0) at[x.index] = this.#scalars.push(Number.NaN) - 1
+      return at[x.index]!
+    }
+    const operand = ({ value, offset }: Place) => {
+      const root = rootOf(value)
+      const start = this.plan.arena.get(root)
+      if (start === undefined) return { buffer: this.#bufferOf.get(root)!, offset }
+      return { buffer: 0, offset: offset + start / dtypeInfo[value.dtype].size }
+    }
+    return operations.map(({ program, inputs, outputs, numbers }) => ({
+      program,
+      operands: [...inputs, ...outputs].map(operand),
+      scalars: numbers.map(place),
+    }))
+  }
+
+  #ownGradient({ value, spec, offset }: Read): Tensor | null {
+    const memory = this.#memories[this.#bufferOf.get(rootOf(value))! - 1]!
+    return memory.kind === 'owned' ? new Tensor(spec, memory.storage, offset) : null
+  }
+}
+
+function kept(storage: Storage): Storage {
+  storage.kept = true
+  return storage
+}

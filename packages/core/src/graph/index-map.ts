@@ -1,0 +1,105 @@
+/**
+ * How positions in one index space follow from positions in another: position along axis j is
+ * `shift[j] + Σ matrix[j][k] · position along axis k`.
+ */
+export interface IndexMap {
+  readonly matrix: readonly (readonly number[])[]
+  readonly shift: readonly number[]
+}
+
+/** A way through memory: extents, strides in elements and the first element's offset. */
+export interface Walk {
+  readonly extents: readonly number[]
+  readonly strides: readonly number[]
+  readonly offset: number
+}
+
+/** An axis of a walk that has to be cut into two, the inner one of extent `inner`, before there is a map. */
+export interface Split {
+  readonly axis: number
+  readonly inner: number
+}
+
+export const identityMap = (rank: number): IndexMap => ({
+  matrix: Array.from({ length: rank }, (_, j) => Array.from({ length: rank }, (__, k) => Number(j === k))),
+  shift: new Array<number>(rank).fill(0),
+})
+
+/**
+ * The map that takes positions of the walk `from` to positions of the walk `to` that lie at the same address. `to` must not
+ * repeat elements: each of its axes steps over all that the axes of smaller stride cover.
+ *
+ * @returns The map; a `Split` of one of `from`'s axes without which there is none; or null where there is none at all.
+ */
+export function mapBetween(from: Walk, to: Walk): IndexMap | Split | null {
+  const order = to.extents.map((_, j) => j).filter((j) => to.extents[j]! > 1)
+  order.sort((a, b) => to.strides[b]! - to.strides[a]!)
+  let covered = 1
+  for (const j of order.toReversed()) {
+    if (to.strides[j]! < covered) return null
+    covered = to.strides[j]! * to.extents[j]!
+  }
+  const matrix = to.extents.map(() => from.extents.map(() => 0))
+  for (const [k, extent] of from.extents.entries()) {
+    const stride = from.strides[k]!
+    if (stride === 0 || extent === 1) continue
+    const step = Math.abs(stride)
+    const j = order.find((axis) => to.strides[axis]! <= step)
+    if (j === undefined || step % to.strides[j]! !== 0) return null
+    const room = to.strides[j]! * to.extents[j]!
+    if (step * (extent - 1) >= room) {
+      const inner = room / step
+      return Number.isInteger(inner) && inner > 1 && extent % inner === 0 ? { axis: k, inner } : null
+    }
+    matrix[j]![k] = stride / to.strides[j]!
+  }
+  const shift = to.extents.map(() => 0)
+  let rest = from.offset - to.offset
+  for (const j of order) {
+    shift[j] = Math.min(to.extents[j]! - 1, Math.max(0, Math.floor(rest / to.strides[j]!)))
+    rest -= shift[j]! * to.strides[j]!
+  }
+  if (rest !== 0) return null
+  const inRange = matrix.every((row, j) => {
+    let [low, high] = [shift[j]!, shift[j]!]
+    row.forEach((factor, k) => {
+      const reach = factor * (from.extents[k]! - 1)
+      if (reach < 0) low += reach
+      else high += reach
+    })
+    return low >= 0 && high < to.extents[j]!
+  })
+  return inRange ? { matrix, shift } : null
+}
+
+/** Strides and offset, in positions of `map`'s source, of a walk over the positions that it leads to. */
+export function through(map: IndexMap, strides: readonly number[], offset = 0): { strides: number[]; offset: number } {
+  const axes = map.matrix[0]?.length ?? 0
+  const moved = new Array<number>(axes).fill(0)
+  strides.forEach((stride, j) => {
+    offset += stride * map.shift[j]!
+    for (let k = 0; k < axes; k++) moved[k]! += stride * map.matrix[j]![k]!
+  })
+  return { strides: moved, offset }
+}
+
+/** Whether the map, from axes of these extents, hits every position of a space of `to` once. */
+export function isBijective(map: IndexMap, from: readonly number[], to: readonly number[]): boolean {
+  const size = (extents: readonly number[]) => extents.reduce((a, b) => a * b, 1)
+  if (size(from) !== size(to)) return false
+  const used = new Set<number>()
+  for (const [j, row] of map.matrix.entries()) {
+    const axes = row.flatMap((factor, k) => (factor !== 0 && from[k]! > 1 ? [k] : []))
+    if (axes.some((k) => used.has(k))) return false
+    for (const k of axes) used.add(k)
+    // Mixed radix: each factor steps over all that the smaller ones cover.
+    axes.sort((a, b) => Math.abs(row[a]!) - Math.abs(row[b]!))
+    let covered = 1
+    for (const k of axes) {
+      if (Math.abs(row[k]!) !== covered) return false
+      covered *= from[k]!
+    }
+    if (covered !== to[j]!) return false
+  }
+  return true
+}

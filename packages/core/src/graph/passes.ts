@@ -1,0 +1,5 @@
+import type { Program } from './program.ts'
+
+export function optimize(program: Program): Program {
+  return program
+}

@@ -1,0 +1,52 @@
+import type { DType } from '../dtype.ts'
+import type { Program as EngineProgram } from '../engine/engine.ts'
+import type { Scalar } from '../tensor/scalar.ts'
+import type { Graph, LiveNumber, Read, Value } from './graph.ts'
+
+/** Where an operand of a program starts: at element `offset` of a value's memory. */
+export interface Place {
+  readonly value: Value
+  readonly offset: number
+}
+
+/** The op that something was made from, for people. */
+export interface Origin {
+  readonly name: string
+  /** Its stack leads to the user's line. */
+  readonly at: Error
+}
+
+/** A kernel or routine over values. Of kernels, inputs are distinct values with offset 0. */
+export interface Operation {
+  readonly program: EngineProgram
+  readonly inputs: readonly Place[]
+  readonly outputs: readonly Place[]
+  /** One a param of the program. */
+  readonly numbers: readonly (Scalar | LiveNumber)[]
+  /** All that was fused into it. */
+  readonly origins: readonly Origin[]
+}
+
+/** A graph as the programs that engines run, in an order in which they may run. */
+export interface Program {
+  readonly graph: Graph
+  readonly operations: readonly Operation[]
+}
+
+/** The value whose memory a value lies in: itself, unless it is what is left after a part was overwritten. */
+export function rootOf(value: Value): Value {
+  let root = value
+  while (root.source.kind === 'update') root = root.source.of
+  return root
+}
+
+/** Whether memory of its own has to be found for a root: it is not there when the program starts. */
+export const isMade = ({ inputs }: Graph, root: Value): boolean => root.source.kind === 'result' && !inputs.some((x) => x.value === root)
+
+/** The values that have to be there when the program ends. */
+export function resultsOf({ outputs, writes, gradients }: Graph): Set<Value> {
+  const left = [...gradients.values()].filter((read): read is Read => read !== null)
+  return new Set([...outputs, ...left].map((read) => read.value).concat([...writes.values()]))
+}
+
+export const outputDTypes = ({ outputs }: EngineProgram): DType[] => outputs.map((o) => o.dtype)
