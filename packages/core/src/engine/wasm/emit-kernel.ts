@@ -1,7 +1,7 @@
 import { argsOf, type Node, type NodeId } from '../kernel.ts'
-import type { ScalarOp } from '../scalar.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { emitGather, emitLoad, emitStore, emitTransposedLoad } from './emit-memory.ts'
+import { type ComputedNode, emitComputed, emitParam, importMath } from './emit-node.ts'
 import {
   type Accumulator,
   accumulate,
@@ -13,14 +13,12 @@ import {
   releaseAccumulator,
   startAccumulator,
 } from './emit-reduce.ts'
-import { decode, emitCast, emitNarrow, emitScalar, mathImport } from './emit-scalar.ts'
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import { decode } from './emit-scalar.ts'
+import type { FunctionBuilder, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import type { DescriptorLayout } from './kernel-descriptor.ts'
 import { KernelLoops, type Part, type Tail } from './kernel-loops.ts'
 import type { KernelPlan } from './kernel-plan.ts'
-import { expOfNonPositive } from './math.ts'
-import { neverPositive } from './never-positive.ts'
 import { type Expression, type ModuleContext, VectorCode } from './vector-code.ts'
 
 /**
@@ -35,14 +33,7 @@ export function emitKernel(
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder()
   module.importMemory({ shared: options.shared })
-  const math = new Map<string, FunctionRef>()
-  for (const id of plan.live) {
-    const node = plan.kernel.nodes[id]!
-    const wanted = isInstruction(node) ? mathImport(node.op, plan.kernel.nodes[node.args[0]!]!.type) : undefined
-    if (wanted && !math.has(wanted.name)) {
-      math.set(wanted.name, module.importFunction(wanted.name, wanted.arity === 2 ? ['f64', 'f64'] : ['f64'], ['f64'], 'Math'))
-    }
-  }
+  const math = importMath(module, plan.kernel.nodes, plan.live)
   const context: ModuleContext = { module, lanes: plan.lanes, relaxed: options.relaxed, math, helpers: new Map() }
   if (plan.chunked) {
     new KernelEmitter(plan, layout, context, 'chunk').emit()
@@ -52,12 +43,6 @@ export function emitKernel(
   }
   return module.toBytes()
 }
-
-type Instruction = Extract<Node, { op: ScalarOp }>
-
-const others: readonly string[] = ['const', 'param', 'index', 'load', 'gather', 'reduce', 'select', 'cast', 'narrow']
-
-const isInstruction = (node: Node): node is Instruction => !others.includes(node.op)
 
 type Leaf = (copy: number) => void
 
@@ -403,7 +388,7 @@ class KernelEmitter {
     const args = argsOf(node).map((a) => (plan.fused.has(a) ? () => {} : this.#value(a, copy)))
     switch (node.op) {
       case 'param':
-        return this.#param(node)
+        return emitParam(c, node, this.#loops.descriptor, this.#layout.params + 8 * node.index)
       case 'index':
         return this.#index(node.axis, copy)
       case 'load':
@@ -417,32 +402,16 @@ class KernelEmitter {
           plan.gatherLanes.get(id)!,
           this.#loops.tail?.remaining,
         )
-      case 'select':
-        return c.where(c.maskFor(node.type, args[0]!), args[1]!, args[2]!)
-      case 'cast':
-        return emitCast(c, nodes[node.args[0]]!.type, node.type, args[0]!)
-      case 'narrow':
-        return emitNarrow(c, node.dtype, args[0]!)
       case 'const':
       case 'reduce':
         throw new TypeError(`${node.op} is not computed in place`)
       default:
-        if (node.op === 'exp' && node.type === 'float32' && neverPositive(nodes, node.args[0]!)) return expOfNonPositive(c, args[0]!)
-        return (
-          this.#fusedSum(node, copy) ??
-          emitScalar(
-            c,
-            node.op,
-            nodes[node.args[0]!]!.type,
-            args,
-            node.args.map((a) => !plan.varies[a]),
-          )
-        )
+        return this.#fusedSum(node, copy) ?? emitComputed(c, nodes, node, args, (a) => !plan.varies[a])
     }
   }
 
   /** `a * b + c` or `c - a * b` as one instruction, where the plan says so. */
-  #fusedSum(node: Instruction, copy: number): Expression | undefined {
+  #fusedSum(node: ComputedNode, copy: number): Expression | undefined {
     const plan = this.#plan
     const product = node.args.find((a) => plan.fused.has(a))
     if (product === undefined) return undefined
@@ -453,25 +422,6 @@ class KernelEmitter {
     )
     const shape = node.type === 'float64' ? 'f64x2' : 'f32x4'
     return node.op === 'add' ? this.#c.madd(a!, b!, other, shape) : this.#c.nmadd(a!, b!, other, shape)
-  }
-
-  #param({ index, type }: Extract<Node, { op: 'param' }>): Expression {
-    const { f } = this.#c
-    const number = () => {
-      f.get(this.#loops.descriptor)
-      f.mem('f64.load', this.#layout.params + 8 * index)
-    }
-    return this.#c.build(type, () => {
-      if (type === 'bool') f.i32(0)
-      number()
-      if (type === 'bool') {
-        f.f64(0)
-        f.op('f64.ne')
-        f.op('i32.sub')
-      } else if (type === 'float32') f.op('f32.demote_f64')
-      else if (type === 'int32') f.op('i32.trunc_sat_f64_s')
-      else if (type === 'int64') f.op('i64.trunc_sat_f64_s')
-    })
   }
 
   #index(axis: number, copy: number): Expression {

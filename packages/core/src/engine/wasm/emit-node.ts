@@ -1,0 +1,74 @@
+import { argsOf, type Node, type NodeId } from '../kernel.ts'
+import type { ScalarOp } from '../scalar.ts'
+import type { ModuleBuilder } from './assembler.ts'
+import { emitCast, emitNarrow, emitScalar, mathImport } from './emit-scalar.ts'
+import type { FunctionRef, Local } from './function-builder.ts'
+import { expOfNonPositive } from './math.ts'
+import { neverPositive } from './never-positive.ts'
+import type { Expression, VectorCode } from './vector-code.ts'
+
+export type Instruction = Extract<Node, { op: ScalarOp }>
+/** A node whose value follows from its arguments' values alone. */
+export type ComputedNode = Extract<Node, { op: ScalarOp | 'select' | 'cast' | 'narrow' }>
+
+const sources: readonly string[] = ['const', 'param', 'index', 'load', 'gather', 'reduce']
+const conversions: readonly string[] = ['select', 'cast', 'narrow']
+
+export const isComputed = (node: Node): node is ComputedNode => !sources.includes(node.op)
+
+const isInstruction = (node: Node): node is Instruction => isComputed(node) && !conversions.includes(node.op)
+
+/** Imports the functions of `Math` that the code of some nodes calls. */
+export function importMath(module: ModuleBuilder, nodes: readonly Node[], live: Iterable<NodeId> = nodes.keys()): Map<string, FunctionRef> {
+  const math = new Map<string, FunctionRef>()
+  for (const id of live) {
+    const node = nodes[id]!
+    const wanted = isInstruction(node) ? mathImport(node.op, nodes[node.args[0]!]!.type) : undefined
+    if (wanted && !math.has(wanted.name)) {
+      math.set(wanted.name, module.importFunction(wanted.name, wanted.arity === 2 ? ['f64', 'f64'] : ['f64'], ['f64'], 'Math'))
+    }
+  }
+  return math
+}
+
+/** The value of a node from those of its arguments; `uniform` tells which of them have the same value in all lanes. */
+export function emitComputed(
+  c: VectorCode,
+  nodes: readonly Node[],
+  node: ComputedNode,
+  args: readonly Expression[],
+  uniform: (id: NodeId) => boolean,
+): Expression {
+  const from = nodes[node.args[0]!]!.type
+  switch (node.op) {
+    case 'select':
+      return c.where(c.maskFor(node.type, args[0]!), args[1]!, args[2]!)
+    case 'cast':
+      return emitCast(c, from, node.type, args[0]!)
+    case 'narrow':
+      return emitNarrow(c, node.dtype, args[0]!)
+    default:
+      if (node.op === 'exp' && node.type === 'float32' && neverPositive(nodes, node.args[0]!)) return expOfNonPositive(c, args[0]!)
+      return emitScalar(c, node.op, from, args, argsOf(node).map(uniform))
+  }
+}
+
+/** A param, which lies in memory as a float64 number, in every lane. */
+export function emitParam(c: VectorCode, { type }: Extract<Node, { op: 'param' }>, base: Local<'i32'>, offset: number): Expression {
+  const { f } = c
+  const number = () => {
+    f.get(base)
+    f.mem('f64.load', offset)
+  }
+  return c.build(type, () => {
+    if (type === 'bool') f.i32(0)
+    number()
+    if (type === 'bool') {
+      f.f64(0)
+      f.op('f64.ne')
+      f.op('i32.sub')
+    } else if (type === 'float32') f.op('f32.demote_f64')
+    else if (type === 'int32') f.op('i32.trunc_sat_f64_s')
+    else if (type === 'int64') f.op('i64.trunc_sat_f64_s')
+  })
+}
