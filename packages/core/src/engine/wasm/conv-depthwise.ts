@@ -1,12 +1,11 @@
-import { ModuleBuilder } from './assembler.ts'
 import { PHASE_WORDS, phaseWords, TAP_WORDS, windowWords } from './conv-plan.ts'
 import { DEPTHWISE_VECTORS, eachStretch, WEIGHT_TAP_WORDS, weightsWord, weightsWords } from './conv-weights.ts'
 import { decodeRow, phaseWord, pushInside, pushInterior, tapWord, toSource, windowWord } from './conv-windows.ts'
 import type { Local } from './function-builder.ts'
-import { applyEpilogue, emitStoreLanes, noEpilogue } from './gemm-kernel.ts'
+import { addBias } from './gemm-kernel.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
-import { lanesOf, multiplyAdd } from './lanes.ts'
-import type { MatmulOptions } from './matmul.ts'
+import { multiplyAdd } from './lanes.ts'
+import { type ProductOptions, startProduct } from './product-module.ts'
 import { exportLaunch } from './routine-entry.ts'
 
 /** Neighbouring pixels that share the loads of the weights, and vectors of channels of such a tile: the fastest of those measured. */
@@ -18,20 +17,14 @@ const TILE_CHANNELS = 2
  * each output pixel lists the taps that see a pixel, then runs over the channels. Exports `run(arguments, begin, end,
  * scratch)`; the scratch holds the list.
  */
-export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, relaxed)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
-  const storeLanes = emitStoreLanes(m, lanes)
+export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuffer> {
+  const { m, lanes, storeLanes, finish } = startProduct(options)
   const f = m.function('run', { export: true })
   const [args, begin, end, list] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const word = (name: keyof typeof windowWords) => windowWord(args, name)
   const task = define(f, begin)
   const [channels, accumulate] = [define(f, word('columns')), define(f, word('accumulate'))]
-  const operands = Array.from({ length: epilogue.operands }, (_, i) => {
-    const at = 4 * (windowWords.operands + 3 * i)
-    return { at, pointer: f.local('i32'), rowStride: define(f, ['load', args, at + 4]), columnStride: define(f, ['load', args, at + 8]) }
-  })
+  const bias = options.bias ? { pointer: define(f, word('bias')), columnStride: define(f, word('biasColumn')) } : undefined
   const [row, rowEnd, batch, tap, tapEnd] = f.locals('i32', 5)
   const position = [f.local('i32'), f.local('i32'), f.local('i32')] as const
   const [source, output, listEnd, entry, left, offset] = f.locals('i32', 6)
@@ -88,11 +81,7 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
         f.op(lanes.add)
         f.set(sum)
       })
-      applyEpilogue(f, lanes, epilogue, [sum], operands, (operand) => [
-        '+',
-        ['+', operand.pointer, ['*', operand.rowStride, pixel]],
-        ['*', operand.columnStride, ['+', column, v * lanes.count]],
-      ])
+      if (bias) addBias(f, lanes, bias, ['+', column, v * lanes.count], [sum])
       push(f, to)
       f.get(sum)
       if (vectors > 1) {
@@ -116,6 +105,11 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
         () => push(f, ['>=', left, vectors === 1 ? 1 : vectors * lanes.count]),
         () => accumulateTaps(phase, pixels, vectors),
       )
+    }
+    if (finish) {
+      const pixel = phaseWord(phase, 'outputW')
+      for (const value of [['+', args, word('epilogue')] as const, output, pixel, output, pixel, 0, pixels, channels]) push(f, value)
+      f.call(finish)
     }
   }
 
@@ -173,7 +167,6 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
       f.set(inTile)
     }
     listTaps(phase)
-    for (const { at, pointer, rowStride } of operands) assign(f, pointer, ['+', ['load', args, at], ['*', row, rowStride]])
     f.get(inTile)
     f.if(
       () => {
@@ -190,11 +183,7 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
   f.while(
     () => push(f, ['<', task, end]),
     () => {
-      const phase = define(f, [
-        '+',
-        ['+', args, 4 * (windowWords.operands + 3 * epilogue.operands)],
-        ['*', ['/', task, word('rowBlocks')], 4 * PHASE_WORDS],
-      ])
+      const phase = define(f, ['+', ['+', args, 4 * windowWords.list], ['*', ['/', task, word('rowBlocks')], 4 * PHASE_WORDS]])
       assign(f, row, ['*', ['%', task, word('rowBlocks')], word('rowBlock')])
       assign(f, rowEnd, ['min', ['+', row, word('rowBlock')], ['load', phase, 4 * phaseWords.rows]])
       f.while(
@@ -213,11 +202,8 @@ export function emitConvDepthwise({ type, relaxed, epilogue = noEpilogue, shared
  * Emits the module of the gradient of depthwise weights. A task is a few vectors of channels: line by line of y, so that both
  * images stay in the cache, each tap's sums are continued in the gradient itself.
  */
-export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, relaxed)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
-  const storeLanes = emitStoreLanes(m, lanes)
+export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<ArrayBuffer> {
+  const { m, lanes, storeLanes, finish } = startProduct(options)
   const f = m.function('run', { export: true })
   const [args, begin, end] = [f.param('i32'), f.param('i32'), f.param('i32')]
   // The scratch memory that every `run` is given.
@@ -327,6 +313,13 @@ export function emitConvDepthwiseWeights({ type, relaxed, shared }: MatmulOption
           () => push(f, ['>=', ['-', columnEnd, column], vectors === 1 ? 1 : vectors * lanes.count]),
           () => sumAll(vectors),
         )
+      }
+      if (finish) {
+        assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
+        assign(f, dw, ['+', word('dw'), offset])
+        for (const value of [['+', args, word('epilogue')] as const, dw, rowStride, dw, rowStride]) push(f, value)
+        for (const value of [['*', column, lanes.size] as const, word('rows'), ['-', columnEnd, column] as const]) push(f, value)
+        f.call(finish)
       }
       f.increment(task, 1)
     },

@@ -24,8 +24,8 @@ export interface ConvProblem {
   padding: readonly (readonly [before: number, after: number])[]
   dilation: readonly number[]
   groups: number
-  /** The epilogue's operands [pixels, channels]; strides in elements, the column's 0 or 1. */
-  operands?: readonly { row: number; column: number }[]
+  /** Of the convolution: whether a vector is added to every pixel, and its stride, 0 or 1. */
+  bias?: { column: number } | undefined
   accumulate?: boolean
   /** How many threads the tasks will be shared by. */
   threads?: number
@@ -38,7 +38,7 @@ export interface ConvPlan extends RoutinePlan {
   readonly module: ConvModule
 }
 
-/** Words of the arguments of the modules `windows` and `depthwise`; lists of phases and taps follow the operands. */
+/** Words of the arguments of the modules `windows` and `depthwise`; from `list` on, phases and taps. */
 export const windowWords = {
   source: 0,
   weights: 1,
@@ -72,7 +72,11 @@ export const windowWords = {
   stepW: 29,
   accumulate: 30,
   phases: 31,
-  operands: 32,
+  bias: 32,
+  biasColumn: 33,
+  /** Where the epilogue's block is, in bytes from the first word. */
+  epilogue: 34,
+  list: 35,
 } as const
 
 /** Words of a phase. Rows run over [batch, D, H, W]; `start` is the source position of row 0, `out` strides are of rows. */
@@ -144,7 +148,7 @@ export function withThreeAxes(problem: ConvProblem): ConvProblem & { geometry: C
   return { ...problem, x, w, y, geometry }
 }
 
-/** Convolution: y from x and w. Pointers: x, w, y, operands. */
+/** Convolution: y from x and w. Pointers: x, w, the bias, y. */
 export function planConv(problem: ConvProblem): ConvPlan {
   const { geometry, x, w, y, ...rest } = withThreeAxes(problem)
   const { kernel, stride, before, dilation } = geometry
@@ -162,7 +166,7 @@ export function planConv(problem: ConvProblem): ConvPlan {
 
 /**
  * Gradient with respect to x from y's and w: every input pixel gathers from the outputs that saw it. With a stride, the pixels
- * of each residue (phase) see the same taps. Pointers: gradient of y, w, gradient of x, operands.
+ * of each residue (phase) see the same taps. Pointers: gradient of y, w, gradient of x.
  */
 export function planConvGradInput(problem: ConvProblem): ConvPlan {
   const { geometry, x, w, y, ...rest } = withThreeAxes(problem)
@@ -200,13 +204,13 @@ interface Windows {
   channelAxis: 3 | 4
   columnAxis: 3 | 4
   groups: number
-  operands?: readonly { row: number; column: number }[]
+  bias?: { column: number } | undefined
   accumulate?: boolean
   threads?: number
 }
 
 function planWindows(problem: Windows): ConvPlan {
-  const { type, source, w, output, axes, step, channelAxis, columnAxis, groups, operands = [], accumulate = false, threads = 1 } = problem
+  const { type, source, w, output, axes, step, channelAxis, columnAxis, groups, bias, accumulate = false, threads = 1 } = problem
   const lanes = lanesOf(type, false)
   const size = lanes.size
   requireContiguousChannels(source)
@@ -228,7 +232,7 @@ function planWindows(problem: Windows): ConvPlan {
         })),
   }))
   const sourceStrides = source.strides.map((stride) => stride * size)
-  const firstPhase = windowWords.operands + 3 * operands.length
+  const firstPhase = windowWords.list
   const firstTap = firstPhase + phases.length * PHASE_WORDS
   const all = new Int32Array(firstTap + phases.reduce((sum, { taps }) => sum + taps.length * TAP_WORDS, 0))
   let tapAt = firstTap
@@ -316,14 +320,12 @@ function planWindows(problem: Windows): ConvPlan {
   set('stepW', step[2])
   set('accumulate', accumulate ? 1 : 0)
   set('phases', phases.length)
-  operands.forEach(({ row, column }, i) => {
-    all[windowWords.operands + 3 * i + 1] = row * size
-    all[windowWords.operands + 3 * i + 2] = column * size
-  })
+  set('biasColumn', (bias?.column ?? 0) * size)
   return {
     module: depthwise ? 'depthwise' : 'windows',
     words: all,
-    pointers: [windowWords.source, windowWords.weights, windowWords.output, ...operands.map((_, i) => windowWords.operands + 3 * i)],
+    pointers: [windowWords.source, windowWords.weights, ...(bias ? [windowWords.bias] : []), windowWords.output],
+    epilogue: { word: windowWords.epilogue, unfinished: depthwise || blocks.kBlock < maxK },
     tasks: batches * blocks.rowBlocks * blocks.columnBlocks,
     scratchBytes: scratch.bytes + (depthwise ? 0 : roundUp(channels * size, 16) + 64),
     work: phases.reduce((sum, { rows, taps }) => sum + rows * taps.length, 0) * channels * columns * groups,

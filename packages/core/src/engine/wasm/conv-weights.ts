@@ -1,5 +1,5 @@
 import { CotangentError } from '../../errors.ts'
-import { ModuleBuilder } from './assembler.ts'
+import type { ModuleBuilder } from './assembler.ts'
 import {
   type ConvPlan,
   type ConvProblem,
@@ -11,11 +11,11 @@ import {
 } from './conv-plan.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { blockedProduct } from './gemm-blocks.ts'
-import { emitStoreLanes, emitTiles, noEpilogue, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
+import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { emitPack } from './gemm-pack.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, lanesOf } from './lanes.ts'
-import type { MatmulOptions } from './matmul.ts'
+import { type ProductOptions, startProduct } from './product-module.ts'
 import { exportLaunch } from './routine-entry.ts'
 
 /** Words of the arguments of the modules `weights` and `depthwiseWeights`; the taps follow. */
@@ -55,7 +55,9 @@ export const weightsWords = {
   packedB: 30,
   packedA: 31,
   accumulate: 32,
-  taps: 33,
+  /** Where the epilogue's block is, in bytes from the first word. */
+  epilogue: 33,
+  taps: 34,
 } as const
 
 /** Words of a tap: where it looks, relative to the window's start without padding, and the outputs [low, high) along W that see a pixel. */
@@ -135,6 +137,7 @@ export function planConvGradWeight(problem: ConvProblem): ConvPlan {
     module: depthwise ? 'depthwiseWeights' : 'weights',
     words,
     pointers: [weightsWords.x, weightsWords.dy, weightsWords.dw],
+    epilogue: { word: weightsWords.epilogue, unfinished: depthwise || blocks.kBlock < pixels },
     tasks: (depthwise ? 1 : groups) * blocks.rowBlocks * blocks.columnBlocks,
     scratchBytes: scratch.bytes,
     work: pixels * m * columns * groups,
@@ -291,11 +294,10 @@ function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): Functi
  * Emits the module of the gradient of the weights: a matrix product of the (tap, input channel) rows of the unfolded x,
  * gathered panel by panel, with dy. Sums run over all pixels. Exports `run(arguments, begin, end, scratch)`.
  */
-export function emitConvWeights({ type, relaxed, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, relaxed)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
-  const tiles = emitTiles(m, lanes, noEpilogue, emitStoreLanes(m, lanes), true)
+export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer> {
+  const module = startProduct(options)
+  const { m, lanes, finish } = module
+  const tiles = emitTiles(module, false, true)
   const packB = emitPack(m, lanes, tileColumns(lanes))
   const packVectors = emitPackPixels(m, lanes, true)
   const packScalars = emitPackPixels(m, lanes, false)
@@ -316,6 +318,7 @@ export function emitConvWeights({ type, relaxed, shared }: MatmulOptions): Uint8
   const packedB = define(f, ['+', scratch, word('packedB')])
   const packedA = define(f, ['+', scratch, word('packedA')])
   const [x, dy, dw, firstRow, rows, columns] = f.locals('i32', 6)
+  const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
 
   const product = () =>
     blockedProduct(f, lanes, {
@@ -363,6 +366,7 @@ export function emitConvWeights({ type, relaxed, shared }: MatmulOptions): Uint8
         f.release(row, rowEnd, panel)
         pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0, ['+', dw, ['*', ['+', firstRow, block.row], rowStride]], rowStride)
         pushAll(block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
+        if (place) pushAll(place.block, place.column)
         f.call(tiles)
       },
     })
@@ -382,6 +386,7 @@ export function emitConvWeights({ type, relaxed, shared }: MatmulOptions): Uint8
       const outOffset: I32 = ['+', ['*', group, word('outGroup')], ['*', column, lanes.size]]
       assign(f, dy, ['+', word('dy'), outOffset])
       assign(f, dw, ['+', word('dw'), outOffset])
+      if (place) assign(f, place.column, outOffset)
       assign(f, task, ['+', task, count])
       f.release(rowBlock, rest, count, column, group)
       product()

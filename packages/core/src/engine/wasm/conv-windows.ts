@@ -1,12 +1,12 @@
-import { ModuleBuilder } from './assembler.ts'
+import type { ModuleBuilder } from './assembler.ts'
 import { PHASE_WORDS, phaseWords, TAP_WORDS, tapWords, windowWords } from './conv-plan.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { blockedProduct } from './gemm-blocks.ts'
-import { emitStoreLanes, emitTiles, noEpilogue, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
+import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { emitPack } from './gemm-pack.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
-import { type Lanes, lanesOf, transpose } from './lanes.ts'
-import type { MatmulOptions } from './matmul.ts'
+import { type Lanes, transpose } from './lanes.ts'
+import { type ProductOptions, startProduct } from './product-module.ts'
 import { exportLaunch } from './routine-entry.ts'
 
 export const windowWord = (args: Local<'i32'>, name: keyof typeof windowWords): I32 => ['load', args, 4 * windowWords[name]]
@@ -308,12 +308,11 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
  * `planConv` and `planConvGradInput`. Exports `run(arguments, begin, end, scratch)`, as `emitMatmul` does. It is an implicit
  * matrix product: the panels of A are gathered from the windows, so the unfolded input is never in memory as a whole.
  */
-export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, relaxed)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
-  const storeLanes = emitStoreLanes(m, lanes)
-  const tiles = emitTiles(m, lanes, epilogue, storeLanes, true)
+export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer> {
+  const module = startProduct(options)
+  const { m, lanes, finish } = module
+  const { bias: withBias = false } = options
+  const tiles = emitTiles(module, withBias, true)
   const width = tileColumns(lanes)
   const packWeights = emitPack(m, lanes, width)
   const packWindows = emitPackWindows(m, lanes)
@@ -330,10 +329,8 @@ export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }
   const packedB = define(f, ['+', scratch, word('packedB')])
   const packedA = define(f, ['+', scratch, word('packedA')])
   const [source, weights, output, phase, row, rows, k] = f.locals('i32', 7)
-  const operands = Array.from({ length: epilogue.operands }, (_, i) => {
-    const at = 4 * (windowWords.operands + 3 * i)
-    return { at, pointer: f.local('i32'), rowStride: define(f, ['load', args, at + 4]), columnStride: define(f, ['load', args, at + 8]) }
-  })
+  const bias = withBias ? { pointer: f.local('i32'), columnStride: define(f, word('biasColumn')) } : undefined
+  const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
 
   f.get(zeros)
   f.i32(0)
@@ -391,8 +388,8 @@ export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }
         ]
         pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0, cHere, phaseWord(phase, 'outputW'))
         pushAll(block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
-        for (const { pointer, rowStride, columnStride } of operands)
-          pushAll(['+', pointer, ['*', first, rowStride]], rowStride, columnStride)
+        if (bias) pushAll(bias.pointer, bias.columnStride)
+        if (place) pushAll(place.block, place.column)
         f.call(tiles)
         f.release(tap, first, d, h, w, batch)
       },
@@ -408,7 +405,7 @@ export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }
       assign(f, rest, ['/', rest, word('columnBlocks')])
       const group = define(f, ['%', rest, word('groups')])
       assign(f, rest, ['/', rest, word('groups')])
-      assign(f, phase, ['+', ['+', args, 4 * (windowWords.operands + 3 * epilogue.operands)], ['*', rest, 4 * PHASE_WORDS]])
+      assign(f, phase, ['+', ['+', args, 4 * windowWords.list], ['*', rest, 4 * PHASE_WORDS]])
       assign(f, row, ['*', rowBlock, word('rowBlock')])
       assign(f, rows, ['-', ['min', phaseWord(phase, 'rows'), ['*', ['+', rowBlock, count], word('rowBlock')]], row])
       assign(f, columns, ['min', ['-', word('columns'), column], word('columnBlock')])
@@ -420,9 +417,9 @@ export function emitConvWindows({ type, relaxed, epilogue = noEpilogue, shared }
         ['+', word('output'), phaseWord(phase, 'outputOffset')],
         ['+', ['*', group, word('outputGroup')], ['*', column, lanes.size]],
       ])
-      for (const { at, pointer, columnStride } of operands) {
-        assign(f, pointer, ['+', ['load', args, at], ['*', columnStride, ['+', ['*', group, word('columns')], column]]])
-      }
+      assign(f, column, ['+', ['*', group, word('columns')], column])
+      if (bias) assign(f, bias.pointer, ['+', word('bias'), ['*', bias.columnStride, column]])
+      if (place) assign(f, place.column, ['*', column, lanes.size])
       assign(f, task, ['+', task, count])
       f.release(rowBlock, rest, count, column, group)
       product()

@@ -4,14 +4,13 @@ import { emitConvDepthwise, emitConvDepthwiseWeights } from './conv-depthwise.ts
 import { type ConvModule, type ConvPlan, type ConvProblem, planConv, planConvGradInput } from './conv-plan.ts'
 import { emitConvWeights, planConvGradWeight } from './conv-weights.ts'
 import { emitConvWindows } from './conv-windows.ts'
-import { addBias, chain, relu } from './epilogue.ts'
 import { wasmFeatures } from './features.ts'
 import type { LaneType } from './lanes.ts'
-import type { MatmulOptions } from './matmul.ts'
+import type { ProductOptions } from './product-module.ts'
 
 const memory = new WebAssembly.Memory({ initial: 512, maximum: 512, shared: true })
 const at = { args: 1024, first: 1 << 20, second: 8 << 20, result: 16 << 20, bias: 23 << 20, scratch: 24 << 20 }
-const emitters: Record<ConvModule, (options: MatmulOptions) => Uint8Array<ArrayBuffer>> = {
+const emitters: Record<ConvModule, (options: ProductOptions) => Uint8Array<ArrayBuffer>> = {
   windows: emitConvWindows,
   depthwise: emitConvDepthwise,
   weights: emitConvWeights,
@@ -20,24 +19,24 @@ const emitters: Record<ConvModule, (options: MatmulOptions) => Uint8Array<ArrayB
 
 type Run = (args: number, begin: number, end: number, scratch: number) => void
 const runs = new Map<string, Run>()
-function runOf(module: ConvModule, type: LaneType, relaxed: boolean, withEpilogue: boolean): Run {
-  const key = [module, type, relaxed, withEpilogue].join()
+function runOf(module: ConvModule, type: LaneType, relaxed: boolean, withBias: boolean): Run {
+  const key = [module, type, relaxed, withBias].join()
   let run = runs.get(key)
   if (!run) {
-    const bytes = emitters[module]({ type, relaxed, shared: true, ...(withEpilogue ? { epilogue: chain(addBias, relu) } : {}) })
+    const bytes = emitters[module]({ type, relaxed, shared: true, bias: withBias })
     run = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports.run as Run
     runs.set(key, run)
   }
   return run
 }
 
-function execute(plan: ConvPlan, type: LaneType, relaxed: boolean, withEpilogue: boolean, splits: number): void {
+function execute(plan: ConvPlan, type: LaneType, relaxed: boolean, withBias: boolean, splits: number): void {
   const words = plan.words.slice()
-  const addresses = [at.first, at.second, at.result, at.bias]
+  const addresses = [at.first, at.second, ...(withBias ? [at.bias] : []), at.result]
   for (const [i, position] of plan.pointers.entries()) words[position] = addresses[i]!
   new Int32Array(memory.buffer, at.args, words.length).set(words)
   const scratch = new Uint8Array(memory.buffer, at.scratch, plan.scratchBytes + 64).fill(0xff)
-  const run = runOf(plan.module, type, relaxed, withEpilogue)
+  const run = runOf(plan.module, type, relaxed, withBias)
   const cuts = Array.from({ length: splits + 1 }, (_, i) => Math.round((plan.tasks * i) / splits))
   for (let i = splits - 1; i >= 0; i--) run(at.args, cuts[i]!, cuts[i + 1]!, at.scratch)
   if (scratch.subarray(plan.scratchBytes).some((byte) => byte !== 0xff)) throw new Error('wrote behind the scratch memory')
@@ -126,7 +125,7 @@ function difference(actual: Numbers, expected: Float64Array): string | undefined
 }
 
 /** Small whole numbers make every order of summation exact. The padding behind each result must stay as it is. */
-function forward(c: Case, type: LaneType, relaxed: boolean, threads: number, withEpilogue: boolean): string | undefined {
+function forward(c: Case, type: LaneType, relaxed: boolean, threads: number, withBias: boolean): string | undefined {
   const p = problemOf(c, type, threads)
   // A slice of wider pixels.
   const wide = [...p.x.shape.slice(0, -1), p.x.shape.at(-1)! + c.gap]
@@ -138,11 +137,11 @@ function forward(c: Case, type: LaneType, relaxed: boolean, threads: number, wit
   eachProduct(p, (a, b, to) => {
     expected[to]! += Number(x[a]) * Number(w[b])
   })
-  if (withEpilogue) {
-    p.operands = [{ row: 0, column: 1 }]
-    for (let i = 0; i < product(p.y.shape); i++) expected[i] = Math.max(0, expected[i]! + Number(bias[i % p.y.shape.at(-1)!]))
+  if (withBias) {
+    p.bias = { column: 1 }
+    for (let i = 0; i < product(p.y.shape); i++) expected[i]! += Number(bias[i % p.y.shape.at(-1)!])
   }
-  execute(planConv(p), type, relaxed, withEpilogue, threads)
+  execute(planConv(p), type, relaxed, withBias, threads)
   return difference(y, expected)
 }
 
@@ -231,8 +230,8 @@ const large: Case = {
 describe('convolution', () => {
   it('forward, any geometry', () => {
     fc.assert(
-      fc.property(...running, fc.boolean(), (c, type, relaxed, threads, withEpilogue) => {
-        expect(forward(c, type, relaxed, threads, withEpilogue)).toBeUndefined()
+      fc.property(...running, fc.boolean(), (c, type, relaxed, threads, withBias) => {
+        expect(forward(c, type, relaxed, threads, withBias)).toBeUndefined()
       }),
       { numRuns: 400 },
     )

@@ -1,11 +1,11 @@
 import type { Operand } from '../routine.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { combineScalars, combineVectors, type CombineMode } from './combine.ts'
-import { emitStoreLanes } from './gemm-kernel.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
+import { emitStoreLanes } from './store-lanes.ts'
 
 const words = new ArgumentWords(['x', 'y', 'length', 'inner', 'blocks', 'start', 'step', 'lineBytes'])
 

@@ -1,7 +1,7 @@
-import type { ModuleBuilder } from './assembler.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, multiplyAdd } from './lanes.ts'
+import type { ProductModule } from './product-module.ts'
 
 /** Rows of the register tile. Its width is two vectors: 4x8 for 32-bit elements, the largest tile that V8 does not spill. */
 export const TILE_ROWS = 4
@@ -12,109 +12,59 @@ export const tileColumns = (lanes: Lanes): number => TILE_VECTORS * lanes.count
 /** Scratch bytes that the tile function needs, for tiles on the matrix's edge. */
 export const TILE_SCRATCH = 256
 
-/**
- * Scalar code that a matrix routine applies to its results before it stores them.
- *
- * Each operand is a matrix with any row stride and a column stride of one element or zero (so a bias is an operand with row
- * stride zero).
- */
-export interface Epilogue {
-  readonly operands: number
-  /** All operands have row stride zero, so a tile loads them once. */
-  readonly sameInRows?: boolean
-  /** Replaces `value`, neighbouring results of one row; `operands` hold the operands' elements at the same places. */
-  emit(f: FunctionBuilder, lanes: Lanes, value: Local<'v128'>, operands: readonly Local<'v128'>[]): void
+/** A vector that is added to every row of a result; `columnStride` is the size of an element, or zero. Bytes. */
+export interface Bias {
+  readonly pointer: Local<'i32'>
+  readonly columnStride: Local<'i32'>
 }
 
-export const noEpilogue: Epilogue = { operands: 0, emit() {} }
+export const biasParams = (f: FunctionBuilder, wanted: boolean): Bias | undefined =>
+  wanted ? { pointer: f.param('i32'), columnStride: f.param('i32') } : undefined
 
-/** Parameters that every function with an epilogue takes for each operand. Strides in bytes. */
-export interface OperandLocals {
-  pointer: Local<'i32'>
-  rowStride: Local<'i32'>
-  columnStride: Local<'i32'>
-}
-
-export function operandParams(f: FunctionBuilder, epilogue: Epilogue): OperandLocals[] {
-  return Array.from({ length: epilogue.operands }, () => ({
-    pointer: f.param('i32'),
-    rowStride: f.param('i32'),
-    columnStride: f.param('i32'),
-  }))
-}
-
-/** Loads each operand's elements at `address(i)` and applies the epilogue to each of `values`. */
-export function applyEpilogue(
-  f: FunctionBuilder,
-  lanes: Lanes,
-  epilogue: Epilogue,
-  values: readonly Local<'v128'>[],
-  operands: readonly OperandLocals[],
-  address: (operand: OperandLocals) => I32,
-): void {
-  const vectors = operands.map((operand) => {
-    const vector = f.local('v128')
-    const at = define(f, address(operand))
-    f.get(operand.columnStride)
-    f.if(
-      () => {
-        f.get(at)
-        f.mem('v128.load')
-      },
-      () => {
-        f.get(at)
-        f.mem(lanes.loadSplat)
-      },
-      'v128',
-    )
-    f.set(vector)
-    f.release(at)
-    return vector
-  })
-  for (const value of values) epilogue.emit(f, lanes, value, vectors)
-  f.release(...vectors)
-}
-
-/** `storeLanes(pointer, value, count)` writes the first `count` lanes; any count from the vector's own upwards writes all. */
-export function emitStoreLanes(m: ModuleBuilder, lanes: Lanes): FunctionRef {
-  const f = m.function('storeLanes')
-  const pointer = f.param('i32')
-  const value = f.param('v128')
-  const count = f.param('i32')
-  push(f, ['>=', count, lanes.count])
-  f.if(() => {
-    f.get(pointer)
+/** Adds the bias from `column` (counted in elements) on to vectors of as many rows. */
+export function addBias(f: FunctionBuilder, lanes: Lanes, bias: Bias, column: I32, values: readonly Local<'v128'>[]): void {
+  const vector = f.local('v128')
+  const at = define(f, ['+', bias.pointer, ['*', bias.columnStride, column]])
+  f.get(bias.columnStride)
+  f.if(
+    () => {
+      f.get(at)
+      f.mem('v128.load')
+    },
+    () => {
+      f.get(at)
+      f.mem(lanes.loadSplat)
+    },
+    'v128',
+  )
+  f.set(vector)
+  for (const value of values) {
     f.get(value)
-    f.mem('v128.store')
-    f.return()
-  })
-  for (let lane = 0; lane < lanes.count - 1; lane++) {
-    push(f, ['<=', count, lane])
-    f.if(() => f.return())
-    f.get(pointer)
-    f.get(value)
-    f.memLane(lanes.storeLane, lane, lane * lanes.size)
+    f.get(vector)
+    f.op(lanes.add)
+    f.set(value)
   }
-  return f
+  f.release(at, vector)
 }
 
 /**
  * Emits the function that multiplies a block of A by a block of B, tile by tile.
  *
- * Parameters: `a`, `aRow`, `aK`, `b`, `bPanel`, `bK`, `c`, `cRow`, `m`, `n`, `k`, `accumulate`, `last`, `tile`, then each
- * epilogue operand's pointer, row stride and column stride; strides in bytes. B is read as panels of a tile's width, `bPanel`
- * bytes apart, whose rows are `bK` apart, so plain row-major B is a case of it. With `accumulate` the products are added to
- * C; with `last` the epilogue is applied. `tile` points at scratch.
+ * Parameters: `a`, `aRow`, `aK`, `b`, `bPanel`, `bK`, `c`, `cRow`, `m`, `n`, `k`, `accumulate`, `last`, `tile`, then the
+ * bias's pointer and column stride if there is one, then the epilogue's `block` and `column` (see `emitFinish`); strides in
+ * bytes. B is read as panels of a tile's width, `bPanel` bytes apart, whose rows are `bK` apart, so plain row-major B is a
+ * case of it. With `accumulate` the products are added to C; with `last` bias and epilogue follow. `tile` points at scratch.
  *
  * `packed`: A and B lie in panels made by `emitPack`; `aRow` is then the distance between panels and `aK`, `bK` are unused.
  * Otherwise A has any strides.
  */
-export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, storeLanes: FunctionRef, packed: boolean): FunctionRef {
+export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withBias: boolean, packed: boolean): FunctionRef {
   const f = m.function(packed ? 'tilesPacked' : 'tilesDirect')
   const [a, aRow, aK, b, bPanel, bK] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [c, cRow, rows, columns, k] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [accumulate, last, tile] = [f.param('i32'), f.param('i32'), f.param('i32')]
-  const operands = operandParams(f, epilogue)
+  const bias = biasParams(f, withBias)
+  const place = finish && { block: f.param('i32'), column: f.param('i32') }
 
   const width = tileColumns(lanes)
   const sums = Array.from({ length: TILE_ROWS }, () => f.locals('v128', TILE_VECTORS))
@@ -126,7 +76,6 @@ export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, st
   const rowsLeft = f.local('i32')
   const aTile = f.local('i32')
   const cTile = f.local('i32')
-  const operandTiles = operands.map(() => f.local('i32'))
 
   /** One step of k: `aAt(r)` pushes an address and returns the offset of A's element in row r. */
   const step = (vectors: number, aAt: (row: number) => number) => {
@@ -202,24 +151,26 @@ export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, st
         f.set(sum)
       }),
     )
-    if (epilogue !== noEpilogue) {
+    if (bias) {
       f.get(last)
       f.if(() => {
-        const apply = (values: readonly Local<'v128'>[], r: number, v: number) =>
-          applyEpilogue(f, lanes, epilogue, values, operands, (operand) => [
-            '+',
-            ['+', operandTiles[operands.indexOf(operand)]!, ['*', operand.rowStride, r]],
-            ['*', operand.columnStride, v * lanes.count],
-          ])
-        if (epilogue.sameInRows)
-          for (let v = 0; v < TILE_VECTORS; v++)
-            apply(
-              sums.map((row) => row[v]!),
-              0,
-              v,
-            )
-        else each((sum, _, r, v) => apply([sum], r, v))
+        for (let v = 0; v < TILE_VECTORS; v++) {
+          addBias(
+            f,
+            lanes,
+            bias,
+            v * lanes.count,
+            sums.map((row) => row[v]!),
+          )
+        }
       })
+    }
+    if (finish) {
+      // The last sums go to scratch memory, where the epilogue finds them.
+      cRows[0] = pointers[0]!
+      assign(f, cRows[0], cTile)
+      f.get(last)
+      f.if(() => cRows.forEach((row, r) => assign(f, row, ['+', tile, r * width * lanes.size])))
     }
     each((sum, row, _, v) => {
       f.get(row)
@@ -257,15 +208,13 @@ export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, st
           f.op(lanes.add)
           f.set(value)
         })
-        if (epilogue !== noEpilogue) {
+        if (bias) {
           f.get(last)
-          f.if(() =>
-            applyEpilogue(f, lanes, epilogue, [value], operands, (operand) => [
-              '+',
-              ['+', operandTiles[operands.indexOf(operand)]!, ['*', operand.rowStride, r]],
-              ['*', operand.columnStride, column],
-            ]),
-          )
+          f.if(() => addBias(f, lanes, bias, column, [value]))
+        }
+        if (finish) {
+          f.get(last)
+          f.if(() => assign(f, at, ['+', tile, ['*', ['+', ['*', r, width], column], lanes.size]]))
         }
         f.get(at)
         f.get(value)
@@ -282,7 +231,6 @@ export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, st
       assign(f, rowsLeft, rows)
       assign(f, aTile, a)
       assign(f, cTile, c)
-      operands.forEach((operand, i) => assign(f, operandTiles[i]!, operand.pointer))
       f.while(
         () => push(f, ['>', rowsLeft, 0]),
         () => {
@@ -306,16 +254,25 @@ export function emitTiles(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, st
           )
           push(f, ['&', ['>=', rowsLeft, TILE_ROWS], ['>=', columns, width]])
           f.if(storeWhole, storeEdge)
+          if (place) {
+            f.get(last)
+            f.if(() => {
+              for (const value of [place.block, tile, width * lanes.size, cTile, cRow, place.column]) push(f, value)
+              push(f, ['min', rowsLeft, TILE_ROWS])
+              push(f, ['min', columns, width])
+              f.call(finish)
+            })
+          }
           f.increment(rowsLeft, -TILE_ROWS)
           assign(f, aTile, ['+', aTile, packed ? aRow : ['*', aRow, TILE_ROWS]])
           assign(f, cTile, ['+', cTile, ['*', cRow, TILE_ROWS]])
-          operands.forEach(({ rowStride }, i) => assign(f, operandTiles[i]!, ['+', operandTiles[i]!, ['*', rowStride, TILE_ROWS]]))
         },
       )
       f.increment(columns, -width)
       assign(f, b, ['+', b, bPanel])
       f.increment(c, width * lanes.size)
-      for (const { pointer, columnStride } of operands) assign(f, pointer, ['+', pointer, ['*', columnStride, width]])
+      if (bias) assign(f, bias.pointer, ['+', bias.pointer, ['*', bias.columnStride, width]])
+      if (place) f.increment(place.column, width * lanes.size)
     },
   )
   return f

@@ -1,30 +1,18 @@
-import type { ModuleBuilder } from './assembler.ts'
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
-import { applyEpilogue, type Epilogue, noEpilogue, type OperandLocals, operandParams } from './gemm-kernel.ts'
+import type { FunctionRef, Local } from './function-builder.ts'
+import { addBias, biasParams } from './gemm-kernel.ts'
 import { assign, define, push } from './i32-expression.ts'
-import { type Lanes, multiplyAdd } from './lanes.ts'
-
-/** Applies the epilogue to vectors of one row, at `column` (counted in elements). */
-function finishRow(
-  f: FunctionBuilder,
-  lanes: Lanes,
-  epilogue: Epilogue,
-  value: Local<'v128'>,
-  operands: readonly OperandLocals[],
-  column: Local<'i32'>,
-): void {
-  applyEpilogue(f, lanes, epilogue, [value], operands, (operand) => ['+', operand.pointer, ['*', operand.columnStride, column]])
-}
+import { multiplyAdd } from './lanes.ts'
+import type { ProductModule } from './product-module.ts'
 
 /**
- * Emits `rowTimesRows(x, xStride, b, bRow, c, n, k, accumulate, ...operands)`: c = x B for a B whose rows are contiguous. Four
+ * Emits `rowTimesRows(x, xStride, b, bRow, c, n, k, accumulate, ...bias)`: c = x B for a B whose rows are contiguous. Four
  * rows of B stream by at a time while c stays in the cache.
  */
-export function emitRowTimesRows(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, storeLanes: FunctionRef): FunctionRef {
+export function emitRowTimesRows({ m, lanes, storeLanes }: ProductModule, withBias: boolean): FunctionRef {
   const f = m.function('rowTimesRows')
   const [x, xStride, b, bRow] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [c, n, k, accumulate] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const operands = operandParams(f, epilogue)
+  const bias = biasParams(f, withBias)
   const group = 4
   const factors = f.locals('v128', group)
   const rows = f.locals('i32', group)
@@ -96,19 +84,19 @@ export function emitRowTimesRows(m: ModuleBuilder, lanes: Lanes, epilogue: Epilo
       },
     )
   }
-  if (epilogue !== noEpilogue) updateRow([], () => finishRow(f, lanes, epilogue, value, operands, column))
+  if (bias) updateRow([], () => addBias(f, lanes, bias, column, [value]))
   return f
 }
 
 /**
- * Emits `rowTimesColumns(x, b, bColumn, c, n, k, accumulate, ...operands)`: c = x B for a B whose columns are contiguous and a
+ * Emits `rowTimesColumns(x, b, bColumn, c, n, k, accumulate, ...bias)`: c = x B for a B whose columns are contiguous and a
  * contiguous x: dot products, a vector of columns at a time.
  */
-export function emitRowTimesColumns(m: ModuleBuilder, lanes: Lanes, epilogue: Epilogue, storeLanes: FunctionRef): FunctionRef {
+export function emitRowTimesColumns({ m, lanes, storeLanes }: ProductModule, withBias: boolean): FunctionRef {
   const f = m.function('rowTimesColumns')
   const [x, b, bColumn, c] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [n, k, accumulate] = [f.param('i32'), f.param('i32'), f.param('i32')]
-  const operands = operandParams(f, epilogue)
+  const bias = biasParams(f, withBias)
   const unroll = 2
   const sums = Array.from({ length: lanes.count }, () => f.locals('v128', unroll))
   const columns = f.locals('i32', lanes.count)
@@ -234,7 +222,7 @@ export function emitRowTimesColumns(m: ModuleBuilder, lanes: Lanes, epilogue: Ep
         f.op(lanes.add)
         f.set(value)
       })
-      finishRow(f, lanes, epilogue, value, operands, column)
+      if (bias) addBias(f, lanes, bias, column, [value])
       f.get(c)
       f.get(value)
       f.get(n)

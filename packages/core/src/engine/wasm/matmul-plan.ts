@@ -17,7 +17,7 @@ export const modes = {
 } as const
 type Mode = keyof typeof modes
 
-/** Positions of the 32-bit words that `run` reads. `operands` is followed by the operands' words, then the batch axes'. */
+/** Positions of the 32-bit words that `run` reads; from `batch` on, the batch axes'. */
 export const argumentWords = {
   mode: 0,
   m: 1,
@@ -41,7 +41,11 @@ export const argumentWords = {
   packedA: 19,
   packedB: 20,
   batchRank: 21,
-  operands: 22,
+  bias: 22,
+  biasColumn: 23,
+  /** Where the epilogue's block is, in bytes from the first word. */
+  epilogue: 24,
+  batch: 25,
 } as const
 
 export interface MatmulProblem {
@@ -54,9 +58,9 @@ export interface MatmulProblem {
   b: { row: number; column: number }
   c: { row: number }
   /** Batch axes, last fastest. */
-  batch?: readonly { size: number; a: number; b: number; c: number; operands?: readonly number[] }[]
-  /** The epilogue's operands [m, n]; the column stride is 0 or 1. */
-  operands?: readonly { row: number; column: number }[]
+  batch?: readonly { size: number; a: number; b: number; c: number }[]
+  /** Whether a vector is added to every row, and its stride, 0 or 1. */
+  bias?: { column: number } | undefined
   /** Add to C instead of overwriting it. */
   accumulate?: boolean
   /** How many threads the tasks will be shared by. */
@@ -67,8 +71,15 @@ export interface MatmulProblem {
 export interface RoutinePlan {
   /** Arguments of `run`; the words at `pointers` are zero, to be filled with byte addresses. */
   readonly words: Int32Array
-  /** Where the pointers go: the inputs, the output, the epilogue's operands. */
+  /** Where the pointers go: the inputs, with a bias the last of them, then the output. */
   readonly pointers: readonly number[]
+  /** Where params go, two words each. */
+  readonly params?: number
+  /**
+   * For routines whose code can hold an epilogue: which word says where its block is, and whether the result's memory holds
+   * unfinished sums meanwhile, so that no operand of the epilogue may lie there.
+   */
+  readonly epilogue?: { readonly word: number; readonly unfinished: boolean }
   /** Tasks in all. Neighbouring tasks share work, so give each thread one contiguous range. */
   readonly tasks: number
   /** Bytes of scratch memory that each thread needs. */
@@ -84,19 +95,17 @@ const ROW_CHUNK = 128
 
 /** Chooses how to compute a matrix product and in which pieces. */
 export function planMatmul(problem: MatmulProblem): RoutinePlan {
-  const { type, k, threads = 1, accumulate = false, batch = [], operands = [] } = problem
+  const { type, k, threads = 1, accumulate = false, batch = [], bias } = problem
   const lanes = lanesOf(type, false)
   let { m, n, a, b } = problem
-  let order = operands
   // A column of results is a row of the transposed product.
-  const swapped = n === 1 && m > 1 && problem.c.row === 1 && operands.every(({ row }) => row === 0 || row === 1)
+  const swapped = n === 1 && m > 1 && problem.c.row === 1
   if (swapped) {
     ;[m, n] = [n, m]
     ;[a, b] = [
       { row: b.column, column: b.row },
       { row: a.column, column: a.row },
     ]
-    order = operands.map(({ row, column }) => ({ row: column, column: row }))
   }
   const mode = chooseMode(m, n, k, a, b)
   const batches = batch.reduce((product, axis) => product * axis.size, 1)
@@ -123,7 +132,7 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
   const vectorBytes = mode === 'columns' && a.column !== 1 ? k * lanes.size : 0
 
   const w = argumentWords
-  const words = new Int32Array(w.operands + 3 * operands.length + batch.length * (4 + operands.length))
+  const words = new Int32Array(w.batch + 4 * batch.length)
   const set = (name: keyof typeof argumentWords, value: number) => {
     words[w[name]] = value
   }
@@ -146,19 +155,18 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
   set('packedB', TILE_SCRATCH)
   set('packedA', TILE_SCRATCH + packedBBytes)
   set('batchRank', batch.length)
-  order.forEach(({ row, column }, i) => {
-    words[w.operands + 3 * i + 1] = row * lanes.size
-    words[w.operands + 3 * i + 2] = column * lanes.size
-  })
-  let at = w.operands + 3 * operands.length
+  // A column of results has one element of bias.
+  set('biasColumn', bias && !swapped ? bias.column * lanes.size : 0)
+  let at: number = w.batch
   for (const axis of batch) {
     words[at++] = axis.size
     const [first, second] = swapped ? [axis.b, axis.a] : [axis.a, axis.b]
-    for (const stride of [first, second, axis.c, ...operands.map((_, i) => axis.operands?.[i] ?? 0)]) words[at++] = stride * lanes.size
+    for (const stride of [first, second, axis.c]) words[at++] = stride * lanes.size
   }
   return {
     words,
-    pointers: [swapped ? w.b : w.a, swapped ? w.a : w.b, w.c, ...operands.map((_, i) => w.operands + 3 * i)],
+    pointers: [swapped ? w.b : w.a, swapped ? w.a : w.b, ...(bias ? [w.bias] : []), w.c],
+    epilogue: { word: w.epilogue, unfinished: mode === 'rows' || mode === 'columns' || (mode !== 'direct' && kBlock < k) },
     tasks: batches * rowBlocks * columnBlocks,
     scratchBytes: TILE_SCRATCH + packedBBytes + packedABytes + vectorBytes,
     work: batches * m * n * k,

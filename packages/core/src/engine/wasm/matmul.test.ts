@@ -1,48 +1,28 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { TypedArray } from '../../dtype.ts'
-import { relu } from './epilogue.ts'
 import { wasmFeatures } from './features.ts'
-import type { Epilogue } from './gemm-kernel.ts'
 import { type LaneType, laneTypes } from './lanes.ts'
 import { type MatmulProblem, planMatmul } from './matmul-plan.ts'
 import { emitMatmul } from './matmul.ts'
 
 const memory = new WebAssembly.Memory({ initial: 512, maximum: 512, shared: true })
 const arrayOf = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int64: BigInt64Array }
-const at = { args: 1024, a: 1 << 20, b: 8 << 20, c: 16 << 20, operands: [22 << 20, 23 << 20], scratch: 24 << 20 }
+const at = { args: 1024, a: 1 << 20, b: 8 << 20, c: 16 << 20, bias: 23 << 20, scratch: 24 << 20 }
 
 type Run = (args: number, begin: number, end: number, scratch: number) => void
 const runs = new Map<string, Run>()
 
-function runOf(type: LaneType, relaxed: boolean, epilogueName: keyof typeof epilogues): Run {
-  const key = `${type} ${relaxed} ${epilogueName}`
+function runOf(type: LaneType, relaxed: boolean, bias: boolean): Run {
+  const key = `${type} ${relaxed} ${bias}`
   let run = runs.get(key)
   if (!run) {
-    const module = new WebAssembly.Module(emitMatmul({ type, relaxed, epilogue: epilogues[epilogueName], shared: true }))
+    const module = new WebAssembly.Module(emitMatmul({ type, relaxed, bias, shared: true }))
     run = new WebAssembly.Instance(module, { env: { memory } }).exports.run as Run
     runs.set(key, run)
   }
   return run
 }
-
-const none: Epilogue = { operands: 0, emit() {} }
-/** relu(value + first) + second */
-const addReluAdd: Epilogue = {
-  operands: 2,
-  emit(f, lanes, value, [first, second]) {
-    f.get(value)
-    f.get(first!)
-    f.op(lanes.add)
-    f.set(value)
-    relu.emit(f, lanes, value, [])
-    f.get(value)
-    f.get(second!)
-    f.op(lanes.add)
-    f.set(value)
-  },
-}
-const epilogues = { none, addReluAdd }
 
 type Numbers = TypedArray & { [index: number]: number | bigint }
 const view = (type: LaneType, pointer: number, length: number): Numbers => new arrayOf[type](memory.buffer, pointer, length) as Numbers
@@ -57,16 +37,16 @@ function fill(array: Numbers, seed: number): void {
 }
 
 /** Runs a problem on small whole numbers, so that every order of summation is exact. Says what was wrong. */
-function mismatch(problem: MatmulProblem, epilogue: keyof typeof epilogues, relaxed: boolean, splits: number): string | undefined {
-  const { type, m, n, k, a, b, c, batch = [], operands = [], accumulate } = problem
+function mismatch(problem: MatmulProblem, relaxed: boolean, splits: number): string | undefined {
+  const { type, m, n, k, a, b, c, batch = [], bias, accumulate } = problem
   const extent = (...terms: [count: number, stride: number][]) =>
     terms.reduce((sum, [count, stride]) => sum + Math.max(0, count - 1) * stride, 1)
   const aView = view(type, at.a, extent([m, a.row], [k, a.column], ...batch.map((x): [number, number] => [x.size, x.a])))
   const bView = view(type, at.b, extent([k, b.row], [n, b.column], ...batch.map((x): [number, number] => [x.size, x.b])))
   const cLength = extent([m, c.row], [n, 1], ...batch.map((x): [number, number] => [x.size, x.c])) + 64
   const cView = view(type, at.c, cLength)
-  const operandViews = operands.map((_, i) => view(type, at.operands[i]!, 100_000))
-  for (const [i, array] of [aView, bView, cView, ...operandViews].entries()) fill(array, i + 1)
+  const biasView = view(type, at.bias, n)
+  for (const [i, array] of [aView, bView, cView, biasView].entries()) fill(array, i + 1)
   const [aNumbers, bNumbers, expected] = [aView, bView, cView].map((v) => Float64Array.from(v as Float64Array, Number)) as [
     Float64Array,
     Float64Array,
@@ -84,23 +64,18 @@ function mismatch(problem: MatmulProblem, epilogue: keyof typeof epilogues, rela
         const [from, times] = [offset((x) => x.a) + i * a.row, offset((x) => x.b) + j * b.column]
         let sum = accumulate ? expected[to]! : 0
         for (let x = 0; x < k; x++) sum += aNumbers[from + x * a.column]! * bNumbers[times + x * b.row]!
-        if (epilogue === 'addReluAdd') {
-          const [p, q] = operandViews.map((v, o) =>
-            Number(v[offset((y) => y.operands?.[o] ?? 0) + i * operands[o]!.row + j * operands[o]!.column]),
-          )
-          sum = Math.max(0, sum + p!) + q!
-        }
+        if (bias) sum += Number(biasView[j * bias.column])
         expected[to] = sum
       }
     }
   }
   const plan = planMatmul(problem)
   const words = plan.words.slice()
-  const addresses = [at.a, at.b, at.c, ...at.operands]
+  const addresses = [at.a, at.b, ...(bias ? [at.bias] : []), at.c]
   for (const [i, position] of plan.pointers.entries()) words[position] = addresses[i]!
   new Int32Array(memory.buffer, at.args, words.length).set(words)
   const scratch = new Uint8Array(memory.buffer, at.scratch, plan.scratchBytes + 64).fill(0xff)
-  const run = runOf(type, relaxed, epilogue)
+  const run = runOf(type, relaxed, bias !== undefined)
   const cuts = Array.from({ length: splits + 1 }, (_, i) => Math.round((plan.tasks * i) / splits))
   for (let i = splits - 1; i >= 0; i--) run(at.args, cuts[i]!, cuts[i + 1]!, at.scratch)
   if (scratch.subarray(plan.scratchBytes).some((byte) => byte !== 0xff)) return 'wrote behind the scratch memory'
@@ -115,7 +90,7 @@ describe('matmul', () => {
   const relaxedModes = wasmFeatures().relaxedSimd ? [false, true] : [false]
   const sizes = fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 0, max: 20 }) }, fc.constantFrom(1, 2, 4, 8, 33, 70))
 
-  it.each(laneTypes)('%s of any shape, strides, batch and epilogue', (type) => {
+  it.each(laneTypes)('%s of any shape, strides, batch and bias', (type) => {
     fc.assert(
       fc.property(
         fc.record({
@@ -135,23 +110,18 @@ describe('matmul', () => {
         }),
         fc.record({
           accumulate: fc.boolean(),
-          withEpilogue: fc.boolean(),
+          bias: fc.constantFrom(undefined, 0, 1),
           relaxed: fc.constantFrom(...relaxedModes),
           threads: fc.integer({ min: 1, max: 4 }),
           gap: fc.constantFrom(0, 0, 5),
         }),
-        (
-          { m, n, k, ta, tb, spreadA, spreadB },
-          { outer, inner, broadcast, batched },
-          { accumulate, withEpilogue, relaxed, threads, gap },
-        ) => {
+        ({ m, n, k, ta, tb, spreadA, spreadB }, { outer, inner, broadcast, batched }, { accumulate, bias, relaxed, threads, gap }) => {
           const [aSize, bSize, cSize] = [m * k * spreadA, k * n * spreadB, m * (n + gap)]
           const axis = (size: number, step: number) => ({
             size,
             a: broadcast === 'a' ? 0 : aSize * step,
             b: broadcast === 'b' ? 0 : bSize * step,
             c: cSize * step,
-            ...(withEpilogue ? { operands: [0, m * n * step] } : {}),
           })
           const wrong = mismatch(
             {
@@ -163,18 +133,10 @@ describe('matmul', () => {
               b: dense(k, n, tb, spreadB),
               c: { row: n + gap },
               ...(batched ? { batch: [axis(outer, inner), axis(inner, 1)] } : {}),
-              ...(withEpilogue
-                ? {
-                    operands: [
-                      { row: 0, column: 1 },
-                      { row: n, column: 1 },
-                    ],
-                  }
-                : {}),
+              ...(bias !== undefined && { bias: { column: bias } }),
               accumulate,
               threads,
             },
-            withEpilogue ? 'addReluAdd' : 'none',
             relaxed,
             threads,
           )
@@ -201,18 +163,8 @@ describe('matmul', () => {
       [true, true],
     ] as const) {
       const problem = { type: 'float32', m, n, k, a: dense(m, k, ta), b: dense(k, n, tb), c: { row: n } } as const
-      expect(mismatch(problem, 'none', relaxedModes.at(-1)!, 1)).toBeUndefined()
-      expect(mismatch({ ...problem, threads: 3 }, 'none', false, 3)).toBeUndefined()
+      expect(mismatch(problem, relaxedModes.at(-1)!, 1)).toBeUndefined()
+      expect(mismatch({ ...problem, threads: 3 }, false, 3)).toBeUndefined()
     }
-  })
-
-  it('takes a column operand that is constant along rows', () => {
-    const shape = { type: 'float32', m: 13, n: 11, k: 5, a: dense(13, 5, false), b: dense(5, 11, false), c: { row: 11 } } as const
-    const operands = [
-      { row: 1, column: 0 },
-      { row: 0, column: 0 },
-    ]
-    expect(mismatch({ ...shape, operands }, 'addReluAdd', false, 1)).toBeUndefined()
-    expect(mismatch({ ...shape, n: 1, c: { row: 1 }, b: dense(5, 1, false), operands }, 'addReluAdd', false, 1)).toBeUndefined()
   })
 })

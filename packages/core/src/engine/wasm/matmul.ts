@@ -1,22 +1,12 @@
-import { ModuleBuilder } from './assembler.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { blockedProduct } from './gemm-blocks.ts'
-import { type Epilogue, emitStoreLanes, emitTiles, noEpilogue, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
+import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { emitGatherVector, emitPack } from './gemm-pack.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
-import { type LaneType, lanesOf } from './lanes.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
+import { type ProductOptions, startProduct } from './product-module.ts'
 import { exportLaunch } from './routine-entry.ts'
-
-export interface MatmulOptions {
-  type: LaneType
-  /** Fuse multiply-add where the runtime can. */
-  relaxed: boolean
-  epilogue?: Epilogue
-  /** Whether the memory is shared; the module has to agree with it. */
-  shared: boolean
-}
 
 /**
  * Emits the module of matrix products C = A B (+ C), batched, for operands of any strides. It imports `env.memory` and
@@ -26,19 +16,18 @@ export interface MatmulOptions {
  *
  * Blocking after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008).
  */
-export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: MatmulOptions): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, relaxed)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
-  const storeLanes = emitStoreLanes(m, lanes)
-  const tilesPacked = emitTiles(m, lanes, epilogue, storeLanes, true)
-  const tilesDirect = emitTiles(m, lanes, epilogue, storeLanes, false)
+export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
+  const module = startProduct(options)
+  const { m, lanes, finish } = module
+  const { bias: withBias = false } = options
+  const tilesPacked = emitTiles(module, withBias, true)
+  const tilesDirect = emitTiles(module, withBias, false)
   const width = tileColumns(lanes)
   const packA = emitPack(m, lanes, TILE_ROWS)
   const packB = width === TILE_ROWS ? packA : emitPack(m, lanes, width)
   const gatherVector = emitGatherVector(m, lanes)
-  const rowTimesRows = emitRowTimesRows(m, lanes, epilogue, storeLanes)
-  const rowTimesColumns = emitRowTimesColumns(m, lanes, epilogue, storeLanes)
+  const rowTimesRows = emitRowTimesRows(module, withBias)
+  const rowTimesColumns = emitRowTimesColumns(module, withBias)
 
   const f = m.function('run', { export: true })
   const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
@@ -57,16 +46,15 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
     define(f, word('rowBlocks')),
     define(f, word('columnBlocks')),
   ]
-  const operands = Array.from({ length: epilogue.operands }, (_, i) => {
-    const at = 4 * (argumentWords.operands + 3 * i)
-    return { at, pointer: f.local('i32'), rowStride: define(f, ['load', args, at + 4]), columnStride: define(f, ['load', args, at + 8]) }
-  })
-  const pushOperands = (row?: Local<'i32'>) => {
-    for (const { pointer, rowStride, columnStride } of operands) {
-      push(f, row ? ['+', pointer, ['*', row, rowStride]] : pointer)
-      f.get(rowStride)
-      f.get(columnStride)
-    }
+  const bias = withBias ? { pointer: f.local('i32'), columnStride: define(f, word('biasColumn')) } : undefined
+  const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
+  const pushBias = () => {
+    if (bias) pushAll(bias.pointer, bias.columnStride)
+  }
+  /** What the tiles take behind their own parameters. */
+  const pushRest = () => {
+    pushBias()
+    if (place) pushAll(place.block, place.column)
   }
   const [a, b, c, rows, columns] = f.locals('i32', 5)
   const task = define(f, begin)
@@ -77,7 +65,7 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
 
   const direct = () => {
     pushAll(a, aRow, aK, b, width * lanes.size, bK, c, cRow, rows, columns, k, accumulate, 1, scratch)
-    pushOperands()
+    pushRest()
     f.call(tilesDirect)
   }
 
@@ -86,17 +74,20 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
       () => push(f, ['>', rows, 0]),
       () => {
         body()
+        if (place) {
+          pushAll(place.block, c, 0, c, 0, place.column, 1, columns)
+          f.call(finish)
+        }
         f.increment(rows, -1)
         assign(f, a, ['+', a, aRow])
         assign(f, c, ['+', c, cRow])
-        for (const { pointer, rowStride } of operands) assign(f, pointer, ['+', pointer, rowStride])
       },
     )
   }
 
   const byRows = () => {
     pushAll(a, aK, b, bK, c, columns, k, accumulate)
-    pushOperands()
+    pushBias()
     f.call(rowTimesRows)
   }
 
@@ -109,7 +100,7 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
       f.call(gatherVector)
     })
     pushAll(x, b, bColumn, c, columns, k, accumulate)
-    pushOperands()
+    pushBias()
     f.call(rowTimesColumns)
     f.release(x)
   }
@@ -129,9 +120,9 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
       },
       multiply(block) {
         const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', block.kStart, aK]]
-        const pushRest = () => {
+        const pushProduct = () => {
           pushAll(['+', c, ['*', block.row, cRow]], cRow, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
-          pushOperands(block.row)
+          pushRest()
         }
         push(f, ['==', mode, modes.packed])
         f.if(
@@ -139,12 +130,12 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
             pushAll(source, aRow, aK, packedA, block.aPanel, block.rowCount, block.kCount)
             f.call(packA)
             pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0)
-            pushRest()
+            pushProduct()
             f.call(tilesPacked)
           },
           () => {
             pushAll(source, aRow, aK, packedB, block.bPanel, width * lanes.size)
-            pushRest()
+            pushProduct()
             f.call(tilesDirect)
           },
         )
@@ -167,10 +158,9 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
       assign(f, a, ['+', word('a'), ['*', row, aRow]])
       assign(f, b, ['+', word('b'), ['*', column, bColumn]])
       assign(f, c, ['+', ['+', word('c'), ['*', row, cRow]], ['*', column, lanes.size]])
-      for (const { at, pointer, rowStride, columnStride } of operands) {
-        assign(f, pointer, ['+', ['+', ['load', args, at], ['*', row, rowStride]], ['*', column, columnStride]])
-      }
-      addBatchOffsets(f, args, rest, [a, b, c, ...operands.map((operand) => operand.pointer)])
+      if (bias) assign(f, bias.pointer, ['+', word('bias'), ['*', column, bias.columnStride]])
+      if (place) assign(f, place.column, ['*', column, lanes.size])
+      addBatchOffsets(f, args, rest, [a, b, c])
       assign(f, task, ['+', task, count])
       f.release(rowBlock, rest, count, row, column)
       f.block((done) => {
@@ -197,8 +187,7 @@ export function emitMatmul({ type, relaxed, epilogue = noEpilogue, shared }: Mat
 function addBatchOffsets(f: FunctionBuilder, args: Local<'i32'>, batch: Local<'i32'>, pointers: readonly Local<'i32'>[]): void {
   const axisBytes = 4 * (1 + pointers.length)
   const axes = define(f, ['load', args, 4 * argumentWords.batchRank])
-  // The table starts behind the operands: `pointers` holds a, b and c besides them.
-  const firstAxis = 4 * (argumentWords.operands + 3 * (pointers.length - 3))
+  const firstAxis = 4 * argumentWords.batch
   const axis = define(f, ['+', args, ['*', axes, axisBytes]])
   const index = f.local('i32')
   f.while(

@@ -2,10 +2,11 @@ import { type DType, dtypeInfo } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
 import { type Operand, type Routine, withoutEpilogue } from '../routine.ts'
+import { planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler, KernelRun } from './kernel-program.ts'
 import type { Pool, PoolFunction } from './pool.ts'
-import { type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy } from './routine-recipes.ts'
+import { type Demand, type Job, type RoutineModule, productNames, recipeOf, satisfies, tidy } from './routine-recipes.ts'
 
 const GRAIN = 131072
 /** Scratch memory a thread up to which it is kept between runs. */
@@ -32,18 +33,21 @@ export class RoutineCompiler {
 
   /** Undefined where the reference has to do it. */
   prepare(routine: Routine): KernelRun | undefined {
-    const { inputs, outputs } = routine
-    if (outputs.every((o) => sizeOf(o.shape) === 0)) return () => {}
-    if (routine.epilogue) return this.#separately(routine, routine.epilogue)
-    const recipe = recipeOf(routine)
+    if (routine.outputs.every((o) => sizeOf(o.shape) === 0)) return () => {}
+    const epilogue = routine.epilogue && productNames.has(routine.name) ? planEpilogue(routine.epilogue) : undefined
+    if (routine.epilogue && !epilogue) return this.#separately(routine, routine.epilogue)
+    const plain = withoutEpilogue(routine)
+    const recipe = recipeOf(plain, epilogue)
     if (!recipe) return undefined
     const { demands, results } = recipe
-    const written = outputs.map(({ shape }, o): Operand => ({ dtype: results[o]!, shape, strides: rowMajor(shape) }))
+    const { inputs } = plain
+    const outputs = epilogue ? [] : plain.outputs
+    const written = plain.outputs.map(({ shape }, o): Operand => ({ dtype: results[o]!, shape, strides: rowMajor(shape) }))
     const steps: Step[] = []
     const finish: Step[] = []
     const operands: Operand[] = []
     // Buffers: the routine's own, then temporaries.
-    const own = inputs.length + outputs.length
+    const own = routine.inputs.length + routine.outputs.length
     const temporaries: number[] = []
     const temporary = ({ dtype, shape }: Operand) => own + temporaries.push(sizeOf(shape) * dtypeInfo[dtype].size) - 1
     const outputAt = outputs.map(({ dtype }, o) => (dtype === results[o] ? inputs.length + o : temporary(written[o]!)))
@@ -70,7 +74,20 @@ export class RoutineCompiler {
       const at = inputs.length + o
       if (outputAt[o] !== at) finish.push({ run: this.#convert(written[o]!, dtype), buffers: [outputAt[o]!, at] })
     })
-    const launch = this.#launcher((threads) => recipe.job(operands, written, threads))
+    const { launch, unfinished } = this.#launcher((threads) => recipe.job(operands, written, threads))
+    if (epilogue) {
+      const first = routine.inputs.length
+      const operandsAt = epilogue.operands.map(({ input }) => inputs.length + input - 1)
+      const all = (raw: number, bytes: readonly number[]) => {
+        const buffers = [...operandAt, raw, raw, ...operandsAt, ...routine.outputs.map((_, o) => first + o)]
+        return sequence(this.#heap, bytes, [...steps, { run: launch, buffers, scalars: true }])
+      }
+      const inPlace = all(first, temporaries)
+      if (!unfinished) return inPlace
+      // Sums are finished piece by piece in the first output's memory, unless an operand is there.
+      const elsewhere = all(temporary(written[0]!), temporaries)
+      return (pointers, scalars) => (operandsAt.some((at) => pointers[at] === pointers[first]) ? elsewhere : inPlace)(pointers, scalars)
+    }
     const direct = steps.length + finish.length === 0
     return direct ? launch : sequence(this.#heap, temporaries, [...steps, { run: launch, buffers: [...operandAt, ...outputAt] }, ...finish])
   }
@@ -103,15 +120,18 @@ export class RoutineCompiler {
     return this.#kernels.prepare(k.build())
   }
 
-  #launcher(job: (threads: number) => Job): KernelRun {
+  /** Runs the job; `unfinished`: see `RoutinePlan`. */
+  #launcher(job: (threads: number) => Job): { launch: KernelRun; unfinished: boolean } {
     const heap = this.#heap
     const pool = this.#pool
     const { module, plan } = job(1)
-    const launch = this.#function(module)
+    const code = this.#function(module)
     const { tasks, scratchBytes } = plan
-    if (tasks === 0) return () => {}
+    const unfinished = plan.epilogue?.unfinished ?? false
+    if (tasks === 0) return { launch: () => {}, unfinished }
     const block = heap.alloc(plan.words.byteLength)
     const words = plan.pointers.map((at) => (block >>> 2) + at)
+    const params = (block + 4 * (plan.params ?? 0)) >>> 3
     const args = [block, 0, 0]
     // The cut is made for the threads there are at the first run, and made anew when their number changes.
     let current = { threads: 0, tasks, grain: tasks, scratchBytes }
@@ -121,7 +141,7 @@ export class RoutineCompiler {
       heap.i32.set(made.words, block >>> 2)
       current = { threads: pool.threads, tasks: made.tasks, grain: grainOf(made.tasks, threads), scratchBytes: made.scratchBytes }
     }
-    const run: KernelRun = (pointers) => {
+    const launch: KernelRun = (pointers, scalars) => {
       if (current.threads !== pool.threads) cut()
       let large = 0
       if (current.scratchBytes > KEPT_SCRATCH) {
@@ -136,14 +156,15 @@ export class RoutineCompiler {
       }
       const { i32 } = heap
       for (let i = 0; i < words.length; i++) i32[words[i]!] = pointers[i]!
+      if (scalars.length) heap.f64.set(scalars, params)
       try {
-        pool.run(launch, current.tasks, current.grain, args)
+        pool.run(code, current.tasks, current.grain, args)
       } finally {
         if (large) heap.free(large)
       }
     }
-    this.#arguments.register(run, block)
-    return run
+    this.#arguments.register(launch, block)
+    return { launch, unfinished }
   }
 
   #function(module: RoutineModule): PoolFunction {

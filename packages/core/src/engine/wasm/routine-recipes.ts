@@ -8,12 +8,12 @@ import { type ConvModule, type ConvPlan, type ConvProblem, planConv, planConvGra
 import { emitConvWeights, planConvGradWeight } from './conv-weights.ts'
 import { emitConvWindows } from './conv-windows.ts'
 import { emitCumulative, planCumulative } from './cumulative.ts'
-import { addBias } from './epilogue.ts'
-import { noEpilogue } from './gemm-kernel.ts'
+import { type Epilogue, planWithEpilogue } from './epilogue.ts'
 import type { LaneType } from './lanes.ts'
 import { type MatmulProblem, planMatmul, type RoutinePlan } from './matmul-plan.ts'
-import { emitMatmul, type MatmulOptions } from './matmul.ts'
+import { emitMatmul } from './matmul.ts'
 import { emitMaxPoolGrad, planMaxPoolGrad } from './max-pool-grad.ts'
+import type { ProductOptions } from './product-module.ts'
 import { emitScatter, planScatter } from './scatter.ts'
 import { emitSort, planSort } from './sort.ts'
 import { emitWindowGather, planFold, planMaxPool } from './window-gather.ts'
@@ -61,46 +61,52 @@ const computeType = { bool: 'int32', int32: 'int32', int64: 'int64', float32: 'f
   LaneType
 >
 
-/** Undefined where there is no emitted code: windows over more than three axes. */
-export function recipeOf(routine: Routine): Recipe | undefined {
+/** Routines whose code can hold an epilogue. */
+export const productNames: ReadonlySet<RoutineName> = new Set(['matmul', 'conv', 'convGradInput', 'convGradWeight'])
+
+/** Undefined where there is no emitted code: windows over more than three axes. An epilogue becomes part of a product's code. */
+export function recipeOf(routine: Routine, epilogue?: Epilogue): Recipe | undefined {
   if ('kernel' in routine.attrs && routine.attrs.kernel.length > maxSpatialRank) return undefined
   const result = routine.outputs[0]!.dtype
   const type = computeType[scalarTypeOf[result]]
   const demand = (layout: Layout): Demand => ({ dtype: type, layout, through: { scalar: scalarTypeOf[result] } })
-  return recipes[routine.name](routine as never, type, demand)
+  return recipes[routine.name](routine as never, type, demand, epilogue)
 }
 
-type RecipeRule<N extends RoutineName> = (routine: Routine<N>, type: LaneType, demand: (layout: Layout) => Demand) => Recipe
+type RecipeRule<N extends RoutineName> = (
+  routine: Routine<N>,
+  type: LaneType,
+  demand: (layout: Layout) => Demand,
+  epilogue: Epilogue | undefined,
+) => Recipe
 
 const indices: Demand = { dtype: 'int32', layout: 'any', through: { scalar: 'int32' } }
 const denseIndices: Demand = { ...indices, layout: 'dense' }
 
 const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
-  matmul: (_, type, demand) => ({
+  matmul: (_, type, demand, epilogue) => ({
     demands: [demand('any'), demand('any'), demand('lastUniform')],
     results: [type],
-    job: ([a, b, bias], [y], threads) => ({
-      plan: biasFirst(planMatmul(matmulProblem(type, a!, b!, bias, y!, threads))),
-      module: productModule('matmul', type, bias),
-    }),
+    job: ([a, b, bias], [y], threads) =>
+      productJob('matmul', planMatmul(matmulProblem(type, a!, b!, bias, y!, threads)), { type, bias: bias !== undefined, epilogue }),
   }),
 
-  conv: ({ attrs }, type, demand) => ({
+  conv: ({ attrs }, type, demand, epilogue) => ({
     demands: [demand('lastContiguous'), demand(weightLayout(attrs)), demand('lastUniform')],
     results: [type],
-    job: ([x, w, bias], [y], threads) => convJob(planConv, { ...attrs, type, x: x!, w: w!, y: y!, threads, ...biasOf(bias) }, bias),
+    job: ([x, w, bias], [y], threads) => convJob(planConv, { ...attrs, type, x: x!, w: w!, y: y!, threads, ...biasOf(bias) }, epilogue),
   }),
 
-  convGradInput: ({ attrs }, type, demand) => ({
+  convGradInput: ({ attrs }, type, demand, epilogue) => ({
     demands: [demand('lastContiguous'), demand(weightLayout(attrs))],
     results: [type],
-    job: ([y, w], [x], threads) => convJob(planConvGradInput, { ...attrs, type, x: x!, w: w!, y: y!, threads }),
+    job: ([y, w], [x], threads) => convJob(planConvGradInput, { ...attrs, type, x: x!, w: w!, y: y!, threads }, epilogue),
   }),
 
-  convGradWeight: ({ attrs }, type, demand) => ({
+  convGradWeight: ({ attrs }, type, demand, epilogue) => ({
     demands: [demand('lastContiguous'), demand('dense')],
     results: [type],
-    job: ([x, y], [w], threads) => convJob(planConvGradWeight, { ...attrs, type, x: x!, w: w!, y: y!, threads }),
+    job: ([x, y], [w], threads) => convJob(planConvGradWeight, { ...attrs, type, x: x!, w: w!, y: y!, threads }, epilogue),
   }),
 
   maxPool: ({ attrs, outputs }, type, demand) => ({
@@ -176,26 +182,25 @@ const productEmitters = {
   depthwise: emitConvDepthwise,
   weights: emitConvWeights,
   depthwiseWeights: emitConvDepthwiseWeights,
-} as const satisfies Record<ConvModule | 'matmul', (options: MatmulOptions) => Uint8Array<ArrayBuffer>>
+} as const satisfies Record<ConvModule | 'matmul', (options: ProductOptions) => Uint8Array<ArrayBuffer>>
 
-function productModule(name: keyof typeof productEmitters, type: LaneType, bias: Operand | undefined): RoutineModule {
-  const epilogue = bias ? addBias : noEpilogue
-  return { key: `${name} ${type} ${bias !== undefined}`, emit: (options) => productEmitters[name]({ type, epilogue, ...options }) }
+function productJob(name: keyof typeof productEmitters, plan: RoutinePlan, options: Omit<ProductOptions, 'relaxed' | 'shared'>): Job {
+  const { type, bias = false, epilogue } = options
+  return {
+    plan: epilogue ? planWithEpilogue(plan, epilogue) : plan,
+    module: {
+      key: `${name} ${type} ${bias} ${epilogue?.key ?? ''}`,
+      emit: (environment) => productEmitters[name]({ ...options, ...environment }),
+    },
+  }
 }
 
-function convJob(plan: (problem: ConvProblem) => ConvPlan, problem: ConvProblem, bias?: Operand): Job {
+function convJob(plan: (problem: ConvProblem) => ConvPlan, problem: ConvProblem, epilogue: Epilogue | undefined): Job {
   const made = plan(problem)
-  return { plan: biasFirst(made), module: productModule(made.module, problem.type, bias) }
+  return productJob(made.module, made, { type: problem.type, bias: problem.bias !== undefined, epilogue })
 }
 
-/** Products list a bias behind the result, routines in front of it. */
-function biasFirst(plan: RoutinePlan): RoutinePlan {
-  const [first, second, result, ...bias] = plan.pointers as [number, number, number, ...number[]]
-  return { ...plan, pointers: [first, second, ...bias, result] }
-}
-
-/** A bias as the epilogue's operand: the same in every row. */
-const biasOf = (bias: Operand | undefined) => (bias ? { operands: [{ row: 0, column: bias.strides[0]! }] } : {})
+const biasOf = (bias: Operand | undefined) => ({ bias: bias && { column: bias.strides[0]! } })
 
 function matmulProblem(type: LaneType, a: Operand, b: Operand, bias: Operand | undefined, y: Operand, threads: number): MatmulProblem {
   const rank = y.shape.length

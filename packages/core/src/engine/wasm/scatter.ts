@@ -2,11 +2,11 @@ import type { Operand } from '../routine.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { combineScalars, combineVectors, type CombineMode } from './combine.ts'
 import type { Local } from './function-builder.ts'
-import { emitStoreLanes } from './gemm-kernel.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import { type RoutinePlan, roundUp } from './matmul-plan.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
+import { emitStoreLanes } from './store-lanes.ts'
 
 /** Strides in bytes. The batch axes follow: size and the strides of y, index and source. */
 const words = new ArgumentWords([

@@ -2,12 +2,12 @@ import { dtypeInfo, type DType, isFloat } from '../../dtype.ts'
 import type { Operand, WindowGeometry } from '../routine.ts'
 import { ModuleBuilder } from './assembler.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import { emitStoreLanes } from './gemm-kernel.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type Lanes, type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import type { PlainOp } from './opcodes.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
+import { emitStoreLanes } from './store-lanes.ts'
 
 export interface WindowGatherOptions {
   type: LaneType

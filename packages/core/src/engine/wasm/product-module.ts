@@ -1,0 +1,38 @@
+import { ModuleBuilder } from './assembler.ts'
+import { importMath } from './emit-node.ts'
+import { type Epilogue, emitFinish } from './epilogue.ts'
+import type { FunctionRef } from './function-builder.ts'
+import { type Lanes, lanesOf, type LaneType } from './lanes.ts'
+import { emitStoreLanes } from './store-lanes.ts'
+
+/** What the modules of matrix products and convolutions are made for. */
+export interface ProductOptions {
+  type: LaneType
+  /** Fuse multiply-add where the runtime can. */
+  relaxed: boolean
+  /** Whether a vector is added to every row of the result. */
+  bias?: boolean
+  epilogue?: Epilogue | undefined
+  /** Whether the memory is shared; the module has to agree with it. */
+  shared: boolean
+}
+
+/** What these modules begin with. */
+export interface ProductModule {
+  readonly m: ModuleBuilder
+  readonly lanes: Lanes
+  readonly storeLanes: FunctionRef
+  /** Applies the epilogue, if there is one: see `emitFinish`. */
+  readonly finish: FunctionRef | undefined
+}
+
+export function startProduct({ type, relaxed, epilogue, shared }: ProductOptions): ProductModule {
+  const lanes = lanesOf(type, relaxed)
+  const m = new ModuleBuilder()
+  m.importMemory({ shared })
+  const math = importMath(m, epilogue?.nodes ?? [])
+  const storeLanes = emitStoreLanes(m, lanes)
+  const context = { module: m, lanes: lanes.count, relaxed, math, helpers: new Map() }
+  const finish = epilogue && emitFinish(m, lanes, epilogue, context, storeLanes)
+  return { m, lanes, storeLanes, finish }
+}
