@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import * as instructions from '../../../test/wasm-instructions.ts'
 import { type FunctionBuilder, ModuleBuilder, type ValueType } from './assembler.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { wasmFeatures } from './features.ts'
 import {
+  alignments,
   type LaneOp,
   laneOps,
   type MemoryLaneOp,
@@ -36,24 +38,28 @@ function instantiate(m: ModuleBuilder, imports: WebAssembly.ModuleImports = {}):
 }
 
 describe('opcodes', () => {
-  const plain = { ...scalarOps, ...simdOps, ...(wasmFeatures().relaxedSimd ? relaxedOps : {}) }
+  const tables = { scalarOps, simdOps, relaxedOps, laneOps, memoryOps, memoryLaneOps }
+  it.each(Object.keys(tables) as (keyof typeof tables)[])('%s have the numbers of the specification', (table) => {
+    expect(tables[table]).toEqual(Object.fromEntries(Object.entries(instructions[table]).map(([name, [code]]) => [name, code])))
+  })
+
+  it('accesses have their natural alignment', () => {
+    const accesses = Object.entries({ ...instructions.memoryOps, ...instructions.memoryLaneOps })
+    expect(alignments).toEqual(Object.fromEntries(accesses.map(([name, [, , , align]]) => [name, align])))
+  })
+
+  const plain = { ...instructions.scalarOps, ...instructions.simdOps, ...(wasmFeatures().relaxedSimd ? instructions.relaxedOps : {}) }
   it.each(Object.entries(plain))('%s', (name, [, operands, results]) => {
     expect(() => new WebAssembly.Module(moduleOf(operands, results, (f) => f.op(name as PlainOp)))).not.toThrow()
   })
-  it.each(Object.entries(laneOps))('%s', (name, [, operands, results]) => {
+  it.each(Object.entries(instructions.laneOps))('%s', (name, [, operands, results]) => {
     expect(() => new WebAssembly.Module(moduleOf(operands, results, (f) => f.lane(name as LaneOp, 1)))).not.toThrow()
   })
-  it.each(Object.entries(memoryOps))('%s', (name, [, operands, results]) => {
+  it.each(Object.entries(instructions.memoryOps))('%s', (name, [, operands, results]) => {
     expect(() => new WebAssembly.Module(moduleOf(operands, results, (f) => f.mem(name as MemoryOp, 40_000)))).not.toThrow()
   })
-  it.each(Object.entries(memoryLaneOps))('%s', (name, [, operands, results]) => {
+  it.each(Object.entries(instructions.memoryLaneOps))('%s', (name, [, operands, results]) => {
     expect(() => new WebAssembly.Module(moduleOf(operands, results, (f) => f.memLane(name as MemoryLaneOp, 1, 300)))).not.toThrow()
-  })
-  it('have their names', () => {
-    const codes = [scalarOps, simdOps, relaxedOps, laneOps, memoryOps, memoryLaneOps].flatMap((table) =>
-      Object.values(table).map(([code]) => code),
-    )
-    expect(new Set(codes).size).toBe(codes.length)
   })
 })
 

@@ -1,13 +1,13 @@
 import { CotangentError } from '../../errors.ts'
 import { ByteWriter } from './byte-writer.ts'
 import {
+  alignments,
   type LaneOp,
   laneOps,
   type MemoryLaneOp,
   type MemoryOp,
   memoryLaneOps,
   memoryOps,
-  type Opcode,
   type PlainOp,
   relaxedOps,
   scalarOps,
@@ -51,7 +51,7 @@ export interface MemoryImmediates {
 
 export type LaneShape = 'i8x16' | 'i16x8' | 'i32x4' | 'i64x2' | 'f32x4' | 'f64x2'
 
-const plainOps: Readonly<Record<PlainOp, Opcode>> = { ...scalarOps, ...simdOps, ...relaxedOps }
+const plainOps: Readonly<Record<PlainOp, number>> = { ...scalarOps, ...simdOps, ...relaxedOps }
 
 /**
  * Writes the body of one function, instruction by instruction, in stack order: `f.get(x); f.get(y); f.op('f32x4.add');
@@ -151,7 +151,7 @@ export class FunctionBuilder implements FunctionRef {
 
   /** An instruction without immediates. */
   op(name: PlainOp): void {
-    this.#opcode(plainOps[name][0])
+    this.#opcode(plainOps[name])
   }
 
   i32(value: number): void {
@@ -221,21 +221,19 @@ export class FunctionBuilder implements FunctionRef {
 
   /** A scalar, vector or atomic load or store at the address on the stack plus `offset` bytes. */
   mem(name: MemoryOp, offset = 0, immediates?: MemoryImmediates): void {
-    const [code, , , align] = memoryOps[name]
-    this.#opcode(code)
-    this.#memoryImmediates(offset, align, immediates)
+    this.#opcode(memoryOps[name])
+    this.#memoryImmediates(offset, immediates?.align ?? alignments[name], immediates?.memory)
   }
 
   /** A load or store of one lane of a vector. */
   memLane(name: MemoryLaneOp, lane: number, offset = 0, immediates?: MemoryImmediates): void {
-    const [code, , , align] = memoryLaneOps[name]
-    this.#opcode(code)
-    this.#memoryImmediates(offset, align, immediates)
+    this.#opcode(memoryLaneOps[name])
+    this.#memoryImmediates(offset, immediates?.align ?? alignments[name], immediates?.memory)
     this.#code.byte(lane)
   }
 
   lane(name: LaneOp, lane: number): void {
-    this.#opcode(laneOps[name][0])
+    this.#opcode(laneOps[name])
     this.#code.byte(lane)
   }
 
@@ -410,9 +408,7 @@ export class FunctionBuilder implements FunctionRef {
     }
   }
 
-  #memoryImmediates(offset: number, natural: number, immediates: MemoryImmediates | undefined): void {
-    const align = immediates?.align ?? natural
-    const memory = immediates?.memory ?? 0
+  #memoryImmediates(offset: number, align: number, memory = 0): void {
     // Bit 6 of the alignment announces a memory index (multi-memory).
     this.#code.unsigned(memory ? align | 0x40 : align)
     if (memory) this.#code.unsigned(memory)
