@@ -1,6 +1,32 @@
 import type { DType } from '../dtype.ts'
 import type { Shape } from '../layout.ts'
-import * as op from '../op/index.ts'
+import {
+  celu,
+  elu,
+  gelu,
+  hardShrink,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
+  leakyRelu,
+  logSigmoid,
+  logSoftmax,
+  mish,
+  neg,
+  prelu,
+  relu,
+  relu6,
+  selu,
+  sigmoid,
+  silu,
+  softmax,
+  softplus,
+  softShrink,
+  softsign,
+  tanh,
+  tanhShrink,
+  threshold,
+} from '../op/index.ts'
 import type { InputOf } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { describeOptions } from './describe.ts'
@@ -21,6 +47,7 @@ interface ActivationClass<Rest extends readonly unknown[]> {
 type ActivationOp<Rest extends readonly unknown[]> = <S extends Shape>(x: Tensor<S>, ...options: Rest) => Tensor<S>
 
 /** The layer of an activation op: its constructor takes the op's options. */
+/* @__NO_SIDE_EFFECTS__ */
 const activation = <Rest extends readonly unknown[]>(f: ActivationOp<Rest>): ActivationClass<Rest> =>
   class extends Module {
     declare readonly $out: InputOf<this>
@@ -41,52 +68,52 @@ const activation = <Rest extends readonly unknown[]>(f: ActivationOp<Rest>): Act
   }
 
 /** max(x, 0). */
-export class ReLU extends activation(op.relu) {}
+export class ReLU extends activation(relu) {}
 /** x clamped to [0, 6]. */
-export class ReLU6 extends activation(op.relu6) {}
+export class ReLU6 extends activation(relu6) {}
 /** x where positive, else negativeSlope * x. */
-export class LeakyReLU extends activation(op.leakyRelu) {}
+export class LeakyReLU extends activation(leakyRelu) {}
 /** x where positive, else alpha * (e^x - 1). */
-export class ELU extends activation(op.elu) {}
+export class ELU extends activation(elu) {}
 /** x where positive, else alpha * (e^(x / alpha) - 1). */
-export class CELU extends activation(op.celu) {}
+export class CELU extends activation(celu) {}
 /** elu scaled so that layers keep mean 0 and variance 1; see `AlphaDropout`. */
-export class SELU extends activation(op.selu) {}
+export class SELU extends activation(selu) {}
 /** x times the normal distribution function of x, exact or (`approximate: 'tanh'`) as in GPT-2. */
-export class GELU extends activation(op.gelu) {}
+export class GELU extends activation(gelu) {}
 /** x * sigmoid(x). */
-export class SiLU extends activation(op.silu) {}
+export class SiLU extends activation(silu) {}
 /** x * tanh(softplus(x)). */
-export class Mish extends activation(op.mish) {}
+export class Mish extends activation(mish) {}
 /** log(1 + e^(beta x)) / beta. */
-export class Softplus extends activation(op.softplus) {}
+export class Softplus extends activation(softplus) {}
 /** x / (1 + |x|). */
-export class Softsign extends activation(op.softsign) {}
+export class Softsign extends activation(softsign) {}
 /** 1 / (1 + e^-x). */
-export class Sigmoid extends activation(op.sigmoid) {}
+export class Sigmoid extends activation(sigmoid) {}
 /** log(sigmoid(x)). */
-export class LogSigmoid extends activation(op.logSigmoid) {}
-export class Tanh extends activation(op.tanh) {}
+export class LogSigmoid extends activation(logSigmoid) {}
+export class Tanh extends activation(tanh) {}
 /** x - tanh(x). */
-export class TanhShrink extends activation(op.tanhShrink) {}
+export class TanhShrink extends activation(tanhShrink) {}
 /** x / 6 + 1/2 clamped to [0, 1]. */
-export class HardSigmoid extends activation(op.hardSigmoid) {}
+export class HardSigmoid extends activation(hardSigmoid) {}
 /** x * hardSigmoid(x). */
-export class HardSwish extends activation(op.hardSwish) {}
+export class HardSwish extends activation(hardSwish) {}
 /** x clamped to [min, max], by default [-1, 1]. */
-export class HardTanh extends activation(op.hardTanh) {}
+export class HardTanh extends activation(hardTanh) {}
 /** x where |x| > lambda, else 0. */
-export class HardShrink extends activation(op.hardShrink) {}
+export class HardShrink extends activation(hardShrink) {}
 /** x moved towards 0 by lambda. */
-export class SoftShrink extends activation(op.softShrink) {}
+export class SoftShrink extends activation(softShrink) {}
 /** x where it exceeds the threshold, else the value. */
-export class Threshold extends activation(op.threshold) {}
+export class Threshold extends activation(threshold) {}
 /** e^x over its sum along an axis, by default the last. */
-export class Softmax extends activation(op.softmax) {}
+export class Softmax extends activation(softmax) {}
 /** softmax(-x) along an axis, by default the last. */
-export class Softmin extends activation(<S extends Shape>(x: Tensor<S>, axis?: number): Tensor<S> => op.softmax(op.neg(x), axis)) {}
+export class Softmin extends activation(<S extends Shape>(x: Tensor<S>, axis?: number): Tensor<S> => softmax(neg(x), axis)) {}
 /** log of softmax along an axis, by default the last. */
-export class LogSoftmax extends activation(op.logSoftmax) {}
+export class LogSoftmax extends activation(logSoftmax) {}
 
 /** x where positive, else a learnt weight * x: one weight for all, or one a channel (the last axis). He et al., arXiv:1502.01852. */
 export class PReLU extends Module {
@@ -103,7 +130,7 @@ export class PReLU extends Module {
   }
 
   forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
-    return op.prelu(x, this.weight)
+    return prelu(x, this.weight)
   }
 
   override describe(): string {

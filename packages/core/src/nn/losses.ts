@@ -1,4 +1,37 @@
-import * as op from '../op/index.ts'
+import {
+  bceLoss,
+  bceWithLogitsLoss,
+  type BceWithLogitsOptions,
+  cosineEmbeddingLoss,
+  cosineSimilarity,
+  crossEntropy,
+  type CrossEntropyOptions,
+  ctcLoss,
+  type CtcOptions,
+  gaussianNllLoss,
+  type GaussianNllOptions,
+  hingeEmbeddingLoss,
+  hingeLoss,
+  type HingeOptions,
+  huberLoss,
+  type HuberOptions,
+  klDivLoss,
+  type KlDivOptions,
+  l1Loss,
+  type LossOptions,
+  marginRankingLoss,
+  mseLoss,
+  nllLoss,
+  type NllOptions,
+  poissonNllLoss,
+  type PoissonNllOptions,
+  smoothL1Loss,
+  type SmoothL1Options,
+  softMarginLoss,
+  tripletMarginLoss,
+  type TripletOptions,
+  type WeightedLossOptions,
+} from '../op/index.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { describeOptions } from './describe.ts'
 import { Module } from './module.ts'
@@ -11,6 +44,7 @@ export interface Loss<Inputs extends readonly Tensor[]> extends Module {
 type LossOp<Inputs extends readonly Tensor[], Options> = (...args: [...Inputs, options?: Options]) => Tensor
 
 /** The module of a loss function: its constructor takes the function's options. */
+/* @__NO_SIDE_EFFECTS__ */
 const loss = <Inputs extends readonly Tensor[], Options extends object>(
   f: LossOp<Inputs, Options>,
 ): { new (options?: Options): Loss<Inputs> } =>
@@ -35,51 +69,51 @@ type Pair = [input: Tensor, target: Tensor]
 type Three = [first: Tensor, second: Tensor, third: Tensor]
 
 /** `crossEntropy` of logits `[..., classes]` with class indices `[...]` or probabilities `[..., classes]`. */
-export class CrossEntropyLoss extends loss<Pair, op.CrossEntropyOptions>(op.crossEntropy) {}
+export class CrossEntropyLoss extends loss<Pair, CrossEntropyOptions>(crossEntropy) {}
 /** `nllLoss` of log-probabilities `[..., classes]` with class indices `[...]`. */
-export class NLLLoss extends loss<Pair, op.NllOptions>(op.nllLoss) {}
+export class NLLLoss extends loss<Pair, NllOptions>(nllLoss) {}
 /** `bceLoss` of probabilities with probabilities. */
-export class BCELoss extends loss<Pair, op.WeightedLossOptions>(op.bceLoss) {}
+export class BCELoss extends loss<Pair, WeightedLossOptions>(bceLoss) {}
 /** `bceWithLogitsLoss` of logits with probabilities. */
-export class BCEWithLogitsLoss extends loss<Pair, op.BceWithLogitsOptions>(op.bceWithLogitsLoss) {}
+export class BCEWithLogitsLoss extends loss<Pair, BceWithLogitsOptions>(bceWithLogitsLoss) {}
 /** Mean of (x - y)². */
-export class MSELoss extends loss<Pair, op.LossOptions>(op.mseLoss) {}
+export class MSELoss extends loss<Pair, LossOptions>(mseLoss) {}
 /** Mean of |x - y|. */
-export class L1Loss extends loss<Pair, op.LossOptions>(op.l1Loss) {}
+export class L1Loss extends loss<Pair, LossOptions>(l1Loss) {}
 /** `smoothL1Loss`: squared near 0, absolute beyond beta. */
-export class SmoothL1Loss extends loss<Pair, op.SmoothL1Options>(op.smoothL1Loss) {}
+export class SmoothL1Loss extends loss<Pair, SmoothL1Options>(smoothL1Loss) {}
 /** `huberLoss`: squared near 0, absolute beyond delta. */
-export class HuberLoss extends loss<Pair, op.HuberOptions>(op.huberLoss) {}
+export class HuberLoss extends loss<Pair, HuberOptions>(huberLoss) {}
 /** `klDivLoss` of log-probabilities with probabilities (or log-probabilities). */
-export class KLDivLoss extends loss<Pair, op.KlDivOptions>(op.klDivLoss) {}
+export class KLDivLoss extends loss<Pair, KlDivOptions>(klDivLoss) {}
 /** `hingeLoss` with targets of -1 and 1. */
-export class HingeLoss extends loss<Pair, op.HingeOptions>(op.hingeLoss) {}
+export class HingeLoss extends loss<Pair, HingeOptions>(hingeLoss) {}
 /** `hingeEmbeddingLoss` of distances with targets of -1 and 1. */
-export class HingeEmbeddingLoss extends loss<Pair, op.HingeOptions>(op.hingeEmbeddingLoss) {}
+export class HingeEmbeddingLoss extends loss<Pair, HingeOptions>(hingeEmbeddingLoss) {}
 /** `softMarginLoss` with targets of -1 and 1. */
-export class SoftMarginLoss extends loss<Pair, op.LossOptions>(op.softMarginLoss) {}
+export class SoftMarginLoss extends loss<Pair, LossOptions>(softMarginLoss) {}
 /** `poissonNllLoss` of (logarithms of) rates with counts. */
-export class PoissonNLLLoss extends loss<Pair, op.PoissonNllOptions>(op.poissonNllLoss) {}
+export class PoissonNLLLoss extends loss<Pair, PoissonNllOptions>(poissonNllLoss) {}
 /** `gaussianNllLoss` of means with targets and variances. */
-export class GaussianNLLLoss extends loss<Three, op.GaussianNllOptions>(op.gaussianNllLoss) {}
+export class GaussianNLLLoss extends loss<Three, GaussianNllOptions>(gaussianNllLoss) {}
 /** `cosineEmbeddingLoss` of two vectors with targets of -1 and 1. */
-export class CosineEmbeddingLoss extends loss<Three, op.HingeOptions>(op.cosineEmbeddingLoss) {}
+export class CosineEmbeddingLoss extends loss<Three, HingeOptions>(cosineEmbeddingLoss) {}
 /** `marginRankingLoss` of two scores with targets of -1 and 1. */
-export class MarginRankingLoss extends loss<Three, op.HingeOptions>(op.marginRankingLoss) {}
+export class MarginRankingLoss extends loss<Three, HingeOptions>(marginRankingLoss) {}
 /** `tripletMarginLoss` of anchor, positive and negative. */
-export class TripletMarginLoss extends loss<Three, op.TripletOptions>(op.tripletMarginLoss) {}
+export class TripletMarginLoss extends loss<Three, TripletOptions>(tripletMarginLoss) {}
 
 /** `ctcLoss` of log-probabilities `[batch, time, classes]` with targets `[batch, labels]`, of given lengths. */
 export class CTCLoss extends Module {
-  readonly #options: Omit<op.CtcOptions, 'inputLengths' | 'targetLengths'>
+  readonly #options: Omit<CtcOptions, 'inputLengths' | 'targetLengths'>
 
-  constructor(options: Omit<op.CtcOptions, 'inputLengths' | 'targetLengths'> = {}) {
+  constructor(options: Omit<CtcOptions, 'inputLengths' | 'targetLengths'> = {}) {
     super()
     this.#options = options
   }
 
-  forward(logProbs: Tensor, targets: Tensor, lengths: Pick<op.CtcOptions, 'inputLengths' | 'targetLengths'> = {}): Tensor {
-    return op.ctcLoss(logProbs, targets, { ...this.#options, ...lengths })
+  forward(logProbs: Tensor, targets: Tensor, lengths: Pick<CtcOptions, 'inputLengths' | 'targetLengths'> = {}): Tensor {
+    return ctcLoss(logProbs, targets, { ...this.#options, ...lengths })
   }
 
   override describe(): string {
@@ -88,4 +122,4 @@ export class CTCLoss extends Module {
 }
 
 /** `cosineSimilarity` of two tensors along an axis. */
-export class CosineSimilarity extends loss<Pair, { readonly axis?: number; readonly eps?: number }>(op.cosineSimilarity) {}
+export class CosineSimilarity extends loss<Pair, { readonly axis?: number; readonly eps?: number }>(cosineSimilarity) {}

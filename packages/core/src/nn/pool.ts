@@ -59,6 +59,7 @@ interface AdaptivePoolClass<R extends Rank> {
   new (outputSize: PerAxis): Pool<R>
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 const pooling = <R extends Rank, O extends object>(_rank: R, op: PoolOp<O>): PoolClass<R, O> =>
   class extends Pool<R> {
     constructor(kernelSize: PerAxis, options?: O) {
@@ -66,6 +67,7 @@ const pooling = <R extends Rank, O extends object>(_rank: R, op: PoolOp<O>): Poo
     }
   }
 
+/* @__NO_SIDE_EFFECTS__ */
 const adaptive = <R extends Rank>(_rank: R, op: AdaptiveOp): AdaptivePoolClass<R> =>
   class extends Pool<R> {
     constructor(outputSize: PerAxis) {
