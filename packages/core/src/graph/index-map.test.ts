@@ -29,13 +29,14 @@ describe('mapBetween', () => {
 
   test('reads of a part, backwards or broadcast are maps but not bijective', () => {
     const reversed = mapBetween({ extents: [4], strides: [-1], offset: 3 }, dense(4)) as IndexMap
-    expect(reversed).toEqual({ matrix: [[-1]], shift: [3] })
+    expect(reversed).toEqual({ axes: 1, matrix: [[-1]], shift: [3] })
     expect(isBijective(reversed, [4], [4])).toBe(true)
     const part = mapBetween({ extents: [2, 2], strides: [4, 1], offset: 1 }, dense(3, 4)) as IndexMap
     expect(isBijective(part, [2, 2], [3, 4])).toBe(false)
     const repeated = mapBetween({ extents: [5, 4], strides: [0, 1], offset: 0 }, dense(4)) as IndexMap
     expect(isBijective(repeated, [5, 4], [4])).toBe(false)
     expect(through(repeated, [3], 2)).toEqual({ strides: [0, 3], offset: 2 })
+    expect(through(mapBetween({ extents: [2], strides: [0], offset: 0 }, dense()) as IndexMap, [])).toEqual({ strides: [0], offset: 0 })
     expect(through(identityMap(2), [3, 1])).toEqual({ strides: [3, 1], offset: 0 })
   })
 

@@ -3,6 +3,8 @@
  * `shift[j] + Σ matrix[j][k] · position along axis k`.
  */
 export interface IndexMap {
+  /** Axes of the space that it maps from. */
+  readonly axes: number
   readonly matrix: readonly (readonly number[])[]
   readonly shift: readonly number[]
 }
@@ -21,6 +23,7 @@ export interface Split {
 }
 
 export const identityMap = (rank: number): IndexMap => ({
+  axes: rank,
   matrix: Array.from({ length: rank }, (_, j) => Array.from({ length: rank }, (__, k) => Number(j === k))),
   shift: new Array<number>(rank).fill(0),
 })
@@ -69,16 +72,15 @@ export function mapBetween(from: Walk, to: Walk): IndexMap | Split | null {
     })
     return low >= 0 && high < to.extents[j]!
   })
-  return inRange ? { matrix, shift } : null
+  return inRange ? { axes: from.extents.length, matrix, shift } : null
 }
 
 /** Strides and offset, in positions of `map`'s source, of a walk over the positions that it leads to. */
 export function through(map: IndexMap, strides: readonly number[], offset = 0): { strides: number[]; offset: number } {
-  const axes = map.matrix[0]?.length ?? 0
-  const moved = new Array<number>(axes).fill(0)
+  const moved = new Array<number>(map.axes).fill(0)
   strides.forEach((stride, j) => {
     offset += stride * map.shift[j]!
-    for (let k = 0; k < axes; k++) moved[k]! += stride * map.matrix[j]![k]!
+    for (let k = 0; k < map.axes; k++) moved[k]! += stride * map.matrix[j]![k]!
   })
   return { strides: moved, offset }
 }

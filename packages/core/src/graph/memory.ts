@@ -1,4 +1,5 @@
 import { dtypeInfo } from '../dtype.ts'
+import { elementLevels } from '../engine/kernel.ts'
 import type { Value } from './graph.ts'
 import { isMade, type Operation, type Program, resultsOf, rootOf } from './program.ts'
 
@@ -64,8 +65,12 @@ export function readsWhatItWrites({ program, inputs, outputs }: Operation, old: 
   const output = outputs.findIndex((o) => o.value === made)
   const written = program.outputs[output]!.strides
   const extents = [...program.parallel, ...program.reduce]
-  // A later pass over a row would find overwritten what an earlier one has read.
-  if (program.reduce.length > 0 && program.nodes.some((n) => n.op === 'reduce')) return false
+  // A pass over a row would find overwritten what an earlier one has read, unless rows are written when they are done.
+  const rank = program.parallel.length
+  const reduces = program.nodes.some((n) => n.op === 'reduce')
+  const level = elementLevels(program)
+  if (reduces && program.outputs.some(({ node, strides }) => level[node] || strides.some((s, axis) => axis >= rank && s !== 0)))
+    return false
   const input = inputs.findIndex((x) => x.value === old)
   return program.nodes.every((node) => {
     if (node.op === 'gather') return node.input !== input

@@ -1,0 +1,192 @@
+import type { Value } from './graph.ts'
+import { type Operation, type Program, resultsOf, rootOf } from './program.ts'
+
+/** An operation between those that have to run before and after it. */
+export interface Strand {
+  readonly operation: Operation
+  /** Its place in the order that the program came in. */
+  readonly order: number
+}
+
+interface Links {
+  readonly before: Set<Strand>
+  readonly after: Set<Strand>
+}
+
+/** A program's operations as a graph that passes change piece by piece. */
+export class Weave {
+  readonly #program: Program
+  readonly #links = new Map<Strand, Links>()
+  readonly #writers = new Map<Value, Set<Strand>>()
+  readonly #readers = new Map<Value, Set<Strand>>()
+  /** Values that more than operations need: results, and memory that is overwritten in part later. */
+  readonly #needed: ReadonlySet<Value>
+  /** The operations that overwrite memory from before, by its root. */
+  readonly #overwriters = new Map<Value, Set<Strand>>()
+
+  constructor(program: Program) {
+    this.#program = program
+    const needed = resultsOf(program.graph)
+    for (const { outputs } of program.operations) {
+      for (const { value } of outputs) if (value.source.kind === 'update') needed.add(value.source.of)
+    }
+    this.#needed = needed
+    const memoryOf = new Map([...program.graph.writes].map(([memory, value]) => [value, memory]))
+    program.operations.forEach((operation, order) => {
+      const strand = this.#enter(operation, order)
+      const link = (before: Strand) => before !== strand && this.#link(before, strand)
+      for (const { value } of operation.inputs) {
+        for (const writer of this.#writers.get(value) ?? []) link(writer)
+        addTo(this.#readers, value, strand)
+      }
+      for (const { value } of operation.outputs) {
+        const root = memoryOf.get(value) ?? rootOf(value)
+        if (root !== value) {
+          // It comes after all that reads, or has written, what was there before.
+          for (const [known, readers] of this.#readers) if (rootOf(known) === root && known !== value) readers.forEach(link)
+          for (const [known, writers] of this.#writers) if (rootOf(known) === root && known !== value) writers.forEach(link)
+          addTo(this.#overwriters, root, strand)
+        }
+        // Writers of parts of one value keep their order, and so do those that read what earlier ones wrote.
+        this.#writers.get(value)?.forEach(link)
+        this.#readers.get(value)?.forEach(link)
+        addTo(this.#writers, value, strand)
+      }
+    })
+  }
+
+  /** In the order that the program came in. */
+  get strands(): Strand[] {
+    return [...this.#links.keys()].sort((a, b) => a.order - b.order)
+  }
+
+  has(strand: Strand): boolean {
+    return this.#links.has(strand)
+  }
+
+  /** The one operation that makes all of a value; undefined where there are several, or none. */
+  makerOf(value: Value): Strand | undefined {
+    const writers = this.#writers.get(value)
+    return writers?.size === 1 && value.source.kind === 'result' ? writers.values().next().value : undefined
+  }
+
+  readersOf(value: Value): ReadonlySet<Strand> {
+    return this.#readers.get(value) ?? new Set()
+  }
+
+  /** Whether more than operations of the program need a value. */
+  isNeeded(value: Value): boolean {
+    return this.#needed.has(value)
+  }
+
+  /** Whether `to` can only run after `from`, by way of other operations than these two. */
+  reachesIndirectly(from: Strand, to: Strand): boolean {
+    const seen = new Set<Strand>([from])
+    const stack = [...this.#links.get(from)!.after].filter((next) => next !== to)
+    for (let next = stack.pop(); next; next = stack.pop()) {
+      if (seen.has(next)) continue
+      seen.add(next)
+      for (const after of this.#links.get(next)!.after) {
+        if (after === to) return true
+        stack.push(after)
+      }
+    }
+    return false
+  }
+
+  /**
+   * Whether what `from` reads is still there when `at` runs: nothing has overwritten it that `at` has to wait for.
+   */
+  canReadAt(from: Strand, at: Strand): boolean {
+    return from.operation.inputs.every(({ value }) => {
+      for (const writer of this.#overwritersOf(value)) {
+        if (writer !== at && writer !== from && (this.#links.get(writer)!.after.has(at) || this.reachesIndirectly(writer, at))) return false
+      }
+      return true
+    })
+  }
+
+  /** Puts an operation in the place of others, which it does the work of; it runs where the last of them did. */
+  replace(old: readonly Strand[], operation: Operation): Strand {
+    const strand: Strand = { operation, order: Math.max(...old.map((s) => s.order)) }
+    const links = { before: new Set<Strand>(), after: new Set<Strand>() }
+    for (const gone of old) {
+      for (const before of this.#links.get(gone)!.before) if (!old.includes(before)) links.before.add(before)
+      for (const after of this.#links.get(gone)!.after) if (!old.includes(after)) links.after.add(after)
+    }
+    for (const gone of old) this.remove(gone)
+    this.#links.set(strand, { before: new Set(), after: new Set() })
+    this.#attach(strand)
+    for (const before of links.before) this.#link(before, strand)
+    for (const after of links.after) this.#link(strand, after)
+    for (const { value } of operation.inputs) {
+      for (const writer of this.#writers.get(value) ?? []) if (writer !== strand) this.#link(writer, strand)
+      for (const writer of this.#overwritersOf(value)) if (writer !== strand) this.#link(strand, writer)
+    }
+    return strand
+  }
+
+  remove(strand: Strand): void {
+    const { before, after } = this.#links.get(strand)!
+    for (const other of before) this.#links.get(other)!.after.delete(strand)
+    for (const other of after) this.#links.get(other)!.before.delete(strand)
+    this.#links.delete(strand)
+    for (const { value } of strand.operation.inputs) this.#readers.get(value)?.delete(strand)
+    for (const { value } of strand.operation.outputs) this.#writers.get(value)?.delete(strand)
+    for (const writers of this.#overwriters.values()) writers.delete(strand)
+  }
+
+  /** The operations in an order in which they may run, as near to the first one as may be. */
+  program(): Program {
+    const waiting = new Map([...this.#links].map(([strand, { before }]) => [strand, before.size]))
+    const ready = this.strands.filter((strand) => waiting.get(strand) === 0)
+    const operations: Operation[] = []
+    for (let next = ready.shift(); next; next = ready.shift()) {
+      operations.push(next.operation)
+      for (const after of this.#links.get(next)!.after) {
+        const left = waiting.get(after)! - 1
+        waiting.set(after, left)
+        if (left > 0) continue
+        const at = ready.findIndex((other) => other.order > after.order)
+        ready.splice(at < 0 ? ready.length : at, 0, after)
+      }
+    }
+    if (operations.length < this.#links.size) throw new TypeError('the operations of a program wait for each other')
+    return { ...this.#program, operations }
+  }
+
+  /** The operations that overwrite memory which holds a value. */
+  #overwritersOf(value: Value): Strand[] {
+    const history = new Set<Value>([value])
+    for (let { source } = value; source.kind === 'update'; { source } = source.of) history.add(source.of)
+    const writers = this.#overwriters.get(rootOf(value)) ?? []
+    return [...writers].filter(({ operation }) => !operation.outputs.some((o) => history.has(o.value)))
+  }
+
+  #enter(operation: Operation, order: number): Strand {
+    const strand = { operation, order }
+    this.#links.set(strand, { before: new Set(), after: new Set() })
+    return strand
+  }
+
+  #attach(strand: Strand): void {
+    const memoryOf = new Map([...this.#program.graph.writes].map(([memory, value]) => [value, memory]))
+    for (const { value } of strand.operation.inputs) addTo(this.#readers, value, strand)
+    for (const { value } of strand.operation.outputs) {
+      addTo(this.#writers, value, strand)
+      const root = memoryOf.get(value) ?? rootOf(value)
+      if (root !== value) addTo(this.#overwriters, root, strand)
+    }
+  }
+
+  #link(before: Strand, after: Strand): void {
+    this.#links.get(before)!.after.add(after)
+    this.#links.get(after)!.before.add(before)
+  }
+}
+
+function addTo(map: Map<Value, Set<Strand>>, value: Value, strand: Strand): void {
+  const found = map.get(value)
+  if (found) found.add(strand)
+  else map.set(value, new Set([strand]))
+}
