@@ -1,7 +1,8 @@
+import { environment } from '../../environment.ts'
 import { CotangentError } from '../../errors.ts'
 import { Crew, maxArgs, maxThreads } from './crew.ts'
 import type { Heap } from './heap.ts'
-import { environment, hardwareThreads, reasonAgainstThreads } from './thread.ts'
+import { hardwareThreads, reasonAgainstThreads } from './thread.ts'
 import type { KernelFunction } from './worker.ts'
 
 export interface PoolOptions {

@@ -23,7 +23,6 @@ interface WorkerThreads {
 }
 interface NodeProcess {
   versions?: { node?: string }
-  env: Record<string, string | undefined>
   getBuiltinModule?(name: 'node:worker_threads'): WorkerThreads
   getBuiltinModule?(name: 'node:os'): { availableParallelism(): number }
 }
@@ -45,11 +44,6 @@ export function reasonAgainstThreads(): string | undefined {
 /** Cores that this process may use. */
 export function hardwareThreads(): number {
   return nodeProcess()?.getBuiltinModule?.('node:os').availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1
-}
-
-/** The value of an environment variable, where there is an environment. */
-export function environment(name: string): string | undefined {
-  return nodeProcess()?.env[name]
 }
 
 // Compilers that keep function names may leave calls of their helper `__name` in the text.
