@@ -4,6 +4,7 @@ import { argsOf, type Kernel, type Node, type NodeId } from '../kernel.ts'
 import type { ModuleBuilder } from './assembler.ts'
 import { emitComputed, emitParam, isComputed } from './emit-node.ts'
 import type { FunctionRef, Local } from './function-builder.ts'
+import { TILE_VECTORS } from './gemm-kernel.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, type LaneType, laneTypes } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
@@ -126,37 +127,52 @@ export function emitFinish(
   )
   const outputAt = outputs.map((_, o) => define(f, ['-', word(outputWord(epilogue, o)), word(0)]))
   const [from, to, place, left] = f.locals('i32', 4)
-  const values: (Local<'v128'> | undefined)[] = []
-  const value = (id: NodeId) => {
-    const node = nodes[id]!
-    return node.op === 'const' ? code.number(node.type, node.value) : code.read(values[id]!)
-  }
+  const values: Local<'v128'>[][] = []
   const uniform: boolean[] = []
   for (const [id, node] of nodes.entries()) {
     uniform.push(node.op === 'load' ? operands[operandOf.get(id)!]?.kind === 'one' : argsOf(node).every((a) => uniform[a]))
   }
-  const load = (id: NodeId) => {
+  const value = (id: NodeId, copy: number) => {
+    const node = nodes[id]!
+    return node.op === 'const' ? code.number(node.type, node.value) : code.read(values[id]![uniform[id] ? 0 : copy]!)
+  }
+  const load = (id: NodeId, copy: number) => {
     const operand = operandOf.get(id)!
     const kind = operands[operand]?.kind
     push(f, kind === undefined ? from : kind === 'one' ? operandAt[operand]! : ['+', operandAt[operand]!, kind === 'dense' ? to : place])
-    f.mem(kind === 'one' ? lanes.loadSplat : 'v128.load', 0, { align: 0 })
+    f.mem(kind === 'one' ? lanes.loadSplat : 'v128.load', 16 * copy, { align: 0 })
   }
-  const compute = (ids: readonly NodeId[]) => {
-    for (const id of ids) {
-      const node = nodes[id]!
-      if (node.op === 'const') continue
-      const local = f.local('v128')
-      code.scope(() => {
-        if (node.op === 'load') load(id)
-        else if (node.op === 'param') emitParam(code, node, block, 4 * paramWord(epilogue) + 8 * node.index)()
-        else if (isComputed(node)) emitComputed(code, nodes, node, node.args.map(value), (a) => uniform[a]!)()
-        f.set(local)
-      })
-      values[id] = local
+  const compute = (id: NodeId, copy: number): Local<'v128'> => {
+    const node = nodes[id]!
+    const local = f.local('v128')
+    code.scope(() => {
+      if (node.op === 'load') load(id, copy)
+      else if (node.op === 'param') emitParam(code, node, block, 4 * paramWord(epilogue) + 8 * node.index)()
+      else if (isComputed(node)) {
+        const args = node.args.map((a) => value(a, copy))
+        emitComputed(code, nodes, node, args, (a) => uniform[a]!)()
+      }
+      f.set(local)
+    })
+    return local
+  }
+  const ids = [...nodes.keys()].filter((id) => nodes[id]!.op !== 'const')
+  for (const id of ids) if (uniform[id]) values[id] = [compute(id, 0)]
+  /** The next vectors of a row. All values come before the first store: outputs may lie on top of operands. */
+  const vectors = (count: number, store: () => void) => {
+    const varying = ids.filter((id) => !uniform[id])
+    for (const id of varying) values[id] = Array.from({ length: count }, (_, copy) => compute(id, copy))
+    for (const [o, id] of outputs.entries()) {
+      for (let copy = 0; copy < count; copy++) {
+        push(f, ['+', to, ['+', outputAt[o]!, 16 * copy]])
+        value(id, copy)()
+        store()
+      }
     }
+    for (const id of varying) f.release(...values[id]!)
+    for (const pointer of [from, to, place]) f.increment(pointer, 16 * count)
+    f.increment(left, -lanes.count * count)
   }
-  const ids = [...nodes.keys()]
-  compute(ids.filter((id) => uniform[id]))
   f.while(
     () => push(f, ['>', rows, 0]),
     () => {
@@ -165,26 +181,16 @@ export function emitFinish(
       assign(f, place, 0)
       assign(f, left, columns)
       f.while(
+        () => push(f, ['>=', left, TILE_VECTORS * lanes.count]),
+        () => vectors(TILE_VECTORS, () => f.mem('v128.store', 0, { align: 0 })),
+      )
+      f.while(
         () => push(f, ['>', left, 0]),
-        () => {
-          // All values come before the first store: outputs may lie on top of operands.
-          compute(ids.filter((id) => !uniform[id]))
-          push(f, ['>=', left, lanes.count])
-          const store = (whole: boolean) =>
-            outputs.forEach((id, o) => {
-              push(f, ['+', to, outputAt[o]!])
-              value(id)()
-              if (whole) return f.mem('v128.store', 0, { align: 0 })
-              f.get(left)
-              f.call(storeLanes)
-            })
-          f.if(
-            () => store(true),
-            () => store(false),
-          )
-          for (const pointer of [from, to, place]) f.increment(pointer, 16)
-          f.increment(left, -lanes.count)
-        },
+        () =>
+          vectors(1, () => {
+            f.get(left)
+            f.call(storeLanes)
+          }),
       )
       assign(f, source, ['+', source, sourceRow])
       assign(f, c, ['+', c, cRow])

@@ -9,8 +9,12 @@ export const TILE_VECTORS = 2
 
 export const tileColumns = (lanes: Lanes): number => TILE_VECTORS * lanes.count
 
-/** Scratch bytes that the tile function needs, for tiles on the matrix's edge. */
-export const TILE_SCRATCH = 256
+/** Rows of a panel of finished sums that are kept for the epilogue: as many as stay in the first-level cache. */
+const STASH_ROWS = 128
+const STASH_AT = 256
+
+/** Scratch bytes that the tile function needs: for a tile on the matrix's edge, and for what the epilogue takes. */
+export const TILE_SCRATCH = STASH_AT + STASH_ROWS * TILE_VECTORS * 16
 
 /** A vector that is added to every row of a result; `columnStride` is the size of an element, or zero. Bytes. */
 export interface Bias {
@@ -65,6 +69,8 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
   const [accumulate, last, tile] = [f.param('i32'), f.param('i32'), f.param('i32')]
   const bias = biasParams(f, withBias)
   const place = finish && { block: f.param('i32'), column: f.param('i32') }
+  /** Finished sums of a panel: where the next row goes, how many rows there are, and where in C the first one belongs. */
+  const stash = finish && { start: f.local('i32'), next: f.local('i32'), rows: f.local('i32'), c: f.local('i32') }
 
   const width = tileColumns(lanes)
   const sums = Array.from({ length: TILE_ROWS }, () => f.locals('v128', TILE_VECTORS))
@@ -165,12 +171,11 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
         }
       })
     }
-    if (finish) {
-      // The last sums go to scratch memory, where the epilogue finds them.
+    if (stash) {
       cRows[0] = pointers[0]!
       assign(f, cRows[0], cTile)
       f.get(last)
-      f.if(() => cRows.forEach((row, r) => assign(f, row, ['+', tile, r * width * lanes.size])))
+      f.if(() => cRows.forEach((row, r) => assign(f, row, ['+', stash.next, r * width * lanes.size])))
     }
     each((sum, row, _, v) => {
       f.get(row)
@@ -212,9 +217,9 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
           f.get(last)
           f.if(() => addBias(f, lanes, bias, column, [value]))
         }
-        if (finish) {
+        if (stash) {
           f.get(last)
-          f.if(() => assign(f, at, ['+', tile, ['*', ['+', ['*', r, width], column], lanes.size]]))
+          f.if(() => assign(f, at, ['+', stash.next, ['*', ['+', ['*', r, width], column], lanes.size]]))
         }
         f.get(at)
         f.get(value)
@@ -225,12 +230,17 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
     f.release(rowEnd, columnEnd)
   }
 
+  if (stash) {
+    assign(f, stash.start, ['+', tile, STASH_AT])
+    assign(f, stash.next, stash.start)
+  }
   f.while(
     () => push(f, ['>', columns, 0]),
     () => {
       assign(f, rowsLeft, rows)
       assign(f, aTile, a)
       assign(f, cTile, c)
+      if (stash) assign(f, stash.c, c)
       f.while(
         () => push(f, ['>', rowsLeft, 0]),
         () => {
@@ -254,13 +264,20 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
           )
           push(f, ['&', ['>=', rowsLeft, TILE_ROWS], ['>=', columns, width]])
           f.if(storeWhole, storeEdge)
-          if (place) {
+          if (stash && place) {
             f.get(last)
             f.if(() => {
-              for (const value of [place.block, tile, width * lanes.size, cTile, cRow, place.column]) push(f, value)
-              push(f, ['min', rowsLeft, TILE_ROWS])
-              push(f, ['min', columns, width])
-              f.call(finish)
+              f.increment(stash.next, TILE_ROWS * width * lanes.size)
+              assign(f, stash.rows, ['+', stash.rows, ['min', rowsLeft, TILE_ROWS]])
+              push(f, ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]])
+              f.if(() => {
+                for (const value of [place.block, stash.start, width * lanes.size, stash.c, cRow, place.column, stash.rows]) push(f, value)
+                push(f, ['min', columns, width])
+                f.call(finish)
+                assign(f, stash.next, stash.start)
+                assign(f, stash.rows, 0)
+                assign(f, stash.c, ['+', cTile, ['*', cRow, TILE_ROWS]])
+              })
             })
           }
           f.increment(rowsLeft, -TILE_ROWS)

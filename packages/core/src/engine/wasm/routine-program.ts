@@ -194,18 +194,25 @@ interface Step {
 
 /** Runs steps one after the other over the buffers given and temporaries of so many bytes. */
 function sequence(heap: Heap, temporaries: readonly number[], steps: readonly Step[]): KernelRun {
-  return (pointers, params) => {
-    const all = [...pointers]
+  const all: number[] = []
+  const prepared = steps.map((step) => ({ ...step, pointers: step.buffers.map(() => 0) }))
+  return (given, params) => {
+    const own = given.length
+    for (let i = 0; i < own; i++) all[i] = given[i]!
+    let allocated = 0
     try {
-      for (const bytes of temporaries) all.push(heap.alloc(bytes))
-      for (const { run, buffers, scalars } of steps) {
-        run(
-          buffers.map((at) => all[at]!),
-          scalars ? params : [],
-        )
+      while (allocated < temporaries.length) {
+        all[own + allocated] = heap.alloc(temporaries[allocated]!)
+        allocated++
+      }
+      for (const { run, buffers, pointers, scalars } of prepared) {
+        for (let i = 0; i < buffers.length; i++) pointers[i] = all[buffers[i]!]!
+        run(pointers, scalars ? params : noScalars)
       }
     } finally {
-      for (let i = pointers.length; i < all.length; i++) heap.free(all[i]!)
+      for (let i = 0; i < allocated; i++) heap.free(all[own + i]!)
     }
   }
 }
+
+const noScalars: readonly number[] = []
