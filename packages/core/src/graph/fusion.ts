@@ -58,8 +58,8 @@ function intoSecond(first: KernelOperation, original: KernelOperation, keep: Rea
   })
 }
 
-/** Elementwise code joins the rows whose results it reads. */
-function intoFirst(original: KernelOperation, second: KernelOperation, keep: ReadonlySet<Value>): KernelOperation | null {
+/** Elementwise code joins the kernel whose results it reads, in that one's space. */
+export function intoFirst(original: KernelOperation, second: KernelOperation, keep: ReadonlySet<Value>): KernelOperation | null {
   return withSplits(original, (first) => {
     const space = extentsOf(first.program)
     const rank = first.program.parallel.length

@@ -61,18 +61,23 @@ function canReplace(operations: readonly Operation[], memory: Value, value: Valu
 
 /** Whether an operation reads `old` only where, at the same time, it writes `made`. */
 export function readsWhatItWrites({ program, inputs, outputs }: Operation, old: Value, made: Value): boolean {
-  if (old.dtype !== made.dtype || program.kind !== 'kernel') return false
+  const code = program.kind === 'kernel' ? program : program.epilogue
+  if (!code || old.dtype !== made.dtype) return false
+  // An epilogue's first input is what the routine makes of inputs of its own, which must stay as they are until it is done.
+  const raw = program.kind === 'kernel' ? 0 : 1
+  const own = inputs.length - (code.inputs.length - raw)
+  if (inputs.slice(0, own).some((x) => rootOf(x.value) === rootOf(old))) return false
+  const input = inputs.findIndex((x, i) => i >= own && x.value === old) - own + raw
+  if (input < raw) return true
   const output = outputs.findIndex((o) => o.value === made)
-  const written = program.outputs[output]!.strides
-  const extents = [...program.parallel, ...program.reduce]
+  const written = code.outputs[output]!.strides
   // A pass over a row would find overwritten what an earlier one has read, unless rows are written when they are done.
-  const rank = program.parallel.length
-  const reduces = program.nodes.some((n) => n.op === 'reduce')
-  const level = elementLevels(program)
-  if (reduces && program.outputs.some(({ node, strides }) => level[node] || strides.some((s, axis) => axis >= rank && s !== 0)))
-    return false
-  const input = inputs.findIndex((x) => x.value === old)
-  return program.nodes.every((node) => {
+  const rank = code.parallel.length
+  const level = elementLevels(code)
+  const perElement = code.outputs.some(({ node, strides }) => level[node] || strides.some((s, axis) => axis >= rank && s !== 0))
+  if (perElement && code.nodes.some((n) => n.op === 'reduce')) return false
+  const extents = [...code.parallel, ...code.reduce]
+  return code.nodes.every((node) => {
     if (node.op === 'gather') return node.input !== input
     if (node.op !== 'load' || node.input !== input) return true
     return node.offset === outputs[output]!.offset && node.strides.every((s, axis) => s === written[axis] || extents[axis] === 1)

@@ -1,4 +1,5 @@
 import { removeDeadCode } from './passes/dead-code.ts'
+import { fuseEpilogues } from './passes/epilogues.ts'
 import { fuseChains, fuseNeighbours } from './passes/fuse.ts'
 import type { Program } from './program.ts'
 import { verify } from './verify.ts'
@@ -13,6 +14,7 @@ export interface Pass {
 export const passes: readonly Pass[] = [
   { name: 'dead code', run: removeDeadCode },
   { name: 'fuse chains', run: fuseChains },
+  { name: 'fuse epilogues', run: fuseEpilogues },
   { name: 'fuse neighbours', run: fuseNeighbours },
   { name: 'dead code', run: removeDeadCode },
 ]

@@ -72,7 +72,7 @@ class Fuser {
     if (gathers(second, first) || !this.#weave.canReadAt(maker, reader)) return undefined
     const wantedElsewhere = first.outputs.map((o) => o.value).filter((v) => this.#isWantedBesides(v, reader))
     const alone = wantedElsewhere.length === 0
-    if (!alone && isElementwise(first.program) && isCheapAgain(first, second)) {
+    if (!alone && isElementwise(first.program) && isCheapAgain(first, second) && this.#canVanish(first)) {
       const copy = fuse(first, second, new Set())
       if (copy && isSensible(copy)) return this.#weave.replace([reader], copy)
     }
@@ -81,6 +81,15 @@ class Fuser {
     if (alone && isElementwise(first.program) && isRepeated(first, second)) return undefined
     const fused = fuse(first, second, new Set(wantedElsewhere))
     return fused && isSensible(fused) ? this.#weave.replace([maker, reader], fused) : undefined
+  }
+
+  /** Whether nobody would be left who needs a value in memory, where it could as well be read. */
+  #canVanish({ program, outputs }: KernelOperation): boolean {
+    if (heavyLoads(program) === 0) return true
+    return outputs.every(({ value }) => {
+      if (this.#weave.isNeeded(value)) return false
+      return [...this.#weave.readersOf(value)].every(({ operation }) => isKernel(operation))
+    })
   }
 
   #isWantedBesides(value: Value, reader: Strand): boolean {
