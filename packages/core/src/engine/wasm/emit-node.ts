@@ -16,7 +16,7 @@ const conversions: readonly string[] = ['select', 'cast', 'narrow']
 
 export const isComputed = (node: Node): node is ComputedNode => !sources.includes(node.op)
 
-const isInstruction = (node: Node): node is Instruction => isComputed(node) && !conversions.includes(node.op)
+export const isInstruction = (node: Node): node is Instruction => isComputed(node) && !conversions.includes(node.op)
 
 /** Imports the functions of `Math` that the code of some nodes calls. */
 export function importMath(module: ModuleBuilder, nodes: readonly Node[], live: Iterable<NodeId> = nodes.keys()): Map<string, FunctionRef> {

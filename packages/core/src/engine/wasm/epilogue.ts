@@ -2,13 +2,13 @@ import type { DType } from '../../dtype.ts'
 import { rowMajor } from '../../layout.ts'
 import { argsOf, type Kernel, type Node, type NodeId } from '../kernel.ts'
 import type { ModuleBuilder } from './assembler.ts'
-import { emitComputed, emitParam, isComputed } from './emit-node.ts'
-import type { FunctionRef, Local } from './function-builder.ts'
-import { TILE_VECTORS } from './gemm-kernel.ts'
+import { emitComputed, emitParam, isComputed, isInstruction } from './emit-node.ts'
+import { scalarCost } from './emit-scalar.ts'
+import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, type LaneType, laneTypes } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
-import { type ModuleContext, VectorCode } from './vector-code.ts'
+import { type Expression, type ModuleContext, VectorCode } from './vector-code.ts'
 
 /**
  * How elements of an operand go with elements of the result: those of a `dense` one lie as the result's do, a `column` one is
@@ -96,6 +96,123 @@ export function planWithEpilogue(plan: RoutinePlan, epilogue: Epilogue): Routine
   return { ...plan, words, pointers: [...plan.pointers, ...pointers], params }
 }
 
+/** Instructions that are worth repeating for each vector of a tile, in additions. */
+const INLINE_COST = 8
+
+/** Whether the code is so short that it goes over a tile's sums while they are in registers. */
+export function isShort({ nodes }: Epilogue): boolean {
+  const cost = nodes.reduce((sum, node) => {
+    if (!isComputed(node)) return sum
+    return sum + (isInstruction(node) ? scalarCost(node.op, nodes[node.args[0]!]!.type) : 1)
+  }, 0)
+  return cost <= INLINE_COST
+}
+
+/** Where a vector of the raw result belongs, and the distance of its first column from the row's start. Bytes. */
+interface Place {
+  readonly to: I32
+  readonly column: I32
+}
+
+/** Writes an epilogue into one function, which knows the address of the epilogue's block. */
+export class EpilogueCode {
+  readonly #f: FunctionBuilder
+  readonly #lanes: Lanes
+  readonly #epilogue: Epilogue
+  readonly #code: VectorCode
+  readonly #block: Local<'i32'>
+  /** Distance from the raw result for what is dense, else an address. */
+  readonly #operandAt: readonly Local<'i32'>[]
+  readonly #outputAt: readonly Local<'i32'>[]
+  /** By node. */
+  readonly #uniform: readonly boolean[]
+  readonly #values: (Local<'v128'> | undefined)[] = []
+
+  constructor(f: FunctionBuilder, lanes: Lanes, epilogue: Epilogue, context: ModuleContext, block: Local<'i32'>) {
+    const { nodes, operands, operandOf, outputs } = epilogue
+    this.#f = f
+    this.#lanes = lanes
+    this.#epilogue = epilogue
+    this.#code = new VectorCode(f, context)
+    this.#block = block
+    const word = (at: number): I32 => ['load', block, 4 * at]
+    const distance = (at: number) => define(f, ['-', word(at), word(0)])
+    this.#operandAt = operands.map(({ kind }, i) => (kind === 'dense' ? distance(operandWord(i)) : define(f, word(operandWord(i)))))
+    this.#outputAt = outputs.map((_, o) => distance(outputWord(epilogue, o)))
+    const uniform: boolean[] = []
+    for (const [id, node] of nodes.entries()) {
+      uniform.push(node.op === 'load' ? operands[operandOf.get(id)!]?.kind === 'one' : argsOf(node).every((a) => uniform[a]))
+    }
+    this.#uniform = uniform
+    for (const [id, node] of nodes.entries()) if (uniform[id] && node.op !== 'const') this.#values[id] = this.#compute(id)
+  }
+
+  /**
+   * The epilogue of the vectors in `raw`, neighbours of one row from `place` on; `store` finds an address and a value on the
+   * stack. All values come before the first store: outputs may lie on top of operands.
+   */
+  apply(raw: readonly Local<'v128'>[], place: Place, store: (offset: number) => void): void {
+    const { nodes, operandOf, outputs } = this.#epilogue
+    const f = this.#f
+    const results = raw.map((vector, copy) => {
+      const own: Local<'v128'>[] = []
+      const values = [...this.#values]
+      for (const [id, node] of nodes.entries()) {
+        if (node.op === 'const' || this.#uniform[id]) continue
+        if (operandOf.get(id) === RAW) {
+          values[id] = vector
+        } else {
+          values[id] = this.#compute(id, values, place, 16 * copy)
+          own.push(values[id])
+        }
+      }
+      return { own, values }
+    })
+    for (const [o, id] of outputs.entries()) {
+      for (const [copy, { values }] of results.entries()) {
+        push(f, ['+', place.to, this.#outputAt[o]!])
+        this.#value(id, values)()
+        store(16 * copy)
+      }
+    }
+    for (const { own } of results) f.release(...own)
+  }
+
+  #value(id: NodeId, values = this.#values): Expression {
+    const node = this.#epilogue.nodes[id]!
+    return node.op === 'const' ? this.#code.number(node.type, node.value) : this.#code.read(values[id]!)
+  }
+
+  #compute(id: NodeId, values = this.#values, place?: Place, offset = 0): Local<'v128'> {
+    const { nodes } = this.#epilogue
+    const node = nodes[id]!
+    const local = this.#f.local('v128')
+    this.#code.scope(() => {
+      if (node.op === 'load') {
+        this.#load(id, place, offset)
+      } else if (node.op === 'param') {
+        emitParam(this.#code, node, this.#block, 4 * paramWord(this.#epilogue) + 8 * node.index)()
+      } else if (isComputed(node)) {
+        const args = node.args.map((a) => this.#value(a, values))
+        emitComputed(this.#code, nodes, node, args, (a) => this.#uniform[a]!)()
+      }
+      this.#f.set(local)
+    })
+    return local
+  }
+
+  #load(id: NodeId, place: Place | undefined, offset: number): void {
+    const operand = this.#epilogue.operandOf.get(id)!
+    const { kind } = this.#epilogue.operands[operand]!
+    const at = this.#operandAt[operand]!
+    push(this.#f, place ? ['+', at, kind === 'dense' ? place.to : place.column] : at)
+    this.#f.mem(kind === 'one' ? this.#lanes.loadSplat : 'v128.load', offset, { align: 0 })
+  }
+}
+
+/** Vectors at once. */
+const UNROLL = 2
+
 /**
  * Emits `finish(block, source, sourceRow, c, cRow, column, rows, columns)`: applies the epilogue to the raw values at `source`
  * and stores the outputs. `c` is where in the raw result they belong; they may lie there, too. `column` is the distance of
@@ -108,68 +225,20 @@ export function emitFinish(
   context: ModuleContext,
   storeLanes: FunctionRef,
 ): FunctionRef {
-  const { nodes, operands, operandOf, outputs } = epilogue
   const f = m.function('finish')
   const [block, source, sourceRow, c] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [cRow, column, rows, columns] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const code = new VectorCode(f, context)
-  const word = (at: number): I32 => ['load', block, 4 * at]
-  /** Distance from `c` for what is dense, else an address. */
-  const operandAt = operands.map(({ kind }, i) =>
-    define(
-      f,
-      kind === 'dense'
-        ? ['-', word(operandWord(i)), word(0)]
-        : kind === 'column'
-          ? ['+', word(operandWord(i)), column]
-          : word(operandWord(i)),
-    ),
-  )
-  const outputAt = outputs.map((_, o) => define(f, ['-', word(outputWord(epilogue, o)), word(0)]))
+  const code = new EpilogueCode(f, lanes, epilogue, context, block)
   const [from, to, place, left] = f.locals('i32', 4)
-  const values: Local<'v128'>[][] = []
-  const uniform: boolean[] = []
-  for (const [id, node] of nodes.entries()) {
-    uniform.push(node.op === 'load' ? operands[operandOf.get(id)!]?.kind === 'one' : argsOf(node).every((a) => uniform[a]))
-  }
-  const value = (id: NodeId, copy: number) => {
-    const node = nodes[id]!
-    return node.op === 'const' ? code.number(node.type, node.value) : code.read(values[id]![uniform[id] ? 0 : copy]!)
-  }
-  const load = (id: NodeId, copy: number) => {
-    const operand = operandOf.get(id)!
-    const kind = operands[operand]?.kind
-    push(f, kind === undefined ? from : kind === 'one' ? operandAt[operand]! : ['+', operandAt[operand]!, kind === 'dense' ? to : place])
-    f.mem(kind === 'one' ? lanes.loadSplat : 'v128.load', 16 * copy, { align: 0 })
-  }
-  const compute = (id: NodeId, copy: number): Local<'v128'> => {
-    const node = nodes[id]!
-    const local = f.local('v128')
-    code.scope(() => {
-      if (node.op === 'load') load(id, copy)
-      else if (node.op === 'param') emitParam(code, node, block, 4 * paramWord(epilogue) + 8 * node.index)()
-      else if (isComputed(node)) {
-        const args = node.args.map((a) => value(a, copy))
-        emitComputed(code, nodes, node, args, (a) => uniform[a]!)()
-      }
-      f.set(local)
-    })
-    return local
-  }
-  const ids = [...nodes.keys()].filter((id) => nodes[id]!.op !== 'const')
-  for (const id of ids) if (uniform[id]) values[id] = [compute(id, 0)]
-  /** The next vectors of a row. All values come before the first store: outputs may lie on top of operands. */
-  const vectors = (count: number, store: () => void) => {
-    const varying = ids.filter((id) => !uniform[id])
-    for (const id of varying) values[id] = Array.from({ length: count }, (_, copy) => compute(id, copy))
-    for (const [o, id] of outputs.entries()) {
-      for (let copy = 0; copy < count; copy++) {
-        push(f, ['+', to, ['+', outputAt[o]!, 16 * copy]])
-        value(id, copy)()
-        store()
-      }
+  const vectors = (count: number, store: (offset: number) => void) => {
+    const raw = f.locals('v128', count)
+    for (const [copy, vector] of raw.entries()) {
+      f.get(from)
+      f.mem('v128.load', 16 * copy, { align: 0 })
+      f.set(vector)
     }
-    for (const id of varying) f.release(...values[id]!)
+    code.apply(raw, { to, column: place }, store)
+    f.release(...raw)
     for (const pointer of [from, to, place]) f.increment(pointer, 16 * count)
     f.increment(left, -lanes.count * count)
   }
@@ -178,11 +247,11 @@ export function emitFinish(
     () => {
       assign(f, from, source)
       assign(f, to, c)
-      assign(f, place, 0)
+      assign(f, place, column)
       assign(f, left, columns)
       f.while(
-        () => push(f, ['>=', left, TILE_VECTORS * lanes.count]),
-        () => vectors(TILE_VECTORS, () => f.mem('v128.store', 0, { align: 0 })),
+        () => push(f, ['>=', left, UNROLL * lanes.count]),
+        () => vectors(UNROLL, (offset) => f.mem('v128.store', offset, { align: 0 })),
       )
       f.while(
         () => push(f, ['>', left, 0]),

@@ -1,3 +1,4 @@
+import { EpilogueCode, isShort } from './epilogue.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, multiplyAdd } from './lanes.ts'
@@ -62,7 +63,8 @@ export function addBias(f: FunctionBuilder, lanes: Lanes, bias: Bias, column: I3
  * `packed`: A and B lie in panels made by `emitPack`; `aRow` is then the distance between panels and `aK`, `bK` are unused.
  * Otherwise A has any strides.
  */
-export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withBias: boolean, packed: boolean): FunctionRef {
+export function emitTiles(module: ProductModule, withBias: boolean, packed: boolean): FunctionRef {
+  const { m, lanes, storeLanes, epilogue, context, finish } = module
   const f = m.function(packed ? 'tilesPacked' : 'tilesDirect')
   const [a, aRow, aK, b, bPanel, bK] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [c, cRow, rows, columns, k] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
@@ -71,6 +73,9 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
   const place = finish && { block: f.param('i32'), column: f.param('i32') }
   /** Finished sums of a panel: where the next row goes, how many rows there are, and where in C the first one belongs. */
   const stash = finish && { start: f.local('i32'), next: f.local('i32'), rows: f.local('i32'), c: f.local('i32') }
+
+  /** Where an epilogue goes over whole tiles in registers; others, and tiles on the edge, are left to `finish`. */
+  const inline = epilogue && place && isShort(epilogue) ? new EpilogueCode(f, lanes, epilogue, context, place.block) : undefined
 
   const width = tileColumns(lanes)
   const sums = Array.from({ length: TILE_ROWS }, () => f.locals('v128', TILE_VECTORS))
@@ -171,17 +176,28 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
         }
       })
     }
+    const store = () =>
+      each((sum, row, _, v) => {
+        f.get(row)
+        f.get(sum)
+        f.mem('v128.store', 16 * v)
+      })
+    if (inline && place) {
+      f.get(last)
+      f.if(() => {
+        for (const [r, row] of sums.entries()) {
+          inline.apply(row, { to: cRows[r]!, column: place.column }, (offset) => f.mem('v128.store', offset))
+        }
+      }, store)
+      return
+    }
     if (stash) {
       cRows[0] = pointers[0]!
       assign(f, cRows[0], cTile)
       f.get(last)
       f.if(() => cRows.forEach((row, r) => assign(f, row, ['+', stash.next, r * width * lanes.size])))
     }
-    each((sum, row, _, v) => {
-      f.get(row)
-      f.get(sum)
-      f.mem('v128.store', 16 * v)
-    })
+    store()
   }
 
   /** Tiles that reach over the edge go through memory, so that only what belongs to C is written. */
@@ -230,6 +246,26 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
     f.release(rowEnd, columnEnd)
   }
 
+  /** Counts the tile's rows and, where there is no room for more or no more in the panel, applies the epilogue to all of them. */
+  const stashTile = () => {
+    if (!stash || !place) return
+    f.get(last)
+    f.if(() => {
+      f.increment(stash.next, TILE_ROWS * width * lanes.size)
+      assign(f, stash.rows, ['+', stash.rows, ['min', rowsLeft, TILE_ROWS]])
+      push(f, inline ? 1 : ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]])
+      f.if(() => {
+        const to = inline ? cTile : stash.c
+        for (const value of [place.block, stash.start, width * lanes.size, to, cRow, place.column, stash.rows]) push(f, value)
+        push(f, ['min', columns, width])
+        f.call(finish!)
+        assign(f, stash.next, stash.start)
+        assign(f, stash.rows, 0)
+        assign(f, stash.c, ['+', cTile, ['*', cRow, TILE_ROWS]])
+      })
+    })
+  }
+
   if (stash) {
     assign(f, stash.start, ['+', tile, STASH_AT])
     assign(f, stash.next, stash.start)
@@ -263,23 +299,11 @@ export function emitTiles({ m, lanes, storeLanes, finish }: ProductModule, withB
             () => multiply(1),
           )
           push(f, ['&', ['>=', rowsLeft, TILE_ROWS], ['>=', columns, width]])
-          f.if(storeWhole, storeEdge)
-          if (stash && place) {
-            f.get(last)
-            f.if(() => {
-              f.increment(stash.next, TILE_ROWS * width * lanes.size)
-              assign(f, stash.rows, ['+', stash.rows, ['min', rowsLeft, TILE_ROWS]])
-              push(f, ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]])
-              f.if(() => {
-                for (const value of [place.block, stash.start, width * lanes.size, stash.c, cRow, place.column, stash.rows]) push(f, value)
-                push(f, ['min', columns, width])
-                f.call(finish)
-                assign(f, stash.next, stash.start)
-                assign(f, stash.rows, 0)
-                assign(f, stash.c, ['+', cTile, ['*', cRow, TILE_ROWS]])
-              })
-            })
-          }
+          f.if(storeWhole, () => {
+            storeEdge()
+            if (inline) stashTile()
+          })
+          if (!inline) stashTile()
           f.increment(rowsLeft, -TILE_ROWS)
           assign(f, aTile, ['+', aTile, packed ? aRow : ['*', aRow, TILE_ROWS]])
           assign(f, cTile, ['+', cTile, ['*', cRow, TILE_ROWS]])

@@ -4,6 +4,7 @@ import { type Epilogue, emitFinish } from './epilogue.ts'
 import type { FunctionRef } from './function-builder.ts'
 import { type Lanes, lanesOf, type LaneType } from './lanes.ts'
 import { emitStoreLanes } from './store-lanes.ts'
+import type { ModuleContext } from './vector-code.ts'
 
 /** What the modules of matrix products and convolutions are made for. */
 export interface ProductOptions {
@@ -22,6 +23,9 @@ export interface ProductModule {
   readonly m: ModuleBuilder
   readonly lanes: Lanes
   readonly storeLanes: FunctionRef
+  readonly epilogue: Epilogue | undefined
+  /** What the module's functions share. */
+  readonly context: ModuleContext
   /** Applies the epilogue, if there is one: see `emitFinish`. */
   readonly finish: FunctionRef | undefined
 }
@@ -32,7 +36,7 @@ export function startProduct({ type, relaxed, epilogue, shared }: ProductOptions
   m.importMemory({ shared })
   const math = importMath(m, epilogue?.nodes ?? [])
   const storeLanes = emitStoreLanes(m, lanes)
-  const context = { module: m, lanes: lanes.count, relaxed, math, helpers: new Map() }
+  const context: ModuleContext = { module: m, lanes: lanes.count, relaxed, math, helpers: new Map() }
   const finish = epilogue && emitFinish(m, lanes, epilogue, context, storeLanes)
-  return { m, lanes, storeLanes, finish }
+  return { m, lanes, storeLanes, epilogue, context, finish }
 }
