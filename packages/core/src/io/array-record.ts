@@ -36,6 +36,12 @@ export function recordElements({ dtype, bytes }: ArrayRecord): TypedArray {
   return new array(buffer as ArrayBuffer, byteOffset, bytes.byteLength / size)
 }
 
+/** From values to keys. */
+/* @__NO_SIDE_EFFECTS__ */
+export function inverse<K, V>(map: ReadonlyMap<K, V>): Map<V, K> {
+  return new Map([...map].map(([key, value]) => [value, key]))
+}
+
 /**
  * A view of part of a file as a plain Uint8Array. Node's Buffer is a Uint8Array whose `subarray` gives Buffers and whose
  * `slice` does not copy: it must not get into a record.

@@ -1,7 +1,7 @@
 import type { DType } from '../dtype.ts'
 import { dtypeInfo } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
-import { type ArrayRecord, corruptFile, isSize, quoteName, quoteShape, recordBytes, swapBytes, viewBytes } from './array-record.ts'
+import { type ArrayRecord, corruptFile, inverse, isSize, quoteName, quoteShape, recordBytes, swapBytes, viewBytes } from './array-record.ts'
 
 /** NumPy's type strings without the byte order. bfloat16 has none: NumPy writes it as two untyped bytes. */
 const dtypeOfCode = new Map<string, DType>([
@@ -14,7 +14,7 @@ const dtypeOfCode = new Map<string, DType>([
   ['f4', 'float32'],
   ['f8', 'float64'],
 ])
-const codeOfDType = new Map([...dtypeOfCode].map(([code, dtype]) => [dtype, code]))
+const codeOfDType = inverse(dtypeOfCode)
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] // "\x93NUMPY"
 

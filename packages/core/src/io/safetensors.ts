@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
-import { type ArrayRecord, corruptFile, isSize, quoteName, quoteShape, recordBytes, viewBytes } from './array-record.ts'
+import { type ArrayRecord, corruptFile, inverse, isSize, quoteName, quoteShape, recordBytes, viewBytes } from './array-record.ts'
 
 /**
  * The safetensors format: 8 bytes of header length (little-endian), a JSON header that gives each tensor its dtype,
@@ -16,20 +16,18 @@ export interface Safetensors {
 }
 
 /** From the last to be written to the first. It is the reference implementation's order, so both write the same bytes. */
-const dtypeOfCode = {
-  BOOL: 'bool',
-  U8: 'uint8',
-  I8: 'int8',
-  F16: 'float16',
-  BF16: 'bfloat16',
-  I32: 'int32',
-  F32: 'float32',
-  F64: 'float64',
-  I64: 'int64',
-} as const satisfies Record<string, DType>
-const dtypeOfName = new Map<string, DType>(Object.entries(dtypeOfCode))
-const codeOfDType = new Map([...dtypeOfName].map(([code, dtype]) => [dtype, code]))
-const writingOrder = [...codeOfDType.keys()].reverse()
+const dtypeOfCode = new Map<string, DType>([
+  ['BOOL', 'bool'],
+  ['U8', 'uint8'],
+  ['I8', 'int8'],
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+  ['I32', 'int32'],
+  ['F32', 'float32'],
+  ['F64', 'float64'],
+  ['I64', 'int64'],
+])
+const codeOfDType = inverse(dtypeOfCode)
 /** In the format, but not among our dtypes. */
 const foreignDType = /^(?:[IU]16|U32|U64|F4|F6_E[23]M[23]|F8_E\dM\d(?:FNUZ)?|F8_E8M0|C64)$/
 
@@ -50,6 +48,7 @@ export function encodeSafetensors(
   entries: Iterable<readonly [string, ArrayRecord]>,
   metadata: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
+  const writingOrder = [...codeOfDType.keys()].reverse()
   const sorted = [...entries].sort(
     ([nameA, a], [nameB, b]) =>
       writingOrder.indexOf(a.dtype) - writingOrder.indexOf(b.dtype) || (nameA < nameB ? -1 : Number(nameA > nameB)),
@@ -226,12 +225,12 @@ function readTensor(name: string, facts: unknown): Placed {
   const { dtype: code, shape, data_offsets: offsets } = facts
 
   if (typeof code !== 'string') throw corrupt(`${label} has no dtype`)
-  const dtype = dtypeOfName.get(code)
+  const dtype = dtypeOfCode.get(code)
   if (!dtype && foreignDType.test(code)) {
     throw new CotangentError('unsupported', {
       op: 'loadSafetensors',
       message: `${label} has dtype ${code}, which Cotangent does not have`,
-      hint: `Convert it to one of ${[...dtypeOfName.keys()].join(', ')} before loading.`,
+      hint: `Convert it to one of ${[...dtypeOfCode.keys()].join(', ')} before loading.`,
     })
   }
   if (!dtype) throw corrupt(`${label} has the unknown dtype ${quoteName(code)}`)

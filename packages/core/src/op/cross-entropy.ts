@@ -5,7 +5,7 @@ import { sameShape, type Shape } from '../layout.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { canRead } from './index-tensor.ts'
-import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
+import { type KernelOp, kernelPrimitive, type RowAttrs } from './kernel-op.ts'
 import { checkReduction, type LossOptions, reduceLoss, type RowLoss } from './loss.ts'
 import { nan, one, scaled, zero } from './scalar-math.ts'
 import { logSoftmax } from './softmax.ts'
@@ -41,16 +41,19 @@ function targetOf(k: KernelBuilder, target: Value, ignore: number) {
   }
 }
 
-const rows = {
-  compute: toFloat,
-  axes: ({ axes }: Attrs) => axes,
-  levels: ['row'] as const,
-  operands: ['promote', 'own', 'promote'] as const,
-}
+/** A loss of rows of scores with a class index each. */
+/* @__NO_SIDE_EFFECTS__ */
+const rowPrimitive = (op: Pick<KernelOp<Attrs>, 'name' | 'code' | 'adjoint'>) =>
+  kernelPrimitive<Attrs>({
+    compute: toFloat,
+    axes: ({ axes }) => axes,
+    levels: ['row'],
+    operands: ['promote', 'own', 'promote'],
+    ...op,
+  })
 
 /** Loss and weight of each row of logits with a class index, without logSoftmax in memory; so is its gradient. */
-const crossEntropyPrimitive = kernelPrimitive<Attrs>({
-  ...rows,
+const crossEntropyPrimitive = rowPrimitive({
   name: 'crossEntropy',
   code: (k, [x, target, w], { ignore, smoothing }) => {
     const { here, counted } = targetOf(k, target!, ignore)
@@ -79,8 +82,7 @@ const crossEntropyPrimitive = kernelPrimitive<Attrs>({
 })
 
 /** The same from log-probabilities. */
-const nllPrimitive = kernelPrimitive<Attrs>({
-  ...rows,
+const nllPrimitive = rowPrimitive({
   name: 'nllLoss',
   code: (k, [x, target, w], { ignore }) => {
     const { here, counted } = targetOf(k, target!, ignore)

@@ -262,6 +262,7 @@ export interface BceWithLogitsOptions extends WeightedLossOptions {
   readonly posWeight?: Tensor | null
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 const bceWithLogits = (names: { readonly weight: boolean; readonly posWeight: boolean }) =>
   elementPrimitive<LossOptions>('bceWithLogitsLoss', (k, x, y, _, ...rest) => {
     const positive = names.posWeight ? k.mul(y, rest.at(-1)!) : y

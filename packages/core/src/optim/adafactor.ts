@@ -68,7 +68,7 @@ const precision: Partial<Record<DType, number>> = { float64: 2 ** -52, float32: 
 const rule: UpdateRule<AdafactorOptions> = {
   name: 'Adafactor',
   defaults: { lr: 1e-2, beta2Decay: -0.8, eps: [null, 1e-3], d: 1, weightDecay: 0, maximize: false },
-  limits: { beta2Decay: [Number.NEGATIVE_INFINITY, 0], d: [1, Number.POSITIVE_INFINITY] },
+  limits: { beta2Decay: [-Infinity, 0], d: [1, Infinity] },
   start(_, param) {
     const { shape, rank } = param
     if (rank < 2) return { step: 0, variance: stateTensor(param) }

@@ -19,7 +19,7 @@ export interface SGDOptions extends OptimizerOptions {
 const rule = /* @__PURE__ */ kernelRule({
   name: 'SGD',
   defaults: { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false } as SGDOptions,
-  limits: { dampening: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] },
+  limits: { dampening: [-Infinity, Infinity] },
   check({ nesterov, momentum, dampening }) {
     if (nesterov && (momentum === 0 || dampening !== 0)) {
       throw new CotangentError('invalid-argument', {

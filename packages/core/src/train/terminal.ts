@@ -32,7 +32,7 @@ export function colorAllowed(
 }
 
 const escapes = /\x1b\[[\d;]*[A-Za-z]/g
-const graphemes = new Intl.Segmenter()
+const graphemes = /* @__PURE__ */ new Intl.Segmenter()
 const wide =
   /^(?:\p{Emoji_Presentation}|.\ufe0f|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u
 const invisible = /^[\p{Mark}\p{Control}\p{Format}]/u
