@@ -177,26 +177,13 @@ class Weaver {
   }
 
   done(): KernelOperation {
-    const program = this.#k.build()
-    // What was read for code that turned out not to be needed goes away.
-    const used = [...new Set(program.nodes.flatMap((n) => (n.op === 'load' || n.op === 'gather' ? [n.input] : [])))].sort((a, b) => a - b)
-    const usedParams = [...new Set(program.nodes.flatMap((n) => (n.op === 'param' ? [n.index] : [])))].sort((a, b) => a - b)
-    const renumber = (node: Node): Node => {
-      if (node.op === 'load' || node.op === 'gather') return { ...node, input: used.indexOf(node.input) }
-      return node.op === 'param' ? { ...node, index: usedParams.indexOf(node.index) } : node
-    }
-    return {
-      program: {
-        ...program,
-        inputs: used.map((i) => program.inputs[i]!),
-        params: usedParams.map((i) => program.params[i]!),
-        nodes: program.nodes.map(renumber),
-      },
-      inputs: used.map((i) => ({ value: this.#values[i]!, offset: 0 })),
+    return prune({
+      program: this.#k.build(),
+      inputs: this.#values.map((value) => ({ value, offset: 0 })),
       outputs: this.#outputs,
-      numbers: usedParams.map((i) => this.#numbers[i]!),
+      numbers: this.#numbers,
       origins: this.#origins,
-    }
+    })
   }
 
   #input(value: Value): number {
@@ -212,6 +199,30 @@ class Weaver {
     this.#numbers.push(number)
     this.#params.push(this.#k.param(type))
     return this.#params.at(-1)!
+  }
+}
+
+/** An operation without the inputs and params that its code turned out not to need. */
+export function prune(operation: Omit<KernelOperation, 'program'> & { readonly program: Kernel }): KernelOperation {
+  const { program, inputs, numbers } = operation
+  const { nodes } = program
+  const used = inputs.map((_, i) => nodes.some((n) => (n.op === 'load' || n.op === 'gather') && n.input === i))
+  const usedParams = numbers.map((_, i) => nodes.some((n) => n.op === 'param' && n.index === i))
+  const place = (flags: readonly boolean[], at: number) => flags.slice(0, at).filter(Boolean).length
+  const renumber = (node: Node): Node => {
+    if (node.op === 'load' || node.op === 'gather') return { ...node, input: place(used, node.input) }
+    return node.op === 'param' ? { ...node, index: place(usedParams, node.index) } : node
+  }
+  return {
+    ...operation,
+    program: {
+      ...program,
+      inputs: program.inputs.filter((_, i) => used[i]),
+      params: program.params.filter((_, i) => usedParams[i]),
+      nodes: nodes.map(renumber),
+    },
+    inputs: inputs.filter((_, i) => used[i]),
+    numbers: numbers.filter((_, i) => usedParams[i]),
   }
 }
 

@@ -1,6 +1,8 @@
+import { shareCommon } from './passes/common.ts'
 import { removeDeadCode } from './passes/dead-code.ts'
 import { fuseEpilogues } from './passes/epilogues.ts'
 import { fuseChains, fuseNeighbours } from './passes/fuse.ts'
+import { rewriteScalars } from './passes/rewrite.ts'
 import type { Program } from './program.ts'
 import { verify } from './verify.ts'
 
@@ -13,9 +15,12 @@ export interface Pass {
 /** What a program goes through, in this order. */
 export const passes: readonly Pass[] = [
   { name: 'dead code', run: removeDeadCode },
+  { name: 'common operations', run: shareCommon },
+  { name: 'scalar rewriting', run: rewriteScalars },
   { name: 'fuse chains', run: fuseChains },
   { name: 'fuse epilogues', run: fuseEpilogues },
   { name: 'fuse neighbours', run: fuseNeighbours },
+  { name: 'scalar rewriting', run: rewriteScalars },
   { name: 'dead code', run: removeDeadCode },
 ]
 

@@ -12,10 +12,12 @@ export interface Splice {
   readonly params: readonly Scalar[]
   /** A value that takes the place of loading this node; undefined to load. */
   readonly instead?: (node: number) => Scalar | undefined
+  /** Puts something simpler in a value's place. */
+  readonly simplify?: (k: KernelBuilder, value: Scalar) => Scalar
 }
 
 /** Writes a kernel's code into a kernel under construction, over its axes. Returns the value of each node. */
-export function splice(k: KernelBuilder, { kernel, map, inputs, params, instead }: Splice): Scalar[] {
+export function splice(k: KernelBuilder, { kernel, map, inputs, params, instead, simplify }: Splice): Scalar[] {
   const values: Scalar[] = []
   kernel.nodes.forEach((node, id) => {
     const args = argsOf(node).map((a) => values[a]!)
@@ -55,6 +57,7 @@ export function splice(k: KernelBuilder, { kernel, map, inputs, params, instead 
       default:
         values.push(k.apply(node.op as ScalarOp, args))
     }
+    if (simplify) values[id] = simplify(k, values[id]!)
   })
   return values
 }

@@ -58,16 +58,11 @@ function asKernel(operation: Operation, routine: Routine): KernelOperation {
 }
 
 /** The fused code, if it may be an epilogue: over the raw result's shape, all outputs dense, and operands that tiles can find. */
-function fits({ program, inputs, outputs }: KernelOperation, { program: { parallel }, inputs: [raw] }: KernelOperation): Kernel | null {
+function fits({ program, inputs }: KernelOperation, { program: { parallel }, inputs: [raw] }: KernelOperation): Kernel | null {
   const { nodes } = program
   if (!sameShape(program.parallel, parallel) || nodes.length > MOST_NODES) return null
   if (inputs[0]?.value !== raw!.value || inputs.some(({ value }) => value.dtype !== raw!.value.dtype)) return null
-  if (
-    program.outputs.some(
-      ({ strides, dtype }, i) => dtype !== raw!.value.dtype || outputs[i]!.offset !== 0 || !isContiguous(parallel, strides),
-    )
-  )
-    return null
+  if (program.outputs.some(({ strides, dtype }) => dtype !== raw!.value.dtype || !isContiguous(parallel, strides))) return null
   const last = parallel.length - 1
   const found = nodes.every((node) => {
     if (node.op === 'gather' || node.op === 'index') return false
