@@ -2,9 +2,11 @@ import { ReferenceEngine } from './engine/reference/engine.ts'
 import { referenceRoutine } from './engine/reference/routine.ts'
 import { registerEngine } from './engine/registry.ts'
 import { WasmEngine } from './engine/wasm/engine.ts'
+import { notice, setNotice } from './notice.ts'
 
-// oxlint-disable-next-line no-console -- said once, where the runtime makes it slower than it could be
-registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine, notice: (message) => console.warn(message) }))
+// oxlint-disable-next-line no-console -- said once, where something makes a program slower than it could be
+setNotice((message) => console.warn(message))
+registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine, notice }))
 registerEngine('reference', () => new ReferenceEngine())
 
 export { assertGradients, gradCheck, type GradCheckOptions, type GradMismatch } from './autograd/grad-check.ts'
@@ -12,11 +14,27 @@ export { detectAnomaly } from './autograd/anomaly.ts'
 export { backward, type BackwardOptions } from './autograd/backward.ts'
 export { checkpoint } from './autograd/checkpoint.ts'
 export { type GradOptions, grad, valueAndGrad } from './autograd/grad.ts'
+export { hessian, jacobian, type JacobianOf, type JacobianOptions } from './autograd/jacobian.ts'
+export { jvp } from './autograd/jvp.ts'
+export { vjp } from './autograd/vjp.ts'
+export { type Axes, type Randomness, vmap, type VmapOptions } from './autograd/vmap.ts'
 export { type DType, dtypes, isDType } from './dtype.ts'
 export { currentEngine, engineNamed, engineNames, registerEngine, setEngine, setThreads } from './engine/registry.ts'
 export type { Buffer, Engine, Executable, MemoryUse, Program } from './engine/engine.ts'
 export { CotangentError, type ErrorCode, type ErrorDetails } from './errors.ts'
 export { compile, type Compiled, type CompileOptions } from './graph/compile.ts'
+export { drawGraph } from './graph/draw.ts'
+export { explain, type MeasurableExplanation } from './graph/explain.ts'
+export type { Explanation, FusionNote, OperationReport, Totals } from './graph/explanation.ts'
+export {
+  type Profile,
+  type ProfileRow,
+  type ProfileTableOptions,
+  profile,
+  recordScope,
+  type Slice,
+  type SliceKind,
+} from './graph/profile.ts'
 export type { Graph, GraphNode } from './graph/graph.ts'
 export { type CheckpointParts, decodeCheckpoint, encodeCheckpoint, type Stateful } from './io/checkpoint.ts'
 export { loadNpy, loadSafetensors, saveNpy, saveSafetensors } from './io/state.ts'

@@ -70,8 +70,9 @@ function walk(
 ): void {
   const leading = targets && nodesLeadingTo(targets.nodes, roots)
   const leads = (edge: Edge | null): edge is Edge => edge !== null && (leading?.has(edge.node) ?? true)
-  const createGraph = options.createGraph ?? false
-  const retain = options.retainGraph ?? createGraph
+  const retain = options.retainGraph ?? options.createGraph ?? false
+  // A transformation around this may differentiate what is made here, and holds memory that the walk does not see.
+  const createGraph = options.createGraph || modes.tracer?.variable !== undefined
   const pending = new Pending(!createGraph)
   withModes({ grad: createGraph }, () => {
     roots.forEach((root, i) => {

@@ -1,5 +1,5 @@
 import { CotangentError } from '../errors.ts'
-import { withModes } from '../tensor/modes.ts'
+import { modes, withModes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../tree.ts'
 import { gradientsOf } from './backward.ts'
@@ -25,6 +25,16 @@ export function grad<A extends readonly unknown[], const O extends GradOptions =
   return (...args) => both(...args)[1]
 }
 
+/** Whether something around is going to differentiate what is made of `args`. */
+export const isNested = (args: unknown): boolean =>
+  modes.tracer?.variable !== undefined || leavesOf(args, isTensor).some((x) => x.requiresGrad)
+
+/** The same value to differentiate by here, connected to what it came from for those around. */
+export function variableOf(x: Tensor): Tensor {
+  if (x.requiresGrad) return x.view()
+  return (modes.tracer?.variable?.(x) ?? x.detach()).setRequiresGrad()
+}
+
 /** Like `grad`, with the value of `f` before the gradient. */
 export function valueAndGrad<A extends readonly unknown[], const O extends GradOptions = Record<never, never>>(
   f: (...args: A) => Tensor,
@@ -34,12 +44,12 @@ export function valueAndGrad<A extends readonly unknown[], const O extends GradO
   const wanted = typeof argnums === 'number' ? [argnums] : argnums
   return (...args) => {
     // Under a grad around this one the arguments are recorded already: then so must be what is made here.
-    const nested = leavesOf(args, isTensor).some((x) => x.requiresGrad)
+    const nested = isNested(args)
     const variables: Tensor[] = []
     const own = args.map((arg, i) =>
       wanted.includes(i)
         ? mapTree(arg, isTensor, (x) => {
-            const variable = x.requiresGrad ? x.view() : x.detach().setRequiresGrad()
+            const variable = variableOf(x)
             variables.push(variable)
             return variable
           })

@@ -18,6 +18,12 @@ export interface GradientContext<A = unknown> {
 /** Gradients of the inputs from gradients of the outputs; null where there is none (or none is wanted). */
 export type GradientRule<A = unknown> = (gradients: readonly Tensor[], context: GradientContext<A>) => readonly (Tensor | null)[]
 
+/** Tangents of the outputs from tangents of the inputs; null where there is none. `context` has all values. */
+export type TangentRule<A = unknown> = (
+  tangents: readonly (Tensor | null)[],
+  context: Omit<GradientContext<A>, 'wanted'>,
+) => readonly (Tensor | null)[]
+
 /** The place where a tensor's gradient comes from: output `index` of `node`. */
 export interface Edge {
   readonly node: TapeNode
@@ -31,6 +37,9 @@ export interface Saved {
 }
 
 let created = 0
+
+/** How many nodes there have been: the id of the next one. */
+export const nodesCreated = (): number => created
 
 /** One op that ran while gradients were recorded, or (with `leaf`) a tensor that collects its gradient in `.grad`. */
 export class TapeNode {
@@ -109,6 +118,11 @@ export class TapeNode {
       outputSpecs: this.outputSpecs,
       wanted,
     })
+  }
+
+  /** Whether it cannot be walked any more. */
+  get freed(): boolean {
+    return !this.leaf && !this.#rule
   }
 
   /** Lets go of what was saved; the node cannot be walked again. */

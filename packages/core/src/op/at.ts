@@ -153,6 +153,7 @@ export const at = define({
 /** `x` with the elements of a region replaced. */
 const replacePrimitive: Primitive<Region> = {
   name: 'replace',
+  tangent: 'linear',
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   lower([x, value], [y], { starts, steps }) {
     const none = x!.shape.map(() => 0)

@@ -23,6 +23,7 @@ const geometryOf = ({ kernel, stride, padding, dilation, groups }: ConvAttrs): C
 /** The three maps are each other's adjoints, so they also give each other's gradients, of any order. */
 const convPrimitive: Primitive<ConvAttrs> = {
   name: 'conv',
+  tangent: 'bilinear',
   infer: ([x, w], attrs) => [{ dtype: x!.dtype, shape: [x!.shape[0]!, ...windowCounts(x!.shape.slice(1, -1), attrs), w!.shape.at(-1)!] }],
   lower: (inputs, outputs, attrs) => routine('conv', attrs, inputs, outputs),
   gradient: ([g], { inputs: [x, w], inputSpecs: [sx, sw, bias], attrs, wanted }) => [
@@ -35,6 +36,7 @@ const convPrimitive: Primitive<ConvAttrs> = {
 
 const gradInputPrimitive: Primitive<ConvGradAttrs> = {
   name: 'convGradInput',
+  tangent: 'bilinear',
   infer: ([g], { shape }) => [{ dtype: g!.dtype, shape }],
   lower: (inputs, outputs, attrs) => routine('convGradInput', geometryOf(attrs), inputs, outputs),
   gradient: ([gg], { inputs: [g, w], inputSpecs: [, sw], attrs, wanted }) => [
@@ -45,6 +47,7 @@ const gradInputPrimitive: Primitive<ConvGradAttrs> = {
 
 const gradWeightPrimitive: Primitive<ConvGradAttrs> = {
   name: 'convGradWeight',
+  tangent: 'bilinear',
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   lower: (inputs, outputs, attrs) => routine('convGradWeight', geometryOf(attrs), inputs, outputs),
   gradient: ([gg], { inputs: [x, g], inputSpecs: [sx], attrs, wanted }) => [

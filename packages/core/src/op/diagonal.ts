@@ -20,6 +20,7 @@ const rowsAndColumns = ({ offset }: DiagonalAttrs, rows: number, columns: number
 
 const diagonalPrimitive: Primitive<DiagonalAttrs> = {
   name: 'diagonal',
+  tangent: 'linear',
   infer: ([x], attrs) => [
     { dtype: x!.dtype, shape: [...x!.shape.slice(0, -2), rowsAndColumns(attrs, x!.shape.at(-2)!, x!.shape.at(-1)!).length] },
   ],

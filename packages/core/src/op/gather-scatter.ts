@@ -27,6 +27,7 @@ export interface TakeAttrs {
 
 export const takePrimitive: Primitive<TakeAttrs> = {
   name: 'take',
+  tangent: 'linear',
   infer([x, ...indices], { axes, at }) {
     const rest = x!.shape.filter((_, axis) => !axes.includes(axis))
     return [
@@ -94,6 +95,7 @@ export function putTaken(base: Tensor, indices: readonly Tensor[], { axes, at }:
 
 const gatherPrimitive: Primitive<{ axis: number }> = {
   name: 'gather',
+  tangent: 'linear',
   infer: ([x, index]) => [{ dtype: x!.dtype, shape: index!.shape }],
   lower([x, index], [y], { axis }) {
     const k = new KernelBuilder('gather', y!.shape)

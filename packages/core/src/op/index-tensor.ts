@@ -32,7 +32,7 @@ const wrapPrimitive = kernelPrimitive<{ n: number }>({
 })
 
 /** Whether the numbers of `x` can be looked at here and now. */
-export const canRead = (x: Tensor): boolean => !modes.tracer && !x.isTracer && x.engine.synchronous
+export const canRead = (x: Tensor): boolean => (modes.tracer?.runs ?? !modes.tracer) && !x.isTracer && x.engine.synchronous
 
 /**
  * Indices of an axis of size `n` as an int32 tensor in [0, n). Negative ones count from the end. One out of range is an error

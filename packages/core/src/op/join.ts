@@ -2,12 +2,12 @@ import { promote } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { normalizeAxis, type Shape, sizeOf } from '../layout.ts'
 import type { Checked, Concat, Result, ShapesOf, Stack } from '../shape-types.ts'
-import { bind1 } from '../tensor/bind.ts'
+import { bind, bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { expand, reshape, unsqueeze } from './movement.ts'
 import { copyStep } from './region.ts'
-import { narrow, select } from './slice.ts'
+import { narrow } from './slice.ts'
 import { define, defineFunction, sampleTensor } from './table.ts'
 
 /** Every part is copied to its place in one new tensor, by a kernel of its own. */
@@ -46,6 +46,15 @@ const concatPrimitive: Primitive<{ axis: number }> = {
       start += s.shape[axis]!
       return wanted[i] ? narrow(g!, axis, at, s.shape[axis]!).cast(s.dtype) : null
     })
+  },
+  tangent(tangents, { attrs, inputs }) {
+    return [
+      bind1(
+        concatPrimitive,
+        tangents.map((t, i) => t ?? inputs[i]!.newFull(inputs[i]!.shape, 0)),
+        attrs,
+      ),
+    ]
   },
   saves: (inputs) => ({ inputs: inputs.map(() => false), outputs: [false] }),
 }
@@ -114,6 +123,32 @@ const stackAll = defineFunction({
   ],
 })
 
+/** The parts of a tensor as views, so that their gradients become one tensor at once. */
+const splitPrimitive: Primitive<{ axis: number; sizes: readonly number[] }> = {
+  name: 'split',
+  tangent: 'linear',
+  infer: ([x], { axis, sizes }) => sizes.map((size) => ({ dtype: x!.dtype, shape: x!.shape.with(axis, size) })),
+  lower([x], _, { axis, sizes }) {
+    let start = 0
+    return sizes.map((size) => {
+      start += size
+      return { kind: 'view', shape: x!.shape.with(axis, size), strides: x!.strides, offset: (start - size) * x!.strides[axis]! }
+    })
+  },
+  gradient: (gradients, { attrs }) => [concat(gradients, attrs.axis)],
+  saves: (_, outputs) => ({ inputs: [false], outputs: outputs.map(() => false) }),
+}
+
+const unbindPrimitive: Primitive<{ axis: number }> = {
+  name: 'unbind',
+  tangent: 'linear',
+  infer: ([x], { axis }) => Array.from({ length: x!.shape[axis]! }, () => ({ dtype: x!.dtype, shape: x!.shape.toSpliced(axis, 1) })),
+  lower: ([x], outputs, { axis }) =>
+    outputs.map(({ shape }, i) => ({ kind: 'view', shape, strides: x!.strides.toSpliced(axis, 1), offset: i * x!.strides[axis]! })),
+  gradient: (gradients, { attrs }) => [stack(gradients, attrs.axis)],
+  saves: (_, outputs) => ({ inputs: [false], outputs: outputs.map(() => false) }),
+}
+
 export const split = define({
   name: 'split',
   doc: 'Parts along an axis (default 0): of `sizes` each (the last may be smaller), or of these sizes one by one. Views.',
@@ -140,11 +175,7 @@ export const split = define({
         shapes: [x.shape],
         hint: 'The sizes of the parts must add up to the size of the axis.',
       })
-    let start = 0
-    return parts.map((size) => {
-      start += size
-      return narrow(x, at, start - size, size)
-    })
+    return bind(splitPrimitive, [x], { axis: at, sizes: parts })
   },
   samples: () => [{ args: [sampleTensor([5, 2]), 2] }, { args: [sampleTensor([2, 6]), [1, 0, 5], 1] }],
 })
@@ -171,7 +202,7 @@ export const unbind = define({
   doc: 'The elements of an axis (default 0), which goes away, one by one. Views.',
   call: (x: Tensor, axis = 0): Tensor[] => {
     const at = normalizeAxis('unbind', axis, x.rank)
-    return Array.from({ length: x.shape[at]! }, (_, i) => select(x, at, i))
+    return bind(unbindPrimitive, [x], { axis: at })
   },
   samples: () => [{ args: [sampleTensor([3, 2])] }, { args: [sampleTensor([2, 3]), -1] }],
 })

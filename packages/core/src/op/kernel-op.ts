@@ -1,4 +1,4 @@
-import type { GradientContext } from '../autograd/tape.ts'
+import type { GradientContext, TangentRule } from '../autograd/tape.ts'
 import { type DType, dtypeInfo, type DTypeKind, isFloat, promote } from '../dtype.ts'
 import { KernelBuilder, liveNodes, type Value } from '../engine/kernel.ts'
 import { isFloatScalar, scalarTypeOf } from '../engine/scalar.ts'
@@ -8,7 +8,7 @@ import { attrsKey } from '../tensor/attrs-key.ts'
 import { bind } from '../tensor/bind.ts'
 import type { OutputSpec, Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { differentiate } from './differentiate.ts'
+import { differentiate, pushForward } from './differentiate.ts'
 
 /** Attributes of ops that reduce: sorted non-negative axes. */
 export interface RowAttrs {
@@ -52,6 +52,8 @@ export interface KernelOp<A> {
   ) => readonly (Value | undefined)[]
   /** Says so where the op has no useful derivative (comparisons, rounding). */
   readonly differentiable?: boolean
+  /** See `Primitive`. */
+  readonly random?: boolean
 }
 
 export type Level = 'row' | 'element'
@@ -68,8 +70,16 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
     if (!vjp) vjps.set(key, (vjp = makeVjp(op, inputs, outputs, attrs, wanted)))
     return vjp
   }
+  const jvps = new Map<string, Jvp>()
+  const jvpFor = (inputs: readonly Spec[], outputs: readonly Spec[], attrs: A, given: readonly boolean[]): Jvp => {
+    const key = `${inputs.map(({ id }, i) => `${given[i] ? ',' : '|'}${id}`).join('')}${attrs === undefined ? '' : attrsKey(attrs)}`
+    let jvp = jvps.get(key)
+    if (!jvp) jvps.set(key, (jvp = makeJvp(op, inputs, outputs, attrs, given)))
+    return jvp
+  }
   const primitive: Primitive<A> = {
     name: op.name,
+    ...(op.random && { random: true }),
     infer: (inputs, attrs) => layOut(op, inputs, attrs).outputs,
     lower(inputs, outputs, attrs) {
       const { k, values, space, axes, outputs: inferred } = layOut(op, inputs, attrs)
@@ -82,6 +92,17 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
     ...primitive,
     gradient: (gradients, context) =>
       applyVjp(vjpFor(context.inputSpecs, context.outputSpecs, context.attrs, context.wanted), gradients, context),
+    tangent: (tangents, context) =>
+      applyJvp(
+        jvpFor(
+          context.inputSpecs,
+          context.outputSpecs,
+          context.attrs,
+          tangents.map((t) => t !== null),
+        ),
+        tangents,
+        context,
+      ),
     saves(inputs, outputs, attrs) {
       const wanted = inputs.map((s) => isFloat(s.dtype) && !s.scalar)
       return wanted.includes(true) ? vjpFor(inputs, outputs, attrs, wanted).live : { inputs: wanted, outputs: outputs.map(() => false) }
@@ -245,6 +266,7 @@ function makeVjp<A>(op: KernelOp<A>, inputs: readonly Spec[], outputs: readonly 
 
   const primitive = kernelPrimitive<undefined>({
     name: `${op.name}Grad`,
+    ...(op.random && { random: true }),
     operands: ['own'],
     axes: () => axes,
     space: () => space,
@@ -289,4 +311,71 @@ function applyVjp<A>(vjp: Vjp, gradients: readonly Tensor[], context: GradientCo
     const gradient = 'pass' in source ? aligned[source.pass]! : computed[source.output]!
     return gradient.fitTo(shape).cast(dtype)
   })
+}
+
+/** How the tangents of an op are had: one kernel for all its outputs. */
+interface Jvp {
+  readonly primitive: Primitive<undefined> | null
+  /** Which inputs' values the kernel reads. */
+  readonly live: readonly boolean[]
+  /** For each output, its position among the kernel's; null where it has no tangent. */
+  readonly positions: readonly (number | null)[]
+}
+
+function makeJvp<A>(op: KernelOp<A>, inputs: readonly Spec[], outputs: readonly Spec[], attrs: A, given: readonly boolean[]): Jvp {
+  const { space, axes } = layOut(op, inputs, attrs)
+  const compute = computeDType(op, inputs, attrs)
+  const keepDims = op.keepDims ?? (attrs as RowAttrs | undefined)?.keepDims === true
+
+  const tangentsOf = (k: KernelBuilder, raw: readonly Value[], tangents: readonly (Value | undefined)[]) => {
+    const ys = op.code(k, castInputs(op, k, raw, inputs, compute), attrs)
+    const known = new Map(raw.flatMap((value, i) => (tangents[i] === undefined ? [] : [[value, tangents[i]] as const])))
+    return pushForward(k, ys, known).map((t, i) => (isFloat(outputs[i]!.dtype) ? t : undefined))
+  }
+
+  // A first build with everything at hand shows which values the tangents need.
+  const probe = builderFor(op.name, space, axes)
+  const load = (s: Spec) => loadInput(probe, s, space, axes)
+  const values = inputs.map(load)
+  const found = tangentsOf(
+    probe,
+    values,
+    inputs.map((s, i) => (given[i] ? load(s) : undefined)),
+  )
+  const computed = found.flatMap((t, i) => (t === undefined ? [] : [i]))
+  const needed = liveNodes(
+    probe.nodes,
+    found.filter((t) => t !== undefined),
+  )
+  const live = values.map((v) => needed.has(v))
+  if (computed.length === 0) return { primitive: null, live, positions: outputs.map(() => null) }
+  const primitive = kernelPrimitive<undefined>({
+    name: `${op.name}Tangent`,
+    ...(op.random && { random: true }),
+    operands: ['own'],
+    axes: () => axes,
+    space: () => space,
+    levels: computed.map((i) => levelOf(op, i)),
+    keepDims,
+    code(k, all) {
+      const left = [...all]
+      const tangents = inputs.map((_, i) => (given[i] ? left.shift()! : undefined))
+      const raw = inputs.map((s, i) => (live[i] ? left.shift()! : k.placeholder(scalarTypeOf[s.dtype], i)))
+      const pushed = tangentsOf(k, raw, tangents)
+      return computed.map((i) => pushed[i]!)
+    },
+    result: (_, __, index) => outputs[computed[index]!]!.dtype,
+  })
+  return { primitive, live, positions: outputs.map((_, i) => (computed.includes(i) ? computed.indexOf(i) : null)) }
+}
+
+function applyJvp<A>(
+  { primitive, live, positions }: Jvp,
+  tangents: Parameters<TangentRule<A>>[0],
+  { inputs }: Parameters<TangentRule<A>>[1],
+): (Tensor | null)[] {
+  if (!primitive) return positions.map(() => null)
+  const values = inputs.filter((_, i) => live[i]) as Tensor[]
+  const pushed = bind(primitive, [...tangents.filter((t) => t !== null), ...values], undefined)
+  return positions.map((at) => (at === null ? null : pushed[at]!))
 }

@@ -11,6 +11,7 @@ import { define, sampleTensor } from './table.ts'
 /** `a [...batch, M, K]`, `b [...batch, K, N]`, optional `bias [N]`; batch axes broadcast. */
 const matmulPrimitive: Primitive<undefined> = {
   name: 'matmul',
+  tangent: 'bilinear',
   infer([a, b]) {
     const batch = broadcastShapes('matmul', a!.shape.slice(0, -2), b!.shape.slice(0, -2))
     return [{ dtype: a!.dtype, shape: [...batch, a!.shape.at(-2)!, b!.shape.at(-1)!] }]

@@ -10,6 +10,7 @@ const nothing = () => ({ inputs: [false], outputs: [false] })
 
 const reshapePrimitive: Primitive<{ shape: Shape }> = {
   name: 'reshape',
+  tangent: 'linear',
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   lower([x], _, { shape }) {
     const strides = reshapeStrides(x!, shape)
@@ -117,6 +118,7 @@ export const unflatten = define({
 
 const permutePrimitive: Primitive<{ axes: readonly number[] }> = {
   name: 'permute',
+  tangent: 'linear',
   infer: ([x], { axes }) => [{ dtype: x!.dtype, shape: axes.map((a) => x!.shape[a]!) }],
   lower: ([x], _, { axes }) => ({
     kind: 'view',
@@ -232,6 +234,7 @@ export const unsqueeze = define({
 
 const expandPrimitive: Primitive<{ shape: Shape }> = {
   name: 'expand',
+  tangent: 'linear',
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   lower: ([x], _, { shape }) => ({ kind: 'view', shape, strides: broadcastStrides(x!.shape, x!.strides, shape), offset: 0 }),
   gradient: ([g], { inputSpecs }) => [g!.fitTo(inputSpecs[0]!.shape)],

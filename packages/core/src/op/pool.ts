@@ -32,6 +32,7 @@ const maxPoolPrimitive: Primitive<MaxPoolAttrs> = {
 
 const maxPoolGradPrimitive: Primitive<{ shape: Shape }> = {
   name: 'maxPoolGrad',
+  tangent: 'linear',
   infer: ([g], { shape }) => [{ dtype: g!.dtype, shape }],
   lower: (inputs, outputs) => routine('maxPoolGrad', {}, inputs, outputs),
   gradient: ([gg], { inputs: [, positions] }) => [takeAt(gg!, positions!), null],

@@ -36,6 +36,7 @@ function fillPrimitive(
 ): Primitive<FillAttrs> {
   return kernelPrimitive<FillAttrs>({
     name,
+    random: true,
     operands: ['own'],
     differentiable: false,
     space: (_, { size }) => [size],
@@ -264,6 +265,7 @@ export const categorical = define({
 /** The mask is drawn again for the gradient rather than kept. */
 const dropoutPrimitive = kernelPrimitive<undefined>({
   name: 'dropout',
+  random: true,
   operands: ['promote', 'own'],
   code: (k, [x, k0, k1, call, p, scale]) => {
     const keep = k.ge(uniform24(k, words(k, [k0!, k1!, call!])[0]), p!)

@@ -13,6 +13,7 @@ import { defineFunction, sampleTensor } from './table.ts'
 /** All positions of axis 1 as tensors of their own, whose gradients come together in one join (those of views would be added up one by one). */
 const stepsPrimitive: Primitive<undefined> = {
   name: 'steps',
+  tangent: 'linear',
   infer: ([x]) => Array.from({ length: x!.shape[1]! }, () => ({ dtype: x!.dtype, shape: [x!.shape[0]!, ...x!.shape.slice(2)] })),
   lower([x], outputs) {
     const steps = outputs.map((y, t): Step => {

@@ -19,6 +19,7 @@ export interface Region {
 
 const slicePrimitive: Primitive<Region> = {
   name: 'slice',
+  tangent: 'linear',
   infer: ([x], { sizes }) => [{ dtype: x!.dtype, shape: sizes }],
   lower: ([x], _, { starts, sizes, steps }) => ({
     kind: 'view',
@@ -37,6 +38,7 @@ const slicePrimitive: Primitive<Region> = {
 
 const placePrimitive: Primitive<{ shape: Shape; starts: readonly number[]; steps: readonly number[] }> = {
   name: 'place',
+  tangent: 'linear',
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   lower([x], [y], { starts, steps }) {
     const fill = new KernelBuilder('fill', [y!.size])

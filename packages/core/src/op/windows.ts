@@ -20,6 +20,7 @@ interface WindowsAttrs {
 
 const windowsPrimitive: Primitive<WindowsAttrs> = {
   name: 'windows',
+  tangent: 'linear',
   infer: ([x], { axis, kernel, stride, dilation }) => {
     const counts = kernel.map((k, i) => windowCount(x!.shape[axis + i]!, k, stride[i]!, dilation[i]!))
     return [{ dtype: x!.dtype, shape: [...x!.shape.slice(0, axis), ...counts, ...kernel, ...x!.shape.slice(axis + kernel.length)] }]
@@ -40,6 +41,7 @@ const windowsPrimitive: Primitive<WindowsAttrs> = {
 
 const foldPrimitive: Primitive<WindowGeometry & { shape: Shape }> = {
   name: 'fold',
+  tangent: 'linear',
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   lower: (inputs, outputs, { kernel, stride, padding, dilation }) =>
     routine('fold', { kernel, stride, padding, dilation }, inputs, outputs),

@@ -28,7 +28,7 @@ export function setMakeDense(copy: (x: Tensor) => Tensor): void {
  */
 export function bind<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A, into?: readonly Tensor[]): Tensor[] {
   const plan = planOf(op, inputs, attrs, into)
-  if (!plan.program && !plan.view) return bind(op, [makeDense(inputs[0] as Tensor)], attrs)
+  if (!plan.program && !plan.views) return bind(op, [makeDense(inputs[0] as Tensor)], attrs)
   const outputs = modes.tracer ? modes.tracer.bind(op as Primitive<never>, inputs, attrs, plan, into) : run(op, plan, inputs, into)
   if (modes.anomaly) checkResults(op.name, inputs, outputs)
   if (modes.grad && op.gradient && inputs.some((x) => x instanceof Tensor && x.requiresGrad)) record(op, plan, inputs, attrs, outputs)
@@ -42,10 +42,16 @@ export function bind1<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A): 
 
 const noScalars: number[] = []
 
-function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: readonly Tensor[] | undefined): Tensor[] {
-  if (plan.view) {
+/** Runs a planned op now, unrecorded. */
+export function run<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: readonly Tensor[] | undefined): Tensor[] {
+  const { watcher } = modes
+  return watcher && !plan.views ? watcher('op', op.name, () => execute(op, plan, inputs, into)) : execute(op, plan, inputs, into)
+}
+
+function execute<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into: readonly Tensor[] | undefined): Tensor[] {
+  if (plan.views) {
     const x = inputs[0] as Tensor
-    return [new Tensor(plan.outputs[0]!, x.storage, x.offset + plan.view.offset)]
+    return plan.views.map(({ offset }, i) => new Tensor(plan.outputs[i]!, x.storage, x.offset + offset))
   }
   const engine = engineOf(op.name, into ? [...inputs, ...into] : inputs)
   if (plan.engine !== engine) {

@@ -5,7 +5,7 @@ import type { Plan, Primitive } from './primitive.ts'
 import { Scalar } from './scalar.ts'
 import type { Tensor } from './tensor.ts'
 
-/** Records ops instead of running them. */
+/** Takes ops that come to the door, instead of their being run: records them, or transforms them (`vmap`, `jvp`). */
 export interface Tracer {
   /**
    * @param plan What would run; its outputs are the specs of the results, which are tensors without numbers.
@@ -21,12 +21,19 @@ export interface Tracer {
   /** `.grad` of a tensor as the program has it so far. */
   gradOf(x: Tensor): Tensor | null
   setGrad(x: Tensor, gradient: Tensor | null): void
+  /** Function transformations only: the same value as a tensor of this level, which gradients within it can be taken by. */
+  variable?(x: Tensor): Tensor
+  /** Whether ops on plain tensors run at once, so that their values can be read. */
+  readonly runs?: boolean
 }
 
 /** Decides how recorded ops keep the values that their gradients need. */
 export interface Saver {
   save(value: Tensor | Scalar): Saved
 }
+
+/** Runs `body`, which is an op or a compiled function of that name, and remembers how long it took. */
+export type Watcher = <T>(kind: 'op' | 'compiled', name: string, body: () => T) => T
 
 /** What the door looks at on every op. */
 export const modes = {
@@ -37,6 +44,8 @@ export const modes = {
   tracer: null as Tracer | null,
   /** Null: recorded ops hold on to what they save. */
   saver: null as Saver | null,
+  /** Runs what is timed: ops and compiled functions. Null: nobody looks. */
+  watcher: null as Watcher | null,
 }
 
 /**

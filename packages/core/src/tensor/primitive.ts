@@ -1,4 +1,4 @@
-import type { GradientRule } from '../autograd/tape.ts'
+import type { GradientRule, TangentRule } from '../autograd/tape.ts'
 import type { DType } from '../dtype.ts'
 import type { Engine, Executable, Program, Sequence } from '../engine/engine.ts'
 import { CotangentError } from '../errors.ts'
@@ -24,7 +24,8 @@ export interface Plan {
   /** How many inputs are scalars. */
   readonly params: number
   readonly outputs: readonly Spec[]
-  readonly view: View | null
+  /** Other ways to read the first input's memory, one an output, where nothing has to run. */
+  readonly views: readonly View[] | null
   readonly program: Program | Sequence | null
   /** Per input and per output, whether the gradient rule needs its value. */
   readonly saves: { readonly inputs: readonly boolean[]; readonly outputs: readonly boolean[] } | null
@@ -44,9 +45,16 @@ export interface Primitive<A = unknown> {
    * What runs for it; null where a view cannot be had without moving elements (the door makes the input dense then). Kernels
    * write the strides that `outputs` have, which are dense except in place.
    */
-  lower(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): Program | Sequence | View | null
+  lower(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): Program | Sequence | View | readonly View[] | null
   /** Absent where the op has no gradient. */
   readonly gradient?: GradientRule<A>
+  /**
+   * Forward mode: tangents of the outputs from those of the inputs. `linear`: the op itself on the tangents of its float
+   * inputs; `bilinear`: linear in each of the first two inputs, and the rest is added. Absent: the transpose of `gradient`.
+   */
+  readonly tangent?: TangentRule<A> | 'linear' | 'bilinear'
+  /** Whether it draws random numbers, by the position along the first axis of its one kernel. */
+  readonly random?: boolean
   /** Which values the rule needs; all of them, if not said. */
   saves?(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): NonNullable<Plan['saves']>
 }
@@ -92,6 +100,8 @@ function planKey(inputs: readonly HasSpec[], attrs: unknown): number | string {
   return attrs === undefined ? key : key + attrsKey(attrs)
 }
 
+export const isViews = (lowered: unknown): lowered is readonly View[] => Array.isArray(lowered)
+
 function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: readonly Spec[] | undefined): Plan {
   const inferred = op.infer(specs, attrs)
   const targets = inferred.map((o, i) => {
@@ -99,7 +109,9 @@ function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: r
     return target && target.dtype === o.dtype && sameShape(target.shape, o.shape) ? target : specOf(o.dtype, o.shape)
   })
   const lowered = op.lower(specs, targets, attrs)
-  if (lowered && lowered.kind !== 'kernel' && targets.some((t) => !t.contiguous)) {
+  const views = isViews(lowered) ? lowered : lowered?.kind === 'view' ? [lowered] : null
+  const program = views || !lowered ? null : (lowered as Program | Sequence)
+  if (program && program.kind !== 'kernel' && targets.some((t) => !t.contiguous)) {
     throw new CotangentError('unsupported', {
       op: op.name,
       message: 'writes dense memory only, not into a view of other strides',
@@ -107,15 +119,14 @@ function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: r
       hint: 'Assign its result to the view instead.',
     })
   }
-  const view = lowered?.kind === 'view' ? lowered : null
-  const outputs = view ? [specOf(inferred[0]!.dtype, view.shape, view.strides)] : targets
+  const outputs = views ? views.map(({ shape, strides }, i) => specOf(inferred[i]!.dtype, shape, strides)) : targets
   const all = { inputs: specs.map(() => true), outputs: outputs.map(() => true) }
   return {
     inputs: specs,
     params: specs.filter((s) => s.scalar).length,
     outputs,
-    view,
-    program: lowered && lowered.kind !== 'view' ? lowered : null,
+    views,
+    program,
     saves: op.gradient ? (op.saves?.(specs, outputs, attrs) ?? all) : null,
     engine: null,
     executable: null,

@@ -1,5 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { leavesOf } from '../tree.ts'
+import { modes } from './modes.ts'
 import { adoptStorages, collectStorages } from './storage.ts'
 import { Tensor } from './tensor.ts'
 
@@ -10,6 +11,8 @@ const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
  * arrays and objects), gave to `keep`, or left in a `.grad`. Never needed; for those who want memory back at a known moment.
  */
 export function tidy<T>(body: () => T): T {
+  // Of values that are traced or transformed nothing is known to be over.
+  if (modes.tracer) return body()
   const { result, made } = collectStorages(body)
   if (result instanceof Promise) {
     throw new CotangentError('invalid-argument', {
@@ -27,6 +30,6 @@ export function tidy<T>(body: () => T): T {
 
 /** Makes a tensor outlive every `tidy` around it. Returns it. */
 export function keep<T extends Tensor>(x: T): T {
-  x.storage.kept = true
+  if (!x.isTracer) x.storage.kept = true
   return x
 }

@@ -22,6 +22,19 @@ let openScope: Storage[] | null = null
 export class Placeholder {
   version = 0
   readonly released = false
+
+  /** What stands for the same value, cut off from gradients. */
+  detached(): Placeholder {
+    return this
+  }
+
+  /** Why it has no numbers, and what to do instead. */
+  get refusal(): { readonly message: string; readonly hint: string } {
+    return {
+      message: 'this tensor stands for a value of a program that is being traced, so it has no numbers yet',
+      hint: 'Return it from the traced function and read it outside, or use where() instead of a JavaScript condition on it.',
+    }
+  }
 }
 
 /** Memory that one or more tensors read. */

@@ -65,11 +65,12 @@ export class Tensor<S extends Shape = Shape> {
   /** The memory it reads. Throws while tracing, where there is none yet. */
   get storage(): Storage {
     if (this.#memory instanceof Placeholder) {
+      const { message, hint } = this.#memory.refusal
       throw new CotangentError('tracer-read', {
-        message: `this tensor stands for a value of a program that is being traced, so it has no numbers yet; read at ${userLine(new Error().stack)}`,
+        message: `${message}; read at ${userLine(new Error().stack)}`,
         shapes: [this.shape],
         dtypes: [this.dtype],
-        hint: 'Return it from the traced function and read it outside, or use where() instead of a JavaScript condition on it.',
+        hint,
       })
     }
     return this.#memory
@@ -146,7 +147,8 @@ export class Tensor<S extends Shape = Shape> {
 
   /** The same values, cut off from the recorded ops. Shares memory. */
   detach(): Tensor<S> {
-    return new Tensor<S>(this.spec, this.#memory, this.offset)
+    const memory = this.#memory instanceof Placeholder ? this.#memory.detached() : this.#memory
+    return new Tensor<S>(this.spec, memory, this.offset)
   }
 
   /**
