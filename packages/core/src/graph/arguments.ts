@@ -1,3 +1,4 @@
+import { CotangentError } from '../errors.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
 /** The arguments of a call: its tensors in order, and what tells programs for such arguments from others. */
@@ -30,6 +31,7 @@ function keyOf(x: unknown, tensors: Tensor[]): string {
     return x.requiresGrad ? `${x.spec.id}g` : `${x.spec.id}`
   }
   if (typeof x === 'object' && x !== null) {
+    if (ArrayBuffer.isView(x) || x instanceof ArrayBuffer) refuseNumbers(x)
     if (Array.isArray(x)) return `[${x.map((part) => keyOf(part, tensors))}]`
     const prototype: unknown = Object.getPrototypeOf(x)
     if (prototype !== Object.prototype && prototype !== null) return `#${identityOf(x)}`
@@ -37,4 +39,12 @@ function keyOf(x: unknown, tensors: Tensor[]): string {
   }
   if (typeof x === 'function') return `#${identityOf(x)}`
   return typeof x === 'string' ? JSON.stringify(x) : `${typeof x} ${Object.is(x, -0) ? '-0' : String(x)}`
+}
+
+function refuseNumbers(x: object): never {
+  throw new CotangentError('invalid-argument', {
+    op: 'compile',
+    message: `a ${x.constructor.name} is an argument, whose numbers would be constants of the program`,
+    hint: 'Pass it as a tensor: tensor(values).',
+  })
 }

@@ -13,7 +13,8 @@ import { type Operation, type Place, type Program, rootOf } from './program.ts'
 type Memory =
   | { readonly kind: 'argument'; readonly index: number }
   | { readonly kind: 'captured'; readonly storage: Storage }
-  | { readonly kind: 'gradient'; readonly of: Tensor }
+  /** Of a tensor from outside, or, where `at` is not negative, of an argument. */
+  | { readonly kind: 'gradient'; readonly of: Tensor; readonly at: number }
   /** Made anew on each run, and handed out. */
   | { readonly kind: 'result'; readonly spec: Spec }
   /** The program's own for as long as it lives: gradients, which each run overwrites. */
@@ -23,7 +24,7 @@ type Memory =
 export class ProgramExecutable {
   readonly program: Program
   readonly plan: MemoryPlan
-  readonly #engine: Engine
+  readonly engine: Engine
   readonly #graph: Graph
   readonly #sequence: Sequence
   readonly #executable: Executable
@@ -34,14 +35,14 @@ export class ProgramExecutable {
   readonly #scalars: number[] = []
   readonly #liveAt: (readonly number[])[] = []
   readonly #written: readonly number[]
-  readonly #gradients: readonly { readonly of: Tensor; readonly read: Read | null; readonly owned: Tensor | null }[]
+  readonly #gradients: readonly { readonly of: Tensor; readonly at: number; readonly read: Read | null; readonly owned: Tensor | null }[]
   // Filled anew on each run.
   readonly #storages: (Storage | undefined)[]
   readonly #buffers: Buffer[]
   readonly #offsets: number[]
 
   constructor(engine: Engine, program: Program) {
-    this.#engine = engine
+    this.engine = engine
     this.program = program
     this.#graph = program.graph
     this.plan = planMemory(program)
@@ -51,7 +52,12 @@ export class ProgramExecutable {
     this.#executable = engine.prepare(this.#sequence)
     this.#arenaSpec = specOf('uint8', [this.plan.arenaBytes])
     this.#written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)!)
-    this.#gradients = [...this.#graph.gradients].map(([of, read]) => ({ of, read, owned: read && this.#ownGradient(read) }))
+    this.#gradients = [...this.#graph.gradients].map(([of, read]) => ({
+      of,
+      at: this.#graph.arguments.indexOf(of),
+      read,
+      owned: read && this.#ownGradient(read),
+    }))
     this.#storages = this.#memories.map(() => undefined)
     this.#buffers = new Array<Buffer>(this.#memories.length + 1)
     this.#offsets = new Array<number>(this.#memories.length + 1).fill(0)
@@ -62,11 +68,16 @@ export class ProgramExecutable {
     return this.#sequence
   }
 
+  /** Memory of the program itself that outlives its runs: gradients. */
+  get ownStorages(): Storage[] {
+    return this.#memories.flatMap((memory) => (memory.kind === 'owned' ? [memory.storage] : []))
+  }
+
   /** Runs the program once and gives its outputs. */
   run(args: readonly Tensor[]): Tensor[] {
     this.#askHost()
     const { inputs, outputs } = this.#graph
-    const arena = new Storage(this.#engine, this.#arenaSpec, 'compile')
+    const arena = new Storage(this.engine, this.#arenaSpec, 'compile')
     const storages = this.#storages
     const buffers = this.#buffers
     try {
@@ -83,13 +94,13 @@ export class ProgramExecutable {
             break
           }
           case 'gradient': {
-            const gradient = memory.of.grad!
+            const gradient = (args[memory.at] ?? memory.of).grad!
             storage = gradient.storage
             offset = gradient.offset
             break
           }
           case 'result':
-            storage = new Storage(this.#engine, memory.spec, 'compile')
+            storage = new Storage(this.engine, memory.spec, 'compile')
             break
           default:
             storage = memory.storage
@@ -100,9 +111,12 @@ export class ProgramExecutable {
       }
       this.#executable.run(buffers, this.#offsets, this.#scalars)
       for (const at of this.#written) storages[at - 1]!.version++
-      for (const { of, read, owned } of this.#gradients) {
+      for (const { of, at, read, owned } of this.#gradients) {
         if (owned) owned.storage.version++
-        of.grad = owned ?? (read && this.#output(read, args, inputs))
+        const gradient = owned ?? (read && this.#output(read, args, inputs))
+        // It is used after the scope that computed it.
+        if (gradient) gradient.storage.kept = true
+        ;(args[at] ?? of).grad = gradient
       }
       return outputs.map((read) => this.#output(read, args, inputs))
     } finally {
@@ -134,7 +148,10 @@ export class ProgramExecutable {
   /** Finds memory for all roots outside the arena. */
   #layMemories(): Memory[] {
     const memories: Memory[] = []
-    const owned = new Set([...this.#graph.gradients.values()].flatMap((read) => (read ? [rootOf(read.value)] : [])))
+    const { gradients, arguments: given } = this.#graph
+    const owned = new Set([...gradients].flatMap(([of, read]) => (read && !given.includes(of) ? [rootOf(read.value)] : [])))
+    // Whoever gets a result may keep it.
+    for (const { value } of this.#graph.outputs) owned.delete(rootOf(value))
     // A gradient that is added to another one may be asked for once more while it is made.
     const adds = this.program.operations.some(({ inputs }) => inputs.some((x) => x.value.source.kind === 'gradient'))
     const enter = (root: Value, memory: Memory) => this.#bufferOf.set(root, memories.push(memory))
@@ -150,10 +167,11 @@ export class ProgramExecutable {
       const index = this.#graph.inputs.findIndex((x) => x.value === root)
       const { source } = root
       if (index >= 0) enter(root, { kind: 'argument', index })
-      else if (source.kind === 'captured' || source.kind === 'gradient') enter(root, source)
+      else if (source.kind === 'captured') enter(root, source)
+      else if (source.kind === 'gradient') enter(root, { ...source, at: given.indexOf(source.of) })
       else {
         const spec = specOf(root.dtype, [root.size])
-        if (owned.has(root) && !adds) enter(root, { kind: 'owned', storage: kept(new Storage(this.#engine, spec, 'gradient')) })
+        if (owned.has(root) && !adds) enter(root, { kind: 'owned', storage: kept(new Storage(this.engine, spec, 'gradient')) })
         else enter(root, { kind: 'result', spec })
       }
     }

@@ -65,13 +65,16 @@ export type HostStep =
 /** What holds as long as `check` says so. */
 export interface Guard {
   readonly what: string
-  readonly check: () => boolean
+  /** @param args The tensors among the arguments of the call. */
+  readonly check: (args: readonly Tensor[]) => boolean
 }
 
 /** A function of tensors as the ops that it ran, with all that it read and changed besides its arguments and its result. */
 export interface Graph {
   /** The arguments' values, one each. */
   readonly inputs: readonly Read[]
+  /** What stood for the arguments while the function ran, one each. */
+  readonly arguments: readonly Tensor[]
   /** In the order in which they ran. */
   readonly nodes: readonly GraphNode[]
   readonly outputs: readonly Read[]

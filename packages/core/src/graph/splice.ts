@@ -43,7 +43,8 @@ export function splice(k: KernelBuilder, { kernel, map, inputs, params, instead,
         break
       }
       case 'reduce':
-        values.push(k.reduce(node.combine, args[0]!))
+        // Over no axes it is the value itself, also in a space that has some.
+        values.push(kernel.reduce.length === 0 ? args[0]! : k.reduce(node.combine, args[0]!))
         break
       case 'select':
         values.push(k.select(args[0]!, args[1]!, args[2]!))

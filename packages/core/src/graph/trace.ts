@@ -1,8 +1,9 @@
-import type { DType } from '../dtype.ts'
+import { nodesCreated } from '../autograd/tape.ts'
+import { type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { scalarSpec, type Spec } from '../layout.ts'
 import { checkTarget } from '../tensor/bind.ts'
-import { type Tracer, withModes } from '../tensor/modes.ts'
+import { modes, type Tracer, withModes } from '../tensor/modes.ts'
 import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { outsideScopes, Placeholder, Storage } from '../tensor/storage.ts'
@@ -19,16 +20,18 @@ const STACK_FRAMES = 40
 export interface ArgumentSpec {
   readonly spec: Spec
   readonly requiresGrad: boolean
+  /** Of the `.grad` that it has, if it has one. */
+  readonly grad?: Spec | null
 }
 
 export interface Traced {
   readonly graph: Graph
   /** What the function returned, with tensors that stand for the graph's outputs, in order. */
   readonly result: unknown
-  /** The tensors that stood for the arguments. */
-  readonly placeholders: readonly Tensor[]
-  /** Goes on recording where the function left off, and gives the graph of everything so far. */
-  extend(body: () => readonly Tensor[]): Graph
+  /** What the function recorded for gradients are tape nodes of this id and up. */
+  readonly firstNode: number
+  /** Goes on recording where the function left off, with more arguments, and gives the graph of everything so far. */
+  extend(specs: readonly Spec[], body: (...placeholders: Tensor[]) => readonly Tensor[]): Graph
 }
 
 /**
@@ -37,12 +40,21 @@ export interface Traced {
  * changes meanwhile.
  */
 export function trace(f: (...args: Tensor[]) => unknown, specs: readonly ArgumentSpec[]): Traced {
-  const recorder = new Recorder(specs)
-  const { placeholders } = recorder
-  const run = <T>(body: () => T): T => outsideScopes(() => withModes({ tracer: recorder }, () => withStack(body), 'compile'))
+  const recorder = new Recorder()
+  const placeholders = specs.map((x) => recorder.argument(x))
+  const run = <T>(body: () => T): T => outsideScopes(() => withModes({ tracer: recorder, saver: null }, () => withStack(body), 'compile'))
+  const firstNode = nodesCreated()
   const result = run(() => f(...placeholders))
   const graph = recorder.graph(leavesOf(result, isTensor))
-  return { graph, result, placeholders, extend: (body) => recorder.graph(run(body)) }
+  return {
+    graph,
+    result,
+    firstNode,
+    extend(more, body) {
+      const added = more.map((spec) => recorder.argument({ spec, requiresGrad: false }))
+      return recorder.graph(run(() => body(...added)))
+    },
+  }
 }
 
 function withStack<T>(body: () => T): T {
@@ -58,8 +70,10 @@ function withStack<T>(body: () => T): T {
 type Memory = Storage | Placeholder
 
 class Recorder implements Tracer {
-  readonly placeholders: readonly Tensor[]
-  readonly #inputs: readonly Read[]
+  readonly #arguments: Tensor[] = []
+  readonly #inputs: Read[] = []
+  /** The specs of the arguments' `.grad`s. */
+  readonly #argumentGrads = new Map<Tensor, Spec | null>()
   readonly #nodes: GraphNode[] = []
   readonly #host: HostStep[] = []
   readonly #guards: Guard[] = []
@@ -69,23 +83,31 @@ class Recorder implements Tracer {
   readonly #current = new Map<Memory, Value>()
   /** `before` is undefined where the function did not look. */
   readonly #gradients = new Map<Tensor, { readonly before: Tensor | null | undefined; now: Tensor | null }>()
+  /** Whether tensors from outside required gradients when they were used. */
+  readonly #required = new Map<Tensor, boolean>()
+  /** Views that the function has made. */
+  readonly #views = new WeakSet<Tensor>()
   #values = 0
   #lifts = 0
 
-  constructor(specs: readonly ArgumentSpec[]) {
-    this.placeholders = specs.map(({ spec, requiresGrad }, index) => {
-      const placeholder = new Placeholder()
-      this.#enter(placeholder, this.#value(spec.dtype, spec.size, { kind: 'argument', index }))
-      return new Tensor(spec, placeholder, 0).setRequiresGrad(requiresGrad)
-    })
-    this.#inputs = this.placeholders.map((x) => this.#read(x))
+  /** A tensor that stands for one more argument. */
+  argument({ spec, requiresGrad, grad = null }: ArgumentSpec): Tensor {
+    const placeholder = new Placeholder()
+    this.#enter(placeholder, this.#value(spec.dtype, spec.size, { kind: 'argument', index: this.#arguments.length }))
+    const x = new Tensor(spec, placeholder, 0).setRequiresGrad(requiresGrad)
+    this.#arguments.push(x)
+    this.#inputs.push(this.#read(x))
+    this.#argumentGrads.set(x, grad)
+    return x
   }
 
   bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, plan: Plan, into?: readonly Tensor[]): Tensor[] {
-    const { view } = plan
-    if (view) {
+    for (const x of inputs) if (x instanceof Tensor) this.#notice(x)
+    if (plan.views) {
       const x = inputs[0] as Tensor
-      return [new Tensor(plan.outputs[0]!, x.memory, x.offset + view.offset)]
+      const views = plan.views.map(({ offset }, i) => new Tensor(plan.outputs[i]!, x.memory, x.offset + offset))
+      for (const view of views) this.#views.add(view)
+      return views
     }
     const node: GraphNode = { op, inputs: inputs.map((x) => this.#operand(x)), attrs, plan, outputs: [], origin: new Error(op.name) }
     const outputs = plan.outputs.map((spec, index) => {
@@ -114,7 +136,7 @@ class Recorder implements Tracer {
     this.#host.push({ kind: 'effect', run })
   }
 
-  guard(what: string, check: () => boolean): void {
+  guard(what: string, check: Guard['check']): void {
     this.#guards.push({ what, check })
   }
 
@@ -137,6 +159,8 @@ class Recorder implements Tracer {
   graph(outputs: readonly Tensor[]): Graph {
     const gradients = new Map<Tensor, Read | null>()
     for (const [x, { before, now }] of this.#gradients) {
+      // Nobody sees those of tensors that exist only here.
+      if (x.isTracer && !this.#argumentGrads.has(x)) continue
       // Memory of others is no place for a gradient.
       const lent = now && this.#initial.has(now.memory)
       if (now !== before) gradients.set(x, now && this.#read(lent ? this.#copy(now) : now))
@@ -147,20 +171,33 @@ class Recorder implements Tracer {
       if (now !== before) writes.set(before, now)
     }
     return {
-      inputs: this.#inputs,
+      inputs: [...this.#inputs],
+      arguments: [...this.#arguments],
       nodes: [...this.#nodes],
       outputs: outputs.map((x) => this.#read(x)),
       writes,
       gradients,
       host: [...this.#host],
-      guards: [...this.#guards],
+      guards: this.#required.size > 0 ? [...this.#guards, this.#requirement()] : [...this.#guards],
     }
+  }
+
+  #notice(x: Tensor): void {
+    if (modes.grad && !x.isTracer && isFloat(x.dtype) && !this.#views.has(x)) this.#required.set(x, x.requiresGrad)
+  }
+
+  /** Holds as long as no parameter is frozen or thawed. */
+  #requirement(): Guard {
+    const required = [...this.#required]
+    return { what: 'which tensors require gradients', check: () => required.every(([x, wanted]) => x.requiresGrad === wanted) }
   }
 
   /** Stands for the gradient that a tensor has when the program starts. */
   #gradientBefore(x: Tensor): Tensor | null {
-    const spec = withModes({ tracer: null }, () => x.grad?.spec)
-    if (!x.isTracer) this.guard('which .grad are null', () => x.grad?.spec === spec)
+    const spec = x.isTracer ? this.#argumentGrads.get(x) : withModes({ tracer: null }, () => x.grad?.spec)
+    const at = this.#arguments.indexOf(x)
+    if (at >= 0) this.guard(`whether argument ${at} has a .grad`, (args) => (args[at]!.grad?.spec ?? null) === spec)
+    else if (!x.isTracer) this.guard('which .grad are null', () => x.grad?.spec === spec)
     if (!spec) return null
     const placeholder = new Placeholder()
     this.#enter(placeholder, this.#value(spec.dtype, spec.size, { kind: 'gradient', of: x }))

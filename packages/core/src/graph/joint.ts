@@ -1,0 +1,274 @@
+import { gradientsOf } from '../autograd/backward.ts'
+import { type Edge, type GradientRule, save, TapeNode } from '../autograd/tape.ts'
+import type { Engine } from '../engine/engine.ts'
+import { CotangentError } from '../errors.ts'
+import { type Spec, spec as specOf } from '../layout.ts'
+import { modes } from '../tensor/modes.ts'
+import { Scalar } from '../tensor/scalar.ts'
+import { outsideScopes } from '../tensor/storage.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { leavesOf } from '../tree.ts'
+import { ProgramExecutable } from './executor.ts'
+import { type Graph, type GraphNode, type HostStep, isLive, isRead, type Read, type Value } from './graph.ts'
+import { lower } from './lower.ts'
+import { optimize } from './passes.ts'
+import { rootOf } from './program.ts'
+import { isTensor, type Traced } from './trace.ts'
+
+/** Where gradients leave a compiled function: to a tensor among its arguments, or to one that it captured. */
+type Exit = { readonly argument: number } | { readonly edge: Edge }
+
+/**
+ * The tape of a compiled function: makes the results of each call depend on arguments and parameters, so that `backward()`
+ * goes on through it. Forward and backward are traced together, and what the backward half needs of the forward half is
+ * handed from one to the other (Chen et al., "AOTAutograd", PyTorch 2).
+ */
+export class Joint {
+  /** The function with what its backward pass needs as further outputs. */
+  readonly forward: Graph
+  readonly #name: string
+  /** Positions of the results that gradients come in by. */
+  readonly #roots: readonly number[]
+  /** Positions of those whose gradients the function itself has taken already. */
+  readonly #spent: { readonly roots: readonly number[]; readonly node: TapeNode }
+  readonly #specs: readonly Spec[]
+  readonly #exits: readonly Exit[]
+  readonly #split: Split | CotangentError
+  readonly #results: number
+  #backward: ProgramExecutable | undefined
+
+  /** Null if no result depends on anything that requires gradients. */
+  static of(name: string, traced: Traced): Joint | null {
+    const results = leavesOf(traced.result, isTensor)
+    const depends = results.flatMap(({ edge }, i) => (edge && !edge.node.leaf && edge.node.id >= traced.firstNode ? [i] : []))
+    return depends.length > 0 ? new Joint(name, traced, results, depends) : null
+  }
+
+  private constructor(name: string, traced: Traced, results: readonly Tensor[], depends: readonly number[]) {
+    const { graph, firstNode } = traced
+    this.#name = name
+    this.#results = results.length
+    const reached = new Map(depends.map((i) => [i, nodesBelow(results[i]!.edge!.node, firstNode)]))
+    const isSpent = (i: number) => [...reached.get(i)!].some((node) => node.freed)
+    const node = new TapeNode(name, emptyRecord())
+    node.free()
+    this.#spent = { roots: depends.filter(isSpent), node }
+    this.#roots = depends.filter((i) => !isSpent(i))
+    this.#specs = this.#roots.map((i) => specOf(results[i]!.dtype, results[i]!.shape))
+    const edges = exitsOf(
+      this.#roots.flatMap((i) => [...reached.get(i)!]),
+      firstNode,
+    )
+    this.#exits = edges.map((edge): Exit => {
+      const argument = graph.arguments.findIndex((x) => x === edge.node.leaf)
+      return argument < 0 ? { edge } : { argument }
+    })
+    this.#split = edges.length > 0 ? this.#trace(traced, results, edges) : { ...emptySplit, forward: graph }
+    this.forward = this.#split instanceof CotangentError ? graph : this.#split.forward
+  }
+
+  /** Makes the results of a call depend on what they were computed from; `outputs` has the values for the backward pass too. */
+  attach(engine: Engine, outputs: readonly Tensor[], args: readonly Tensor[]): void {
+    this.#spent.roots.forEach((i) => outputs[i]!.attach({ node: this.#spent.node, index: 0 }))
+    if (this.#roots.length === 0) return
+    const split = this.#split
+    const saved = split instanceof CotangentError ? [] : [...outputs.slice(this.#results), ...split.numbers()]
+    const rule: GradientRule = (gradients, { inputs }) => {
+      if (split instanceof CotangentError) throw split
+      return this.#run(engine, split, gradients, inputs as readonly (Tensor | Scalar)[])
+    }
+    const node = new TapeNode(this.#name, {
+      ...emptyRecord(),
+      rule,
+      edges: this.#exits.map((exit) => ('edge' in exit ? exit.edge : args[exit.argument]!.edge)),
+      outputSpecs: this.#specs,
+      inputs: saved.map(save),
+      trace: modes.anomaly ? new Error().stack : undefined,
+    })
+    this.#roots.forEach((i, index) => outputs[i]!.attach({ node, index }))
+  }
+
+  #run(engine: Engine, split: Split, gradients: readonly Tensor[], saved: readonly (Tensor | Scalar)[]): readonly (Tensor | null)[] {
+    if (modes.grad || modes.tracer) {
+      throw new CotangentError('unsupported', {
+        op: this.#name,
+        message: 'the gradient of a compiled function is a program too, whose own gradient nobody has recorded',
+        hint: 'Compile the function that computes the gradient: compile((x) => grad(f)(x)) rather than grad(compile(f)).',
+      })
+    }
+    split.give(saved.flatMap((x) => (x instanceof Scalar ? [x.value] : [])))
+    this.#backward ??= outsideScopes(() => new ProgramExecutable(engine, optimize(lower(split.backward))))
+    const seeds = gradients.map((g) => (g.spec.contiguous ? g : g.contiguous()))
+    const found = this.#backward.run([...seeds, ...saved.filter((x) => x instanceof Tensor)])
+    return split.gradients.map((at) => (at === null ? null : found[at]!))
+  }
+
+  #trace(traced: Traced, results: readonly Tensor[], edges: readonly Edge[]): Split | CotangentError {
+    const { graph, firstNode } = traced
+    const outside = edges.find(({ node }) => !node.leaf && node.id < firstNode)
+    if (outside) {
+      return new CotangentError('unsupported', {
+        op: this.#name,
+        message: `it captured a result of ${outside.node.name}, whose gradient was recorded outside`,
+        hint: 'Pass that tensor as an argument, or compute it inside; x.detach() if its gradient is not wanted.',
+      })
+    }
+    try {
+      const found: (Tensor | null)[] = []
+      const joint = traced.extend(this.#specs, (...seeds) => {
+        const roots = this.#roots.map((i) => results[i]!)
+        const leaves = edges.map(({ node }) => node.leaf!)
+        found.push(...withoutHooks(edges, () => gradientsOf(roots, leaves, seeds)))
+        return found.filter((x) => x !== null)
+      })
+      let next = 0
+      const gradients = found.map((x) => (x ? next++ : null))
+      return split(graph, joint, this.#roots.length, gradients)
+    } catch (error) {
+      // Said when somebody asks for the gradient: until then nothing is wrong.
+      if (error instanceof CotangentError) return error
+      throw error
+    }
+  }
+}
+
+const emptyRecord = () => ({ rule: () => [], attrs: undefined, edges: [], inputSpecs: [], outputSpecs: [], inputs: [], trace: undefined })
+
+/** A node, and the nodes behind it that the function recorded. */
+function nodesBelow(node: TapeNode, firstNode: number): Set<TapeNode> {
+  const reached = new Set([node])
+  for (const { edges } of reached) for (const edge of edges) if (edge && edge.node.id >= firstNode) reached.add(edge.node)
+  return reached
+}
+
+/** The edges to what was there before the function ran; leaves that it made itself are nobody else's business. */
+function exitsOf(nodes: readonly TapeNode[], firstNode: number): Edge[] {
+  const exits = new Map<TapeNode, Edge[]>()
+  for (const { edges } of new Set(nodes)) {
+    for (const edge of edges) {
+      if (!edge || (edge.node.id >= firstNode && (!edge.node.leaf || edge.node.leaf.isTracer))) continue
+      const known = exits.get(edge.node)
+      if (!known) exits.set(edge.node, [edge])
+      else if (!known.some(({ index }) => index === edge.index)) known.push(edge)
+    }
+  }
+  return [...exits.values()].flat()
+}
+
+/** Hooks on what lies outside run there, on each call of `backward()`. */
+function withoutHooks<T>(edges: readonly Edge[], body: () => T): T {
+  const hooks = edges.map(({ node }) => node.hooks)
+  for (const { node } of edges) node.hooks = undefined
+  try {
+    return body()
+  } finally {
+    edges.forEach(({ node }, i) => (node.hooks = hooks[i]))
+  }
+}
+
+/** A joint graph in two. */
+interface Split {
+  readonly forward: Graph
+  /** Takes the gradients of results, then what the forward half has given out for it. */
+  readonly backward: Graph
+  /** For each exit, which output of the backward half is its gradient. */
+  readonly gradients: readonly (number | null)[]
+  /** The numbers from the host that the last run of the forward half used, and a way to give them to the backward half. */
+  numbers(): Scalar[]
+  give(numbers: readonly number[]): void
+}
+
+const emptySplit = { gradients: [], numbers: () => [], give: () => {} } as unknown as Omit<Split, 'forward'>
+
+function split(forward: Graph, joint: Graph, seeds: number, gradients: readonly (number | null)[]): Split {
+  if ([...joint.writes].some(([memory, value]) => forward.writes.get(memory) !== value)) {
+    throw new CotangentError('unsupported', {
+      op: 'compile',
+      message: 'its backward pass (a hook, for instance) changes tensors in place, which only a program that has it inside can do',
+      hint: 'Call backward() inside the compiled function.',
+    })
+  }
+  const given = joint.inputs.slice(-seeds)
+  const { nodes, saved } = backwardOf(forward, joint, new Set(given.map((x) => x.value)))
+  const whole = (value: Value): Read => ({ value, spec: specOf(value.dtype, [value.size]), offset: 0 })
+  const numbers = new Numbers(forward.host, nodes)
+  return {
+    forward: { ...forward, outputs: [...forward.outputs, ...saved.map(whole)], host: numbers.forward },
+    backward: {
+      inputs: [...given, ...saved.map((value) => whole(rootOf(value)))],
+      arguments: [],
+      nodes,
+      outputs: joint.outputs,
+      writes: new Map(),
+      gradients: new Map(),
+      host: [...numbers.backward, ...joint.host.slice(forward.host.length)],
+      guards: [],
+    },
+    gradients,
+    numbers: () => numbers.used(),
+    give: (values) => numbers.give(values),
+  }
+}
+
+/** The nodes that lead to the gradients, and the values that they need of the forward half. */
+function backwardOf(forward: Graph, joint: Graph, seeds: ReadonlySet<Value>): { nodes: GraphNode[]; saved: Value[] } {
+  const needed = new Set<Value>()
+  const need = (value: Value): void => {
+    needed.add(value)
+    if (value.source.kind === 'update') need(value.source.of)
+  }
+  for (const { value } of joint.outputs) need(value)
+  const nodes: GraphNode[] = []
+  const take = (node: GraphNode): void => {
+    nodes.unshift(node)
+    for (const x of node.inputs) if (isRead(x)) need(x.value)
+    for (const { value } of node.outputs) if (value.source.kind === 'update') need(value.source.of)
+  }
+  const wanted = (node: GraphNode) => node.outputs.some((x) => needed.has(x.value))
+  for (const node of joint.nodes.slice(forward.nodes.length).reverse()) if (wanted(node)) take(node)
+  // What is made of nothing is made again rather than kept.
+  const isConstant = (node: GraphNode) =>
+    node.inputs.every((x) => !isRead(x) && !isLive(x)) && node.outputs.every((x) => x.value.source.kind === 'result')
+  for (const node of forward.nodes) if (isConstant(node) && wanted(node)) nodes.unshift(node)
+  const made = new Set(nodes.flatMap((node) => node.outputs.map((x) => x.value)))
+  const saved = new Map<Value, Value>()
+  // Of memory that changes on the way, the last state is the one that is left.
+  for (const value of needed) {
+    const root = rootOf(value)
+    if (!made.has(value) && !seeds.has(value) && (saved.get(root)?.id ?? -1) < value.id) saved.set(root, value)
+  }
+  return { nodes, saved: [...saved.values()] }
+}
+
+/** Numbers that the host gives to the forward half, kept for the backward half where it needs them. */
+class Numbers {
+  readonly forward: readonly HostStep[]
+  readonly backward: readonly HostStep[]
+  readonly #counts: readonly number[]
+  #last: (readonly number[])[] = []
+  #given: (readonly number[])[] = []
+
+  constructor(host: readonly HostStep[], backward: readonly GraphNode[]) {
+    const steps = host.filter((step) => step.kind === 'numbers')
+    const needed = backward.some(({ inputs }) => inputs.some((x) => isLive(x) && x.lift < steps.length))
+    this.#counts = needed ? steps.map(({ count }) => count) : []
+    let lift = 0
+    this.forward = needed
+      ? host.map((step): HostStep => {
+          if (step.kind !== 'numbers') return step
+          const at = lift++
+          return { ...step, compute: () => (this.#last[at] = step.compute()) }
+        })
+      : host
+    this.backward = steps.map((step, at) => ({ ...step, compute: () => this.#given[at] ?? [] }))
+  }
+
+  used(): Scalar[] {
+    return this.#last.flatMap((values) => values.map((value) => new Scalar(value, 'float64')))
+  }
+
+  give(values: readonly number[]): void {
+    let next = 0
+    this.#given = this.#counts.map((count) => values.slice(next, (next += count)))
+  }
+}
