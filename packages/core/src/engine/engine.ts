@@ -70,4 +70,9 @@ export interface Engine {
    * Returns how many bytes it freed.
    */
   onPressure: (() => number) | undefined
+  /**
+   * Set by those who measure: sees each kernel and routine after it has run, and for how many milliseconds; those of a sequence
+   * too, which then runs step by step.
+   */
+  observer: ((program: Program, ms: number) => void) | undefined
 }

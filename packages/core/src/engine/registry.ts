@@ -16,6 +16,11 @@ export function engineNames(): string[] {
   return [...factories.keys()]
 }
 
+/** The engines that are up. */
+export function startedEngines(): Engine[] {
+  return [...started.values()]
+}
+
 /** The engine of that name, started if need be. */
 export function engineNamed(name: string): Engine {
   let engine = started.get(name)

@@ -2,11 +2,11 @@ import { environment } from '../environment.ts'
 import { CotangentError, formatShape } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { formatTime } from '../text-table.ts'
+import type { Specialization } from './compile.ts'
 import { formatPlan, formatProgram } from './describe.ts'
 import { explainSpecialization } from './explanation.ts'
 import { formatGraph, type Graph, type Guard } from './graph.ts'
 import type { Program } from './program.ts'
-import type { Specialization } from './compile.ts'
 
 const variable = 'COTANGENT_DEBUG'
 
@@ -53,7 +53,11 @@ export class CompileLog {
   }
 
   /** @param others Programs that there were before, of the same key and in all. */
-  made(made: Specialization, tensors: readonly Tensor[], others: { readonly same: readonly Specialization[]; readonly count: number }): void {
+  made(
+    made: Specialization,
+    tensors: readonly Tensor[],
+    others: { readonly same: readonly Specialization[]; readonly count: number },
+  ): void {
     const now = performance.now()
     const { plan, program } = made.executable
     if (this.#level >= 3) print(`-- ${this.#name}: memory\n${formatPlan(plan)}`)
@@ -67,7 +71,7 @@ export class CompileLog {
 
 function reasonOf(tensors: readonly Tensor[], { same, count }: { same: readonly Specialization[]; count: number }): string {
   const shapes = tensors.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`).join(', ')
-  const failed = same.map(({ guards }) => guards.find(({ check }: Guard) => !check())?.what).filter((what) => what !== undefined)
+  const failed = same.map(({ guards }) => guards.find(({ check }: Guard) => !check(tensors))?.what).filter((what) => what !== undefined)
   if (failed.length > 0) return `changed since: ${[...new Set(failed)].join(', ')}`
   return `${count === 0 ? 'first call' : `new arguments, program ${count + 1}`} (${shapes})`
 }

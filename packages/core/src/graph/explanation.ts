@@ -171,4 +171,3 @@ function measuredLines(operations: readonly OperationReport[], { roofline, ms }:
     `the machine     copies ${roofline.copyGBs.toPrecision(3)} GB/s, multiplies and adds ${roofline.gflops.toPrecision(3)} GFLOP/s`,
   ]
 }
-

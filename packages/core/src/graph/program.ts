@@ -27,10 +27,18 @@ export interface Operation {
   readonly origins: readonly Origin[]
 }
 
+/** Why an op was left apart from the operations beside it, for people. */
+export interface Note {
+  readonly origin: Origin
+  readonly reason: string
+}
+
 /** A graph as the programs that engines run, in an order in which they may run. */
 export interface Program {
   readonly graph: Graph
   readonly operations: readonly Operation[]
+  /** What passes have to tell about fusion that did not happen. */
+  readonly notes?: readonly Note[]
 }
 
 /** The value whose memory a value lies in: itself, unless it is what is left after a part was overwritten. */

@@ -1,6 +1,7 @@
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import { CotangentError, formatBytes } from '../../errors.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
+import { observable } from '../observe.ts'
 import { prepareSequence } from '../sequence.ts'
 import { runKernel } from './kernel.ts'
 import { referenceRoutine } from './routine.ts'
@@ -15,6 +16,7 @@ export class ReferenceEngine implements Engine {
   readonly synchronous = true
   readonly threads = 1
   onPressure: Engine['onPressure']
+  observer: Engine['observer']
   #inUse = 0
   #peak = 0
 
@@ -36,12 +38,12 @@ export class ReferenceEngine implements Engine {
         ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
         : [...program.inputs, ...program.outputs].map((o) => o.dtype)
     const execute = program.kind === 'kernel' ? runKernel.bind(null, program) : referenceRoutine(program)
-    return {
+    return observable(this, program, {
       run(buffers, offsets, scalars) {
         const arrays = buffers.map((b, i) => arrayOf(b, dtypes[i]!))
         execute(arrays, offsets, scalars)
       },
-    }
+    })
   }
 
   async read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray> {

@@ -1,5 +1,6 @@
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
+import { observable } from '../observe.ts'
 import type { Routine } from '../routine.ts'
 import { prepareSequence } from '../sequence.ts'
 import { Heap } from './heap.ts'
@@ -40,6 +41,7 @@ export class WasmEngine implements Engine {
   readonly #slow = new Set<string>()
   readonly #notice: ((message: string) => void) | undefined
   onPressure: Engine['onPressure']
+  observer: Engine['observer']
 
   constructor({ threads, maximumBytes, fallback, notice }: WasmEngineOptions) {
     this.heap = new Heap({
@@ -69,7 +71,7 @@ export class WasmEngine implements Engine {
         ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
         : [...program.inputs, ...program.outputs].map((o) => o.dtype)
     const run = program.kind === 'kernel' ? this.#kernels.prepare(program) : this.#routines.prepare(program)
-    return run ? new HeapExecutable(run, dtypes) : this.#withFallback(program as Routine, dtypes)
+    return observable(this, program, run ? new HeapExecutable(run, dtypes) : this.#withFallback(program as Routine, dtypes))
   }
 
   async read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray> {

@@ -1,0 +1,61 @@
+import { type Compiled, compile } from './compile.ts'
+import { type Explanation, explainSpecialization } from './explanation.ts'
+import { observing } from './observe.ts'
+import { rooflineOf } from './roofline.ts'
+
+type Callable = (...args: never[]) => unknown
+
+export interface MeasurableExplanation extends Explanation {
+  /**
+   * Runs the function, with all that it changes, and gives the same explanation with times, against what this machine can do.
+   *
+   * @param runs Whole runs to take the median of; as many again are looked into step by step. Default 20.
+   */
+  measure(runs?: number): Explanation
+}
+
+const isCompiled = (f: Callable): f is Compiled<Callable> => 'specializations' in f
+
+/**
+ * What `compile` makes of a function for such arguments: its kernels and routines in order, what each moves and computes, which
+ * ops and lines it came from, and its memory. Nothing runs, and nothing changes. `console.log(explain(step, x, y))` prints a
+ * table.
+ *
+ * @param f A compiled function, whose program for such arguments this is, or any other one that `compile` takes.
+ * @throws What compiling it throws.
+ */
+export function explain<F extends Callable>(f: F, ...args: Parameters<F>): MeasurableExplanation {
+  const compiled = (isCompiled(f) ? f : compile(f)) as Compiled<Callable>
+  const explained = explainSpecialization(f.name, compiled.specialize(...args))
+  return Object.defineProperty(explained, 'measure', {
+    value: (runs = 20) => measure(compiled, args, runs),
+  }) as MeasurableExplanation
+}
+
+function measure(compiled: Compiled<Callable>, args: readonly never[], runs: number): Explanation {
+  // Twice, as what a first run leaves behind (gradients that were null) may make the next one another program.
+  for (let i = 0; i < 2; i++) compiled(...args)
+  const specialization = compiled.specialize(...args)
+  const { engine } = specialization.executable
+  const whole = Array.from({ length: runs }, () => {
+    const start = performance.now()
+    compiled(...args)
+    return performance.now() - start
+  })
+  const count = specialization.executable.sequence.steps.length
+  const times: number[] = []
+  observing(
+    [engine],
+    (_, ms) => times.push(ms),
+    () => {
+      for (let i = 0; i < runs; i++) compiled(...args)
+    },
+  )
+  const steps = Array.from({ length: count }, (_, i) => median(times.filter((__, at) => at % count === i)))
+  return explainSpecialization(compiled.name, specialization, { roofline: rooflineOf(engine), ms: median(whole), steps })
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[sorted.length >> 1] ?? 0
+}
