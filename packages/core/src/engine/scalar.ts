@@ -55,6 +55,8 @@ export interface ScalarInstruction {
   readonly int64?: (...args: bigint[]) => bigint | number
   /** Absent where it is zero everywhere that it exists. */
   readonly derivative?: Derivative
+  /** Arithmetic that a usual implementation takes, in additions; 1 if not said. */
+  readonly work?: number
 }
 
 const arithmetic = (
@@ -76,6 +78,8 @@ const unary = (float: (x: number) => number, derivative?: Derivative): ScalarIns
   float: float as (...args: number[]) => number,
   ...(derivative && { derivative }),
 })
+/** A function that is computed by a polynomial or the like. */
+const workOf = (work: number, instruction: ScalarInstruction): ScalarInstruction => ({ ...instruction, work })
 const compare = (float: (a: number, b: number) => boolean, int64: (a: bigint, b: bigint) => boolean): ScalarInstruction => ({
   arity: 2,
   domain: 'any',
@@ -151,6 +155,7 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInstruction>> = {
     arity: 2,
     domain: 'float',
     result: 'same',
+    work: 40,
     float: (a, b) => pow(a!, b!),
     derivative: (k, g, y, a, b) => [
       k.select(k.eq(b!, zero(k, b!)), zero(k, g), k.mul(g, k.mul(b!, k.pow(a!, k.sub(b!, k.like(b!, 1)))))),
@@ -161,6 +166,7 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInstruction>> = {
     arity: 2,
     domain: 'float',
     result: 'same',
+    work: 24,
     float: (a, b) => Math.atan2(a!, b!),
     derivative: (k, g, _, a, b) => {
       const norm = k.add(k.mul(a!, a!), k.mul(b!, b!))
@@ -187,15 +193,42 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInstruction>> = {
   trunc: unary(Math.trunc),
   /** To the nearest integer, ties to even. */
   round: unary(roundHalfEven),
-  exp: unary(Math.exp, (k, g, y) => [k.mul(g, y)]),
-  expm1: unary(Math.expm1, (k, g, y) => [k.add(k.mul(g, y), g)]),
-  log: unary(Math.log, (k, g, _, x) => [k.div(g, x!)]),
-  log1p: unary(Math.log1p, (k, g, _, x) => [k.div(g, k.add(x!, k.like(x!, 1)))]),
-  sin: unary(Math.sin, (k, g, _, x) => [k.mul(g, k.cos(x!))]),
-  cos: unary(Math.cos, (k, g, _, x) => [k.neg(k.mul(g, k.sin(x!)))]),
-  tan: unary(Math.tan, (k, g, y) => [k.add(g, k.mul(g, k.mul(y, y)))]),
-  atan: unary(Math.atan, (k, g, _, x) => [k.div(g, k.add(k.mul(x!, x!), k.like(x!, 1)))]),
-  tanh: unary(Math.tanh, (k, g, y) => [k.sub(g, k.mul(g, k.mul(y, y)))]),
+  exp: workOf(
+    16,
+    unary(Math.exp, (k, g, y) => [k.mul(g, y)]),
+  ),
+  expm1: workOf(
+    16,
+    unary(Math.expm1, (k, g, y) => [k.add(k.mul(g, y), g)]),
+  ),
+  log: workOf(
+    16,
+    unary(Math.log, (k, g, _, x) => [k.div(g, x!)]),
+  ),
+  log1p: workOf(
+    16,
+    unary(Math.log1p, (k, g, _, x) => [k.div(g, k.add(x!, k.like(x!, 1)))]),
+  ),
+  sin: workOf(
+    24,
+    unary(Math.sin, (k, g, _, x) => [k.mul(g, k.cos(x!))]),
+  ),
+  cos: workOf(
+    24,
+    unary(Math.cos, (k, g, _, x) => [k.neg(k.mul(g, k.sin(x!)))]),
+  ),
+  tan: workOf(
+    24,
+    unary(Math.tan, (k, g, y) => [k.add(g, k.mul(g, k.mul(y, y)))]),
+  ),
+  atan: workOf(
+    24,
+    unary(Math.atan, (k, g, _, x) => [k.div(g, k.add(k.mul(x!, x!), k.like(x!, 1)))]),
+  ),
+  tanh: workOf(
+    16,
+    unary(Math.tanh, (k, g, y) => [k.sub(g, k.mul(g, k.mul(y, y)))]),
+  ),
 
   eq: compare(
     (a, b) => a === b,
@@ -283,3 +316,9 @@ export function inDomain(op: ScalarOp, type: ScalarType): boolean {
 /** How a reduction combines values. `argmax` and `argmin` give the first position of the extremum in row-major order. */
 export const combiners = ['sum', 'prod', 'max', 'min', 'and', 'or', 'argmax', 'argmin'] as const
 export type Combiner = (typeof combiners)[number]
+
+const free = new Set(['const', 'param', 'index', 'load', 'gather', 'cast', 'narrow'])
+
+/** Arithmetic of one node of a kernel, in additions; loads and conversions count as none. */
+export const workOfNode = ({ op }: { readonly op: string }): number =>
+  free.has(op) ? 0 : op in scalarOps ? (scalarOps[op as ScalarOp].work ?? 1) : 1

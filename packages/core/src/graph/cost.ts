@@ -2,6 +2,7 @@ import { dtypeInfo } from '../dtype.ts'
 import type { Program } from '../engine/engine.ts'
 import { elementLevels, type Kernel, type Node } from '../engine/kernel.ts'
 import type { Operand, Routine, RoutineAttrs, RoutineName } from '../engine/routine.ts'
+import { workOfNode } from '../engine/scalar.ts'
 
 /** What running a program once takes, whichever engine it runs on. */
 export interface Cost {
@@ -10,13 +11,6 @@ export interface Cost {
   readonly bytesWritten: number
   /** Scalar arithmetic: a multiply-add is two. Functions such as `exp` count as the arithmetic of a usual polynomial for them. */
   readonly flops: number
-}
-
-const FREE = new Set<string>(['const', 'param', 'index', 'load', 'gather', 'cast', 'narrow'])
-const FUNCTION_FLOPS: Readonly<Record<string, number>> = {
-  ...Object.fromEntries(['exp', 'expm1', 'log', 'log1p', 'tanh'].map((op) => [op, 16])),
-  ...Object.fromEntries(['sin', 'cos', 'tan', 'atan', 'atan2'].map((op) => [op, 24])),
-  pow: 40,
 }
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1)
@@ -40,8 +34,7 @@ function kernelFlops(kernel: Kernel): number {
   const rows = product(kernel.parallel)
   const elements = rows * product(kernel.reduce)
   return kernel.nodes.reduce((sum, node, id) => {
-    const flops = FREE.has(node.op) ? 0 : (FUNCTION_FLOPS[node.op] ?? 1)
-    return sum + flops * (levels[id] || node.op === 'reduce' ? elements : rows)
+    return sum + workOfNode(node) * (levels[id] || node.op === 'reduce' ? elements : rows)
   }, 0)
 }
 

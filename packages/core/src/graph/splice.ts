@@ -43,8 +43,9 @@ export function splice(k: KernelBuilder, { kernel, map, inputs, params, instead,
         break
       }
       case 'reduce':
-        // Over no axes it is the value itself, also in a space that has some.
-        values.push(kernel.reduce.length === 0 ? args[0]! : k.reduce(node.combine, args[0]!))
+        // Over no axes it is the value itself (or its position), also in a space that has some.
+        if (kernel.reduce.length > 0) values.push(k.reduce(node.combine, args[0]!))
+        else values.push(node.combine.startsWith('arg') ? k.constant('int32', 0) : args[0]!)
         break
       case 'select':
         values.push(k.select(args[0]!, args[1]!, args[2]!))

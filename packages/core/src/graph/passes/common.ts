@@ -11,7 +11,7 @@ export function shareCommon(program: Program): Program {
   const known = new Map<string, Operation>()
   const instead = new Map<Value, Value>()
   const kept = new Set(resultsOf(program.graph))
-  const overwritten = new Set([...program.graph.writes.keys()])
+  const overwritten = new Set(program.graph.writes.keys())
   const written = new Map<Value, number>()
   for (const { outputs } of program.operations) {
     for (const { value } of outputs) {

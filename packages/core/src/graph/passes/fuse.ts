@@ -1,13 +1,14 @@
 import { elementLevels, type Kernel } from '../../engine/kernel.ts'
+import { workOfNode } from '../../engine/scalar.ts'
 import { extentsOf, fuse, isElementwise, isKernel, type KernelOperation, sizeOf } from '../fusion.ts'
 import type { Value } from '../graph.ts'
-import type { Program } from '../program.ts'
+import type { Note, Program } from '../program.ts'
 import { type Strand, Weave } from '../weave.ts'
 
 /** Nodes and operands of a kernel beyond which more fusion would cost more in registers than it saves in memory. */
 const MOST_NODES = 160
 const MOST_OPERANDS = 20
-/** Cost, in additions an element, up to which a value is computed again rather than stored. */
+/** Work, in additions an element, up to which a value is computed again rather than stored. */
 const CHEAP = 6
 /** Elements up to which a launch costs more than computing them a second time. */
 const FEW = 2048
@@ -16,14 +17,8 @@ const LONG_ROW = 8192
 /** The same for sums across rows of memory, which go through it twice then. */
 const LONG_COLUMN = 512
 
-const costs: { readonly [op: string]: number } = {
-  ...Object.fromEntries(['exp', 'expm1', 'log', 'log1p', 'sin', 'cos', 'tan', 'atan', 'tanh', 'pow', 'atan2'].map((op) => [op, 12])),
-  ...Object.fromEntries(['div', 'sqrt', 'rem', 'gather', 'reduce'].map((op) => [op, 4])),
-  ...Object.fromEntries(['const', 'param', 'index', 'load', 'cast'].map((op) => [op, 0])),
-}
-
 /** Arithmetic of one element, in additions. */
-const costOf = ({ nodes }: Kernel): number => nodes.reduce((sum, { op }) => sum + (costs[op] ?? 1), 0)
+const workOf = ({ nodes }: Kernel): number => nodes.reduce((sum, node) => sum + workOfNode(node), 0)
 
 /** Loads that bring in as much as the kernel has elements. */
 function heavyLoads(kernel: Kernel): number {
@@ -40,6 +35,8 @@ export const fuseNeighbours = (program: Program): Program => new Fuser(program).
 
 class Fuser {
   readonly #weave: Weave
+  /** For each operation, why it could not be fused with those that it reads from. */
+  readonly #refused = new Map<Strand, Map<Strand, string>>()
 
   constructor(program: Program) {
     this.#weave = new Weave(program)
@@ -50,7 +47,16 @@ class Fuser {
       let reader: Strand | undefined = strand
       while (reader && this.#weave.has(reader)) reader = this.#absorb(reader, mode)
     }
-    return this.#weave.program()
+    const program = this.#weave.program()
+    return mode === 'neighbours' ? { ...program, notes: this.#notes() } : program
+  }
+
+  #notes(): Note[] {
+    return [...this.#refused].flatMap(([reader, makers]) =>
+      [...makers].flatMap(([maker, reason]) =>
+        this.#weave.has(reader) && this.#weave.has(maker) ? [{ origin: reader.operation.origins.at(-1)!, reason }] : [],
+      ),
+    )
   }
 
   /** Fuses one operation that `reader` reads from into it. Returns what took the reader's place, if anything did. */
@@ -61,26 +67,31 @@ class Fuser {
       const maker = this.#weave.makerOf(value)
       if (!maker || !isKernel(maker.operation) || isEmpty(maker.operation)) continue
       const fused = this.#fuse(maker, reader, mode)
-      if (fused) return fused
+      if (typeof fused !== 'string') return fused
+      if (!this.#refused.has(reader)) this.#refused.set(reader, new Map())
+      this.#refused.get(reader)!.set(maker, `${maker.operation.program.name}: ${fused}`)
     }
     return undefined
   }
 
-  #fuse(maker: Strand, reader: Strand, mode: 'chains' | 'neighbours'): Strand | undefined {
+  /** Returns the fused operation, or why there is none. */
+  #fuse(maker: Strand, reader: Strand, mode: 'chains' | 'neighbours'): Strand | string {
     const first = maker.operation as KernelOperation
     const second = reader.operation as KernelOperation
-    if (gathers(second, first) || !this.#weave.canReadAt(maker, reader)) return undefined
+    if (gathers(second, first)) return 'its results are read at places that only running tells'
+    if (!this.#weave.canReadAt(maker, reader)) return 'what it reads is overwritten before'
     const wantedElsewhere = first.outputs.map((o) => o.value).filter((v) => this.#isWantedBesides(v, reader))
     const alone = wantedElsewhere.length === 0
     if (!alone && isElementwise(first.program) && isCheapAgain(first, second) && this.#canVanish(first)) {
       const copy = fuse(first, second, new Set())
-      if (copy && isSensible(copy)) return this.#weave.replace([reader], copy)
+      if (copy && !objection(copy)) return this.#weave.replace([reader], copy)
     }
-    if (!alone && (mode === 'chains' || this.#weave.reachesIndirectly(maker, reader))) return undefined
-    if (alone && this.#weave.reachesIndirectly(maker, reader)) return undefined
-    if (alone && isElementwise(first.program) && isRepeated(first, second)) return undefined
+    if (!alone && mode === 'chains') return 'others need its results'
+    if (this.#weave.reachesIndirectly(maker, reader)) return 'an operation in between needs its results first'
+    if (alone && isElementwise(first.program) && isRepeated(first, second)) return 'it would be computed many times over'
     const fused = fuse(first, second, new Set(wantedElsewhere))
-    return fused && isSensible(fused) ? this.#weave.replace([maker, reader], fused) : undefined
+    if (!fused) return 'the two have no index space in common'
+    return objection(fused) ?? this.#weave.replace([maker, reader], fused)
   }
 
   /** Whether nobody would be left who needs a value in memory, where it could as well be read. */
@@ -107,7 +118,7 @@ function gathers(second: KernelOperation, first: KernelOperation): boolean {
 }
 
 function isCheapAgain(first: KernelOperation, second: KernelOperation): boolean {
-  const cost = costOf(first.program)
+  const cost = workOf(first.program)
   const [own, there] = [sizeOf(first.program.parallel), sizeOf(extentsOf(second.program))]
   if (heavyLoads(first.program) === 0 && cost <= CHEAP) return true
   if (own === 1 || Math.max(own, there) <= FEW) return cost <= 4 * CHEAP
@@ -117,20 +128,23 @@ function isCheapAgain(first: KernelOperation, second: KernelOperation): boolean 
 /** Whether code would run many times over in its reader, which reads each value more than once. */
 function isRepeated(first: KernelOperation, second: KernelOperation): boolean {
   const [own, there] = [sizeOf(first.program.parallel), sizeOf(extentsOf(second.program))]
-  return own > 1 && there > own && there > FEW && costOf(first.program) > 2
+  return own > 1 && there > own && there > FEW && workOf(first.program) > 2
 }
 
-/** Whether a fused kernel is one that engines run well. */
-function isSensible({ program, inputs, outputs }: KernelOperation): boolean {
-  if (program.nodes.length > MOST_NODES || inputs.length + outputs.length > MOST_OPERANDS) return false
-  if (!program.nodes.some((n) => n.op === 'reduce')) return true
+/** Why a fused kernel would not run well, if so. */
+function objection({ program, inputs, outputs }: KernelOperation): string | undefined {
+  if (program.nodes.length > MOST_NODES) return `the code would be ${program.nodes.length} instructions long`
+  const operands = inputs.length + outputs.length
+  if (operands > MOST_OPERANDS) return `it would read and write ${operands} tensors at once`
+  if (!program.nodes.some((n) => n.op === 'reduce')) return undefined
   const rank = program.parallel.length
   const level = elementLevels(program)
   const perElement = program.outputs.some(({ node, strides }) => level[node] || strides.some((s, axis) => axis >= rank && s !== 0))
-  if (!perElement) return true
+  if (!perElement) return undefined
   const length = sizeOf(program.reduce)
   const last = extentsOf(program).length - 1
   const loads = program.nodes.filter((n, id) => n.op === 'load' && level[id])
   const acrossMemory = loads.some((n) => n.op === 'load' && Math.abs(n.strides[last]!) > 1)
-  return length <= (acrossMemory ? LONG_COLUMN : LONG_ROW)
+  if (length <= (acrossMemory ? LONG_COLUMN : LONG_ROW)) return undefined
+  return `reductions over ${length} elements are faster when nothing is written on the way`
 }
