@@ -1,6 +1,7 @@
 import type { DType } from '../dtype.ts'
 import { formatShape } from '../errors.ts'
 import type { Spec } from '../layout.ts'
+import type { EffectOrigin, NumbersOrigin } from '../tensor/modes.ts'
 import type { Plan, Primitive } from '../tensor/primitive.ts'
 import type { Scalar } from '../tensor/scalar.ts'
 import type { Storage } from '../tensor/storage.ts'
@@ -59,8 +60,13 @@ export interface GraphNode {
 
 /** Something that each run does on the host before the program starts, in order. */
 export type HostStep =
-  | { readonly kind: 'numbers'; readonly count: number; readonly compute: () => readonly number[] }
-  | { readonly kind: 'effect'; readonly run: () => void }
+  | {
+      readonly kind: 'numbers'
+      readonly count: number
+      readonly compute: () => readonly number[]
+      readonly origin?: NumbersOrigin | undefined
+    }
+  | { readonly kind: 'effect'; readonly run: () => void; readonly origin?: EffectOrigin | undefined }
 
 /** What holds as long as `check` says so. */
 export interface Guard {

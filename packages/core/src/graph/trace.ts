@@ -3,7 +3,7 @@ import { type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { scalarSpec, type Spec } from '../layout.ts'
 import { checkTarget } from '../tensor/bind.ts'
-import { modes, type Tracer, withModes } from '../tensor/modes.ts'
+import { type EffectOrigin, modes, type NumbersOrigin, type Tracer, withModes } from '../tensor/modes.ts'
 import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { outsideScopes, Placeholder, Storage } from '../tensor/storage.ts'
@@ -122,8 +122,8 @@ class Recorder implements Tracer {
     return outputs
   }
 
-  lift(count: number, dtype: DType, compute: () => readonly number[]): Scalar[] {
-    this.#host.push({ kind: 'numbers', count, compute })
+  lift(count: number, dtype: DType, compute: () => readonly number[], origin?: NumbersOrigin): Scalar[] {
+    this.#host.push({ kind: 'numbers', count, compute, origin })
     const lift = this.#lifts++
     return Array.from({ length: count }, (_, index) => {
       const scalar = new Scalar(Number.NaN, dtype)
@@ -132,8 +132,8 @@ class Recorder implements Tracer {
     })
   }
 
-  effect(run: () => void): void {
-    this.#host.push({ kind: 'effect', run })
+  effect(run: () => void, origin?: EffectOrigin): void {
+    this.#host.push({ kind: 'effect', run, origin })
   }
 
   guard(what: string, check: Guard['check']): void {

@@ -63,7 +63,7 @@ const intPrimitive = fillPrimitive('randint', (k, key, [low, high], dtype) => {
   return k.cast(k.add(low!, offset), dtype === 'int64' ? 'int64' : 'int32')
 })
 
-const keyScalars = (generator: Generator): Scalar[] => liveScalars(3, 'int32', () => generator.next())
+const keyScalars = (generator: Generator): Scalar[] => liveScalars(3, 'int32', () => generator.next(), { kind: 'random', generator })
 
 function fill(primitive: Primitive<FillAttrs>, shape: Shape, dtype: DType, rest: readonly Scalar[], options: RandomOptions): Tensor {
   checkShape(primitive.name, shape)

@@ -13,7 +13,7 @@ export interface AdadeltaOptions extends OptimizerOptions {
   readonly maximize: boolean
 }
 
-const rule = /* @__PURE__ */ kernelRule({
+export const rule = /* @__PURE__ */ kernelRule({
   name: 'Adadelta',
   defaults: { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false } as AdadeltaOptions,
   limits: { rho: [0, 1] },

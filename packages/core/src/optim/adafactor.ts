@@ -7,7 +7,7 @@ import { liveScalars, modes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Optimizer, type OptimizerOptions } from './optimizer.ts'
 import type { Params } from './params.ts'
-import { lerp, stateTensor, type UpdateRule } from './update-rule.ts'
+import { lerp, type ParamState, stateTensor, type UpdateRule } from './update-rule.ts'
 
 export interface AdafactorOptions extends OptimizerOptions {
   /** The averages of squares take in a share `t ** beta2Decay` of the new ones at step t. */
@@ -65,7 +65,25 @@ const takeStep = /* @__PURE__ */ kernelPrimitive<Structure>({
 /** Distance from 1 to the next number. */
 const precision: Partial<Record<DType, number>> = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10, bfloat16: 2 ** -7 }
 
-const rule: UpdateRule<AdafactorOptions> = {
+function numbers(options: AdafactorOptions, { step }: ParamState, dtype: DType) {
+  const {
+    lr,
+    beta2Decay,
+    eps: [gradFloor, paramFloor],
+    d,
+    weightDecay,
+  } = options
+  return {
+    share: step ** beta2Decay,
+    rate: Math.min(lr, 1 / Math.sqrt(step)),
+    gradFloor: gradFloor ?? precision[dtype]!,
+    paramFloor,
+    limit: d,
+    shrink: 1 - lr * weightDecay,
+  }
+}
+
+export const rule: UpdateRule<AdafactorOptions> = {
   name: 'Adafactor',
   defaults: { lr: 1e-2, beta2Decay: -0.8, eps: [null, 1e-3], d: 1, weightDecay: 0, maximize: false },
   limits: { beta2Decay: [-Infinity, 0], d: [1, Infinity] },
@@ -78,13 +96,21 @@ const rule: UpdateRule<AdafactorOptions> = {
       colVar: stateTensor(param, 0, [...shape.slice(0, -2), 1, shape[rank - 1]!]),
     }
   },
+  numbers,
   prepare(options) {
     const { maximize } = options
     const decay = options.weightDecay !== 0
     modes.tracer?.guard('the options of Adafactor', () => options.maximize === maximize && (options.weightDecay !== 0) === decay)
     return (param, grad, state) => {
       const { rank, dtype } = param
-      const share = liveScalars(1, dtype, () => [state.step ** options.beta2Decay])
+      const live = (...names: (keyof ReturnType<typeof numbers>)[]) => {
+        const now = () => {
+          const values = numbers(options, state, dtype)
+          return names.map((name) => values[name])
+        }
+        return liveScalars(names.length, dtype, now, { kind: 'rule', rule: 'Adafactor', options, state, dtype, names })
+      }
+      const share = live('share')
       const factored = rank >= 2
       const averages: Tensor[] = []
       for (const [name, axes] of factored
@@ -99,17 +125,8 @@ const rule: UpdateRule<AdafactorOptions> = {
       }
       const meanOfRows = factored ? mean(averages[0]!, -2, { keepDims: true }) : undefined
       if (meanOfRows) averages.push(meanOfRows)
-      const numbers = liveScalars(5, dtype, () => {
-        const {
-          lr,
-          eps: [gradFloor, paramFloor],
-          d,
-          weightDecay,
-        } = options
-        return [Math.min(lr, 1 / Math.sqrt(state.step)), gradFloor ?? precision[dtype]!, paramFloor, d, 1 - lr * weightDecay]
-      })
       const axes = Array.from({ length: rank }, (_, axis) => axis)
-      bind(takeStep, [param, grad, ...averages, ...numbers], { axes, factored, decay, maximize }, [param])
+      bind(takeStep, [param, grad, ...averages, ...live('rate', 'gradFloor', 'paramFloor', 'limit', 'shrink')], { axes, factored, decay, maximize }, [param])
       if (meanOfRows && !meanOfRows.isTracer) meanOfRows.dispose()
     }
   },

@@ -15,7 +15,7 @@ export interface AdagradOptions extends OptimizerOptions {
   readonly maximize: boolean
 }
 
-const rule = /* @__PURE__ */ kernelRule({
+export const rule = /* @__PURE__ */ kernelRule({
   name: 'Adagrad',
   defaults: { lr: 1e-2, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, maximize: false } as AdagradOptions,
   structure: ({ weightDecay, maximize }) => ({ decay: weightDecay !== 0, maximize }),

@@ -39,7 +39,7 @@ export function adamRule(name: string, defaults: AdamOptions, decoupled: boolean
   return kernelRule(rule)
 }
 
-const rule = /* @__PURE__ */ adamRule(
+export const rule = /* @__PURE__ */ adamRule(
   'Adam',
   { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false },
   false,

@@ -13,7 +13,7 @@ export interface AdamaxOptions extends OptimizerOptions {
   readonly maximize: boolean
 }
 
-const rule = /* @__PURE__ */ kernelRule({
+export const rule = /* @__PURE__ */ kernelRule({
   name: 'Adamax',
   defaults: { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false } as AdamaxOptions,
   structure: ({ weightDecay, maximize }) => ({ decay: weightDecay !== 0, maximize }),

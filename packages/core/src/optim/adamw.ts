@@ -5,7 +5,7 @@ import type { Params } from './params.ts'
 /** As Adam's; `weightDecay` (default 0.01) times the learning rate is the share by which a parameter shrinks at each step. */
 export interface AdamWOptions extends AdamOptions {}
 
-const rule = /* @__PURE__ */ adamRule(
+export const rule = /* @__PURE__ */ adamRule(
   'AdamW',
   { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2, amsgrad: false, maximize: false },
   true,

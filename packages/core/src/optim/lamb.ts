@@ -8,7 +8,7 @@ export interface LAMBOptions extends MomentOptions {
   readonly adapt: boolean
 }
 
-const rule = /* @__PURE__ */ kernelRule({
+export const rule = /* @__PURE__ */ kernelRule({
   name: 'LAMB',
   defaults: { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-6, weightDecay: 1e-2, adapt: true, maximize: false } as LAMBOptions,
   structure: ({ weightDecay, adapt, maximize }) => ({ decay: weightDecay !== 0, adapt, maximize }),

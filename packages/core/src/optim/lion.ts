@@ -11,7 +11,7 @@ export interface LionOptions extends OptimizerOptions {
   readonly maximize: boolean
 }
 
-const rule = /* @__PURE__ */ kernelRule({
+export const rule = /* @__PURE__ */ kernelRule({
   name: 'Lion',
   defaults: { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, maximize: false } as LionOptions,
   structure: ({ weightDecay, maximize }) => ({ decay: weightDecay !== 0, maximize }),

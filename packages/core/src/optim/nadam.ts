@@ -10,7 +10,7 @@ export interface NAdamOptions extends MomentOptions {
   readonly decoupledWeightDecay: boolean
 }
 
-const rule = /* @__PURE__ */ kernelRule({
+export const rule = /* @__PURE__ */ kernelRule({
   name: 'NAdam',
   defaults: {
     lr: 2e-3,

@@ -101,7 +101,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
         for (const param of group.params) {
           if (!param.grad) continue
           const state = this.#stateOf(param, group)
-          hostEffect(() => void state.step++)
+          hostEffect(() => void state.step++, { kind: 'count', state })
           update(param, this.#checked(param.grad, param), state)
         }
       }

@@ -8,7 +8,7 @@ export interface RAdamOptions extends MomentOptions {
   readonly decoupledWeightDecay: boolean
 }
 
-const rule = /* @__PURE__ */ kernelRule({
+export const rule = /* @__PURE__ */ kernelRule({
   name: 'RAdam',
   defaults: { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, decoupledWeightDecay: false, maximize: false } as RAdamOptions,
   structure: ({ weightDecay, decoupledWeightDecay, maximize }) => ({ decay: weightDecay !== 0, decoupled: decoupledWeightDecay, maximize }),

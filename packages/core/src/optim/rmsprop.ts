@@ -17,7 +17,7 @@ export interface RMSpropOptions extends OptimizerOptions {
   readonly maximize: boolean
 }
 
-const rule = /* @__PURE__ */ kernelRule({
+export const rule = /* @__PURE__ */ kernelRule({
   name: 'RMSprop',
   defaults: { lr: 1e-2, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false, maximize: false } as RMSpropOptions,
   structure: ({ weightDecay, momentum, centered, maximize }) => ({

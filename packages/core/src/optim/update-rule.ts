@@ -1,3 +1,4 @@
+import type { DType } from '../dtype.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { kernelPrimitive } from '../op/kernel-op.ts'
 import { bind, type Input } from '../tensor/bind.ts'
@@ -25,6 +26,8 @@ export interface UpdateRule<O> {
   check?(options: O): void
   /** The state of a parameter before its first update. */
   start(options: O, param: Tensor): ParamState
+  /** The numbers of a step that follow from options and the state of a parameter of a dtype; may keep numbers of its own there. */
+  numbers?(options: O, state: ParamState, dtype: DType): { readonly [name: string]: number }
   /** Called once a group and step. */
   prepare(options: O): Update
 }
@@ -98,7 +101,9 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
           const values = rule.numbers(options, state)
           return numbers.map((name) => values[name])
         }
-        inputs.push(...liveScalars(numbers.length, param.dtype, now))
+        const { dtype } = param
+        const origin = { kind: 'rule', rule: rule.name, options: options as object, state, dtype, names: numbers } as const
+        inputs.push(...liveScalars(numbers.length, dtype, now, origin))
         bind(primitive, inputs, undefined, written)
       }
     },

@@ -1,9 +1,29 @@
 import type { Saved } from '../autograd/tape.ts'
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
+import type { Generator } from './generator.ts'
 import type { Plan, Primitive } from './primitive.ts'
 import { Scalar } from './scalar.ts'
 import type { Tensor } from './tensor.ts'
+
+/** What live numbers follow from, for files, which cannot hold functions. */
+export type NumbersOrigin =
+  | { readonly kind: 'random'; readonly generator: Generator }
+  /** The numbers of these names that an optimiser's rule (`UpdateRule.numbers`) makes of its options and the state of a parameter. */
+  | {
+      readonly kind: 'rule'
+      readonly rule: string
+      readonly options: object
+      readonly state: { readonly step: number }
+      readonly dtype: DType
+      readonly names: readonly string[]
+    }
+
+/** What a host effect does: counts a step of an optimiser. */
+export interface EffectOrigin {
+  readonly kind: 'count'
+  readonly state: { readonly step: number }
+}
 
 /** Takes ops that come to the door, instead of their being run: records them, or transforms them (`vmap`, `jvp`). */
 export interface Tracer {
@@ -13,9 +33,9 @@ export interface Tracer {
    */
   bind(op: Primitive<never>, inputs: readonly (Tensor | Scalar)[], attrs: unknown, plan: Plan, into?: readonly Tensor[]): Tensor[]
   /** Stands for `count` numbers that every run of the recorded program asks `compute` for. */
-  lift(count: number, dtype: DType, compute: () => readonly number[]): Scalar[]
+  lift(count: number, dtype: DType, compute: () => readonly number[], origin?: NumbersOrigin): Scalar[]
   /** Has every run do something on the host, in order with the numbers that it asks for. */
-  effect(run: () => void): void
+  effect(run: () => void, origin?: EffectOrigin): void
   /** Makes the record hold only as long as `check` does. `what` names it for people. */
   guard(what: string, check: () => boolean): void
   /** `.grad` of a tensor as the program has it so far. */
@@ -92,13 +112,15 @@ export function enableGrad<T>(body: () => T): T {
 /**
  * `count` numbers at the door that follow from the state of the host, such as a learning rate: asked for now, or, in a program
  * that is being recorded, on each of its runs.
+ *
+ * @param origin Without it, programs that ask for the numbers cannot be exported.
  */
-export function liveScalars(count: number, dtype: DType, compute: () => readonly number[]): Scalar[] {
-  return modes.tracer ? modes.tracer.lift(count, dtype, compute) : compute().map((value) => new Scalar(value, dtype))
+export function liveScalars(count: number, dtype: DType, compute: () => readonly number[], origin?: NumbersOrigin): Scalar[] {
+  return modes.tracer ? modes.tracer.lift(count, dtype, compute, origin) : compute().map((value) => new Scalar(value, dtype))
 }
 
 /** Does something to the state of the host: now, or on each run of the program that is being recorded. */
-export function hostEffect(run: () => void): void {
-  if (modes.tracer) modes.tracer.effect(run)
+export function hostEffect(run: () => void, origin?: EffectOrigin): void {
+  if (modes.tracer) modes.tracer.effect(run, origin)
   else run()
 }
