@@ -1,4 +1,4 @@
-import { CotangentError, engineNames, grad, hessian, jacobian, jvp, setEngine, stack, tensor, type Tensor, vjp, vmap } from 'cotangent'
+import { CotangentError, engineNames, jvp, setEngine, stack, tensor, type Tensor, vjp, vmap } from 'cotangent'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { isFloat } from '../src/dtype.ts'
 import { type OpEntry, type Sample, table } from '../src/op/table.ts'

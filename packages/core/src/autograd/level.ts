@@ -6,7 +6,7 @@ import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Placeholder } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { leavesOf, mapTree } from '../tree.ts'
+import { leavesOf } from '../tree.ts'
 
 export const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 
@@ -120,22 +120,6 @@ export abstract class Level implements Tracer {
       hint: 'Make a new tensor, with where(), indexPut() or scatter(), and return what should be kept.',
     })
   }
-}
-
-/** Applies a prefix of a tree: a value of it holds for every tensor below its place. */
-export function mapWithPrefix<P, U>(
-  tree: unknown,
-  prefix: unknown,
-  isValue: (x: unknown) => x is P,
-  change: (leaf: Tensor, value: P) => U,
-): unknown {
-  if (isValue(prefix)) return mapTree(tree, isTensor, (leaf) => change(leaf, prefix))
-  const parts = prefix as Record<string, unknown>
-  if (Array.isArray(tree)) return tree.map((part, i) => mapWithPrefix(part, parts[i], isValue, change))
-  if (typeof tree === 'object' && tree !== null && typeof prefix === 'object') {
-    return Object.fromEntries(Object.entries(tree).map(([key, part]) => [key, mapWithPrefix(part, parts[key], isValue, change)]))
-  }
-  return tree
 }
 
 /** The tensors of `tree`, which must fit those of `like` one by one. */

@@ -7,7 +7,7 @@ import { Tensor } from '../tensor/tensor.ts'
 import { mapTree } from '../tree.ts'
 import { type BatchedAttrs, batchedPrimitive, examples } from './batched.ts'
 import { tangentsOf } from './jvp.ts'
-import { isTensor, Level, Lifted, mapWithPrefix } from './level.ts'
+import { isTensor, Level, Lifted } from './level.ts'
 
 export type Randomness = 'error' | 'different' | 'same'
 
@@ -155,9 +155,9 @@ export function vmap<A extends readonly unknown[], R>(f: (...args: A) => R, opti
   return (...args) => {
     const size = batchSize(args, inAxes)
     const level = new VmapLevel(size, randomness)
-    const own = mapWithPrefix(args, inAxes, isAxis, (x, axis) => (axis === null ? x : level.example(toFront(x, axis)))) as unknown as A
+    const own = mapWithAxes(args, inAxes, (x, axis) => (axis === null ? x : level.example(toFront(x, axis)))) as unknown as A
     const result = level.within(() => f(...own))
-    return mapWithPrefix(result, outAxes, isAxis, (y, axis) => {
+    return mapWithAxes(result, outAxes, (y, axis) => {
       const { value, mapped } = level.behind(y)
       if (axis !== null) {
         const whole = mapped ? value : value.expand([size, ...value.shape])
@@ -174,6 +174,24 @@ export function vmap<A extends readonly unknown[], R>(f: (...args: A) => R, opti
   }
 }
 
+/** Changes every tensor of a tree; an axis holds for all tensors below its place. */
+function mapWithAxes(tree: unknown, axes: unknown, change: (leaf: Tensor, axis: number | null) => Tensor | void): unknown {
+  if (isAxis(axes)) return mapTree(tree, isTensor, (leaf) => change(leaf, axes))
+  const own = axes as Record<string, unknown> | undefined
+  if (Array.isArray(tree)) return tree.map((part, i) => mapWithAxes(part, own?.[i], change))
+  if (own === undefined || isTensor(tree)) {
+    if (!isTensor(tree)) return tree
+    throw new CotangentError('invalid-argument', {
+      op: 'vmap',
+      message: 'inAxes and outAxes must follow the structure of what they are for: one tensor has no axis',
+      shapes: [tree.shape],
+      hint: 'Give one number (or null) for everything, or a tree like the arguments or results.',
+    })
+  }
+  if (typeof tree !== 'object' || tree === null) return tree
+  return Object.fromEntries(Object.entries(tree).map(([key, part]) => [key, mapWithAxes(part, own[key], change)]))
+}
+
 const toFront = (x: Tensor, axis: number): Tensor => x.moveAxis(normalizeAxis('vmap', axis, x.rank), 0)
 
 function batchSize(args: readonly unknown[], inAxes: Axes): number {
@@ -186,7 +204,7 @@ function batchSize(args: readonly unknown[], inAxes: Axes): number {
       hint: 'Give one axis for all, or one entry an argument (null for those that all examples share).',
     })
   }
-  mapWithPrefix(args, inAxes, isAxis, (x, axis) => {
+  mapWithAxes(args, inAxes, (x, axis) => {
     if (axis === null) return
     shapes.push(x.shape)
     sizes.push(x.shape[normalizeAxis('vmap', axis, x.rank)]!)
