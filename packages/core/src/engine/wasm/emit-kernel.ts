@@ -1,7 +1,7 @@
 import { argsOf, type Node, type NodeId } from '../kernel.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { emitGather, emitLoad, emitStore, emitTransposedLoad } from './emit-memory.ts'
-import { type ComputedNode, emitComputed, emitParam, importMath } from './emit-node.ts'
+import { emitComputed, emitFusedSum, emitParam, importMath } from './emit-node.ts'
 import {
   type Accumulator,
   accumulate,
@@ -406,22 +406,11 @@ class KernelEmitter {
       case 'reduce':
         throw new TypeError(`${node.op} is not computed in place`)
       default:
-        return this.#fusedSum(node, copy) ?? emitComputed(c, nodes, node, args, (a) => !plan.varies[a])
+        return (
+          emitFusedSum(c, nodes, node, plan.fused, (a) => this.#value(a, copy)) ??
+          emitComputed(c, nodes, node, args, (a) => !plan.varies[a])
+        )
     }
-  }
-
-  /** `a * b + c` or `c - a * b` as one instruction, where the plan says so. */
-  #fusedSum(node: ComputedNode, copy: number): Expression | undefined {
-    const plan = this.#plan
-    const product = node.args.find((a) => plan.fused.has(a))
-    if (product === undefined) return undefined
-    const [a, b] = argsOf(plan.kernel.nodes[product]!).map((x) => this.#value(x, copy))
-    const other = this.#value(
-      node.args.find((x) => x !== product)!,
-      copy,
-    )
-    const shape = node.type === 'float64' ? 'f64x2' : 'f32x4'
-    return node.op === 'add' ? this.#c.madd(a!, b!, other, shape) : this.#c.nmadd(a!, b!, other, shape)
   }
 
   #index(axis: number, copy: number): Expression {

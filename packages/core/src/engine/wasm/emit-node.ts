@@ -53,6 +53,22 @@ export function emitComputed(
   }
 }
 
+/** `a * b + c` or `c - a * b` as one instruction, if an argument of the node is a product to be fused: see `fusedProducts`. */
+export function emitFusedSum(
+  c: VectorCode,
+  nodes: readonly Node[],
+  node: ComputedNode,
+  fused: ReadonlySet<NodeId>,
+  value: (id: NodeId) => Expression,
+): Expression | undefined {
+  const product = node.args.find((a) => fused.has(a))
+  if (product === undefined) return undefined
+  const [a, b] = argsOf(nodes[product]!).map(value)
+  const other = value(node.args.find((x) => x !== product)!)
+  const shape = node.type === 'float64' ? 'f64x2' : 'f32x4'
+  return node.op === 'add' ? c.madd(a!, b!, other, shape) : c.nmadd(a!, b!, other, shape)
+}
+
 /** A param, which lies in memory as a float64 number, in every lane. */
 export function emitParam(c: VectorCode, { type }: Extract<Node, { op: 'param' }>, base: Local<'i32'>, offset: number): Expression {
   const { f } = c

@@ -2,10 +2,11 @@ import type { DType } from '../../dtype.ts'
 import { rowMajor } from '../../layout.ts'
 import { argsOf, type Kernel, type Node, type NodeId } from '../kernel.ts'
 import type { ModuleBuilder } from './assembler.ts'
-import { emitComputed, emitParam, isComputed, isInstruction } from './emit-node.ts'
+import { emitComputed, emitFusedSum, emitParam, isComputed, isInstruction } from './emit-node.ts'
 import { scalarCost } from './emit-scalar.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
+import { fusedProducts } from './kernel-plan.ts'
 import { type Lanes, type LaneType, laneTypes } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import { type Expression, type ModuleContext, VectorCode } from './vector-code.ts'
@@ -127,6 +128,8 @@ export class EpilogueCode {
   /** By node. */
   readonly #uniform: readonly boolean[]
   readonly #values: (Local<'v128'> | undefined)[] = []
+  /** Products that are part of a sum's instruction. */
+  readonly #fused: ReadonlySet<NodeId>
 
   constructor(f: FunctionBuilder, lanes: Lanes, epilogue: Epilogue, context: ModuleContext, block: Local<'i32'>) {
     const { nodes, operands, operandOf, outputs } = epilogue
@@ -144,7 +147,12 @@ export class EpilogueCode {
       uniform.push(node.op === 'load' ? operands[operandOf.get(id)!]?.kind === 'one' : argsOf(node).every((a) => uniform[a]))
     }
     this.#uniform = uniform
-    for (const [id, node] of nodes.entries()) if (uniform[id] && node.op !== 'const') this.#values[id] = this.#compute(id)
+    const varies = uniform.map((same) => !same)
+    this.#fused = context.relaxed
+      ? fusedProducts({ nodes, outputs: outputs.map((node) => ({ node })) }, new Set(nodes.keys()), varies.map(Number), varies)
+      : new Set()
+    for (const [id, node] of nodes.entries())
+      if (uniform[id] && node.op !== 'const' && !this.#fused.has(id)) this.#values[id] = this.#compute(id)
   }
 
   /**
@@ -158,7 +166,7 @@ export class EpilogueCode {
       const own: Local<'v128'>[] = []
       const values = [...this.#values]
       for (const [id, node] of nodes.entries()) {
-        if (node.op === 'const' || this.#uniform[id]) continue
+        if (node.op === 'const' || this.#uniform[id] || this.#fused.has(id)) continue
         if (operandOf.get(id) === RAW) {
           values[id] = vector
         } else {
@@ -193,8 +201,9 @@ export class EpilogueCode {
       } else if (node.op === 'param') {
         emitParam(this.#code, node, this.#block, 4 * paramWord(this.#epilogue) + 8 * node.index)()
       } else if (isComputed(node)) {
-        const args = node.args.map((a) => this.#value(a, values))
-        emitComputed(this.#code, nodes, node, args, (a) => this.#uniform[a]!)()
+        const value = (a: NodeId) => this.#value(a, values)
+        const code = emitFusedSum(this.#code, nodes, node, this.#fused, value)
+        ;(code ?? emitComputed(this.#code, nodes, node, node.args.map(value), (a) => this.#uniform[a]!))()
       }
       this.#f.set(local)
     })

@@ -1,5 +1,5 @@
 import { type DType, dtypeInfo } from '../../dtype.ts'
-import { argsOf, elementLevels, type Kernel, liveNodes, type NodeId } from '../kernel.ts'
+import { argsOf, elementLevels, type Kernel, liveNodes, type Node, type NodeId } from '../kernel.ts'
 import { type ScalarOp, scalarOps, type ScalarType, scalarTypeOf } from '../scalar.ts'
 import { simplify } from '../simplify.ts'
 import { scalarCost } from './emit-scalar.ts'
@@ -287,8 +287,8 @@ function slopeOf({ nodes }: Kernel, id: NodeId, axis: number, varies: readonly b
   return a === undefined || b === undefined ? undefined : node.op === 'add' ? a + b : a - b
 }
 
-function fusedProducts(
-  { nodes, outputs }: Kernel,
+export function fusedProducts(
+  { nodes, outputs }: { readonly nodes: readonly Node[]; readonly outputs: readonly { readonly node: NodeId }[] },
   live: ReadonlySet<NodeId>,
   depths: readonly number[],
   varies: readonly boolean[],
