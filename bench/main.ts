@@ -3,12 +3,14 @@ import { availableParallelism, cpus, release, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { suites } from './cases/index.ts'
+import { compileFacts } from './compile-facts.ts'
 import { measure, type Effort } from './measure.ts'
 import { Reporter, type Row, type Skip } from './report.ts'
 import { measureStartup } from './startup.ts'
-import { remedies, Subject, subjectNames, type SubjectName } from './subject.ts'
+import { type PeerName, remedies, Subject, subjectNames, type SubjectName } from './subject.ts'
 
 const suiteNames = [...Object.keys(suites), 'startup']
+const peerNames = subjectNames.filter((name): name is PeerName => !name.startsWith('ours'))
 
 const help = `Times cotangent and its peers in turns and prints ratio = peer / ours (above 1: we are faster or smaller).
 
@@ -20,7 +22,7 @@ Suites: ${suiteNames.join(', ')}; or all
   --engine NAME    our engine (default wasm)
   --threads N      threads of ours and of PyTorch (default: all cores); the JavaScript peers have one
   --filter TEXT    only cases whose name contains TEXT
-  --peers A,B      only these of ${subjectNames.slice(1).join(', ')}
+  --peers A,B      only these of ${peerNames.join(', ')}
   --rounds N       turns of each (default 11)
   --sample-ms N    length that a turn aims at (default 100)
   --quick          short form: 5 rounds of 30 ms
@@ -34,7 +36,7 @@ interface Options {
   engine: string
   threads: number
   filter: string
-  peers: SubjectName[]
+  peers: PeerName[]
   effort: Effort
 }
 
@@ -46,7 +48,7 @@ function readOptions(): Options {
       engine: { type: 'string', default: 'wasm' },
       threads: { type: 'string', default: String(availableParallelism()) },
       filter: { type: 'string', default: '' },
-      peers: { type: 'string', default: subjectNames.slice(1).join(',') },
+      peers: { type: 'string', default: peerNames.join(',') },
       rounds: { type: 'string' },
       'sample-ms': { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -60,15 +62,14 @@ function readOptions(): Options {
   const wanted = positionals.includes('all') ? suiteNames : positionals
   for (const name of wanted) check(suiteNames.includes(name), `no suite "${name}"; there are ${suiteNames.join(', ')}`)
   const peers = values.peers.split(',').filter(Boolean)
-  for (const name of peers)
-    check(subjectNames.includes(name as SubjectName), `no peer "${name}"; there are ${subjectNames.slice(1).join(', ')}`)
+  for (const name of peers) check(peerNames.includes(name as PeerName), `no peer "${name}"; there are ${peerNames.join(', ')}`)
   return {
     suites: wanted,
     json: values.json,
     engine: values.engine,
     threads: count('threads', values.threads),
     filter: values.filter,
-    peers: peers as SubjectName[],
+    peers: peers as PeerName[],
     effort: {
       rounds: count('rounds', values.rounds ?? (values.quick ? '5' : '11')),
       sampleMs: count('sample-ms', values['sample-ms'] ?? (values.quick ? '30' : '100')),
@@ -103,13 +104,13 @@ const report = new Reporter((text) => process.stdout.write(text), process.stdout
 const host = machine()
 report.line(`${host.cpu}, ${host.cores} cores, Node ${host.node}; ${options.effort.rounds} rounds, medians, noise = IQR / median`)
 
-const timed = options.suites.filter((name) => name !== 'startup') as (keyof typeof suites)[]
-const subjects: Subject[] = []
 const facts: { name: SubjectName; version?: string; threads?: number; missing?: string }[] = []
-if (timed.length > 0) {
-  for (const name of ['ours', ...options.peers] as const) {
+
+async function open(names: readonly SubjectName[], mode: Row['mode']): Promise<Subject[]> {
+  const subjects: Subject[] = []
+  for (const name of names) {
     try {
-      const subject = await Subject.open(name, options)
+      const subject = await Subject.open(name, { ...options, mode: name === 'ours' ? mode : 'eager' })
       subjects.push(subject)
       facts.push({ name, ...subject.facts })
       report.dim(`${name} ${subject.facts.version}, ${subject.facts.threads} thread${subject.facts.threads > 1 ? 's' : ''}`)
@@ -118,6 +119,7 @@ if (timed.length > 0) {
       report.line(`${name} is missing and is skipped: ${(error as Error).message} (${remedies[name]})`)
     }
   }
+  return subjects
 }
 
 const rows: Row[] = []
@@ -129,13 +131,30 @@ function keep(result: { rows: Row[]; skipped: Skip[] }): void {
   skipped.push(...result.skipped)
 }
 
-for (const suite of timed) {
-  report.suite(suite)
-  for (const testCase of suites[suite]) {
-    if (testCase.name.includes(options.filter)) keep(await measure(testCase, subjects, options.effort, options.engine))
+async function time(names: readonly (keyof typeof suites)[], who: readonly SubjectName[], mode: Row['mode']): Promise<void> {
+  if (names.length === 0) return
+  const subjects = await open(who, mode)
+  for (const suite of names) {
+    report.suite(suite)
+    for (const testCase of suites[suite]) {
+      if (testCase.name.includes(options.filter)) keep(await measure(testCase, subjects, options.effort, { engine: options.engine, mode }))
+    }
   }
+  subjects.forEach((subject) => subject.close())
 }
-subjects.forEach((subject) => subject.close())
+
+const timed = options.suites.filter((name) => name !== 'startup') as (keyof typeof suites)[]
+await time(
+  timed.filter((name) => name !== 'compile'),
+  ['ours', ...options.peers],
+  'eager',
+)
+await time(
+  timed.filter((name) => name === 'compile'),
+  ['ours', 'ours-eager', ...options.peers],
+  'compiled',
+)
+if (options.suites.includes('compile')) keep(await compileFacts({ ...options, mode: 'compiled' }))
 
 if (options.suites.includes('startup')) {
   report.suite('startup')

@@ -47,7 +47,7 @@ export async function measure(
   testCase: Case,
   subjects: readonly Subject[],
   effort: Effort,
-  engine: string,
+  { engine, mode }: { engine: string; mode: Row['mode'] },
 ): Promise<{ rows: Row[]; skipped: Skip[] }> {
   const skipped: Skip[] = []
   const runners: Runner[] = []
@@ -86,7 +86,7 @@ export async function measure(
   })
   const ours = results.find(({ subject }) => subject.name === 'ours')
   const peers = results.filter((result) => result !== ours)
-  const base = { suite: testCase.suite, name: testCase.name, unit: testCase.unit, engine, mode: 'eager' } as const
+  const base = { suite: testCase.suite, name: testCase.name, unit: testCase.unit, engine, mode } as const
   const oursPart = { ours: ours?.time ?? null, oursNoise: ours?.noise ?? null, threads: ours?.threads ?? null }
   const rows: Row[] = peers.map(({ subject, time, noise, note, threads }) => ({
     ...base,

@@ -4,6 +4,8 @@ export interface PeerOptions {
   /** Engine of ours; peers have the one in their name. */
   engine: string
   threads: number
+  /** How training steps of ours run. */
+  mode: 'eager' | 'compiled'
 }
 
 export interface PeerFacts {

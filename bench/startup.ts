@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib'
 import { rolldown } from 'rolldown'
 import { spread, type Spread } from './measure.ts'
 import type { Row, Skip } from './report.ts'
-import { python, type SubjectName } from './subject.ts'
+import { type PeerName, python } from './subject.ts'
 
 /** The same three programs for each: load it; load it and multiply two small matrices; the least that trains a dense layer. */
 interface Programs {
@@ -20,7 +20,7 @@ interface Programs {
   assets?: string[]
 }
 
-const programs: Record<SubjectName, Programs> = {
+const programs: Record<'ours' | PeerName, Programs> = {
   ours: {
     load: `await import('cotangent')`,
     first: `const ct = await import('cotangent'); const a = ct.ones([32, 32]); await a.matmul(a).data()`,
@@ -77,7 +77,7 @@ const directory = fileURLToPath(new URL('.', import.meta.url))
 const run = promisify(execFile)
 
 /** Milliseconds that `program` takes inside a fresh process, its own start not counted. */
-async function inFreshProcess(name: SubjectName, program: string): Promise<number> {
+async function inFreshProcess(name: 'ours' | PeerName, program: string): Promise<number> {
   const [file, args] =
     name === 'pytorch-eager'
       ? [python, ['-c', `import time\nstart = time.perf_counter()\n${program}\nprint('took', (time.perf_counter() - start) * 1e3)`]]
@@ -132,13 +132,13 @@ const startupCases = [
 
 /** Processes are started in turns, ours first; a bundle is made once. */
 export async function measureStartup(
-  { peers, filter, engine, rounds }: { peers: readonly SubjectName[]; filter: string; engine: string; rounds: number },
+  { peers, filter, engine, rounds }: { peers: readonly PeerName[]; filter: string; engine: string; rounds: number },
   keep: (result: { rows: Row[]; skipped: Skip[] }) => void,
 ): Promise<void> {
   for (const { name, unit } of startupCases.filter((startupCase) => startupCase.name.includes(filter))) {
     const skipped: Skip[] = []
-    const samples = new Map<SubjectName, number[]>()
-    const failed = new Set<SubjectName>()
+    const samples = new Map<'ours' | PeerName, number[]>()
+    const failed = new Set<'ours' | PeerName>()
     // One turn more than asked: the first finds cold files and is not counted.
     for (let round = 0; round < (unit === 'KiB' ? 2 : rounds + 1); round++) {
       for (const subject of ['ours', ...peers] as const) {

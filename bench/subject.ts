@@ -5,12 +5,15 @@ import type { Work } from './case.ts'
 import type { Greeting, Reply } from './host.ts'
 import type { PeerFacts, PeerOptions } from './peer.ts'
 
-export const subjectNames = ['ours', 'tfjs-wasm', 'jax-js-wasm', 'pytorch-eager'] as const
+export const subjectNames = ['ours', 'ours-eager', 'tfjs-wasm', 'jax-js-wasm', 'pytorch-eager'] as const
 export type SubjectName = (typeof subjectNames)[number]
+/** Who can be compared with in any suite. */
+export type PeerName = Exclude<SubjectName, 'ours' | 'ours-eager'>
 
 /** What to do about a missing one. */
 export const remedies = {
   ours: 'npm run build at the root, then npm install in bench',
+  'ours-eager': 'npm run build at the root, then npm install in bench',
   'tfjs-wasm': 'npm install in bench',
   'jax-js-wasm': 'npm install in bench',
   'pytorch-eager': 'pip install torch, and COTANGENT_BENCH_PYTHON=/path/to/that/python',
@@ -29,7 +32,8 @@ function command(name: SubjectName, options: PeerOptions): { file: string; args:
     const threads = String(options.threads)
     return { file: python, args: [here('peers/pytorch.py'), json], env: { OMP_NUM_THREADS: threads, MKL_NUM_THREADS: threads } }
   }
-  return { file: process.execPath, args: [...process.execArgv, here('host.ts'), name, json] }
+  const file = name === 'ours-eager' ? 'ours' : name
+  return { file: process.execPath, args: [...process.execArgv, here('host.ts'), file, json] }
 }
 
 /**

@@ -17,20 +17,34 @@ const zeros = (shape: number[]): Tensor => ct.zeros(shape, { requiresGrad: true 
 
 const op = (f: () => Tensor): Prepared => ({ step: () => f().dispose() })
 
-function training(options: { optimiser: 'adam' | 'sgd'; learningRate: number }, weights: Tensor[], loss: () => Tensor): Prepared {
+let compiled = false
+
+function training(
+  options: { optimiser: 'adam' | 'sgd'; learningRate: number },
+  weights: Tensor[],
+  data: [x: Tensor, target: Tensor],
+  loss: (x: Tensor, target: Tensor) => Tensor,
+): Prepared {
   const optimiser = new (options.optimiser === 'adam' ? ct.optim.Adam : ct.optim.SGD)(weights, { lr: options.learningRate })
+  const step = (x: Tensor, target: Tensor) => {
+    const value = loss(x, target)
+    optimiser.zeroGrad()
+    value.backward()
+    optimiser.step()
+    return value
+  }
+  const run = compiled ? ct.compile(step) : step
   return {
     step() {
-      optimiser.zeroGrad()
-      loss().backward()
-      optimiser.step()
+      run(...data)
     },
   }
 }
 
 const peer: Peer = {
-  async open({ engine, threads }) {
+  async open({ engine, threads, mode }) {
     ct.setEngine(engine)
+    compiled = mode === 'compiled'
     await ct.setThreads(threads)
     const { version } = JSON.parse(readFileSync(createRequire(import.meta.url).resolve('cotangent/package.json'), 'utf8')) as {
       version: string
@@ -70,7 +84,7 @@ const peer: Peer = {
       const classes = sizes.at(-1)!
       const target = loss === 'mse' ? normal([batch, classes]) : ct.tensor(labels(batch, classes))
       const weights = layers.flatMap(({ w, b }) => [w, b])
-      return training(options, weights, () => {
+      return training(options, weights, [x, target], (x, target) => {
         let h = x
         layers.forEach(({ w, b }, i) => {
           h = h.linear(w, b)
@@ -86,7 +100,7 @@ const peer: Peer = {
       const x = normal([batch, size, size, channels[0]!])
       const target = ct.tensor(labels(batch, classes))
       const weights = [...blocks.flatMap(({ w, bias }) => [w, bias]), dense.w, dense.b]
-      return training(options, weights, () => {
+      return training(options, weights, [x, target], (x, target) => {
         let h = x
         for (const { w, bias } of blocks) h = h.conv2d(w, { bias, padding: 'same' }).relu().maxPool2d(2)
         return ct.crossEntropy(h.reshape([batch, -1]).linear(dense.w, dense.b), target)
@@ -114,7 +128,7 @@ const peer: Peer = {
         return dense(scores.matmul(v).permute([0, 2, 1, 3]).reshape([batch, length, width]), out)
       }
       const weights = [qkv, out, up, down].flatMap(({ w, b }) => [w, b]).concat(norms.flatMap((n) => [n.weight, n.bias]))
-      return training(options, weights, () => {
+      return training(options, weights, [x, target], (x, target) => {
         const h = x.add(attention(x)).layerNorm([width], norms[0])
         const y = h.add(dense(dense(h, up).relu(), down)).layerNorm([width], norms[1])
         return ct.mseLoss(y, target)

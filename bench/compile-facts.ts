@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { perSecond, type Unit } from './case.ts'
+import type { PeerOptions } from './peer.ts'
+import type { Row, Skip } from './report.ts'
+
+/** What one compiled program costs besides its steps, against something that it is held to, in seconds or bytes. */
+export interface Fact {
+  readonly name: string
+  readonly unit: Unit
+  readonly ours: number
+  readonly against: string
+  readonly limit: number
+  readonly note: string
+}
+
+/** Measures what `compile` is held to besides the time of steps, in a fresh process. */
+export async function compileFacts(
+  options: PeerOptions & { filter: string; effort: { rounds: number } },
+): Promise<{ rows: Row[]; skipped: Skip[] }> {
+  const file = fileURLToPath(new URL('compile-child.ts', import.meta.url))
+  const args = [...process.execArgv, '--expose-gc', file, JSON.stringify(options)]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  const base = { suite: 'compile', oursNoise: null, peerNoise: null, engine: options.engine, mode: 'compiled' } as const
+  const rows = (JSON.parse(stdout) as Fact[]).map(({ name, unit, ours, against, limit, note }): Row => {
+    const scale = unit === 'KiB' ? 1 / 1024 : perSecond[unit]
+    return {
+      ...base,
+      name,
+      unit,
+      ours: ours * scale,
+      peer: limit * scale,
+      peerName: against,
+      ratio: limit / ours,
+      threads: options.threads,
+      peerThreads: null,
+      note,
+    }
+  })
+  return { rows, skipped: [] }
+}
