@@ -42,6 +42,8 @@ export class CotangentError extends Error {
   readonly shapes: readonly (readonly number[])[] | undefined
   readonly dtypes: readonly string[] | undefined
   readonly hint: string | undefined
+  /** Position of the program that failed among the steps of its sequence; entered by the engine that ran it. */
+  step: number | undefined
 
   constructor(code: ErrorCode, details: ErrorDetails) {
     super(formatError(details), details.cause === undefined ? undefined : { cause: details.cause })

@@ -2,16 +2,12 @@ import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import { observable } from '../observe.ts'
 import type { Routine } from '../routine.ts'
-import { prepareSequence } from '../sequence.ts'
+import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import { Heap } from './heap.ts'
-import { KernelCompiler, type KernelRun } from './kernel-program.ts'
+import { KernelCompiler } from './kernel-program.ts'
+import { LinkedSequence } from './linked-sequence.ts'
 import { Pool } from './pool.ts'
 import { RoutineCompiler } from './routine-program.ts'
-
-export interface WasmBuffer extends Buffer {
-  /** Byte address on the heap. */
-  readonly pointer: number
-}
 
 /** A routine on typed arrays that span whole buffers: inputs, then outputs, and at which of their elements operands start. */
 export type RoutineFallback = (
@@ -65,13 +61,9 @@ export class WasmEngine implements Engine {
   }
 
   prepare(program: Program | Sequence): Executable {
-    if (program.kind === 'sequence') return prepareSequence(this, program)
-    const dtypes =
-      program.kind === 'kernel'
-        ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
-        : [...program.inputs, ...program.outputs].map((o) => o.dtype)
-    const run = program.kind === 'kernel' ? this.#kernels.prepare(program) : this.#routines.prepare(program)
-    return observable(this, program, run ? new HeapExecutable(run, dtypes) : this.#withFallback(program as Routine, dtypes))
+    if (program.kind !== 'sequence') return observable(this, program, this.#ready(program))
+    const steps = program.steps.map((step) => ({ ...step, executable: this.#ready(step.program) }))
+    return new LinkedSequence(this, steps)
   }
 
   async read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray> {
@@ -105,6 +97,15 @@ export class WasmEngine implements Engine {
     this.pool.close()
   }
 
+  #ready(program: Program): Executable {
+    const dtypes =
+      program.kind === 'kernel'
+        ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
+        : [...program.inputs, ...program.outputs].map((o) => o.dtype)
+    const run = program.kind === 'kernel' ? this.#kernels.prepare(program) : this.#routines.prepare(program)
+    return run ? new HeapExecutable(run, dtypes) : this.#withFallback(program as Routine, dtypes)
+  }
+
   #withFallback(routine: Routine, dtypes: readonly DType[]): Executable {
     const { heap } = this
     const { name, inputs } = routine
@@ -120,24 +121,5 @@ export class WasmEngine implements Engine {
         run(arrays, offsets, scalars)
       },
     }
-  }
-}
-
-/** Code that takes byte addresses. */
-class HeapExecutable implements Executable {
-  readonly #run: KernelRun
-  readonly #sizes: readonly number[]
-  readonly #pointers: number[]
-
-  constructor(run: KernelRun, dtypes: readonly DType[]) {
-    this.#run = run
-    this.#sizes = dtypes.map((d) => dtypeInfo[d].size)
-    this.#pointers = dtypes.map(() => 0)
-  }
-
-  run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
-    const pointers = this.#pointers
-    for (let i = 0; i < pointers.length; i++) pointers[i] = (buffers[i] as WasmBuffer).pointer + offsets[i]! * this.#sizes[i]!
-    this.#run(pointers, scalars)
   }
 }

@@ -4,6 +4,7 @@ import { wasmFeatures } from './features.ts'
 import type { Heap } from './heap.ts'
 import { type DescriptorLayout, type Division, fillDescriptor, layoutDescriptor } from './kernel-descriptor.ts'
 import { type KernelPlan, planKernel } from './kernel-plan.ts'
+import { type KernelRun, type Launch } from './launch.ts'
 import type { Pool, PoolFunction } from './pool.ts'
 
 /** Work that is worth a launch of its own on another thread, in additions. */
@@ -15,9 +16,6 @@ interface Code {
   /** Puts chunks together. */
   readonly finish: PoolFunction | undefined
 }
-
-/** Runs a kernel once: addresses of the buffers' first elements in bytes, and the params. */
-export type KernelRun = (pointers: readonly number[], scalars: readonly number[]) => void
 
 /** Turns kernels into code; kernels of equal structure share a module. */
 export class KernelCompiler {
@@ -56,20 +54,31 @@ export class KernelCompiler {
     const descriptor = heap.alloc(start + (plan.chunked ? rows * chunks * division.taskBytes : 0))
     fillDescriptor(plan, layout, heap.i32, descriptor, division, descriptor + start)
     const args = [descriptor]
+    const tasks = rows * chunks
     const params = (descriptor + layout.params) >>> 3
     const words = (descriptor + layout.pointers) >>> 2
-    const program: KernelRun = (pointers, scalars) => {
-      const i32 = heap.i32
-      for (let i = 0; i < pointers.length; i++) i32[words + i] = pointers[i]!
-      if (scalars.length) {
-        const f64 = heap.f64
-        for (let i = 0; i < scalars.length; i++) f64[params + i] = scalars[i]!
-      }
-      pool.run(run, rows * chunks, grain, args)
+    const work = () => {
+      pool.run(run, tasks, grain, args)
       if (finish) pool.run(finish, rows, rows, args)
     }
-    this.#descriptors.register(program, descriptor)
-    return program
+    const launch: Launch = {
+      pointers: [...kernel.inputs, ...kernel.outputs].map((_, buffer) => ({ word: words + buffer, buffer })),
+      params,
+      fit: () => (finish || (tasks > grain && pool.threads > 1) ? undefined : { fn: run, tasks, block: descriptor }),
+      run: work,
+    }
+    // Lives as long as what launches the descriptor.
+    this.#descriptors.register(args, descriptor)
+    const program = (pointers: readonly number[], scalars: readonly number[]) => {
+      const { i32 } = heap
+      for (let i = 0; i < pointers.length; i++) i32[words + i] = pointers[i]!
+      if (scalars.length) {
+        const { f64 } = heap
+        for (let i = 0; i < scalars.length; i++) f64[params + i] = scalars[i]!
+      }
+      work()
+    }
+    return Object.assign(program, { launch })
   }
 
   #codeOf(plan: KernelPlan): Code {

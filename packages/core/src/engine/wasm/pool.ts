@@ -243,13 +243,18 @@ function callRange(fn: PoolFunction, begin: number, end: number, args: readonly 
     if (caller) caller(fn.call, begin, end, args)
     else fn.call(begin, end, 0, ...args)
   } catch (cause) {
-    throw new CotangentError('engine-failure', {
-      op: fn.name,
-      message: `failed: ${String(cause)}`,
-      hint: 'This is a fault of the library: please report it with the op, its shapes and dtypes.',
-      cause,
-    })
+    throw failureOf(fn, cause)
   }
+}
+
+/** What to throw when a call of the function threw. */
+export function failureOf(fn: PoolFunction, cause: unknown): CotangentError {
+  return new CotangentError('engine-failure', {
+    op: fn.name,
+    message: `failed: ${String(cause)}`,
+    hint: 'This is a fault of the library: please report it with the op, its shapes and dtypes.',
+    cause,
+  })
 }
 
 // By number of arguments; spreading them costs ten times the call.

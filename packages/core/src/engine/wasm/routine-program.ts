@@ -4,7 +4,8 @@ import { type Kernel, KernelBuilder } from '../kernel.ts'
 import { type Operand, type Routine, withoutEpilogue } from '../routine.ts'
 import { planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
-import type { KernelCompiler, KernelRun } from './kernel-program.ts'
+import type { KernelCompiler } from './kernel-program.ts'
+import { type KernelRun, type Launch, runOf } from './launch.ts'
 import type { Pool, PoolFunction } from './pool.ts'
 import { type Demand, type Job, type RoutineModule, productNames, recipeOf, satisfies, tidy } from './routine-recipes.ts'
 
@@ -80,16 +81,15 @@ export class RoutineCompiler {
       const operandsAt = epilogue.operands.map(({ input }) => inputs.length + input - 1)
       const all = (raw: number, bytes: readonly number[]) => {
         const buffers = [...operandAt, raw, raw, ...operandsAt, ...routine.outputs.map((_, o) => first + o)]
-        return sequence(this.#heap, bytes, [...steps, { run: launch, buffers, scalars: true }])
+        return this.#sequence(bytes, [...steps, { run: launch, buffers, scalars: true }])
       }
-      const inPlace = all(first, temporaries)
+      const inPlace = all(first, [...temporaries])
       if (!unfinished) return inPlace
       // Sums are finished piece by piece in the first output's memory, unless an operand is there.
       const elsewhere = all(temporary(written[0]!), temporaries)
       return (pointers, scalars) => (operandsAt.some((at) => pointers[at] === pointers[first]) ? elsewhere : inPlace)(pointers, scalars)
     }
-    const direct = steps.length + finish.length === 0
-    return direct ? launch : sequence(this.#heap, temporaries, [...steps, { run: launch, buffers: [...operandAt, ...outputAt] }, ...finish])
+    return this.#sequence(temporaries, [...steps, { run: launch, buffers: [...operandAt, ...outputAt] }, ...finish])
   }
 
   /** The raw result goes through memory. */
@@ -101,8 +101,7 @@ export class RoutineCompiler {
     const count = routine.inputs.length + routine.outputs.length
     const others = Array.from({ length: count - own }, (_, i) => own + i)
     const { dtype, shape } = plain.outputs[0]!
-    return sequence(
-      this.#heap,
+    return this.#sequence(
       [sizeOf(shape) * dtypeInfo[dtype].size],
       [
         { run, buffers: [...plain.inputs.keys(), count] },
@@ -124,47 +123,57 @@ export class RoutineCompiler {
   #launcher(job: (threads: number) => Job): { launch: KernelRun; unfinished: boolean } {
     const heap = this.#heap
     const pool = this.#pool
+    const worthwhile = this.#grain
     const { module, plan } = job(1)
     const code = this.#function(module)
     const { tasks, scratchBytes } = plan
     const unfinished = plan.epilogue?.unfinished ?? false
     if (tasks === 0) return { launch: () => {}, unfinished }
     const block = heap.alloc(plan.words.byteLength)
-    const words = plan.pointers.map((at) => (block >>> 2) + at)
-    const params = (block + 4 * (plan.params ?? 0)) >>> 3
     const args = [block, 0, 0]
-    // The cut is made for the threads there are at the first run, and made anew when their number changes.
-    let current = { threads: 0, tasks, grain: tasks, scratchBytes }
-    const cut = () => {
-      const threads = Math.max(1, Math.min(pool.threads, Math.round(plan.work / this.#grain)))
-      const made = threads === 1 ? plan : job(threads).plan
-      heap.i32.set(made.words, block >>> 2)
-      current = { threads: pool.threads, tasks: made.tasks, grain: grainOf(made.tasks, threads), scratchBytes: made.scratchBytes }
+    let fitted = { tasks, grain: tasks, scratchBytes }
+    const launch: Launch = {
+      pointers: plan.pointers.map((at, buffer) => ({ word: (block >>> 2) + at, buffer })),
+      params: (block + 4 * (plan.params ?? 0)) >>> 3,
+      fit() {
+        const threads = Math.max(1, Math.min(pool.threads, Math.round(plan.work / worthwhile)))
+        const made = threads === 1 ? plan : job(threads).plan
+        heap.i32.set(made.words, block >>> 2)
+        fitted = { tasks: made.tasks, grain: grainOf(made.tasks, threads), scratchBytes: made.scratchBytes }
+        const alone = made.tasks <= fitted.grain || pool.threads === 1
+        return alone && made.scratchBytes === 0 ? { fn: code, tasks: made.tasks, block } : undefined
+      },
+      run() {
+        const { tasks, grain, scratchBytes } = fitted
+        let large = 0
+        if (scratchBytes > KEPT_SCRATCH) {
+          const stride = Math.ceil(scratchBytes / 64) * 64
+          large = heap.alloc(tasks > grain ? stride * pool.threads : stride)
+          args[1] = large
+          args[2] = stride
+        } else if (scratchBytes > 0) {
+          const { pointer, stride } = pool.scratch(scratchBytes)
+          args[1] = pointer
+          args[2] = stride
+        }
+        try {
+          pool.run(code, tasks, grain, args)
+        } finally {
+          if (large) heap.free(large)
+        }
+      },
     }
-    const launch: KernelRun = (pointers, scalars) => {
-      if (current.threads !== pool.threads) cut()
-      let large = 0
-      if (current.scratchBytes > KEPT_SCRATCH) {
-        const stride = Math.ceil(current.scratchBytes / 64) * 64
-        large = heap.alloc(current.tasks > current.grain ? stride * pool.threads : stride)
-        args[1] = large
-        args[2] = stride
-      } else if (current.scratchBytes > 0) {
-        const { pointer, stride } = pool.scratch(current.scratchBytes)
-        args[1] = pointer
-        args[2] = stride
-      }
-      const { i32 } = heap
-      for (let i = 0; i < words.length; i++) i32[words[i]!] = pointers[i]!
-      if (scalars.length) heap.f64.set(scalars, params)
-      try {
-        pool.run(code, current.tasks, current.grain, args)
-      } finally {
-        if (large) heap.free(large)
-      }
-    }
-    this.#arguments.register(launch, block)
-    return { launch, unfinished }
+    // Lives as long as what launches the block.
+    this.#arguments.register(args, block)
+    return { launch: runOf(heap, pool, launch), unfinished }
+  }
+
+  /** Runs steps one after the other over the buffers given and temporaries of so many bytes. */
+  #sequence(temporaries: readonly number[], steps: readonly Step[]): KernelRun {
+    const [{ run, buffers }, ...others] = steps as [Step, ...Step[]]
+    if (others.length + temporaries.length > 0 || !run.launch) return sequence(this.#heap, temporaries, steps)
+    const pointers = run.launch.pointers.map(({ word, buffer }) => ({ word, buffer: buffers[buffer]! }))
+    return runOf(this.#heap, this.#pool, { ...run.launch, pointers })
   }
 
   #function(module: RoutineModule): PoolFunction {
@@ -192,7 +201,6 @@ interface Step {
   readonly scalars?: boolean
 }
 
-/** Runs steps one after the other over the buffers given and temporaries of so many bytes. */
 function sequence(heap: Heap, temporaries: readonly number[], steps: readonly Step[]): KernelRun {
   const all: number[] = []
   const prepared = steps.map((step) => ({ ...step, pointers: step.buffers.map(() => 0) }))

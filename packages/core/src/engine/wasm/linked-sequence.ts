@@ -1,0 +1,160 @@
+import { CotangentError } from '../../errors.ts'
+import type { Buffer, Engine, Executable, Step } from '../engine.ts'
+import { failedAt } from '../sequence.ts'
+import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
+import type { Heap } from './heap.ts'
+import type { Launch, LoneCall } from './launch.ts'
+import { failureOf, type Pool } from './pool.ts'
+
+export interface PreparedStep extends Step {
+  readonly executable: Executable
+}
+
+/** A word of the heap that holds the address of an element of a buffer. */
+interface PointerUse {
+  readonly word: number
+  /** In elements, beyond the buffer's own. */
+  readonly offset: number
+  /** Bytes an element. */
+  readonly size: number
+}
+
+/** The parts of the engine that a sequence needs. */
+type Host = Pick<Engine, 'observer'> & { readonly heap: Heap; readonly pool: Pool }
+
+type Run = (buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]) => void
+
+/**
+ * A sequence whose steps find their arguments on the heap, each in a block of its own. A run overwrites only what has changed
+ * since the last one: the addresses of buffers that moved, and other numbers. What is left of a small step is one call.
+ */
+export class LinkedSequence implements Executable {
+  readonly #engine: Host
+  readonly #steps: readonly PreparedStep[]
+  readonly #launches: readonly (Launch | undefined)[]
+  /** The steps that are one call on the calling thread, for as many threads as `#threads`. */
+  readonly #calls: (LoneCall | undefined)[]
+  /** What runs the others. */
+  readonly #runs: readonly Run[]
+  /** By buffer of the sequence. */
+  readonly #pointerUses: readonly PointerUse[][]
+  /** By scalar of the sequence: positions among the heap's float64 numbers. */
+  readonly #scalarUses: readonly number[][]
+  // What is written on the heap.
+  readonly #pointers: number[]
+  readonly #offsets: number[]
+  readonly #scalars: (number | undefined)[]
+  #threads = 0
+
+  /** @param steps Each with an executable that nobody else runs. */
+  constructor(engine: Host, steps: readonly PreparedStep[]) {
+    this.#engine = engine
+    this.#steps = steps
+    this.#launches = steps.map(({ executable }) => (executable instanceof HeapExecutable ? executable.code.launch : undefined))
+    this.#calls = steps.map(() => undefined)
+    this.#runs = steps.map((step, i) => {
+      const launch = this.#launches[i]
+      return launch ? () => launch.run() : unlinked(step)
+    })
+    this.#pointerUses = listed(steps.flatMap(({ operands }) => operands.map((o) => o.buffer)))
+    this.#scalarUses = listed(steps.flatMap((step) => step.scalars))
+    steps.forEach(({ operands, scalars, executable }, i) => {
+      const launch = this.#launches[i]
+      if (!launch) return
+      const { sizes } = executable as HeapExecutable
+      for (const { word, buffer: operand } of launch.pointers) {
+        const { buffer, offset } = operands[operand]!
+        this.#pointerUses[buffer]!.push({ word, offset, size: sizes[operand]! })
+      }
+      scalars.forEach((scalar, param) => this.#scalarUses[scalar]!.push(launch.params + param))
+    })
+    this.#pointers = this.#pointerUses.map(() => -1)
+    this.#offsets = this.#pointerUses.map(() => 0)
+    this.#scalars = this.#scalarUses.map(() => undefined)
+  }
+
+  run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
+    this.#bind(buffers, offsets, scalars)
+    if (this.#engine.observer) return this.#runObserved(buffers, offsets, scalars)
+    const calls = this.#calls
+    let i = 0
+    try {
+      for (; i < calls.length; i++) {
+        const call = calls[i]
+        if (call) call.fn.call(0, call.tasks, 0, call.block, 0, 0)
+        else this.#runs[i]!(buffers, offsets, scalars)
+      }
+    } catch (error) {
+      throw this.#failure(i, error)
+    }
+  }
+
+  #runObserved(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
+    this.#steps.forEach(({ program }, i) => {
+      const start = performance.now()
+      try {
+        const call = this.#calls[i]
+        if (call) call.fn.call(0, call.tasks, 0, call.block, 0, 0)
+        else this.#runs[i]!(buffers, offsets, scalars)
+      } catch (error) {
+        throw this.#failure(i, error)
+      }
+      this.#engine.observer?.(program, performance.now() - start)
+    })
+  }
+
+  /** Writes what differs from what is written. */
+  #bind(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
+    const { heap, pool } = this.#engine
+    if (this.#threads !== pool.threads) this.#fit()
+    const { i32, f64 } = heap
+    for (let b = 0; b < this.#pointerUses.length; b++) {
+      const { pointer } = buffers[b] as WasmBuffer
+      const offset = offsets[b]!
+      if (pointer === this.#pointers[b] && offset === this.#offsets[b]) continue
+      for (const use of this.#pointerUses[b]!) i32[use.word] = pointer + (offset + use.offset) * use.size
+      this.#pointers[b] = pointer
+      this.#offsets[b] = offset
+    }
+    for (let s = 0; s < this.#scalarUses.length; s++) {
+      const scalar = scalars[s]!
+      if (Object.is(scalar, this.#scalars[s])) continue
+      for (const at of this.#scalarUses[s]!) f64[at] = scalar
+      this.#scalars[s] = scalar
+    }
+  }
+
+  /** For another number of threads; nothing counts as written then. */
+  #fit(): void {
+    this.#launches.forEach((launch, i) => (this.#calls[i] = launch?.fit()))
+    this.#pointers.fill(-1)
+    this.#scalars.fill(undefined)
+    this.#threads = this.#engine.pool.threads
+  }
+
+  #failure(step: number, error: unknown): unknown {
+    const call = this.#calls[step]
+    return failedAt(step, call && !(error instanceof CotangentError) ? failureOf(call.fn, error) : error)
+  }
+}
+
+/** A step that is more than one launch, or none. */
+function unlinked({ executable, operands, scalars: params }: PreparedStep): Run {
+  const given: Buffer[] = []
+  const starts: number[] = []
+  const numbers: number[] = []
+  return (buffers, offsets, scalars) => {
+    for (let i = 0; i < operands.length; i++) {
+      const { buffer, offset } = operands[i]!
+      given[i] = buffers[buffer]!
+      starts[i] = offsets[buffer]! + offset
+    }
+    for (let i = 0; i < params.length; i++) numbers[i] = scalars[params[i]!]!
+    executable.run(given, starts, numbers)
+  }
+}
+
+/** An empty list for each position up to the last one. */
+function listed<T>(positions: readonly number[]): T[][] {
+  return Array.from({ length: positions.reduce((last, at) => Math.max(last, at), -1) + 1 }, () => [])
+}
