@@ -17,6 +17,12 @@ import { Recompiles } from './recompiles.ts'
 import { isTensor, trace } from './trace.ts'
 
 export interface CompileOptions {
+  /**
+   * For inference: takes parameters and other tensors that the function captures and does not change for constants, so that what
+   * follows from them alone is computed once, and batch normalisation becomes part of the weights before it. Later changes of
+   * them go unnoticed; `clear()` takes them up. Default false.
+   */
+  readonly freeze?: boolean
   /** Runs the function as it is, op by op, so that a debugger can step through it. */
   readonly debug?: boolean
   /** Programs that are kept, one for each combination of shapes, dtypes and other arguments; the longest unused one goes first. Default 64. */
@@ -88,13 +94,14 @@ export function compile<F extends Callable>(f: F, options: CompileOptions = {}):
 class Cache {
   readonly #f: Loose
   readonly #size: number
+  readonly #freeze: boolean
   readonly #recompiles: Recompiles
   readonly #known = new Map<string, Specialization[]>()
   /** Longest unused first. */
   readonly #used = new Set<Specialization>()
   #last: Specialization | undefined
 
-  constructor(f: Callable, { cacheSize = 64 }: CompileOptions) {
+  constructor(f: Callable, { cacheSize = 64, freeze = false }: CompileOptions) {
     if (!(Number.isInteger(cacheSize) && cacheSize > 0)) {
       throw new CotangentError('invalid-argument', {
         op: 'compile',
@@ -104,6 +111,7 @@ class Cache {
     }
     this.#f = f as Loose
     this.#size = cacheSize
+    this.#freeze = freeze
     this.#recompiles = new Recompiles(f.name)
   }
 
@@ -158,7 +166,8 @@ class Cache {
     log?.traced(traced.graph)
     const joint = modes.grad ? Joint.of(this.#f.name || 'compiled function', traced) : null
     const graph = joint?.forward ?? traced.graph
-    const executable = new ProgramExecutable(programEngine(graph, tensors, engine), optimize(lower(graph), log?.stage))
+    const home = programEngine(graph, tensors, engine)
+    const executable = new ProgramExecutable(home, optimize(lower(graph), { engine: home, frozen: this.#freeze }, log?.stage))
     const { result } = traced
     const made: Specialization = {
       key,

@@ -1,4 +1,5 @@
 import { type Kernel, KernelBuilder, type Node, type NodeId, type Value as ScalarValue } from '../engine/kernel.ts'
+import { simplify } from '../engine/simplify.ts'
 import type { Scalar } from '../tensor/scalar.ts'
 import type { LiveNumber, Value } from './graph.ts'
 import { identityMap, type IndexMap, isBijective, mapBetween, type Split, through, type Walk } from './index-map.ts'
@@ -26,7 +27,9 @@ export function fuse(first: KernelOperation, second: KernelOperation, keep: Read
 }
 
 /** Elementwise code moves into the space of its reader, once for each way in which it is read. */
-function intoSecond(first: KernelOperation, original: KernelOperation, keep: ReadonlySet<Value>): KernelOperation | null {
+function intoSecond(made: KernelOperation, original: KernelOperation, keep: ReadonlySet<Value>): KernelOperation | null {
+  // Over as few axes as may be, so that they can be cut in other ways.
+  const first = { ...made, program: simplify(made.program) }
   return withSplits(original, (second) => {
     const space = extentsOf(second.program)
     const maps = new Map<NodeId, { map: IndexMap; output: number }>()

@@ -97,7 +97,7 @@ export class Joint {
       })
     }
     split.give(saved.flatMap((x) => (x instanceof Scalar ? [x.value] : [])))
-    this.#backward ??= outsideScopes(() => new ProgramExecutable(engine, optimize(lower(split.backward))))
+    this.#backward ??= outsideScopes(() => new ProgramExecutable(engine, optimize(lower(split.backward), { engine, frozen: false })))
     const seeds = gradients.map((g) => (g.spec.contiguous ? g : g.contiguous()))
     const found = this.#backward.run([...seeds, ...saved.filter((x) => x instanceof Tensor)])
     return split.gradients.map((at) => (at === null ? null : found[at]!))

@@ -1,5 +1,5 @@
 import type { Value } from '../graph.ts'
-import { type Operation, type Program, resultsOf, rootOf } from '../program.ts'
+import { hasEffect, type Operation, type Program, resultsOf, rootOf } from '../program.ts'
 
 /** Leaves out operations that nothing needs, and what is left of others of what nobody reads. */
 export function removeDeadCode(program: Program): Program {
@@ -13,7 +13,7 @@ export function removeDeadCode(program: Program): Program {
   for (const value of resultsOf(program.graph)) need(value)
   const kept: Operation[] = []
   for (const operation of program.operations.toReversed()) {
-    if (!operation.outputs.some(({ value }) => needed.has(value))) continue
+    if (!hasEffect(operation) && !operation.outputs.some(({ value }) => needed.has(value))) continue
     kept.push(operation)
     for (const { value } of operation.inputs) need(value)
   }

@@ -10,7 +10,7 @@ import { type Strand, Weave } from '../weave.ts'
 /** Routines whose code engines put more code behind. */
 const products: readonly RoutineName[] = ['matmul', 'conv', 'convGradInput', 'convGradWeight']
 /** Nodes of an epilogue beyond which it would hold up the product. */
-const MOST_NODES = 48
+const MOST_NODES = 96
 
 /** Elementwise code that reads the result of a matrix product or a convolution is run on the result before it is stored. */
 export function fuseEpilogues(program: Program): Program {

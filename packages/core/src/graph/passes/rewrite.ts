@@ -140,7 +140,7 @@ export function rewriteScalars(program: Program): Program {
 
 function rewriteOperation(operation: Operation): Operation {
   const { program, numbers } = operation
-  if (program.kind === 'routine') return operation
+  if (program.kind !== 'kernel') return operation
   const known = numbers.map((n) => (!isLive(n) && telling.includes(n.value) ? n : undefined))
   return prune({ ...operation, program: rewriteKernel(program, known) })
 }

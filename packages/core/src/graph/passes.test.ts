@@ -1,0 +1,479 @@
+import { describe, expect, test } from 'vitest'
+import { KernelBuilder } from '../engine/kernel.ts'
+import { engineNamed } from '../engine/registry.ts'
+import { crossEntropy, dropout, manualSeed, mseLoss, noGrad, normal, ones, optim, type Tensor, tensor, where } from '../index.ts'
+import { type Shape, spec } from '../layout.ts'
+import { ProgramExecutable } from './executor.ts'
+import { lower } from './lower.ts'
+import { optimize, type Pass, passes } from './passes.ts'
+import { foldConstants } from './passes/constants.ts'
+import { removeDeadCode } from './passes/dead-code.ts'
+import { rewriteKernel, rewriteRules } from './passes/rewrite.ts'
+import { scaleWeights } from './passes/weights.ts'
+import type { Program } from './program.ts'
+import { trace } from './trace.ts'
+import { verify } from './verify.ts'
+
+const argument = (shape: Shape, dtype: 'float32' | 'int32' = 'float32') => ({ spec: spec(dtype, shape), requiresGrad: false, grad: null })
+type Function = (...args: Tensor[]) => unknown
+
+const lowered = (f: Function, ...shapes: Shape[]): Program =>
+  lower(
+    trace(
+      f,
+      shapes.map((s) => argument(s)),
+    ).graph,
+  )
+const engine = () => engineNamed('wasm')
+const context = { engine: engine(), frozen: false }
+const passNamed = (name: string): Pass => passes.find((pass) => pass.name === name)!
+const run = (name: string, program: Program) => {
+  const made = passNamed(name).run(program, context)
+  verify(made, name)
+  return made
+}
+
+/** `matmul[relu]`: routines with their epilogues, kernels with the ops that they were fused from. */
+const names = ({ operations }: Program): string[] =>
+  operations.map(({ program, origins }) => {
+    const of = [...new Set(origins.map(({ name }) => name))]
+    return program.kind === 'kernel' ? of.join('+') : program.name + (program.epilogue ? `[${of.slice(1).join('+')}]` : '')
+  })
+
+const optimized = (f: Function, ...shapes: Shape[]): string[] => names(optimize(lowered(f, ...shapes), context))
+
+const outputs = (program: Program, args: readonly Tensor[], on = 'wasm'): number[][] =>
+  new ProgramExecutable(engineNamed(on), program).run(args).map((x) => Array.from(x.dataSync(), Number))
+
+describe('dead code', () => {
+  test('goes, with what only it needed', () => {
+    const before = lowered(
+      (x) => {
+        x.exp().sum()
+        return x.neg()
+      },
+      [3],
+    )
+    expect(names(before)).toEqual(['exp', 'sum', 'neg'])
+    expect(names(removeDeadCode(before))).toEqual(['neg'])
+  })
+
+  test('what changes a parameter stays', () => {
+    const counter = tensor([0])
+    expect(names(removeDeadCode(lowered(() => void counter.assign(counter.add(1)))))).toEqual(['add', 'cast'])
+  })
+})
+
+describe('common operations', () => {
+  test('are done once, also one after the other', () => {
+    const before = lowered((x) => [x.exp().neg(), x.exp().neg().sqrt()], [3])
+    expect(names(run('common operations', before))).toEqual(['exp', 'neg', 'neg', 'sqrt'])
+    expect(
+      names(
+        run(
+          'dead code',
+          run(
+            'common operations',
+            lowered((x) => x.exp().neg().add(x.exp().neg().sqrt()), [3]),
+          ),
+        ),
+      ),
+    ).toEqual(['exp', 'neg', 'sqrt', 'add'])
+  })
+
+  test('random numbers are not common', () => {
+    const program = run(
+      'common operations',
+      lowered((x) => dropout(x).add(dropout(x)), [4]),
+    )
+    expect(names(program).filter((n) => n === 'dropout')).toHaveLength(2)
+  })
+
+  test('nor is what was read before and after a write', () => {
+    const state = tensor([1, 2])
+    const f = () => {
+      const before = state.mul(2)
+      state.assign(5)
+      return before.add(state.mul(2))
+    }
+    const program = run('common operations', lowered(f as Function))
+    expect(names(program).filter((n) => n === 'mul')).toHaveLength(2)
+    expect(outputs(program, [])).toEqual([[12, 14]])
+    expect(state.toArray()).toEqual([5, 5])
+  })
+})
+
+describe('scalar rewriting', () => {
+  const build = (code: (k: KernelBuilder, x: ReturnType<KernelBuilder['load']>) => ReturnType<KernelBuilder['load']>) => {
+    const k = new KernelBuilder('test', [4])
+    k.output('float32', code(k, k.load(k.input('float32'), [1])))
+    return rewriteKernel(k.build()).nodes.map(({ op }) => op)
+  }
+  test.each([
+    ['x * 1', (k: KernelBuilder, x) => k.mul(x, k.like(x, 1)), ['load']],
+    ['1 * x', (k: KernelBuilder, x) => k.mul(k.like(x, 1), x), ['load']],
+    ['x / 1', (k: KernelBuilder, x) => k.div(x, k.like(x, 1)), ['load']],
+    ['x - 0', (k: KernelBuilder, x) => k.sub(x, k.like(x, 0)), ['load']],
+    ['x + 0 stays: -0 + 0 is 0', (k: KernelBuilder, x) => k.add(x, k.like(x, 0)), ['load', 'const', 'add']],
+    ['x + -0', (k: KernelBuilder, x) => k.add(x, k.like(x, -0)), ['load']],
+    ['x * 0 stays: NaN * 0 is NaN', (k: KernelBuilder, x) => k.mul(x, k.like(x, 0)), ['load', 'const', 'mul']],
+    ['x * -1', (k: KernelBuilder, x) => k.mul(x, k.like(x, -1)), ['load', 'neg']],
+    ['-(-x)', (k: KernelBuilder, x) => k.neg(k.neg(x)), ['load']],
+    ['x + (-x)', (k: KernelBuilder, x) => k.add(x, k.neg(x)), ['load', 'sub']],
+    ['max(x, x)', (k: KernelBuilder, x) => k.max(x, x), ['load']],
+    ['select of equals', (k: KernelBuilder, x) => k.select(k.gt(x, k.like(x, 0)), x, x), ['load']],
+    ['select that is made', (k: KernelBuilder, x) => k.select(k.constant('bool', 1), x, k.neg(x)), ['load']],
+    ['2 * 3 + x', (k: KernelBuilder, x) => k.add(k.mul(k.like(x, 2), k.like(x, 3)), x), ['load', 'const', 'add']],
+    ['there and back', (k: KernelBuilder, x) => k.cast(k.cast(x, 'float64'), 'float32'), ['load']],
+    ['there and back through what is narrower', (k: KernelBuilder, x) => k.cast(k.cast(x, 'int32'), 'float32'), ['load', 'cast', 'cast']],
+    ['rounded twice', (k: KernelBuilder, x) => k.narrow(k.narrow(x, 'float16'), 'float16'), ['load', 'narrow']],
+    ['not not', (k: KernelBuilder, x) => k.cast(k.not(k.not(k.gt(x, k.like(x, 0)))), 'float32'), ['load', 'const', 'gt', 'cast']],
+  ] as [string, (k: KernelBuilder, x: ReturnType<KernelBuilder['load']>) => ReturnType<KernelBuilder['load']>, string[]][])(
+    '%s',
+    (_name, code, expected) => expect(build(code).toSorted()).toEqual(expected.toSorted()),
+  )
+
+  test('rules have names of their own', () => {
+    expect(new Set(rewriteRules.map(({ name }) => name)).size).toBe(rewriteRules.length)
+  })
+})
+
+describe('fusion of chains', () => {
+  test('elementwise code becomes one kernel, through views', () => {
+    const f = (x: Tensor) => x.exp().reshape([2, 6]).transpose(0, 1).mul(2).slice([1, 5]).neg()
+    const program = run('fuse chains', lowered(f as Function, [3, 4]))
+    expect(names(program)).toEqual(['exp+mul+neg'])
+    const x = normal([3, 4]) as Tensor
+    expect(outputs(program, [x])).toEqual([Array.from(noGrad(() => f(x)).dataSync(), Number)])
+  })
+
+  test('a reduction takes in what it reads, and its readers', () => {
+    expect(optimized((x) => x.exp().sum(1), [4, 8])).toEqual(['exp+sum'])
+    expect(optimized((x) => x.sub(x.mean(1, { keepDims: true })), [4, 8])).toEqual(['mean+sub'])
+    expect(optimized((x) => x.softmax(1).mul(2), [4, 8])).toEqual(['softmax+mul'])
+    expect(optimized((x) => x.sum(1).sqrt().add(1), [4, 8])).toEqual(['sum+sqrt+add'])
+  })
+
+  test('reductions over the same rows join, over others do not', () => {
+    expect(optimized((x) => x.softmax(1).mul(x).sum(1), [4, 8])).toEqual(['softmax+mul+sum'])
+    expect(optimized((x) => x.sum(1).sum(0), [4, 8])).toEqual(['sum', 'sum'])
+  })
+
+  test('cheap values are computed again, others are not', () => {
+    expect(optimized((x) => [x.add(1).exp(), x.add(1).sum()], [64, 64])).toEqual(['add+sum', 'add+exp'])
+    expect(optimized((x) => where(x.gt(0), x, x.neg()).sum(), [8, 8])).toEqual(['neg+gt+where+sum'])
+  })
+
+  test('what is overwritten in between is read in time', () => {
+    const state = tensor([1, 2, 3])
+    const f = () => {
+      const before = state.mul(10)
+      state.slice([0, 2]).assign(0)
+      return before.add(state)
+    }
+    const program = optimize(lowered(f as Function), context)
+    expect(outputs(program, [])).toEqual([[10, 20, 33]])
+  })
+})
+
+describe('fusion of neighbours', () => {
+  test('one kernel writes what several need', () => {
+    const f = (x: Tensor) => {
+      const y = x.sin().mul(x.cos())
+      return [y, y.sum(1)]
+    }
+    expect(optimized(f as Function, [64, 128])).toEqual(['cos+sin+mul+sum'])
+  })
+
+  test('but not where a reader has to wait for another', () => {
+    const f = (x: Tensor) => {
+      const y = x.sin().mul(x.cos())
+      return y.add(y.matmul(y))
+    }
+    expect(optimized(f as Function, [64, 64])).toEqual(['cos+sin+mul', 'matmul[add]'])
+  })
+
+  test('it says what it left apart, and why', () => {
+    const { notes } = optimize(
+      lowered((x) => x.sum(1).sum(0), [4, 8]),
+      context,
+    )
+    expect(notes).toEqual([{ origin: expect.objectContaining({ name: 'sum' }), reason: 'sum: the two have no index space in common' }])
+  })
+})
+
+describe('epilogues', () => {
+  const weight = ones([8, 8]) as Tensor
+  const bias = ones([8]) as Tensor
+  test('bias, activation and residual run on the product in registers', () => {
+    expect(optimized((x) => x.matmul(weight).add(bias).gelu().add(x), [4, 8])).toEqual(['matmul[add+gelu]'])
+    expect(optimized((x) => x.linear(weight, bias).relu(), [2, 3, 8])).toEqual(['matmul[relu]'])
+  })
+
+  test('a product whose result others need writes it, too', () => {
+    const f = (x: Tensor) => {
+      const y = x.matmul(weight)
+      return [y, y.relu()]
+    }
+    const program = optimize(lowered(f as Function, [4, 8]), context)
+    expect(names(program)).toEqual(['matmul[relu]'])
+    const x = normal([4, 8]) as Tensor
+    expect(outputs(program, [x])).toEqual(outputs(lowered(f as Function, [4, 8]), [x]))
+  })
+
+  test('what reduces, or reads in another order, stays apart', () => {
+    expect(optimized((x) => x.matmul(weight).softmax(-1), [4, 8])).toEqual(['matmul', 'softmax'])
+    expect(optimized((x) => x.matmul(weight).add(x.transpose(0, 1)), [8, 8])).toEqual(['matmul', 'add'])
+  })
+})
+
+describe('constants', () => {
+  test('what follows from nothing is computed once, unless it only fills memory', () => {
+    const f = (x: Tensor) => x.matmul(normalised()).add(1)
+    const normalised = () => ones([4, 4]).tril().softmax(-1) as Tensor
+    const program = foldConstants(lowered(f as Function, [2, 4]), engine(), { frozen: false })
+    expect(names(program)).toEqual(['matmul', 'add'])
+    const x = normal([2, 4]) as Tensor
+    expect(outputs(program, [x])).toEqual([Array.from(f(x).dataSync(), Number)])
+  })
+
+  test('parameters are constants only when frozen', () => {
+    const weight = normal([4, 4]) as Tensor
+    const f = (x: Tensor) => x.matmul(weight.mul(weight))
+    expect(names(foldConstants(lowered(f as Function, [2, 4]), engine(), { frozen: false }))).toEqual(['mul', 'matmul'])
+    expect(names(foldConstants(lowered(f as Function, [2, 4]), engine(), { frozen: true }))).toEqual(['matmul'])
+  })
+})
+
+describe('weights', () => {
+  test('what scales and shifts channels becomes part of them', () => {
+    const [weight, bias, factor, summand] = [normal([3, 3, 2, 4]), normal([4]), normal([4]), normal([4])] as Tensor[]
+    const f = (x: Tensor) =>
+      x
+        .conv2d(weight! as never, { bias: bias! as never })
+        .sub(0.5)
+        .mul(factor!)
+        .div(2)
+        .add(summand!)
+    const chained = run('fuse chains', lowered(f as Function, [1, 5, 5, 2]))
+    const scaled = scaleWeights(chained)
+    verify(scaled, 'weights')
+    expect(names(foldConstants(scaled, engine(), { frozen: true }))).toEqual(['conv'])
+    const x = normal([1, 5, 5, 2]) as Tensor
+    const [got, expected] = [outputs(scaled, [x])[0]!, f(x).dataSync()]
+    got.forEach((value, i) => expect(value).toBeCloseTo(Number(expected[i]), 4))
+  })
+
+  test('what is not affine, or differs within a channel, stays behind', () => {
+    const weight = normal([4, 4]) as Tensor
+    for (const f of [(x: Tensor) => x.matmul(weight).relu(), (x: Tensor) => x.matmul(weight).mul(x)]) {
+      expect(names(scaleWeights(lowered(f as Function, [4, 4])))).toHaveLength(2)
+    }
+  })
+})
+
+describe('whole steps', () => {
+  const linear = (i: number, o: number) => ({
+    w: normal([i, o]).setRequiresGrad() as Tensor,
+    b: ones([o], { requiresGrad: true }) as Tensor,
+  })
+
+  test('a multilayer perceptron with SGD', () => {
+    const layers = [linear(8, 32), linear(32, 1)]
+    const optimizer = new optim.SGD(
+      layers.flatMap(({ w, b }) => [w, b]),
+      { lr: 0.1 },
+    )
+    const step = (x: Tensor, y: Tensor) => {
+      optimizer.zeroGrad()
+      const loss = mseLoss(x.linear(layers[0]!.w, layers[0]!.b).relu().linear(layers[1]!.w, layers[1]!.b), y)
+      loss.backward()
+      optimizer.step()
+      return loss
+    }
+    expect(optimized(step as Function, [16, 8], [16, 1])).toMatchInlineSnapshot(`
+      [
+        "matmul[relu]",
+        "matmul",
+        "mseLoss",
+        "full+mseLossGrad+sum+SGD",
+        "matmul[reluGrad]",
+        "matmul[SGD]",
+        "sum+SGD",
+        "matmul[SGD]",
+      ]
+    `)
+  })
+
+  test('a convolutional network with Adam', () => {
+    const blocks = [2, 4].map((out, i) => ({
+      w: normal([3, 3, [1, 2][i]!, out]).setRequiresGrad() as Tensor,
+      bias: ones([out], { requiresGrad: true }) as Tensor,
+    }))
+    const dense = linear(16, 3)
+    const optimizer = new optim.Adam([...blocks.flatMap(({ w, bias }) => [w, bias]), dense.w, dense.b], { lr: 0.1 })
+    const step = (x: Tensor) => {
+      optimizer.zeroGrad()
+      let h = x
+      for (const { w, bias } of blocks)
+        h = h
+          .conv2d(w as never, { bias: bias as never, padding: 'same' })
+          .relu()
+          .maxPool2d(2) as Tensor
+      const loss = crossEntropy(h.reshape([5, 16]).linear(dense.w, dense.b), tensor([0, 1, 2, 0, 1], { dtype: 'int32' }))
+      loss.backward()
+      optimizer.step()
+      return loss
+    }
+    expect(optimized(step as Function, [5, 8, 8, 1])).toMatchInlineSnapshot(`
+      [
+        "conv[relu]",
+        "maxPool",
+        "conv[relu]",
+        "maxPool",
+        "matmul",
+        "crossEntropy",
+        "sum",
+        "sum+div",
+        "full+divGrad+crossEntropyGrad",
+        "matmul",
+        "maxPoolGrad",
+        "reluGrad+sum+Adam",
+        "convGradInput",
+        "maxPoolGrad",
+        "reluGrad+sum+Adam",
+        "convGradWeight[Adam]",
+        "convGradWeight[Adam]",
+        "matmul[Adam]",
+        "sum+Adam",
+      ]
+    `)
+  })
+
+  test('a transformer layer with Adam', () => {
+    const [qkv, out, up, down] = [linear(16, 48), linear(16, 16), linear(16, 32), linear(32, 16)]
+    const norms = [0, 1].map(() => ({
+      weight: ones([16], { requiresGrad: true }) as Tensor,
+      bias: ones([16], { requiresGrad: true }) as Tensor,
+    }))
+    const weights = [qkv, out, up, down].flatMap(({ w, b }) => [w, b]).concat(norms.flatMap((n) => [n.weight, n.bias]))
+    const optimizer = new optim.Adam(weights, { lr: 0.1 })
+    const step = (x: Tensor, target: Tensor) => {
+      optimizer.zeroGrad()
+      const [q, k, v] = x.linear(qkv.w, qkv.b).reshape([2, 8, 3, 2, 8]).permute([2, 0, 3, 1, 4]).unbind(0) as [Tensor, Tensor, Tensor]
+      const scores = q
+        .mul(8 ** -0.5)
+        .matmul(k.transpose(-2, -1))
+        .softmax(-1)
+      const attended = scores.matmul(v).permute([0, 2, 1, 3]).reshape([2, 8, 16]).linear(out.w, out.b)
+      const h = x.add(attended).layerNorm([16], norms[0]) as Tensor
+      const y = h.add(h.linear(up.w, up.b).relu().linear(down.w, down.b)).layerNorm([16], norms[1])
+      const loss = mseLoss(y, target)
+      loss.backward()
+      optimizer.step()
+      return loss
+    }
+    expect(optimized(step as Function, [2, 8, 16], [2, 8, 16])).toMatchInlineSnapshot(`
+      [
+        "matmul",
+        "mul",
+        "matmul",
+        "softmax",
+        "matmul",
+        "copy",
+        "matmul[add]",
+        "add+layerNorm",
+        "matmul[relu]",
+        "matmul[add]",
+        "add+layerNorm",
+        "mseLoss",
+        "full+mseLossGrad",
+        "layerNormGrad",
+        "matmul[reluGrad]",
+        "matmul",
+        "add+layerNormGrad",
+        "matmul",
+        "matmul",
+        "softmaxGrad",
+        "matmul",
+        "matmul[mulGrad+concat]",
+        "concat",
+        "matmul[concat]",
+        "copy+sum+Adam",
+        "matmul[Adam]",
+        "matmul[Adam]",
+        "sum+Adam",
+        "matmul[Adam]",
+        "sum+Adam",
+        "matmul[Adam]",
+        "sum+Adam",
+        "sum+Adam",
+        "add+sum+Adam",
+        "sum+Adam",
+        "sum+Adam",
+      ]
+    `)
+  })
+
+  test('attention with AdamW and dropout', () => {
+    manualSeed(0)
+    const [qkv, out] = [linear(16, 48), linear(16, 4)]
+    const optimizer = new optim.AdamW([qkv.w, qkv.b, out.w, out.b], { lr: 0.1 })
+    const step = (x: Tensor) => {
+      const [q, k, v] = x.linear(qkv.w, qkv.b).reshape([2, 8, 3, 2, 8]).permute([2, 0, 3, 1, 4]).unbind(0) as [Tensor, Tensor, Tensor]
+      const scores = dropout(
+        q
+          .matmul(k.transpose(-2, -1))
+          .mul(8 ** -0.5)
+          .softmax(-1),
+        0.1,
+      )
+      const y = scores.matmul(v).permute([0, 2, 1, 3]).reshape([2, 8, 16]).layerNorm([16]).linear(out.w, out.b)
+      const loss = crossEntropy(
+        y.reshape([16, 4]),
+        tensor(
+          Array.from({ length: 16 }, (_, i) => i % 4),
+          { dtype: 'int32' },
+        ),
+      )
+      loss.backward()
+      optimizer.step()
+      optimizer.zeroGrad()
+      return loss
+    }
+    expect(optimized(step as Function, [2, 8, 16])).toMatchInlineSnapshot(`
+      [
+        "matmul",
+        "matmul",
+        "mul+softmax+dropout",
+        "matmul",
+        "copy+layerNorm",
+        "matmul",
+        "crossEntropy",
+        "sum",
+        "sum+div",
+        "full+divGrad+crossEntropyGrad",
+        "matmul",
+        "copy+layerNormGrad",
+        "matmul",
+        "dropoutGrad+softmaxGrad+mulGrad",
+        "matmul",
+        "matmul[concat]",
+        "concat",
+        "matmul[concat]",
+        "copy+sum+AdamW",
+        "matmul[AdamW]",
+        "matmul[AdamW]",
+        "sum+AdamW",
+      ]
+    `)
+  })
+})
+
+test('the verifier finds what a pass has broken', () => {
+  const program = lowered((x) => x.exp().neg(), [4])
+  const [first, second] = program.operations
+  expect(() => verify({ ...program, operations: [second!, first!] }, 'test')).toThrow('after test, neg: value 1 is read before it is made')
+  expect(() => verify({ ...program, operations: [first!, { ...second!, inputs: [] }] }, 'test')).toThrow('0 inputs for a program of 1')
+  expect(() => verify({ ...program, operations: [first!] }, 'test')).toThrow('result 2 is never made')
+})
