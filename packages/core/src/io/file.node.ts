@@ -28,7 +28,7 @@ export async function loadCheckpoint<E = Record<string, unknown>>(path: string, 
 }
 
 /** Writes beside the file, makes sure that the bytes are on the disk, and only then takes the file's place. */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const folder = dirname(path)
   const temporary = join(folder, `.${randomUUID()}.tmp`)
   try {
