@@ -23,6 +23,7 @@ export const rooms: readonly Room[] = [
   { name: 'autograd', files: /^autograd\//, may: ['leaf', 'engine', 'tensor'], types: ['op'] },
   { name: 'tensor', files: /^tensor\//, may: ['leaf', 'engine', 'autograd'], types: ['op'] },
   { name: 'op', files: /^op\//, may: ['leaf', 'engine', 'tensor', 'autograd'] },
+  { name: 'transform', files: /^transform\//, may: ['leaf', 'engine', 'tensor', 'autograd', 'op'] },
   { name: 'graph', files: /^graph\//, may: ['leaf', 'engine', 'tensor', 'autograd', 'op'] },
   { name: 'nn', files: /^nn\//, ...publicApi },
   { name: 'optim', files: /^optim\//, may: [...publicApi.may, 'nn'] },

@@ -49,51 +49,6 @@ export function differentiate(
   return inputs.map((x) => adjoints[x.value]?.total())
 }
 
-/**
- * Forward-mode differentiation of scalar code, within the kernel under construction: the derivative of an instruction is linear
- * in what it is given, so that of its result is the sum over operands of what each would contribute for its own tangent.
- *
- * @param of Values to differentiate.
- * @param known Tangents (each of its value's type) of the values to differentiate by; how those came about is not looked into.
- * @returns Their tangents, undefined where zero.
- */
-export function pushForward(k: KernelBuilder, of: readonly Value[], known: ReadonlyMap<NodeId, Value>): (Value | undefined)[] {
-  const nodes = k.nodes.slice(0, Math.max(-1, ...of) + 1)
-  const tangents: (Value | undefined)[] = []
-  nodes.forEach((node, id) => {
-    const given = known.get(id)
-    const args = argsOf(node) as readonly Value[]
-    tangents.push(given ?? (isFloatScalar(node.type) ? tangentOf(k, node, id as Value, args, (a) => tangents[a]) : undefined))
-  })
-  return of.map((id) => tangents[id])
-}
-
-function tangentOf(
-  k: KernelBuilder,
-  node: Node,
-  y: Value,
-  args: readonly Value[],
-  tangent: (arg: Value) => Value | undefined,
-): Value | undefined {
-  const own = args.map(tangent)
-  if (own.every((t) => t === undefined)) return undefined
-  switch (node.op) {
-    case 'select':
-      return k.select(args[0]!, own[1] ?? zero(k, y), own[2] ?? zero(k, y))
-    case 'cast':
-    case 'narrow':
-      return k.cast(own[0]!, node.type)
-    case 'reduce': {
-      const each = reduceAdjoint(k, node, own[0]!, y, args[0]!)
-      return each === undefined ? undefined : k.reduce('sum', each)
-    }
-    default: {
-      const parts = own.map((t, i) => (t === undefined ? undefined : contributions(k, node, t, y, args)[i]))
-      return parts.filter((part) => part !== undefined).reduce<Value | undefined>((a, b) => (a === undefined ? b : k.add(a, b)), undefined)
-    }
-  }
-}
-
 function levels(nodes: readonly Node[], rank: number, inputs: readonly Variable[]): boolean[] {
   const declared = new Map<NodeId, boolean>(inputs.map((x) => [x.value, x.perElement]))
   const perElement: boolean[] = []
@@ -113,7 +68,8 @@ function dependents(nodes: readonly Node[], roots: ReadonlySet<NodeId>): boolean
   return active
 }
 
-function contributions(k: KernelBuilder, node: Node, g: Value, y: Value, args: readonly Value[]): readonly (Value | undefined)[] {
+/** What each operand's adjoint gets from the adjoint `g` of a node. */
+export function contributions(k: KernelBuilder, node: Node, g: Value, y: Value, args: readonly Value[]): readonly (Value | undefined)[] {
   switch (node.op) {
     case 'const':
     case 'param':
@@ -136,7 +92,7 @@ function contributions(k: KernelBuilder, node: Node, g: Value, y: Value, args: r
   }
 }
 
-function reduceAdjoint(k: KernelBuilder, node: Node & { op: 'reduce' }, g: Value, y: Value, x: Value): Value | undefined {
+export function reduceAdjoint(k: KernelBuilder, node: Node & { op: 'reduce' }, g: Value, y: Value, x: Value): Value | undefined {
   switch (node.combine) {
     case 'sum':
       return g

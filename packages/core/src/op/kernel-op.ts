@@ -1,4 +1,4 @@
-import type { GradientContext, TangentRule } from '../autograd/tape.ts'
+import type { GradientContext } from '../autograd/tape.ts'
 import { type DType, dtypeInfo, type DTypeKind, isFloat, promote } from '../dtype.ts'
 import { KernelBuilder, liveNodes, type Value } from '../engine/kernel.ts'
 import { isFloatScalar, scalarTypeOf } from '../engine/scalar.ts'
@@ -8,7 +8,7 @@ import { attrsKey } from '../tensor/attrs-key.ts'
 import { bind } from '../tensor/bind.ts'
 import type { OutputSpec, Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { differentiate, pushForward } from './differentiate.ts'
+import { differentiate } from './differentiate.ts'
 
 /** Attributes of ops that reduce: sorted non-negative axes. */
 export interface RowAttrs {
@@ -70,13 +70,6 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
     if (!vjp) vjps.set(key, (vjp = makeVjp(op, inputs, outputs, attrs, wanted)))
     return vjp
   }
-  const jvps = new Map<string, Jvp>()
-  const jvpFor = (inputs: readonly Spec[], outputs: readonly Spec[], attrs: A, given: readonly boolean[]): Jvp => {
-    const key = `${inputs.map(({ id }, i) => `${given[i] ? ',' : '|'}${id}`).join('')}${attrs === undefined ? '' : attrsKey(attrs)}`
-    let jvp = jvps.get(key)
-    if (!jvp) jvps.set(key, (jvp = makeJvp(op, inputs, outputs, attrs, given)))
-    return jvp
-  }
   const primitive: Primitive<A> = {
     name: op.name,
     ...(op.random && { random: true }),
@@ -92,17 +85,7 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
     ...primitive,
     gradient: (gradients, context) =>
       applyVjp(vjpFor(context.inputSpecs, context.outputSpecs, context.attrs, context.wanted), gradients, context),
-    tangent: (tangents, context) =>
-      applyJvp(
-        jvpFor(
-          context.inputSpecs,
-          context.outputSpecs,
-          context.attrs,
-          tangents.map((t) => t !== null),
-        ),
-        tangents,
-        context,
-      ),
+    code: op as KernelOp<unknown>,
     saves(inputs, outputs, attrs) {
       const wanted = inputs.map((s) => isFloat(s.dtype) && !s.scalar)
       return wanted.includes(true) ? vjpFor(inputs, outputs, attrs, wanted).live : { inputs: wanted, outputs: outputs.map(() => false) }
@@ -110,7 +93,7 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
   }
 }
 
-interface Laid {
+export interface Laid {
   k: KernelBuilder
   /** The inputs as loaded, and as the code sees them. */
   raw: Value[]
@@ -121,7 +104,7 @@ interface Laid {
 }
 
 /** Builds the op's code over its index space. */
-function layOut<A>(op: KernelOp<A>, inputs: readonly Spec[], attrs: A): Laid {
+export function layOut<A>(op: KernelOp<A>, inputs: readonly Spec[], attrs: A): Laid {
   const shapes = inputs.filter((s) => !s.scalar).map((s) => s.shape)
   const space = op.space?.(shapes, attrs) ?? broadcastShapes(op.name, ...shapes)
   const axes = op.axes?.(attrs) ?? []
@@ -140,7 +123,7 @@ function layOut<A>(op: KernelOp<A>, inputs: readonly Spec[], attrs: A): Laid {
   return { k, raw, values, space, axes, outputs }
 }
 
-function computeDType<A>(op: KernelOp<A>, inputs: readonly Spec[], attrs: A): DType {
+export function computeDType<A>(op: KernelOp<A>, inputs: readonly Spec[], attrs: A): DType {
   let promoted: DType | undefined
   const take = (scalar: boolean) =>
     inputs.forEach((s, i) => {
@@ -164,13 +147,13 @@ function computeDType<A>(op: KernelOp<A>, inputs: readonly Spec[], attrs: A): DT
 
 const kindNames = { bool: 'bools', int: 'integers', float: 'floats' } as const satisfies Record<DTypeKind, string>
 
-const levelOf = <A>(op: KernelOp<A>, i: number): Level => op.levels?.[Math.min(i, op.levels.length - 1)] ?? 'element'
+export const levelOf = <A>(op: KernelOp<A>, i: number): Level => op.levels?.[Math.min(i, op.levels.length - 1)] ?? 'element'
 
 const keptDims = (space: Shape, axes: readonly number[]): number[] => space.map((n, axis) => (axes.includes(axis) ? 1 : n))
 
 const operandRule = <A>(op: KernelOp<A>, i: number) => op.operands?.[Math.min(i, op.operands.length - 1)] ?? 'promote'
 
-function castInputs<A>(op: KernelOp<A>, k: KernelBuilder, raw: readonly Value[], inputs: readonly Spec[], compute: DType): Value[] {
+export function castInputs<A>(op: KernelOp<A>, k: KernelBuilder, raw: readonly Value[], inputs: readonly Spec[], compute: DType): Value[] {
   return raw.map((value, i) => {
     const rule = operandRule(op, i)
     return k.cast(value, scalarTypeOf[rule === 'promote' ? compute : rule === 'own' ? inputs[i]!.dtype : rule])
@@ -182,7 +165,7 @@ const inOrder = <T>(perAxis: readonly T[], axes: readonly number[]): T[] => [
   ...axes.map((axis) => perAxis[axis]!),
 ]
 
-function builderFor(name: string, space: Shape, axes: readonly number[]): KernelBuilder {
+export function builderFor(name: string, space: Shape, axes: readonly number[]): KernelBuilder {
   for (const axis of axes) {
     if (axis < 0 || axis >= space.length) {
       throw new CotangentError('axis-out-of-range', {
@@ -197,7 +180,7 @@ function builderFor(name: string, space: Shape, axes: readonly number[]): Kernel
   return new KernelBuilder(name, ordered.slice(0, rank), ordered.slice(rank))
 }
 
-function loadInput(k: KernelBuilder, s: Spec, space: Shape, axes: readonly number[]): Value {
+export function loadInput(k: KernelBuilder, s: Spec, space: Shape, axes: readonly number[]): Value {
   if (s.scalar) return k.param(scalarTypeOf[s.dtype])
   return k.load(k.input(s.dtype), inOrder(broadcastStrides(s.shape, s.strides, space), axes))
 }
@@ -311,71 +294,4 @@ function applyVjp<A>(vjp: Vjp, gradients: readonly Tensor[], context: GradientCo
     const gradient = 'pass' in source ? aligned[source.pass]! : computed[source.output]!
     return gradient.fitTo(shape).cast(dtype)
   })
-}
-
-/** How the tangents of an op are had: one kernel for all its outputs. */
-interface Jvp {
-  readonly primitive: Primitive<undefined> | null
-  /** Which inputs' values the kernel reads. */
-  readonly live: readonly boolean[]
-  /** For each output, its position among the kernel's; null where it has no tangent. */
-  readonly positions: readonly (number | null)[]
-}
-
-function makeJvp<A>(op: KernelOp<A>, inputs: readonly Spec[], outputs: readonly Spec[], attrs: A, given: readonly boolean[]): Jvp {
-  const { space, axes } = layOut(op, inputs, attrs)
-  const compute = computeDType(op, inputs, attrs)
-  const keepDims = op.keepDims ?? (attrs as RowAttrs | undefined)?.keepDims === true
-
-  const tangentsOf = (k: KernelBuilder, raw: readonly Value[], tangents: readonly (Value | undefined)[]) => {
-    const ys = op.code(k, castInputs(op, k, raw, inputs, compute), attrs)
-    const known = new Map(raw.flatMap((value, i) => (tangents[i] === undefined ? [] : [[value, tangents[i]] as const])))
-    return pushForward(k, ys, known).map((t, i) => (isFloat(outputs[i]!.dtype) ? t : undefined))
-  }
-
-  // A first build with everything at hand shows which values the tangents need.
-  const probe = builderFor(op.name, space, axes)
-  const load = (s: Spec) => loadInput(probe, s, space, axes)
-  const values = inputs.map(load)
-  const found = tangentsOf(
-    probe,
-    values,
-    inputs.map((s, i) => (given[i] ? load(s) : undefined)),
-  )
-  const computed = found.flatMap((t, i) => (t === undefined ? [] : [i]))
-  const needed = liveNodes(
-    probe.nodes,
-    found.filter((t) => t !== undefined),
-  )
-  const live = values.map((v) => needed.has(v))
-  if (computed.length === 0) return { primitive: null, live, positions: outputs.map(() => null) }
-  const primitive = kernelPrimitive<undefined>({
-    name: `${op.name}Tangent`,
-    ...(op.random && { random: true }),
-    operands: ['own'],
-    axes: () => axes,
-    space: () => space,
-    levels: computed.map((i) => levelOf(op, i)),
-    keepDims,
-    code(k, all) {
-      const left = [...all]
-      const tangents = inputs.map((_, i) => (given[i] ? left.shift()! : undefined))
-      const raw = inputs.map((s, i) => (live[i] ? left.shift()! : k.placeholder(scalarTypeOf[s.dtype], i)))
-      const pushed = tangentsOf(k, raw, tangents)
-      return computed.map((i) => pushed[i]!)
-    },
-    result: (_, __, index) => outputs[computed[index]!]!.dtype,
-  })
-  return { primitive, live, positions: outputs.map((_, i) => (computed.includes(i) ? computed.indexOf(i) : null)) }
-}
-
-function applyJvp<A>(
-  { primitive, live, positions }: Jvp,
-  tangents: Parameters<TangentRule<A>>[0],
-  { inputs }: Parameters<TangentRule<A>>[1],
-): (Tensor | null)[] {
-  if (!primitive) return positions.map(() => null)
-  const values = inputs.filter((_, i) => live[i]) as Tensor[]
-  const pushed = bind(primitive, [...tangents.filter((t) => t !== null), ...values], undefined)
-  return positions.map((at) => (at === null ? null : pushed[at]!))
 }

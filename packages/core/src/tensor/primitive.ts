@@ -2,7 +2,9 @@ import type { GradientRule, TangentRule } from '../autograd/tape.ts'
 import type { DType } from '../dtype.ts'
 import type { Engine, Executable, Program, Sequence } from '../engine/engine.ts'
 import { CotangentError } from '../errors.ts'
+import type { Control } from '../graph/control.ts'
 import { sameShape, type Shape, type Spec, spec as specOf } from '../layout.ts'
+import type { KernelOp } from '../op/kernel-op.ts'
 import { attrsKey } from './attrs-key.ts'
 
 /** Another way to read the same memory. `offset` and `strides` in elements. */
@@ -26,7 +28,7 @@ export interface Plan {
   readonly outputs: readonly Spec[]
   /** Other ways to read the first input's memory, one an output, where nothing has to run. */
   readonly views: readonly View[] | null
-  readonly program: Program | Sequence | null
+  readonly program: Program | Sequence | Control | null
   /** Per input and per output, whether the gradient rule needs its value. */
   readonly saves: { readonly inputs: readonly boolean[]; readonly outputs: readonly boolean[] } | null
   engine: Engine | null
@@ -45,7 +47,7 @@ export interface Primitive<A = unknown> {
    * What runs for it; null where a view cannot be had without moving elements (the door makes the input dense then). Kernels
    * write the strides that `outputs` have, which are dense except in place.
    */
-  lower(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): Program | Sequence | View | readonly View[] | null
+  lower(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): Program | Sequence | Control | View | readonly View[] | null
   /** Absent where the op has no gradient. */
   readonly gradient?: GradientRule<A>
   /**
@@ -53,6 +55,8 @@ export interface Primitive<A = unknown> {
    * inputs; `bilinear`: linear in each of the first two inputs, and the rest is added. Absent: the transpose of `gradient`.
    */
   readonly tangent?: TangentRule<A> | 'linear' | 'bilinear'
+  /** The scalar code that it is made of, if it is; tangents are derived from it then. */
+  readonly code?: KernelOp<unknown>
   /** Whether it draws random numbers, by the position along the first axis of its one kernel. */
   readonly random?: boolean
   /** Which values the rule needs; all of them, if not said. */
@@ -110,7 +114,7 @@ function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: r
   })
   const lowered = op.lower(specs, targets, attrs)
   const views = isViews(lowered) ? lowered : lowered?.kind === 'view' ? [lowered] : null
-  const program = views || !lowered ? null : (lowered as Program | Sequence)
+  const program = views || !lowered ? null : (lowered as Program | Sequence | Control)
   if (program && program.kind !== 'kernel' && targets.some((t) => !t.contiguous)) {
     throw new CotangentError('unsupported', {
       op: op.name,

@@ -1,3 +1,4 @@
+import { CotangentError } from '../errors.ts'
 import { type Spec, spec } from '../layout.ts'
 import { isViews, type Primitive, type View } from '../tensor/primitive.ts'
 import { batchProgram } from './batch-program.ts'
@@ -46,6 +47,13 @@ function makeBatched(op: Primitive, rules: BatchedRules): Primitive<BatchedAttrs
       const stretch = (view: View): View => ({ ...view, shape: [size, ...view.shape], strides: [inputs[0]!.strides[0]!, ...view.strides] })
       if (isViews(single)) return single.map(stretch)
       if (single.kind === 'view') return stretch(single)
+      if (single.kind === 'control') {
+        throw new CotangentError('unsupported', {
+          op: op.name,
+          message: 'control flow of a compiled program has no batched form',
+          hint: 'Call vmap() inside its branches or body.',
+        })
+      }
       const strides = [...inputs.flatMap((s, i) => (s.scalar ? [] : [mapped[i] ? s.strides[0]! : 0])), ...outputs.map((s) => s.strides[0]!)]
       const scalars = inputs.filter((s) => s.scalar).length
       return batchProgram(single, { strides, size, scalars, different })

@@ -1,9 +1,9 @@
+import { gradientsOf } from '../autograd/backward.ts'
+import { isNested, variableOf } from '../autograd/grad.ts'
 import { CotangentError } from '../errors.ts'
 import { withModes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../tree.ts'
-import { gradientsOf } from './backward.ts'
-import { isNested, variableOf } from './grad.ts'
 import { isTensor, matching } from './level.ts'
 
 /**

@@ -1,3 +1,5 @@
+import { gradientsOf } from '../autograd/backward.ts'
+import type { TangentRule } from '../autograd/tape.ts'
 import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { spec } from '../layout.ts'
@@ -7,9 +9,8 @@ import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../tree.ts'
-import { gradientsOf } from './backward.ts'
+import { kernelTangents } from './kernel-tangents.ts'
 import { isTensor, Level, Lifted, matching } from './level.ts'
-import type { TangentRule } from './tape.ts'
 
 type Context = Parameters<TangentRule>[1]
 type Tangents = readonly (Tensor | null)[]
@@ -62,6 +63,7 @@ class JvpLevel extends Level {
 /** The forward rule of an op, whichever it has. */
 export function tangentsOf(op: Primitive, tangents: Tangents, context: Context): Tangents {
   if (!op.gradient) return context.outputs.map(() => null)
+  if (op.code) return kernelTangents(op.code, tangents, context)
   if (typeof op.tangent === 'function') return op.tangent(tangents, context)
   if (op.tangent === 'linear') return linear(op, tangents, context)
   if (op.tangent === 'bilinear') return [bilinear(op, tangents, context)]
