@@ -80,7 +80,7 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
       const structure = rule.structure(options)
       const names = Object.keys(rule.states(options)) as State[]
       const key = JSON.stringify(structure)
-      modes.tracer?.guard(`the options of ${rule.name}`, () => JSON.stringify(rule.structure(options)) === key)
+      modes.tracer?.guard(`the options of ${rule.name}`, () => sameFields(rule.structure(options), structure))
       return (param, grad, state) => {
         const ownKey = rule.reduces ? `${key}${param.rank}` : key
         let code = codes.get(ownKey)
@@ -108,6 +108,11 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
       }
     },
   }
+}
+
+function sameFields<T>(a: T, b: T): boolean {
+  for (const name in a) if (a[name] !== b[name]) return false
+  return true
 }
 
 function primitiveOf<O, State extends string, Numbers extends string, Structure>(
