@@ -38,7 +38,18 @@ const ops: ((a: Tensor, b: Tensor, axis: number) => Tensor)[] = [
   (a) => a.reshape([a.size]).reshape([1, -1]),
   (a, _, axis) => a.flip(axis),
   (a, _, axis) => a.narrow(axis, 0, Math.max(1, a.shape[axis]! - 1)),
-  (a, _, axis) => a.pad(axis === 0 ? [[1, 0], [0, 0]] : [[0, 0], [0, 1]]),
+  (a, _, axis) =>
+    a.pad(
+      axis === 0
+        ? [
+            [1, 0],
+            [0, 0],
+          ]
+        : [
+            [0, 0],
+            [0, 1],
+          ],
+    ),
   (a, b) => fit(a, b).tanh(),
   (a) => a.matmul(a.permute([1, 0])).tanh(),
   (a, _, axis) => a.cumSum(axis).tanh(),
@@ -53,7 +64,10 @@ function broadcast(a: Tensor, b: Tensor, f: (a: Tensor, b: Tensor) => Tensor): T
 /** The product of `a` with as much of `b` as fits. */
 function fit(a: Tensor, b: Tensor): Tensor {
   const n = Math.min(a.shape[1]!, b.shape[0]!)
-  return a.narrow(1, 0, n).matmul(b.narrow(0, 0, n)).mul(0.5)
+  return a
+    .narrow(1, 0, n)
+    .matmul(b.narrow(0, 0, n))
+    .mul(0.5)
 }
 
 function run(choices: readonly Choice[], inputs: readonly Tensor[]): Tensor[] {
@@ -73,10 +87,20 @@ const program = fc.record({
 })
 
 const inputsOf = (shapes: readonly (readonly number[])[]) =>
-  shapes.map((shape, at) => tensor(Array.from({ length: shape[0]! * shape[1]! }, (_, i) => Math.sin(1.3 * i + 2 * at + 0.7)), { shape: [...shape] }) as Tensor)
+  shapes.map(
+    (shape, at) =>
+      tensor(
+        Array.from({ length: shape[0]! * shape[1]! }, (_, i) => Math.sin(1.3 * i + 2 * at + 0.7)),
+        { shape: [...shape] },
+      ) as Tensor,
+  )
 
 /** Some results of a program, and the gradients of all inputs. */
-function outcome(engine: string, { choices, shapes, outputs }: { choices: readonly Choice[]; shapes: [number, number][]; outputs: number }, compiled: boolean) {
+function outcome(
+  engine: string,
+  { choices, shapes, outputs }: { choices: readonly Choice[]; shapes: [number, number][]; outputs: number },
+  compiled: boolean,
+) {
   setEngine(engine)
   const f = (...inputs: Tensor[]) => {
     const results = run(choices, inputs).slice(-outputs)
@@ -105,9 +129,11 @@ test(`${RUNS} random programs: compiled on wasm as eager on the reference engine
       expected.forEach(({ shape, values }, i) => {
         const scale = Math.max(1, ...values.map(Math.abs))
         const result = actual[i]!
-        if (JSON.stringify(result.shape) !== JSON.stringify(shape)) throw new Error(`result ${i} has shape [${result.shape}], expected [${shape}]`)
+        if (JSON.stringify(result.shape) !== JSON.stringify(shape))
+          throw new Error(`result ${i} has shape [${result.shape}], expected [${shape}]`)
         values.forEach((v, at) => {
-          if (!(Math.abs(result.values[at]! - v) <= 1e-3 * scale)) throw new Error(`result ${i}, element ${at}: ${result.values[at]}, expected ${v}`)
+          if (!(Math.abs(result.values[at]! - v) <= 1e-3 * scale))
+            throw new Error(`result ${i}, element ${at}: ${result.values[at]}, expected ${v}`)
         })
       })
     }),

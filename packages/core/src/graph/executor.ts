@@ -1,6 +1,8 @@
+import { userLine } from '../autograd/anomaly.ts'
 import { dtypeInfo } from '../dtype.ts'
 import type { Buffer, Engine, Executable, Sequence } from '../engine/engine.ts'
 import { KernelBuilder } from '../engine/kernel.ts'
+import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Storage } from '../tensor/storage.ts'
@@ -75,7 +77,6 @@ export class ProgramExecutable {
 
   /** Runs the program once and gives its outputs. */
   run(args: readonly Tensor[]): Tensor[] {
-    this.#askHost()
     const { inputs, outputs } = this.#graph
     const arena = new Storage(this.engine, this.#arenaSpec, 'compile')
     const storages = this.#storages
@@ -109,7 +110,13 @@ export class ProgramExecutable {
         buffers[i + 1] = storage.buffer
         this.#offsets[i + 1] = offset
       }
-      this.#executable.run(buffers, this.#offsets, this.#scalars)
+      // Only now, when all that it needs is known to be there: what the host does cannot be taken back.
+      this.#askHost()
+      try {
+        this.#executable.run(buffers, this.#offsets, this.#scalars)
+      } catch (error) {
+        throw this.#located(error)
+      }
       for (const at of this.#written) storages[at - 1]!.version++
       for (const { of, at, read, owned } of this.#gradients) {
         if (owned) owned.storage.version++
@@ -123,6 +130,24 @@ export class ProgramExecutable {
       arena.release()
       storages.fill(undefined)
     }
+  }
+
+  /** The error of an operation, with the lines that it comes from. */
+  #located(error: unknown): unknown {
+    if (!(error instanceof CotangentError) || error.step === undefined) return error
+    const origins = this.program.operations[error.step]?.origins ?? []
+    if (origins.length === 0) return error
+    const lines = new Map<string, string[]>()
+    for (const { name, at } of origins) {
+      const line = userLine(at.stack)
+      lines.set(line, [...(lines.get(line) ?? []), name])
+    }
+    const places = [...lines].map(([line, names]) => `${[...new Set(names)].join(', ')} called at ${line}`)
+    return new CotangentError(error.code, {
+      op: 'compile',
+      message: `an operation of the compiled function failed (${places.join('; ')}): ${error.message.replace(/\.$/, '')}`,
+      cause: error,
+    })
   }
 
   #askHost(): void {

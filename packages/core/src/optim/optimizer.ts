@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { sameShape } from '../layout.ts'
-import { hostEffect, noGrad, withModes } from '../tensor/modes.ts'
+import { hostEffect, modes, noGrad, withModes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { completeOptions } from './options.ts'
 import { groupsOf, listParams, type ParamGroupSpec, type Params } from './params.ts'
@@ -48,7 +48,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
   readonly defaults: O
   readonly paramGroups: ParamGroup<O>[] = []
   readonly #rule: UpdateRule<O>
-  readonly #states = new Map<Tensor, ParamState>()
+  #states = new Map<Tensor, ParamState>()
 
   /**
    * @throws {CotangentError} `invalid-argument` for no parameters, a parameter twice, or an option that is none or out of range;
@@ -95,6 +95,8 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
 
   /** Updates every parameter that has a gradient. */
   step(): void {
+    const [states, { length: count }] = [this.#states, this.paramGroups]
+    modes.tracer?.guard(`the state of ${this.#rule.name}`, () => this.#states === states && this.paramGroups.length === count)
     noGrad(() => {
       for (const group of this.paramGroups) {
         const update = this.#rule.prepare(group as unknown as O)
@@ -170,7 +172,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
       )
     }
     options.forEach((values, g) => Object.assign(this.paramGroups[g]!, values))
-    this.#states.clear()
+    this.#states = new Map()
     for (const { param, state, from } of loaded) {
       for (const [name, value] of Object.entries(from)) {
         const target = state[name]
