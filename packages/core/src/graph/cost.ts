@@ -3,6 +3,7 @@ import type { Program } from '../engine/engine.ts'
 import { elementLevels, type Kernel, type Node } from '../engine/kernel.ts'
 import type { Operand, Routine, RoutineAttrs, RoutineName } from '../engine/routine.ts'
 import { workOfNode } from '../engine/scalar.ts'
+import type { Control, ControlOperand } from './control.ts'
 
 /** What running a program once takes, whichever engine it runs on. */
 export interface Cost {
@@ -13,10 +14,18 @@ export interface Cost {
   readonly flops: number
 }
 
+const bytesOf = (operands: readonly ControlOperand[]): number =>
+  operands.reduce((sum, { dtype, shape }) => sum + dtypeInfo[dtype].size * product(shape), 0)
+
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1)
 
-/** @param sizes Elements of each input's memory, where they are known: no more than that can be read. */
-export function costOf(program: Program, sizes: readonly number[] = []): Cost {
+/**
+ * Of control flow, what goes in and out: what it runs, and how often, only running tells.
+ *
+ * @param sizes Elements of each input's memory, where they are known: no more than that can be read.
+ */
+export function costOf(program: Program | Control, sizes: readonly number[] = []): Cost {
+  if (program.kind === 'control') return { bytesRead: bytesOf(program.inputs), bytesWritten: bytesOf(program.outputs), flops: 0 }
   return program.kind === 'kernel' ? kernelCost(program, sizes) : routineCost(program, sizes)
 }
 

@@ -1,12 +1,13 @@
 import { userLine } from '../autograd/anomaly.ts'
-import type { Program as EngineProgram, Step } from '../engine/engine.ts'
+import type { Program as EngineProgram } from '../engine/engine.ts'
 import { formatBytes, formatShape } from '../errors.ts'
+import type { Control } from './control.ts'
 import { isLive, type Value } from './graph.ts'
 import { bytesOf, type MemoryPlan } from './memory.ts'
 import type { Operation, Origin, Program } from './program.ts'
 
 /** The ops that an operation was made of, repeated ones counted: `linear`, `relu+mul`, `sgd x6`. */
-export function nameOf(origins: readonly Origin[], program: EngineProgram): string {
+export function nameOf(origins: readonly Origin[], program: EngineProgram | Control): string {
   if (origins.length === 0) return program.name
   const counts = new Map<string, number>()
   for (const { name } of origins) counts.set(name, (counts.get(name) ?? 0) + 1)
@@ -14,8 +15,8 @@ export function nameOf(origins: readonly Origin[], program: EngineProgram): stri
 }
 
 /** The space that a program works over: `[16, 32]`, `[16 | 32]` where the axes behind the bar are reduced. */
-export function spaceOf(program: EngineProgram): string {
-  if (program.kind === 'routine') return formatShape(program.outputs[0]!.shape)
+export function spaceOf(program: EngineProgram | Control): string {
+  if (program.kind !== 'kernel') return formatShape(program.outputs[0]?.shape ?? [])
   const { parallel, reduce } = program
   return reduce.length === 0 ? formatShape(parallel) : `[${parallel.join(', ')} | ${reduce.join(', ')}]`
 }
@@ -63,8 +64,8 @@ export function formatPlan({ arenaBytes, arena, results, inPlace, copies }: Memo
 
 /** An executable's steps with the operations that they are; those that only move data have none. */
 export function stepsWithOrigins(
-  steps: readonly Step[],
+  steps: readonly Pick<Operation, 'program'>[],
   operations: readonly Operation[],
-): { readonly program: EngineProgram; readonly operation: Operation | undefined }[] {
+): { readonly program: EngineProgram | Control; readonly operation: Operation | undefined }[] {
   return steps.map(({ program }, i) => ({ program, operation: operations[i]?.program === program ? operations[i] : undefined }))
 }

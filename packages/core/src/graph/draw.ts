@@ -149,12 +149,12 @@ function figureOf(operation: Operation, shapes: (value: Value) => string, result
   )
   const ops = counted(origins.map((o) => o.name))
   const outside = inputs.filter(({ value }) => ['captured', 'gradient'].includes(rootOf(value).source.kind))
-  const title = program.kind === 'routine' ? program.name : ops.length === 1 ? ops[0]! : `${origins.length} ops in one kernel`
-  const inside = program.kind === 'routine' && ops.length === 1 && ops[0] === title ? [] : ops.length > 1 || ops[0] !== title ? ops : []
+  const title = program.kind !== 'kernel' ? program.name : ops.length === 1 ? ops[0]! : `${origins.length} ops in one kernel`
+  const inside = program.kind !== 'kernel' && ops.length === 1 && ops[0] === title ? [] : ops.length > 1 || ops[0] !== title ? ops : []
   const chips = (kind: ChipKind, texts: readonly string[]) => texts.map((text) => ({ kind, text }))
   const lines = [...new Set(origins.map(lineOf))]
   return {
-    kind: program.kind,
+    kind: program.kind === 'kernel' ? 'kernel' : 'routine',
     title,
     side: spaceOf(program).replaceAll(', ', '×'),
     rows: [

@@ -8,11 +8,11 @@ import { bytesOf, planMemory } from './memory.ts'
 import type { Operation, Program } from './program.ts'
 import { type Roofline, roofMs } from './roofline.ts'
 
-/** One kernel or routine of a compiled function. */
+/** One kernel or routine of a compiled function, or control flow on the host. */
 export interface OperationReport extends Cost {
   /** The ops that it was made of: `mul + add`. */
   readonly name: string
-  readonly kind: 'kernel' | 'routine'
+  readonly kind: 'kernel' | 'routine' | 'control'
   /** What it works over; reduced axes behind a bar. */
   readonly space: string
   /** Names of all ops in it, in the order in which they were called. */

@@ -61,6 +61,7 @@ function canReplace(operations: readonly Operation[], memory: Value, value: Valu
 
 /** Whether an operation reads `old` only where, at the same time, it writes `made`. */
 export function readsWhatItWrites({ program, inputs, outputs }: Operation, old: Value, made: Value): boolean {
+  if (program.kind === 'control') return false
   const code = program.kind === 'kernel' ? program : program.epilogue
   if (!code || old.dtype !== made.dtype) return false
   // An epilogue's first input is what the routine makes of inputs of its own, which must stay as they are until it is done.

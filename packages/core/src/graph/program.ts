@@ -1,6 +1,7 @@
 import type { DType } from '../dtype.ts'
 import type { Program as EngineProgram } from '../engine/engine.ts'
 import type { Scalar } from '../tensor/scalar.ts'
+import type { Control } from './control.ts'
 import type { Graph, LiveNumber, Read, Value } from './graph.ts'
 
 /** Where an operand of a program starts: at element `offset` of a value's memory. */
@@ -16,9 +17,9 @@ export interface Origin {
   readonly at: Error
 }
 
-/** A kernel or routine over values. Of kernels, inputs are distinct values with offset 0. */
+/** A kernel, routine or control over values. Of kernels, inputs are distinct values with offset 0. */
 export interface Operation {
-  readonly program: EngineProgram
+  readonly program: EngineProgram | Control
   readonly inputs: readonly Place[]
   readonly outputs: readonly Place[]
   /** One a param of the program. */
@@ -26,6 +27,9 @@ export interface Operation {
   /** All that was fused into it. */
   readonly origins: readonly Origin[]
 }
+
+/** Whether it has to run whoever reads its outputs, and in order with others of the kind. */
+export const hasEffect = ({ program }: Operation): boolean => program.kind === 'control' && program.effect
 
 /** Why an op was left apart from the operations beside it, for people. */
 export interface Note {

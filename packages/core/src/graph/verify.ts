@@ -15,6 +15,12 @@ export function verify(program: Program, stage: string): void {
     for (const { value } of outputs) made.add(value)
     if (inputs.length !== code.inputs.length) fail(operation, `${inputs.length} inputs for a program of ${code.inputs.length}`)
     if (outputs.length !== code.outputs.length) fail(operation, `${outputs.length} outputs for a program of ${code.outputs.length}`)
+    if (code.kind === 'control') {
+      const operands = [...code.inputs, ...code.outputs]
+      const values = [...inputs, ...outputs].map(({ value }) => value.dtype)
+      if (operands.some(({ dtype }, i) => dtype !== values[i])) fail(operation, 'operands of other dtypes')
+      continue
+    }
     if (code.kind === 'routine') {
       if (numbers.length !== (code.epilogue?.params.length ?? 0)) fail(operation, 'numbers and params differ')
       continue

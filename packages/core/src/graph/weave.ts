@@ -1,5 +1,5 @@
 import type { Value } from './graph.ts'
-import { type Operation, type Program, resultsOf, rootOf } from './program.ts'
+import { hasEffect, type Operation, type Program, resultsOf, rootOf } from './program.ts'
 
 /** An operation between those that have to run before and after it. */
 export interface Strand {
@@ -32,9 +32,14 @@ export class Weave {
     }
     this.#needed = needed
     const memoryOf = new Map([...program.graph.writes].map(([memory, value]) => [value, memory]))
+    let effect: Strand | undefined
     program.operations.forEach((operation, order) => {
       const strand = this.#enter(operation, order)
       const link = (before: Strand) => before !== strand && this.#link(before, strand)
+      if (hasEffect(operation)) {
+        if (effect) link(effect)
+        effect = strand
+      }
       for (const { value } of operation.inputs) {
         for (const writer of this.#writers.get(value) ?? []) link(writer)
         addTo(this.#readers, value, strand)
