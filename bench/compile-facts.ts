@@ -21,7 +21,13 @@ export async function compileFacts(
 ): Promise<{ rows: Row[]; skipped: Skip[] }> {
   const file = fileURLToPath(new URL('compile-child.ts', import.meta.url))
   const args = [...process.execArgv, '--expose-gc', file, JSON.stringify(options)]
-  const { stdout } = await promisify(execFile)(process.execPath, args)
+  let stdout: string
+  try {
+    ;({ stdout } = await promisify(execFile)(process.execPath, args))
+  } catch (error) {
+    const reason = (error as { stderr?: string }).stderr?.match(/^\w*Error.*$/m)?.[0] ?? String(error)
+    return { rows: [], skipped: [{ suite: 'compile', name: 'what compile costs', who: 'ours', reason }] }
+  }
   const base = { suite: 'compile', oursNoise: null, peerNoise: null, engine: options.engine, mode: 'compiled' } as const
   const rows = (JSON.parse(stdout) as Fact[]).map(({ name, unit, ours, against, limit, note }): Row => {
     const scale = unit === 'KiB' ? 1 / 1024 : perSecond[unit]
