@@ -172,7 +172,10 @@ export class RoutineCompiler {
   #sequence(temporaries: readonly number[], steps: readonly Step[]): KernelRun {
     const [{ run, buffers }, ...others] = steps as [Step, ...Step[]]
     if (others.length + temporaries.length > 0 || !run.launch) return sequence(this.#heap, temporaries, steps)
-    const pointers = run.launch.pointers.map(({ word, buffer }) => ({ word, buffer: buffers[buffer]! }))
+    // Some code has a word for an output that this routine does without.
+    const pointers = run.launch.pointers.flatMap(({ word, buffer }) =>
+      buffer < buffers.length ? [{ word, buffer: buffers[buffer]! }] : [],
+    )
     return runOf(this.#heap, this.#pool, { ...run.launch, pointers })
   }
 
