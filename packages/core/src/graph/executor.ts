@@ -1,15 +1,17 @@
 import { userLine } from '../autograd/anomaly.ts'
 import { dtypeInfo } from '../dtype.ts'
-import type { Buffer, Engine, Executable, Sequence } from '../engine/engine.ts'
+import type { Buffer, Engine, Executable } from '../engine/engine.ts'
 import { KernelBuilder } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import type { Region } from './control.ts'
 import { type Graph, isLive, type LiveNumber, type Read, type Value } from './graph.ts'
 import { type MemoryPlan, planMemory } from './memory.ts'
 import { type Operation, type Place, type Program, rootOf } from './program.ts'
+import { type ProgramStep, prepareSteps } from './steps.ts'
 
 /** Where the memory of a root comes from when a program starts. */
 type Memory =
@@ -22,13 +24,17 @@ type Memory =
   /** The program's own for as long as it lives: gradients, which each run overwrites. */
   | { readonly kind: 'owned'; readonly storage: Storage }
 
-/** A program made ready for an engine: one sequence over one list of buffers, the first of which is its working memory. */
+/**
+ * A program made ready for an engine: sequences, with control flow between them, over one list of buffers, the first of which is
+ * its working memory.
+ */
 export class ProgramExecutable {
   readonly program: Program
   readonly plan: MemoryPlan
   readonly engine: Engine
   readonly #graph: Graph
-  readonly #sequence: Sequence
+  /** In order: those of the program's operations, then the copies that end it. */
+  readonly steps: readonly ProgramStep[]
   readonly #executable: Executable
   readonly #memories: readonly Memory[]
   readonly #bufferOf = new Map<Value, number>()
@@ -50,8 +56,8 @@ export class ProgramExecutable {
     this.plan = planMemory(program)
     this.#memories = this.#layMemories()
     const operations = [...program.operations, ...this.#copies()]
-    this.#sequence = { kind: 'sequence', steps: this.#steps(operations) }
-    this.#executable = engine.prepare(this.#sequence)
+    this.steps = this.#steps(operations)
+    this.#executable = prepareSteps(engine, this.steps)
     this.#arenaSpec = specOf('uint8', [this.plan.arenaBytes])
     this.#written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)!)
     this.#gradients = [...this.#graph.gradients].map(([of, read]) => ({
@@ -63,11 +69,6 @@ export class ProgramExecutable {
     this.#storages = this.#memories.map(() => undefined)
     this.#buffers = new Array<Buffer>(this.#memories.length + 1)
     this.#offsets = new Array<number>(this.#memories.length + 1).fill(0)
-  }
-
-  /** The steps, in order: those of the program's operations, then the copies that end it. */
-  get sequence(): Sequence {
-    return this.#sequence
   }
 
   /** Memory of the program itself that outlives its runs: gradients. */
@@ -132,6 +133,44 @@ export class ProgramExecutable {
     }
   }
 
+  /**
+   * Runs a program that control flow of another one holds, which has no memory of its own but what it works in.
+   *
+   * @param args Where its arguments lie.
+   * @param into Where its outputs go; all are values that it makes.
+   * @returns The numbers that it asked the host for.
+   */
+  runAt(args: readonly Region[], into: readonly Region[]): readonly number[] {
+    const arena = new Storage(this.engine, this.#arenaSpec, 'compile')
+    const buffers = this.#buffers
+    try {
+      buffers[0] = arena.buffer
+      this.#memories.forEach((memory, i) => {
+        let region: Region
+        if (memory.kind === 'argument') region = args[memory.index]!
+        else if (memory.kind === 'result') region = into[this.#outputAt(i + 1)]!
+        else if (memory.kind === 'gradient') throw new TypeError('control flow has no gradients of its own')
+        else region = { buffer: memory.storage.buffer, offset: 0 }
+        buffers[i + 1] = region.buffer
+        this.#offsets[i + 1] = region.offset
+      })
+      const drawn = this.#askHost(args)
+      try {
+        this.#executable.run(buffers, this.#offsets, this.#scalars)
+      } catch (error) {
+        throw this.#located(error)
+      }
+      return drawn
+    } finally {
+      arena.release()
+    }
+  }
+
+  /** Which output lies in a buffer. */
+  #outputAt(buffer: number): number {
+    return this.#graph.outputs.findIndex(({ value }) => this.#bufferOf.get(rootOf(value)) === buffer)
+  }
+
   /** The error of an operation, with the lines that it comes from. */
   #located(error: unknown): unknown {
     if (!(error instanceof CotangentError) || error.step === undefined) return error
@@ -150,17 +189,21 @@ export class ProgramExecutable {
     })
   }
 
-  #askHost(): void {
+  /** @returns The numbers that were drawn, one after the other. */
+  #askHost(given: readonly (Region | undefined)[] = []): number[] {
     let lift = 0
+    const drawn: number[] = []
     for (const step of this.#graph.host) {
       if (step.kind === 'effect') {
         step.run()
         continue
       }
       const at = this.#liveAt[lift++]
-      const values = step.compute()
+      const values = step.kind === 'given' ? unpackNumbers(this.engine, given[step.argument]!, step) : step.compute()
+      if (step.kind === 'numbers') drawn.push(...values)
       if (at) for (let i = 0; i < at.length; i++) if (at[i]! >= 0) this.#scalars[at[i]!] = values[i]!
     }
+    return drawn
   }
 
   #output({ value, spec, offset }: Read, args: readonly Tensor[], inputs: readonly Read[]): Tensor {
@@ -225,7 +268,7 @@ export class ProgramExecutable {
     })
   }
 
-  #steps(operations: readonly Operation[]): Sequence['steps'] {
+  #steps(operations: readonly Operation[]): ProgramStep[] {
     const known = new Map<Scalar, number>()
     const place = (x: Scalar | LiveNumber): number => {
       if (!isLive(x)) {
@@ -254,6 +297,17 @@ export class ProgramExecutable {
     const memory = this.#memories[this.#bufferOf.get(rootOf(value))! - 1]!
     return memory.kind === 'owned' ? new Tensor(spec, memory.storage, offset) : null
   }
+}
+
+/** Reads numbers back that `packNumbers` has written. */
+function unpackNumbers(engine: Engine, { buffer, offset }: Region, at: { readonly first: number; readonly count: number }): number[] {
+  const words = engine.readSync(buffer, 'int32', offset + 2 * at.first, 2 * at.count) as Int32Array
+  return [...new Float64Array(words.slice().buffer)]
+}
+
+/** Numbers of the host as memory of a program: two int32 words each, which nothing takes gradients by. */
+export function packNumbers(engine: Engine, { buffer, offset }: Region, numbers: readonly number[]): void {
+  engine.write(buffer, 'int32', offset, new Int32Array(new Float64Array(numbers).buffer))
 }
 
 function kept(storage: Storage): Storage {

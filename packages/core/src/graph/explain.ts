@@ -42,7 +42,7 @@ function measure(compiled: Compiled<Callable>, args: readonly never[], runs: num
     compiled(...args)
     return performance.now() - start
   })
-  const count = specialization.executable.sequence.steps.length
+  const count = specialization.executable.steps.length
   const times: number[] = []
   observing(
     [engine],

@@ -66,8 +66,8 @@ export interface Times {
 }
 
 export function explainSpecialization(name: string, { executable }: Specialization, times?: Times): Explanation {
-  const { program, plan, sequence } = executable
-  const steps = stepsWithOrigins(sequence.steps, program.operations)
+  const { program, plan, steps: all } = executable
+  const steps = stepsWithOrigins(all, program.operations)
   const operations = steps.map((step, i) => reportOf(step, times && { ms: times.steps[i]!, roofline: times.roofline }))
   const unfused = lower(program.graph)
   const result = {

@@ -58,7 +58,7 @@ export interface GraphNode {
   readonly origin: Error
 }
 
-/** Something that each run does on the host before the program starts, in order. */
+/** Something that each run does on the host before the program starts, in order. All but effects give live numbers. */
 export type HostStep =
   | {
       readonly kind: 'numbers'
@@ -66,6 +66,8 @@ export type HostStep =
       readonly compute: () => readonly number[]
       readonly origin?: NumbersOrigin | undefined
     }
+  /** Numbers that come with an argument, from its number `first` on: those that another run was given. */
+  | { readonly kind: 'given'; readonly argument: number; readonly first: number; readonly count: number }
   | { readonly kind: 'effect'; readonly run: () => void; readonly origin?: EffectOrigin | undefined }
 
 /** What holds as long as `check` says so. */

@@ -37,7 +37,7 @@ const run = (name: string, program: Program) => {
 const names = ({ operations }: Program): string[] =>
   operations.map(({ program, origins }) => {
     const of = [...new Set(origins.map(({ name }) => name))]
-    return program.kind === 'kernel' ? of.join('+') : program.name + (program.epilogue ? `[${of.slice(1).join('+')}]` : '')
+    return program.kind === 'kernel' ? of.join('+') : program.name + (program.kind === 'routine' && program.epilogue ? `[${of.slice(1).join('+')}]` : '')
   })
 
 const optimized = (f: Function, ...shapes: Shape[]): string[] => names(optimize(lowered(f, ...shapes), context))

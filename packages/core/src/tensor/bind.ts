@@ -1,7 +1,7 @@
 import { checkResults } from '../autograd/anomaly.ts'
 import { type Edge, type GradientRule, type Saved, save, TapeNode } from '../autograd/tape.ts'
 import { isFloat } from '../dtype.ts'
-import type { Buffer, Engine } from '../engine/engine.ts'
+import type { Buffer, Engine, Program, Sequence } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { CotangentError } from '../errors.ts'
 import { sameShape, type Spec } from '../layout.ts'
@@ -55,7 +55,8 @@ function execute<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into
   }
   const engine = engineOf(op.name, into ? [...inputs, ...into] : inputs)
   if (plan.engine !== engine) {
-    plan.executable = engine.prepare(plan.program!)
+    // Control flow is bound only while a program is recorded.
+    plan.executable = engine.prepare(plan.program as Program | Sequence)
     plan.engine = engine
   }
   // Arrays of the right size from the start: one that grows by push takes room for 17 elements.
