@@ -181,6 +181,19 @@ describe('a linked sequence', () => {
     expect(one(['a'], [0], [1, 2])).toEqual([1, 1, 1, 1, 2, 2, 2, 2])
   })
 
+  it('takes routines without their second output', () => {
+    const attrs = { kernel: [2], stride: [2], padding: [[0, 0]], dilation: [1] } as const
+    const pool = routine('maxPool', attrs, [dense('float32', [1, 8, 1])], [dense('float32', [1, 4, 1])])
+    const program = sequence(
+      step(pool, [
+        [0, 0],
+        [1, 0],
+      ]),
+    )
+    const [expected, actual] = engines.map((engine) => runner(engine, program, [8, 4])(['a', 'b'], [0, 0], []))
+    expect(actual).toEqual(expected)
+  })
+
   it('may be empty', () => {
     expect(() => wasm.prepare(sequence()).run([], [], [])).not.toThrow()
   })
