@@ -141,7 +141,13 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     }
   })
 
-  const cost = [...live].reduce((sum, id) => sum + (depths[id]! >= rowDepth ? costOf(kernel, accesses, id) : 0), 0)
+  const count = (axes: readonly number[]) => axes.reduce((product, axis) => product * extents[axis]!, 1)
+  // What a row computes once is shared by its elements.
+  const perRow = 1 / Math.max(1, count(shape.inner))
+  const cost = [...live].reduce((sum, id) => {
+    if (depths[id]! < rowDepth) return sum
+    return sum + costOf(kernel, accesses, id) * (depths[id] === rowDepth ? perRow : 1)
+  }, 0)
   const reductions = passes.size
   const gatherLanes = new Map<NodeId, Access['lanes']>()
   nodes.forEach((node, id) => {
@@ -150,7 +156,6 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     gatherLanes.set(id, slope === 0 ? 'same' : slope === 1 ? 'contiguous' : 'strided')
   })
   const perElement = elementLevels(kernel)
-  const count = (axes: readonly number[]) => axes.reduce((product, axis) => product * extents[axis]!, 1)
   const rowOutputs = kernel.outputs.every(({ node, strides }) => !perElement[node] && shape.inner.every((axis) => strides[axis] === 0))
   const oneStage = rowOutputs && passes.size > 0 && Math.max(...passes.values()) === 0
   const chunked = oneStage && count(shape.inner) >= (lanesAreRows ? LONG_COLUMN : LONG_ROW) && extents[shape.inner[0]!]! > 1
@@ -225,13 +230,21 @@ function accessesOf({ nodes, inputs, outputs }: Kernel, live: ReadonlySet<NodeId
 function chooseVectorAxis(kernel: Kernel, accesses: readonly Omit<Access, 'lanes'>[], extents: readonly number[], lanes: number): number {
   const rank = kernel.parallel.length
   const candidates = extents.map((_, axis) => axis).filter((axis) => axis < rank || axis === extents.length - 1)
+  const elements = Math.max(
+    1,
+    extents.slice(rank).reduce((a, b) => a * b, 1),
+  )
   let best = 0
   let bestCost = Number.POSITIVE_INFINITY
   for (const axis of candidates) {
     const extent = extents[axis]!
     const waste = (Math.ceil(extent / lanes) * lanes) / Math.max(1, extent)
     let cost = 1
-    for (const { strides } of accesses) cost += strides[axis] === 0 ? 0.25 : strides[axis] === 1 ? 1 : lanes
+    for (const { strides } of accesses) {
+      // What is read or written once a row is shared by the row's elements.
+      const weight = elements === 1 || strides.some((s, a) => a >= rank && s !== 0) ? 1 : 1 / elements
+      cost += weight * (strides[axis] === 0 ? 0.25 : strides[axis] === 1 ? 1 : lanes)
+    }
     cost *= waste
     // Every row has its overhead, and a reduction ends with one across lanes.
     cost += ((axis < rank ? 12 : 18) * lanes) / Math.max(1, extent)

@@ -2,7 +2,7 @@ import { type Kernel, KernelBuilder } from '../../engine/kernel.ts'
 import { type Routine, type RoutineName, withEpilogue, withoutEpilogue } from '../../engine/routine.ts'
 import { simplify } from '../../engine/simplify.ts'
 import { isContiguous, rowMajor, sameShape } from '../../layout.ts'
-import { intoFirst, isElementwise, isKernel, type KernelOperation } from '../fusion.ts'
+import { intoFirst, isElementwise, isKernel, type KernelOperation, sizeOf } from '../fusion.ts'
 import type { Value } from '../graph.ts'
 import type { Operation, Program } from '../program.ts'
 import { type Strand, Weave } from '../weave.ts'
@@ -11,6 +11,11 @@ import { type Strand, Weave } from '../weave.ts'
 const products: readonly RoutineName[] = ['matmul', 'conv', 'convGradInput', 'convGradWeight']
 /** Nodes of an epilogue beyond which it would hold up the product. */
 const MOST_NODES = 96
+
+/** Tensors as large as the result that an epilogue reads and writes: more of them flow faster through a kernel of their own... */
+const MOST_STREAMS = 4
+/** ... unless the result has so few elements that it is not worth the launch. */
+const SMALL = 16384
 
 /** Elementwise code that reads the result of a matrix product or a convolution is run on the result before it is stored. */
 export function fuseEpilogues(program: Program): Program {
@@ -62,6 +67,8 @@ function fits({ program, inputs }: KernelOperation, { program: { parallel }, inp
   const { nodes } = program
   if (!sameShape(program.parallel, parallel) || nodes.length > MOST_NODES) return null
   if (inputs[0]?.value !== raw!.value || inputs.some(({ value }) => value.dtype !== raw!.value.dtype)) return null
+  const dense = nodes.filter((n) => n.op === 'load' && isContiguous(parallel, n.strides)).length - 1 + program.outputs.length
+  if (dense > MOST_STREAMS && sizeOf(parallel) > SMALL) return null
   if (program.outputs.some(({ strides, dtype }) => dtype !== raw!.value.dtype || !isContiguous(parallel, strides))) return null
   const last = parallel.length - 1
   const found = nodes.every((node) => {
