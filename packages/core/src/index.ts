@@ -23,6 +23,8 @@ export { currentEngine, engineNamed, engineNames, registerEngine, setEngine, set
 export type { Buffer, Engine, Executable, MemoryUse, Program } from './engine/engine.ts'
 export { CotangentError, type ErrorCode, type ErrorDetails } from './errors.ts'
 export { compile, type Compiled, type CompileOptions } from './graph/compile.ts'
+export { exportProgram, type ExportOptions } from './graph/export.ts'
+export { type LoadedProgram, loadProgram, type LoadProgramOptions, type ProgramGroup, type TensorSpec } from './graph/loaded-program.ts'
 export { drawGraph } from './graph/draw.ts'
 export { explain, type MeasurableExplanation } from './graph/explain.ts'
 export type { Explanation, FusionNote, OperationReport, Totals } from './graph/explanation.ts'

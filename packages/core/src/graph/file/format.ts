@@ -1,0 +1,135 @@
+import type { DType } from '../../dtype.ts'
+import type { Combiner, ScalarType } from '../../engine/scalar.ts'
+
+// The JSON of a program file; docs/program-format.md is its norm.
+
+export const formatName = 'cotangent.program'
+/** What this library writes, and the only one that it reads. */
+export const formatVersion = 1
+
+/** What files may ask for at most. */
+export const limits = {
+  operations: 20_000,
+  values: 100_000,
+  nodes: 20_000,
+  rank: 32,
+  /** Of strides, so that bytes are counted in 32 bits. */
+  stride: 2 ** 28 - 1,
+  /** Points of an index space, and multiplications of a routine. */
+  points: 2 ** 45,
+  depth: 64,
+  text: 10_000,
+} as const
+
+/** A number as JSON has it, or as text where JSON has none: `NaN`, `Infinity`, `-Infinity`, `-0`; integers beyond 2^53. */
+export type NumberFile = number | string
+
+export type TreeFile =
+  | { readonly tensor: number }
+  | { readonly list: readonly TreeFile[] }
+  | { readonly object: readonly (readonly [string, TreeFile])[] }
+  | { readonly constant: string | boolean | null }
+  | { readonly number: NumberFile }
+  | { readonly undefined: true }
+
+export interface SpecFile {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+}
+
+export interface ValueFile {
+  readonly dtype: DType
+  readonly size: number
+  readonly argument?: number
+  readonly tensor?: string
+  readonly of?: number
+}
+
+export type NodeFile =
+  | { readonly op: 'const'; readonly type: ScalarType; readonly value: NumberFile }
+  | { readonly op: 'param'; readonly type: ScalarType; readonly index: number }
+  | { readonly op: 'index'; readonly type: 'int32'; readonly axis: number }
+  | {
+      readonly op: 'load'
+      readonly type: ScalarType
+      readonly input: number
+      readonly offset: number
+      readonly strides: readonly number[]
+    }
+  | {
+      readonly op: string
+      readonly type: ScalarType
+      readonly args: readonly number[]
+      readonly input?: number
+      readonly combine?: Combiner
+      readonly dtype?: DType
+    }
+
+export interface KernelFile {
+  readonly name: string
+  readonly parallel: readonly number[]
+  readonly reduce: readonly number[]
+  readonly inputs: readonly DType[]
+  readonly params: readonly ScalarType[]
+  readonly nodes: readonly NodeFile[]
+  readonly outputs: readonly { readonly dtype: DType; readonly node: number; readonly strides: readonly number[] }[]
+}
+
+export interface OperandFile extends SpecFile {
+  readonly strides: readonly number[]
+}
+
+export interface RoutineFile {
+  readonly routine: string
+  readonly attrs: object
+  readonly inputs: readonly OperandFile[]
+  readonly outputs: readonly OperandFile[]
+  readonly epilogue?: KernelFile
+}
+
+/** A value and the elements to skip there. */
+export type PlaceFile = readonly [value: number, offset: number]
+
+export interface OperationFile {
+  /** Among the programs. */
+  readonly program: number
+  readonly inputs: readonly PlaceFile[]
+  readonly outputs: readonly PlaceFile[]
+  readonly numbers: readonly (NumberFile | { readonly host: number; readonly index: number })[]
+}
+
+export type HostFile =
+  | { readonly kind: 'random'; readonly generator: number }
+  | { readonly kind: 'rule'; readonly group: number; readonly counter: number; readonly dtype: DType; readonly names: readonly string[] }
+  | { readonly kind: 'count'; readonly counter: number }
+
+/** What changes between runs besides tensors. */
+export interface HostStateFile {
+  readonly generators: readonly { readonly seed: string; readonly calls: number }[]
+  readonly groups: readonly { readonly rule: string; readonly options: Readonly<Record<string, unknown>> }[]
+  readonly counters: readonly Readonly<Record<string, NumberFile>>[]
+}
+
+export interface ProgramFile {
+  readonly name: string
+  readonly arguments: readonly SpecFile[]
+  readonly inputs: readonly TreeFile[]
+  readonly result: TreeFile
+  readonly values: readonly ValueFile[]
+  readonly outputs: readonly {
+    readonly value: number
+    readonly offset: number
+    readonly shape: readonly number[]
+    readonly strides: readonly number[]
+  }[]
+  /** Memory, and the value that it holds in the end. */
+  readonly writes: readonly (readonly [memory: number, value: number])[]
+  readonly programs: readonly (KernelFile | RoutineFile)[]
+  readonly operations: readonly OperationFile[]
+  readonly host: readonly HostFile[]
+}
+
+export function numberToFile(x: number | bigint): NumberFile {
+  if (typeof x === 'bigint') return Number.isSafeInteger(Number(x)) ? Number(x) : String(x)
+  return Number.isFinite(x) && !Object.is(x, -0) ? x : Object.is(x, -0) ? '-0' : String(x)
+}
