@@ -246,6 +246,22 @@ describe('what cannot be compiled is refused', () => {
       expect(() => compile(read)(vector(1))).toThrow(code('tracer-read'))
   })
 
+  test('captured tensors that JavaScript reads are constants, until they change', () => {
+    const limit = vector(2)
+    const f = compile((x: Tensor) => x.mul(limit.item()))
+    expect(f(vector(3)).item()).toBe(6)
+    limit.assign(5)
+    expect(f(vector(3)).item()).toBe(15)
+    const g = compile((x: Tensor) => {
+      limit.assign(limit.add(x))
+      return limit.item()
+    })
+    expect(() => g(vector(1))).toThrow(code('tracer-read', 'changed this tensor in place', 'compile\\.test\\.ts'))
+    expect(limit.item()).toBe(5)
+    const rows = uniform([3, 2]) as Tensor
+    expect(compile((x: Tensor) => x.at([true, false, true] as never) as Tensor)(rows).shape).toEqual([2, 2])
+  })
+
   test('async functions', () => {
     // oxlint-disable-next-line require-await -- what is wrong with it
     expect(() => compile(async (x: Tensor) => x)(vector(1))).toThrow(code('invalid-argument', 'compile: .*async'))

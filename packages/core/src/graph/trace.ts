@@ -1,3 +1,4 @@
+import { userLine } from '../autograd/anomaly.ts'
 import { nodesCreated } from '../autograd/tape.ts'
 import { type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
@@ -138,6 +139,21 @@ class Recorder implements Tracer {
 
   guard(what: string, check: Guard['check']): void {
     this.#guards.push({ what, check })
+  }
+
+  look(x: Tensor): void {
+    const { memory } = x
+    if (memory instanceof Placeholder) return
+    if (this.#current.get(memory) !== this.#initial.get(memory)) {
+      throw new CotangentError('tracer-read', {
+        message: `the traced function has changed this tensor in place, so what it holds here is known only when the program runs; read at ${userLine(new Error().stack)}`,
+        shapes: [x.shape],
+        dtypes: [x.dtype],
+        hint: 'Read it outside of the function, or use where() instead of a JavaScript condition on it.',
+      })
+    }
+    const { version } = memory
+    this.guard('the numbers of a tensor that JavaScript read', () => memory.version === version)
   }
 
   gradOf(x: Tensor): Tensor | null {

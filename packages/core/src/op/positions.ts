@@ -1,13 +1,11 @@
 import { CotangentError } from '../errors.ts'
-import { modes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
-import { canRead } from './index-tensor.ts'
 
 /** The values of `x`, for ops whose result's shape depends on them. */
 export function readFor(op: string, x: Tensor, hint: string) {
-  if (!canRead(x)) {
-    throw new CotangentError(x.isTracer || modes.tracer ? 'tracer-read' : 'async-only', {
+  if (x.isTracer || !x.engine.synchronous) {
+    throw new CotangentError(x.isTracer ? 'tracer-read' : 'async-only', {
       op,
       message: 'the shape of the result depends on values that cannot be looked at here',
       shapes: [x.shape],

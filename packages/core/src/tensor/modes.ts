@@ -41,6 +41,8 @@ export interface Tracer {
   /** `.grad` of a tensor as the program has it so far. */
   gradOf(x: Tensor): Tensor | null
   setGrad(x: Tensor, gradient: Tensor | null): void
+  /** Is told that the numbers of a tensor from outside have been read, on which the record then depends. */
+  look?(x: Tensor): void
   /** Function transformations only: the same value as a tensor of this level, which gradients within it can be taken by. */
   variable?(x: Tensor): Tensor
   /** Whether ops on plain tensors run at once, so that their values can be read. */

@@ -174,12 +174,14 @@ export class Tensor<S extends Shape = Shape> {
 
   /** The elements in row-major order, in the dtype's typed array (float16 and bfloat16 as float32). Works on every engine. */
   async data(): Promise<TypedArray> {
+    modes.tracer?.look?.(this as unknown as Tensor)
     const dense = this.#dense()
     return fromRaw(await dense.engine.read(dense.storage.buffer, this.dtype, dense.offset, this.size), this.dtype)
   }
 
   /** `data()` without waiting; only where the engine is synchronous (CPU). */
   dataSync(): TypedArray {
+    modes.tracer?.look?.(this as unknown as Tensor)
     const dense = this.#dense()
     if (!dense.engine.synchronous) {
       throw new CotangentError('async-only', {
