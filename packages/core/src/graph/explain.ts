@@ -1,6 +1,8 @@
+import { tidy } from '../tensor/scope.ts'
 import { type Compiled, compile } from './compile.ts'
 import { type Explanation, explainSpecialization } from './explanation.ts'
-import { observing } from './observe.ts'
+import { type Observer, observing } from './observe.ts'
+import type { Operation } from './program.ts'
 import { rooflineOf } from './roofline.ts'
 
 type Callable = (...args: never[]) => unknown
@@ -33,26 +35,48 @@ export function explain<F extends Callable>(f: F, ...args: Parameters<F>): Measu
 }
 
 function measure(compiled: Compiled<Callable>, args: readonly never[], runs: number): Explanation {
+  const run = () => tidy(() => void compiled(...args))
   // Twice, as what a first run leaves behind (gradients that were null) may make the next one another program.
-  for (let i = 0; i < 2; i++) compiled(...args)
+  for (let i = 0; i < 2; i++) run()
   const specialization = compiled.specialize(...args)
   const { engine } = specialization.executable
   const whole = Array.from({ length: runs }, () => {
     const start = performance.now()
-    compiled(...args)
+    run()
     return performance.now() - start
   })
-  const count = specialization.executable.steps.length
-  const times: number[] = []
-  observing(
-    [engine],
-    (_, ms) => times.push(ms),
-    () => {
-      for (let i = 0; i < runs; i++) compiled(...args)
-    },
-  )
-  const steps = Array.from({ length: count }, (_, i) => median(times.filter((__, at) => at % count === i)))
-  return explainSpecialization(compiled.name, specialization, { roofline: rooflineOf(engine), ms: median(whole), steps })
+  const { steps } = specialization.executable
+  const inside = Array.from({ length: runs }, () => {
+    const times = new StepTimes(steps)
+    observing([engine], times.observe, run)
+    return times.ms
+  })
+  const times = steps.map((_, i) => median(inside.map((ms) => ms[i]!)))
+  return explainSpecialization(compiled.name, specialization, { roofline: rooflineOf(engine), ms: median(whole), steps: times })
+}
+
+/** Attributes what runs to the steps of one run. */
+class StepTimes {
+  readonly ms: number[]
+  readonly #steps: readonly Pick<Operation, 'program'>[]
+  #at = 0
+
+  constructor(steps: readonly Pick<Operation, 'program'>[]) {
+    this.#steps = steps
+    this.ms = steps.map(() => 0)
+  }
+
+  readonly observe: Observer = (program, ms) => {
+    let next = this.#at
+    while (this.#steps[next]?.program.kind === 'control') next++
+    if (this.#steps[next]?.program === program) {
+      this.ms[next]! += ms
+      this.#at = next + 1
+    } else if (this.#at < this.#steps.length) {
+      // Not one of the program's own: control flow runs it.
+      this.ms[this.#at]! += ms
+    }
+  }
 }
 
 function median(values: readonly number[]): number {

@@ -132,7 +132,7 @@ function format({ name, operations, total, unfused, resultBytes, broken, measure
   columns.push(left('line'))
   const rows = operations.map((op, i) => [
     String(i),
-    `${op.kind === 'routine' ? '*' : ' '}${shorten(op.name, NAME_WIDTH)}`,
+    `${op.kind === 'routine' ? '*' : op.kind === 'control' ? '>' : ' '}${shorten(op.name, NAME_WIDTH)}`,
     op.space,
     bytes(op.bytesRead),
     bytes(op.bytesWritten),
@@ -141,11 +141,12 @@ function format({ name, operations, total, unfused, resultBytes, broken, measure
     ...(measured ? timeCells(op) : []),
     (op.lines[0] ?? '') + (op.lines.length > 1 ? ` +${op.lines.length - 1}` : ''),
   ])
-  const routines = operations.filter(({ kind }) => kind === 'routine').length
+  const count = (wanted: OperationReport['kind']) => operations.filter(({ kind }) => kind === wanted).length
+  const control = count('control') > 0 ? `, control flow ${count('control')} times (>)` : ''
   const compared = (now: number, before: number, show: (n: number) => string) => `${show(now)} (op by op ${show(before)})`
   const moved = ({ bytesRead, bytesWritten }: Totals) => bytesRead + bytesWritten
   return [
-    `${name}: ${total.operations} operations, ${total.operations - routines} kernels and ${routines} routines (*)`,
+    `${name}: ${total.operations} operations: ${count('kernel')} kernels, ${count('routine')} routines (*)${control}`,
     '',
     textTable(columns, rows),
     '',
