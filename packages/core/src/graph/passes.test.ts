@@ -37,7 +37,9 @@ const run = (name: string, program: Program) => {
 const names = ({ operations }: Program): string[] =>
   operations.map(({ program, origins }) => {
     const of = [...new Set(origins.map(({ name }) => name))]
-    return program.kind === 'kernel' ? of.join('+') : program.name + (program.kind === 'routine' && program.epilogue ? `[${of.slice(1).join('+')}]` : '')
+    return program.kind === 'kernel'
+      ? of.join('+')
+      : program.name + (program.kind === 'routine' && program.epilogue ? `[${of.slice(1).join('+')}]` : '')
   })
 
 const optimized = (f: Function, ...shapes: Shape[]): string[] => names(optimize(lowered(f, ...shapes), context))
@@ -174,6 +176,19 @@ describe('fusion of chains', () => {
     const program = optimize(lowered(f as Function), context)
     expect(outputs(program, [])).toEqual([[10, 20, 33]])
   })
+})
+
+test('memory that is overwritten whole, then in part, is read in time', () => {
+  const state = tensor([1, 2, 3])
+  const f = () => {
+    state.assign(state.mul(2))
+    const between = state.exp()
+    state.slice([0, 1]).assign(0)
+    return between.log().round().add(state)
+  }
+  const program = optimize(lowered(f as Function), context)
+  expect(outputs(program, [])).toEqual([[2, 8, 12]])
+  expect(state.toArray()).toEqual([0, 4, 6])
 })
 
 describe('fusion of neighbours', () => {

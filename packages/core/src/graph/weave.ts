@@ -21,6 +21,8 @@ export class Weave {
   readonly #readers = new Map<Value, Set<Strand>>()
   /** Values that more than operations need: results, and memory that is overwritten in part later. */
   readonly #needed: ReadonlySet<Value>
+  /** For values that memory from before holds in the end: that memory. */
+  readonly #memoryOf: ReadonlyMap<Value, Value>
   /** The operations that overwrite memory from before, by its root. */
   readonly #overwriters = new Map<Value, Set<Strand>>()
 
@@ -31,10 +33,11 @@ export class Weave {
       for (const { value } of outputs) if (value.source.kind === 'update') needed.add(value.source.of)
     }
     this.#needed = needed
-    const memoryOf = new Map([...program.graph.writes].map(([memory, value]) => [value, memory]))
+    this.#memoryOf = new Map([...program.graph.writes].map(([memory, value]) => [value, memory]))
     let effect: Strand | undefined
     program.operations.forEach((operation, order) => {
-      const strand = this.#enter(operation, order)
+      const strand = { operation, order }
+      this.#links.set(strand, { before: new Set(), after: new Set() })
       const link = (before: Strand) => before !== strand && this.#link(before, strand)
       if (hasEffect(operation)) {
         if (effect) link(effect)
@@ -42,21 +45,19 @@ export class Weave {
       }
       for (const { value } of operation.inputs) {
         for (const writer of this.#writers.get(value) ?? []) link(writer)
-        addTo(this.#readers, value, strand)
       }
       for (const { value } of operation.outputs) {
-        const root = memoryOf.get(value) ?? rootOf(value)
-        if (root !== value) {
+        for (const root of this.#overwritten(value)) {
           // It comes after all that reads, or has written, what was there before.
-          for (const [known, readers] of this.#readers) if (rootOf(known) === root && known !== value) readers.forEach(link)
-          for (const [known, writers] of this.#writers) if (rootOf(known) === root && known !== value) writers.forEach(link)
-          addTo(this.#overwriters, root, strand)
+          for (const known of [this.#readers, this.#writers]) {
+            for (const [before, users] of known) if (rootOf(before) === root && before !== value) users.forEach(link)
+          }
         }
         // Writers of parts of one value keep their order, and so do those that read what earlier ones wrote.
         this.#writers.get(value)?.forEach(link)
         this.#readers.get(value)?.forEach(link)
-        addTo(this.#writers, value, strand)
       }
+      this.#attach(strand)
     })
   }
 
@@ -168,19 +169,18 @@ export class Weave {
     return [...writers].filter(({ operation }) => !operation.outputs.some((o) => history.has(o.value)))
   }
 
-  #enter(operation: Operation, order: number): Strand {
-    const strand = { operation, order }
-    this.#links.set(strand, { before: new Set(), after: new Set() })
-    return strand
+  /** Memory from before, by its root, that holds `value` in the end. */
+  #overwritten(value: Value): Value[] {
+    const roots = new Set([this.#memoryOf.get(value), rootOf(value)])
+    return [...roots].filter((root) => root !== undefined && root !== value) as Value[]
   }
 
+  /** Notes what an operation reads and writes. */
   #attach(strand: Strand): void {
-    const memoryOf = new Map([...this.#program.graph.writes].map(([memory, value]) => [value, memory]))
     for (const { value } of strand.operation.inputs) addTo(this.#readers, value, strand)
     for (const { value } of strand.operation.outputs) {
       addTo(this.#writers, value, strand)
-      const root = memoryOf.get(value) ?? rootOf(value)
-      if (root !== value) addTo(this.#overwriters, root, strand)
+      for (const root of this.#overwritten(value)) addTo(this.#overwriters, root, strand)
     }
   }
 
