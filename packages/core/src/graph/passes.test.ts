@@ -1,7 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import { KernelBuilder } from '../engine/kernel.ts'
 import { engineNamed } from '../engine/registry.ts'
-import { crossEntropy, dropout, manualSeed, mseLoss, noGrad, normal, ones, optim, type Tensor, tensor, where } from '../index.ts'
+import {
+  compile,
+  crossEntropy,
+  dropout,
+  manualSeed,
+  mseLoss,
+  nn,
+  noGrad,
+  normal,
+  ones,
+  optim,
+  type Tensor,
+  tensor,
+  where,
+} from '../index.ts'
 import { type Shape, spec } from '../layout.ts'
 import { ProgramExecutable } from './executor.ts'
 import { lower } from './lower.ts'
@@ -277,6 +291,24 @@ describe('weights', () => {
     const x = normal([1, 5, 5, 2]) as Tensor
     const [got, expected] = [outputs(scaled, [x])[0]!, f(x).dataSync()]
     got.forEach((value, i) => expect(value).toBeCloseTo(Number(expected[i]), 4))
+  })
+
+  test('batch normalisation in use vanishes when frozen', () => {
+    const net = new nn.Sequential(new nn.Conv2d(2, 4, 3), new nn.BatchNorm2d(4), new nn.ReLU())
+    net.forward(normal([2, 6, 6, 2]) as never)
+    net.eval()
+    const x = normal([2, 6, 6, 2])
+    const frozen = compile((input: Tensor) => net.forward(input as never) as Tensor, { freeze: true })
+    noGrad(() => {
+      const difference = frozen(x)
+        .sub(net.forward(x as never))
+        .abs()
+        .max()
+        .item()
+      expect(difference).toBeLessThan(1e-5)
+      expect(names(frozen.specializations[0]!.executable.program)).toEqual(['conv[batchNormWith+relu]'])
+    })
+    expect(frozen.specializations[0]!.executable.program.operations[0]!.program.inputs).toHaveLength(3)
   })
 
   test('what is not affine, or differs within a channel, stays behind', () => {

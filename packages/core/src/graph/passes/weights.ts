@@ -117,7 +117,7 @@ function affineCode({ program, inputs, outputs, numbers }: KernelOperation, x: V
     else known[id] = affineNode(k, node.op, args as Affine[])
   }
   const result = known[output!.node]
-  if (!result?.slope) return null
+  if (result?.slope === undefined) return null
   k.output('float32', result.slope, [1])
   k.output('float32', result.shift, [1])
   return k.build()
@@ -157,23 +157,24 @@ function constantNode(k: KernelBuilder, node: KernelNode, args: readonly Affine[
 
 /** A node some of whose operands depend on x, if it is affine in x still. */
 function affineNode(k: KernelBuilder, op: string, [a, b]: readonly Affine[]): Affine | null {
+  const [slope, other] = [a!.slope, b?.slope]
   switch (op) {
     case 'add':
     case 'sub': {
       const shift = k[op](a!.shift, b!.shift)
-      if (!b!.slope) return { slope: a!.slope!, shift }
-      if (!a!.slope) return { slope: op === 'add' ? b!.slope : k.neg(b!.slope), shift }
-      return { slope: k[op](a!.slope, b!.slope), shift }
+      if (other === undefined) return { slope: slope!, shift }
+      if (slope === undefined) return { slope: op === 'add' ? other : k.neg(other), shift }
+      return { slope: k[op](slope, other), shift }
     }
     case 'neg':
-      return { slope: k.neg(a!.slope!), shift: k.neg(a!.shift) }
+      return { slope: k.neg(slope!), shift: k.neg(a!.shift) }
     case 'mul': {
-      if (a!.slope && b!.slope) return null
-      const [of, by] = a!.slope ? [a!, b!.shift] : [b!, a!.shift]
-      return { slope: k.mul(of.slope!, by), shift: k.mul(of.shift, by) }
+      if (slope !== undefined && other !== undefined) return null
+      const factor = slope === undefined ? a!.shift : b!.shift
+      return { slope: k.mul(slope ?? other!, factor), shift: k.mul(a!.shift, b!.shift) }
     }
     case 'div':
-      return b!.slope ? null : { slope: k.div(a!.slope!, b!.shift), shift: k.div(a!.shift, b!.shift) }
+      return other === undefined ? { slope: k.div(slope!, b!.shift), shift: k.div(a!.shift, b!.shift) } : null
     default:
       return null
   }
