@@ -14,7 +14,7 @@ import {
 } from 'cotangent'
 import { describe, expect, test } from 'vitest'
 
-const close = (a: Tensor | null | undefined, b: Tensor | null | undefined) => {
+const expectClose = (a: Tensor | null | undefined, b: Tensor | null | undefined) => {
   expect(a?.shape).toEqual(b?.shape)
   const [x, y] = [[...a!.dataSync()], [...b!.dataSync()]]
   x.forEach((v, i) => expect(Number(v)).toBeCloseTo(Number(y[i]), 4))
@@ -42,7 +42,7 @@ describe('backward through a compiled function', () => {
       return [y.detach(), x.grad, w.grad, b.grad]
     }
     const expected = run(f)
-    for (let i = 0; i < 3; i++) run(compiled).forEach((x, at) => close(x, expected[at]))
+    for (let i = 0; i < 3; i++) run(compiled).forEach((x, at) => expectClose(x, expected[at]))
     expect(compiled.specializations).toHaveLength(1)
   })
 
@@ -65,19 +65,19 @@ describe('backward through a compiled function', () => {
       (r: ReturnType<typeof f>) => r.b.mul(3),
       (r: ReturnType<typeof f>) => r.b.mul(r.a.sum()),
     ])
-      close(gradient(compiled, use), gradient(f, use))
+      expectClose(gradient(compiled, use), gradient(f, use))
   })
 
   test('grad() of a compiled function, and a compiled function of grad()', () => {
     const f = (x: Tensor) => x.sin().mul(x).sum()
     const x = numbers(5)
-    close(grad(compile(f))(x), grad(f)(x))
-    close(compile(grad(f))(x), grad(f)(x))
+    expectClose(grad(compile(f))(x), grad(f)(x))
+    expectClose(compile(grad(f))(x), grad(f)(x))
     const second = (g: (x: Tensor) => Tensor) => grad((y: Tensor) => grad(g)(y).sum())(x)
     expect(() => second(compile(f))).toThrow(
       expect.objectContaining({ code: 'unsupported', hint: expect.stringContaining('compile((x) => grad(f)(x))') }),
     )
-    close(compile((y: Tensor) => grad((z: Tensor) => grad(f)(z).sum())(y))(x), second(f))
+    expectClose(compile((y: Tensor) => grad((z: Tensor) => grad(f)(z).sum())(y))(x), second(f))
   })
 
   test('a compiled layer within an eager training step', () => {
@@ -132,9 +132,9 @@ describe('backward through a compiled function', () => {
     })
     const y = compile((x: Tensor) => x.mul(w).sum())(numbers(3))
     y.backward({ retainGraph: true })
-    close(w.grad, numbers(3).mul(2))
+    expectClose(w.grad, numbers(3).mul(2))
     y.backward()
-    close(w.grad, numbers(3).mul(4))
+    expectClose(w.grad, numbers(3).mul(4))
     expect(calls).toBe(2)
     expect(() => y.backward()).toThrow(expect.objectContaining({ code: 'released-tensor' }))
   })
@@ -148,13 +148,13 @@ describe('backward through a compiled function', () => {
     for (const g of [f, compiled]) {
       const x = numbers(3).setRequiresGrad()
       g(x)
-      close(x.grad, numbers(3).mul(2))
+      expectClose(x.grad, numbers(3).mul(2))
       g(x)
-      close(x.grad, numbers(3).mul(4))
+      expectClose(x.grad, numbers(3).mul(4))
       const other = numbers(3).setRequiresGrad()
       g(other)
-      close(other.grad, numbers(3).mul(2))
-      close(x.grad, numbers(3).mul(4))
+      expectClose(other.grad, numbers(3).mul(2))
+      expectClose(x.grad, numbers(3).mul(4))
     }
   })
 
@@ -173,7 +173,7 @@ describe('backward through a compiled function', () => {
       return [first, second, a, w.grad as unknown as Tensor]
     }
     const expected = run(f)
-    run(compile(f)).forEach((y, i) => close(y, expected[i]))
+    run(compile(f)).forEach((y, i) => expectClose(y, expected[i]))
     expect(defaultGenerator.state.calls).toBe(2)
   })
 
@@ -188,8 +188,8 @@ describe('backward through a compiled function', () => {
       return w.grad
     }
     const expected = gradient(block)
-    close(gradient(inside), expected)
-    close(
+    expectClose(gradient(inside), expected)
+    expectClose(
       gradient((x) => checkpoint(() => compiled(x))),
       expected,
     )
@@ -222,7 +222,7 @@ describe('backward through a compiled function', () => {
     const [a, b, c] = compile((y: Tensor) => [y, w, y.add(1)] as const)(x)
     expect(a).toBe(x)
     expect(b).toBe(w)
-    close(c, x.add(1))
+    expectClose(c, x.add(1))
     expect(CotangentError).toBeDefined()
   })
 })

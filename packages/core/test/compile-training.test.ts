@@ -7,7 +7,7 @@ const numbers = (...shape: number[]) =>
     { shape },
   ) as Tensor
 
-const closeTo = (actual: readonly number[], expected: readonly number[], what = '') => {
+const expectClose = (actual: readonly number[], expected: readonly number[], what = '') => {
   expect(actual.length).toBe(expected.length)
   actual.forEach((x, i) => {
     if (!(Math.abs(x - expected[i]!) <= 2e-4 * Math.max(1, Math.abs(expected[i]!))))
@@ -71,9 +71,9 @@ const plainStep =
     return loss
   }
 
-const compare = (
+const expectSame = (
   ...rest: [make: () => Setup, stepOf: (setup: Setup) => Step, outside?: (setup: Setup, i: number) => void, steps?: number]
-) => closeTo(train(compile as Wrap, ...rest), train(eager, ...rest))
+) => expectClose(train(compile as Wrap, ...rest), train(eager, ...rest))
 
 const adam = (lr = 0.05) => {
   const model = perceptron()
@@ -98,7 +98,7 @@ describe('a compiled training step leaves what an eager one does', () => {
     ['RMSprop', (m) => new optim.RMSprop(m, { lr: 0.01, momentum: 0.9, centered: true })],
   ]
   test.each(optimizers)('%s', (_, make) => {
-    compare(() => {
+    expectSame(() => {
       const model = perceptron()
       return { model, optimizer: make(model) }
     }, plainStep)
@@ -114,7 +114,7 @@ describe('a compiled training step leaves what an eager one does', () => {
     ]
     for (const make of makers) {
       const schedulers = new WeakMap<Setup, { step(): void }>()
-      compare(
+      expectSame(
         () => {
           const setup = adam()
           schedulers.set(setup, make(setup.optimizer))
@@ -131,14 +131,14 @@ describe('a compiled training step leaves what an eager one does', () => {
   })
 
   test('options that change between steps', () => {
-    compare(adam, plainStep, ({ optimizer }, i) => {
+    expectSame(adam, plainStep, ({ optimizer }, i) => {
       optimizer.lr = 0.05 / (i + 1)
       if (i === 3) Object.assign(optimizer.paramGroups[0]!, { weightDecay: 0.1 })
     })
   })
 
   test('a state that is loaded in between', () => {
-    compare(adam, plainStep, ({ optimizer }, i) => i === 2 && optimizer.loadStateDict(structuredCloneOf(optimizer.stateDict())))
+    expectSame(adam, plainStep, ({ optimizer }, i) => i === 2 && optimizer.loadStateDict(structuredCloneOf(optimizer.stateDict())))
   })
 
   test('clipping', () => {
@@ -146,7 +146,7 @@ describe('a compiled training step leaves what an eager one does', () => {
       (model: nn.Module) => void optim.clipGradNorm(model, 0.05),
       (model: nn.Module) => optim.clipGradValue(model, 0.01),
     ]) {
-      compare(adam, ({ model, optimizer }) => (x, y) => {
+      expectSame(adam, ({ model, optimizer }) => (x, y) => {
         const loss = mseLoss(model.forward(x), y) as Tensor
         loss.backward()
         clip(model)
@@ -158,7 +158,7 @@ describe('a compiled training step leaves what an eager one does', () => {
   })
 
   test('gradients that add up over steps, inside and across calls', () => {
-    compare(adam, ({ model, optimizer }) => (x, y) => {
+    expectSame(adam, ({ model, optimizer }) => (x, y) => {
       optimizer.zeroGrad()
       for (const part of [0, 1])
         mseLoss(model.forward(x.add(part)), y)
@@ -167,7 +167,7 @@ describe('a compiled training step leaves what an eager one does', () => {
       optimizer.step()
       return (model.forward(x) as Tensor).detach().sum()
     })
-    compare(
+    expectSame(
       adam,
       ({ model }) =>
         (x, y) => {
@@ -202,8 +202,8 @@ describe('a compiled training step leaves what an eager one does', () => {
         optimizer.step()
         return loss
       }
-    compare(adam, late)
-    compare(adam, never)
+    expectSame(adam, late)
+    expectSame(adam, never)
   })
 
   test('dropout and batch norm; evaluation in between', () => {
@@ -218,8 +218,8 @@ describe('a compiled training step leaves what an eager one does', () => {
       ) as unknown as Setup['model']
       return { model, optimizer: new optim.SGD(model, { lr: 0.1 }) }
     }
-    compare(make, plainStep)
-    compare(
+    expectSame(make, plainStep)
+    expectSame(
       make,
       ({ model, optimizer }) =>
         (x, y) =>
@@ -229,7 +229,7 @@ describe('a compiled training step leaves what an eager one does', () => {
   })
 
   test('a parameter that is frozen and thawed', () => {
-    compare(adam, plainStep, ({ model }, i) => {
+    expectSame(adam, plainStep, ({ model }, i) => {
       const [first] = model.namedParameters().values()
       first!.requiresGrad = i % 2 === 1
       first!.grad = null
@@ -237,7 +237,7 @@ describe('a compiled training step leaves what an eager one does', () => {
   })
 
   test('parameters that are assigned from outside', () => {
-    compare(adam, plainStep, ({ model }, i) => {
+    expectSame(adam, plainStep, ({ model }, i) => {
       if (i !== 2) return
       noGrad(() => {
         for (const p of model.namedParameters().values()) p.assign(p.mul(0.5))
@@ -257,7 +257,7 @@ describe('a compiled training step leaves what an eager one does', () => {
       expect(generator.state.calls).toBe(6)
       return results.flatMap((x) => [...x.dataSync()].map(Number))
     }
-    closeTo(
+    expectClose(
       run(compile),
       run((f) => f),
     )
