@@ -25,6 +25,7 @@ export const rooms: readonly Room[] = [
   { name: 'op', files: /^op\//, may: ['leaf', 'engine', 'tensor', 'autograd'] },
   { name: 'transform', files: /^transform\//, may: ['leaf', 'engine', 'tensor', 'autograd', 'op'] },
   { name: 'graph', files: /^graph\//, may: ['leaf', 'engine', 'tensor', 'autograd', 'op'] },
+  { name: 'program', files: /^program\//, may: ['leaf', 'engine', 'tensor', 'autograd', 'op', 'graph', 'io', 'optim'] },
   { name: 'nn', files: /^nn\//, ...publicApi },
   { name: 'optim', files: /^optim\//, may: [...publicApi.may, 'nn'] },
   { name: 'io', files: /^io\//, may: [...publicApi.may, 'nn', 'optim'] },

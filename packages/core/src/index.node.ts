@@ -1,4 +1,5 @@
 // What needs Node: `import { saveFile } from 'cotangent/node'`.
 export { loadMnist, type DigitSet, type Mnist } from './data/sets/mnist.node.ts'
-export { loadCheckpoint, loadFile, openProgram, saveCheckpoint, saveFile, saveProgram } from './io/file.node.ts'
+export { loadCheckpoint, loadFile, saveCheckpoint, saveFile } from './io/file.node.ts'
 export { saveDrawing, saveTrace } from './io/seeing.node.ts'
+export { openProgram, saveProgram } from './program/file.node.ts'

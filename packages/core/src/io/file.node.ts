@@ -2,8 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CotangentError } from '../errors.ts'
-import { exportProgram, type ExportOptions } from '../graph/export.ts'
-import { type LoadedProgram, loadProgram, type LoadProgramOptions } from '../graph/loaded-program.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Tree } from '../tree.ts'
 import { type CheckpointParts, decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts'
@@ -27,21 +25,6 @@ export async function saveCheckpoint(path: string, parts: CheckpointParts, extra
 /** Loads parts of a training from one file and returns the rest; see `decodeCheckpoint`. */
 export async function loadCheckpoint<E = Record<string, unknown>>(path: string, parts: CheckpointParts): Promise<E> {
   return decodeCheckpoint<E>(await readWhole(path), parts)
-}
-
-/** Saves a function of tensors as a program; see `exportProgram`. The file is there as a whole or, on any failure, as it was before. */
-export async function saveProgram<A extends readonly unknown[]>(
-  path: string,
-  f: (...args: A) => unknown,
-  inputs: NoInfer<A>,
-  options: ExportOptions = {},
-): Promise<void> {
-  await writeWhole(path, await exportProgram(f, inputs, options))
-}
-
-/** The program of a file; see `loadProgram`. */
-export async function openProgram(path: string, options: LoadProgramOptions = {}): Promise<LoadedProgram> {
-  return loadProgram(await readWhole(path), options)
 }
 
 /** Writes beside the file, makes sure that the bytes are on the disk, and only then takes the file's place. */
@@ -75,7 +58,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function readWhole(path: string): Promise<Uint8Array> {
+export async function readWhole(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (cause) {

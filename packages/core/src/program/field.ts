@@ -1,6 +1,6 @@
-import { type DType, isDType } from '../../dtype.ts'
-import type { CotangentError } from '../../errors.ts'
-import { corruptFile, quoteName } from '../../io/array-record.ts'
+import { type DType, isDType } from '../dtype.ts'
+import type { CotangentError } from '../errors.ts'
+import { corruptFile, quoteName } from '../io/array-record.ts'
 import { limits, type NumberFile } from './format.ts'
 
 /** Part of a file's JSON, which is checked as it is read. Every error says where in the file it is. */
@@ -114,6 +114,11 @@ export class Field {
 
   is(kind: 'number' | 'string' | 'object'): boolean {
     return typeof this.#value === kind
+  }
+
+  /** Whether it is an object with such a field. */
+  has(name: string): boolean {
+    return typeof this.#value === 'object' && this.#value !== null && Object.hasOwn(this.#value, name)
   }
 
   shape(): number[] {

@@ -1,5 +1,5 @@
-import type { DType } from '../../dtype.ts'
-import { elementLevels, type Kernel, type Node } from '../../engine/kernel.ts'
+import type { DType } from '../dtype.ts'
+import { elementLevels, type Kernel, type Node } from '../engine/kernel.ts'
 import {
   combiners,
   inDomain,
@@ -9,7 +9,7 @@ import {
   scalarOps,
   type ScalarType,
   scalarTypeOf,
-} from '../../engine/scalar.ts'
+} from '../engine/scalar.ts'
 import { type Field, pointsOf } from './field.ts'
 import { type KernelFile, limits, type NodeFile, numberToFile } from './format.ts'
 

@@ -1,5 +1,5 @@
-import type { DType } from '../../dtype.ts'
-import { type Kernel, type Node } from '../../engine/kernel.ts'
+import type { DType } from '../dtype.ts'
+import type { Kernel, Node } from '../engine/kernel.ts'
 
 /** Whole numbers from low to high. */
 export type Interval = readonly [low: number, high: number]

@@ -1,5 +1,5 @@
-import type { DType } from '../../dtype.ts'
-import type { Combiner, ScalarType } from '../../engine/scalar.ts'
+import type { DType } from '../dtype.ts'
+import type { Combiner, ScalarType } from '../engine/scalar.ts'
 
 // The JSON of a program file; docs/program-format.md is its norm.
 

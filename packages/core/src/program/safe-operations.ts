@@ -1,8 +1,8 @@
-import { type Kernel, KernelBuilder } from '../../engine/kernel.ts'
-import type { Routine } from '../../engine/routine.ts'
-import { sizeOf } from '../../layout.ts'
-import type { GraphNode, Value } from '../graph.ts'
-import { type Operation, type Place, rootOf } from '../program.ts'
+import { type Kernel, KernelBuilder } from '../engine/kernel.ts'
+import type { Routine } from '../engine/routine.ts'
+import type { GraphNode, Value } from '../graph/graph.ts'
+import { type Operation, type Place, rootOf } from '../graph/program.ts'
+import { sizeOf } from '../layout.ts'
 import type { Field } from './field.ts'
 import { clampGathers, type Interval, intervalOfDType, intervalsOf } from './intervals.ts'
 

@@ -1,6 +1,6 @@
-import { CotangentError } from '../../errors.ts'
-import { quoteName } from '../../io/array-record.ts'
-import { Tensor } from '../../tensor/tensor.ts'
+import { CotangentError } from '../errors.ts'
+import { quoteName } from '../io/array-record.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import type { Field } from './field.ts'
 import { limits, numberToFile, type TreeFile } from './format.ts'
 

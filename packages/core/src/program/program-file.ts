@@ -1,13 +1,13 @@
-import type { Kernel } from '../../engine/kernel.ts'
-import type { Routine } from '../../engine/routine.ts'
-import { CotangentError } from '../../errors.ts'
-import { quoteName } from '../../io/array-record.ts'
-import { spec as specOf, type Spec } from '../../layout.ts'
-import { Scalar } from '../../tensor/scalar.ts'
-import type { Tensor } from '../../tensor/tensor.ts'
-import type { Graph, GraphNode, HostStep, LiveNumber, Read, Value } from '../graph.ts'
-import { isLive } from '../graph.ts'
-import { type Operation, type Place, type Program, rootOf } from '../program.ts'
+import type { Kernel } from '../engine/kernel.ts'
+import type { Routine } from '../engine/routine.ts'
+import { CotangentError } from '../errors.ts'
+import type { Graph, GraphNode, HostStep, LiveNumber, Read, Value } from '../graph/graph.ts'
+import { isLive } from '../graph/graph.ts'
+import { type Operation, type Place, type Program, rootOf } from '../graph/program.ts'
+import { quoteName } from '../io/array-record.ts'
+import { spec as specOf, type Spec } from '../layout.ts'
+import { Scalar } from '../tensor/scalar.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { type Field, reach } from './field.ts'
 import { type KernelFile, limits, numberToFile, type PlaceFile, type ProgramFile, type RoutineFile, type ValueFile } from './format.ts'
 import { kernelFromFile, kernelToFile } from './kernel-file.ts'
@@ -106,9 +106,7 @@ export function programFromFile(parts: Record<keyof Body, Field>, host: readonly
     if (!value) throw parts.values.fail(`have none for argument ${i}`)
     return { value, spec, offset: 0 }
   })
-  const programs = parts.programs
-    .list(limits.operations)
-    .map((one) => ('routine' in ((one.raw() as object) ?? {}) ? routineFromFile(one) : kernelFromFile(one)))
+  const programs = parts.programs.list(limits.operations).map((one) => (one.has('routine') ? routineFromFile(one) : kernelFromFile(one)))
   const operations = parts.operations.list(limits.operations).map((one) => operationFromFile(one, programs, values, host))
   const writes = new Map<Value, Value>()
   for (const pair of parts.writes.list(limits.values)) {

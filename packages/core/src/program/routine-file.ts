@@ -1,4 +1,4 @@
-import type { DType } from '../../dtype.ts'
+import type { DType } from '../dtype.ts'
 import {
   type Operand,
   type Routine,
@@ -8,8 +8,8 @@ import {
   type WindowGeometry,
   withEpilogue,
   withoutEpilogue,
-} from '../../engine/routine.ts'
-import { rowMajor, sameShape, type Shape, sizeOf } from '../../layout.ts'
+} from '../engine/routine.ts'
+import { rowMajor, sameShape, type Shape, sizeOf } from '../layout.ts'
 import { type Field, pointsOf } from './field.ts'
 import { limits, type RoutineFile } from './format.ts'
 import { kernelFromFile, kernelToFile } from './kernel-file.ts'

@@ -87,7 +87,7 @@ describe.each(['reference', 'wasm'])('on %s', (engine) => {
       optimizer.step()
       return loss
     }
-    const { compile } = await import('./compile.ts')
+    const { compile } = await import('../graph/compile.ts')
     const run = compile(step)
     for (let i = 0; i < 3; i++) run(x, y)
     const bytes = await exportProgram(step, [x, y], { state: { model, optimizer } })
@@ -187,7 +187,7 @@ test('what a file cannot hold is refused', async () => {
 })
 
 async function compiled(f: (x: Tensor) => Tensor, x: Tensor): Promise<Tensor> {
-  const { compile } = await import('./compile.ts')
+  const { compile } = await import('../graph/compile.ts')
   return compile(f)(x)
 }
 

@@ -2,22 +2,22 @@ import type { DType } from '../dtype.ts'
 import { dtypeInfo } from '../dtype.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { CotangentError, formatBytes } from '../errors.ts'
+import { ProgramExecutable } from '../graph/executor.ts'
 import { corruptFile, quoteName } from '../io/array-record.ts'
 import { decodeSafetensors } from '../io/safetensors.ts'
 import { tensorOf } from '../io/state.ts'
-import type { Shape, Spec } from '../layout.ts'
+import { type Shape, sizeOf, type Spec } from '../layout.ts'
 import { contiguous } from '../op/copy.ts'
 import { modes } from '../tensor/modes.ts'
 import { outsideScopes } from '../tensor/storage.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Tree } from '../tree.ts'
-import { ProgramExecutable } from './executor.ts'
 import { encodeProgram } from './export.ts'
-import { Field } from './file/field.ts'
-import { formatName, formatVersion } from './file/format.ts'
-import { hostFromFile, type HostState, hostStateFromFile, hostStateToFile } from './file/host-file.ts'
-import { programFromFile } from './file/program-file.ts'
-import { fillTree, matchTree, type SavedTree, treeFromFile } from './file/tree-file.ts'
+import { Field } from './field.ts'
+import { formatName, formatVersion } from './format.ts'
+import { hostFromFile, type HostState, hostStateFromFile, hostStateToFile } from './host-file.ts'
+import { programFromFile } from './program-file.ts'
+import { fillTree, matchTree, type SavedTree, treeFromFile } from './tree-file.ts'
 
 /** What an argument or a result of a loaded program is. */
 export interface TensorSpec {
@@ -198,10 +198,13 @@ export function loadProgram(bytes: Uint8Array, { maxBytes = 2 ** 31 }: LoadProgr
 }
 
 function executableOf(program: ConstructorParameters<typeof ProgramExecutable>[1], fileBytes: number, maxBytes: number): ProgramExecutable {
-  const sizes = new Map(
-    program.operations.flatMap(({ outputs }) => outputs.map(({ value }) => [value, value.size * dtypeInfo[value.dtype].size])),
-  )
-  const largest = Math.max(0, ...sizes.values())
+  const bytesOf = (dtype: DType, size: number) => size * dtypeInfo[dtype].size
+  // Routines may bring their operands into another layout first.
+  const sizes = program.operations.flatMap(({ program: code, outputs }) => [
+    ...outputs.map(({ value }) => bytesOf(value.dtype, value.size)),
+    ...(code.kind === 'routine' ? code.inputs.map(({ dtype, shape }) => bytesOf(dtype, sizeOf(shape))) : []),
+  ])
+  const largest = sizes.reduce((a, b) => Math.max(a, b), 0)
   let executable: ProgramExecutable | undefined
   if (largest <= maxBytes) {
     try {

@@ -1,0 +1,213 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import {
+  crossEntropy,
+  CotangentError,
+  currentEngine,
+  embedding,
+  engineNames,
+  exportProgram,
+  loadProgram,
+  manualSeed,
+  nn,
+  setEngine,
+  type Tensor,
+  tensor,
+} from '../index.ts'
+import { decodeSafetensors, encodeSafetensors } from '../io/safetensors.ts'
+import type { LoadedProgram } from './loaded-program.ts'
+import { fillTree, type SavedTree } from './tree-file.ts'
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+const step = new Uint8Array(readFileSync(new URL('../../../../test/golden/data/program-v1.safetensors', import.meta.url)))
+let pooled: Uint8Array
+
+beforeAll(async () => {
+  manualSeed(5)
+  const model = new nn.Sequential(new nn.Conv2d(1, 2, 3), new nn.ReLU(), new nn.MaxPool2d(2), new nn.Flatten(), new nn.Linear(8, 3))
+  const table = tensor(
+    [
+      [1, 2, 3],
+      [4, 5, 6],
+    ],
+    { requiresGrad: true },
+  )
+  const f = (x: Tensor, i: Tensor) => {
+    const loss = crossEntropy(model.forward(x).add(embedding(table, i)), i)
+    loss.backward()
+    return { loss, gradients: [...model.parameters(), table].map((p) => p.grad) }
+  }
+  pooled = await exportProgram(
+    f as never,
+    [tensor(new Float32Array(72), { shape: [2, 6, 6, 1] }), tensor([0, 1], { dtype: 'int32' })] as never,
+  )
+})
+
+/** Loads and, if it loads, runs; only errors of the library may come. */
+function attempt(bytes: Uint8Array): void {
+  try {
+    runOnZeros(loadProgram(bytes, { maxBytes: 2 ** 24 }))
+  } catch (error) {
+    if (!(error instanceof CotangentError)) throw error
+  }
+}
+
+function runOnZeros(program: LoadedProgram): void {
+  const zeros = (spec: unknown): unknown => {
+    if (typeof spec !== 'object' || spec === null) return spec
+    if (Array.isArray(spec)) return spec.map(zeros)
+    const { dtype, shape } = spec as { dtype: 'float32'; shape: number[] }
+    return tensor(
+      Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 0),
+      { dtype, shape },
+    )
+  }
+  program.run(...program.inputs.map(zeros))
+}
+
+/** The file with its program changed. */
+function changed(file: Uint8Array, change: (program: never, state: never) => void): Uint8Array {
+  const { tensors, metadata } = decodeSafetensors(file)
+  const program: unknown = JSON.parse(metadata.program!)
+  const state: unknown = JSON.parse(metadata.state!)
+  change(program as never, state as never)
+  return encodeSafetensors(tensors, { ...metadata, program: JSON.stringify(program), state: JSON.stringify(state) })
+}
+
+/** All places in JSON that hold a number, text or truth value, or a list that can lose a part. */
+function placesIn(json: Json, path: (string | number)[] = []): (string | number)[][] {
+  if (typeof json !== 'object' || json === null) return [path]
+  const inner = Array.isArray(json)
+    ? json.map((part, i) => placesIn(part, [...path, i]))
+    : Object.entries(json).map(([key, part]) => placesIn(part, [...path, key]))
+  return [path, ...inner.flat()]
+}
+
+function put(json: Json, path: readonly (string | number)[], value: Json): void {
+  let at = json as never as Record<string, never>
+  for (const key of path.slice(0, -1)) at = at[key as string]!
+  at[path.at(-1) as string] = value as never
+}
+
+describe.each(engineNames())('hostile files on %s', (engine) => {
+  const files = () => [step, pooled]
+  const onEngine = (body: () => void) => () => {
+    const before = currentEngine().name
+    setEngine(engine)
+    try {
+      body()
+    } finally {
+      setEngine(before)
+    }
+  }
+
+  test(
+    'flipped bytes and truncated files give typed errors',
+    onEngine(() => {
+      fc.assert(
+        fc.property(
+          fc.nat(1),
+          fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 3 }),
+          (which, flips) => {
+            const bytes = files()[which]!.slice()
+            for (const [at, mask] of flips) bytes[at % bytes.length]! ^= mask
+            expect(() => attempt(bytes)).not.toThrow()
+          },
+        ),
+        { numRuns: 400 },
+      )
+      fc.assert(
+        fc.property(fc.nat(1), fc.nat(), (which, length) => {
+          const bytes = files()[which]!
+          expect(() => loadProgram(bytes.subarray(0, length % bytes.length))).toThrow(CotangentError)
+        }),
+        { numRuns: 100 },
+      )
+    }),
+    60_000,
+  )
+
+  test(
+    'changed programs stay within their memory or give typed errors',
+    onEngine(() => {
+      const values = fc.oneof(
+        fc.constantFrom<Json>(null, true, false, '', 'NaN', '__proto__', {}, []),
+        fc.constantFrom<Json>(-1, 0, 1, 2, 3, 5, 7, 100, 2 ** 20, 2 ** 28, 2 ** 31, 2 ** 32, 2 ** 53, 0.5),
+        fc.constantFrom<Json>('float32', 'int32', 'bool', 'int64', 'add', 'max', 'gather', 'load', 'scatter', 'matmul'),
+      )
+      for (const file of files()) {
+        const places = placesIn(JSON.parse(decodeSafetensors(file).metadata.program!) as Json).slice(1)
+        fc.assert(
+          fc.property(fc.nat(places.length - 1), values, (at, value) => {
+            expect(() => attempt(changed(file, (program) => put(program, places[at]!, value)))).not.toThrow()
+          }),
+          { numRuns: 500 },
+        )
+      }
+    }),
+    60_000,
+  )
+})
+
+describe('what is wrong is named', () => {
+  const refusal = (change: (program: never, state: never) => void, file = step): string => {
+    try {
+      loadProgram(changed(file, change))
+    } catch (error) {
+      expect(error).toBeInstanceOf(CotangentError)
+      return `${(error as CotangentError).code}: ${(error as CotangentError).message}`
+    }
+    return 'loaded'
+  }
+  // oxlint-disable-next-line typescript/no-explicit-any -- JSON to be broken at will
+  type Loose = Record<string, any>
+
+  test.each<[string, (program: Loose, state: Loose) => void, RegExp]>([
+    [
+      'a read beyond a value',
+      (p) =>
+        (p.programs
+          .find((x: Loose) => x.nodes?.some((n: Loose) => n.op === 'load'))
+          .nodes.find((n: Loose) => n.op === 'load').offset = 1e6),
+      /corrupt-file.*reaches elements/,
+    ],
+    [
+      'code that uses what comes later',
+      (p) => (p.programs.find((x: Loose) => x.nodes?.some((n: Loose) => n.args)).nodes.find((n: Loose) => n.args).args[0] = 9999),
+      /corrupt-file.*outside of/,
+    ],
+    ['an unknown field', (p) => (p.extra = 1), /corrupt-file.*unknown field "extra"/],
+    ['an unknown rule', (_, s) => (s.groups[0].rule = 'Nothing'), /corrupt-file.*no optimiser/],
+    ['an option that does not exist', (_, s) => (s.groups[0].options.speed = 3), /corrupt-file.*no option speed/],
+    ['an operation too early', (p) => p.operations.reverse(), /corrupt-file.*not there/],
+    ['an operation left out', (p) => p.operations.splice(0, 1), /corrupt-file/],
+    ['writes to what is no tensor', (p) => (p.writes[0][0] = 0), /corrupt-file.*no tensor of the program/],
+    ['a tensor that nobody uses', (p) => (p.values.find((v: Loose) => v.tensor).tensor = 'other'), /corrupt-file.*not in the file/],
+    [
+      'a tree too deep',
+      (p) => (p.result = Array.from({ length: 100 }).reduce((inner) => ({ list: [inner] }), p.result)),
+      /corrupt-file.*nested/,
+    ],
+  ])('%s', (_, change, message) => {
+    expect(refusal(change as never)).toMatch(message)
+  })
+
+  test('another version, another file, too much memory', () => {
+    const { tensors, metadata } = decodeSafetensors(step)
+    expect(() => loadProgram(encodeSafetensors(tensors, { ...metadata, version: '2' }))).toThrow(
+      expect.objectContaining({ code: 'unsupported' }),
+    )
+    expect(() => loadProgram(encodeSafetensors(tensors))).toThrow(expect.objectContaining({ code: 'corrupt-file' }))
+    expect(() => loadProgram(step, { maxBytes: 1000 })).toThrow(expect.objectContaining({ code: 'out-of-memory' }))
+  })
+})
+
+test('names of fields cannot reach prototypes', () => {
+  const tree: SavedTree = { kind: 'object', parts: [['constructor', { kind: 'constant', value: 1 }]] }
+  expect(Object.hasOwn(fillTree(tree, () => 0) as object, 'constructor')).toBe(true)
+  expect(() => loadProgram(changed(step, (p: { result: Json }) => (p.result = { object: [['__proto__', p.result]] })))).toThrow(
+    CotangentError,
+  )
+})
