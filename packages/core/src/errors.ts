@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'no-gradient'
   | 'modified-in-place'
   | 'non-finite'
+  | 'check-failed'
   | 'unsupported'
 
 export interface ErrorDetails {

@@ -29,12 +29,17 @@ export function backward(roots: readonly Tensor[], options: BackwardOptions = {}
   )
 }
 
+export interface GradientsOptions extends Omit<BackwardOptions, 'gradient'> {
+  /** Whether to end at the inputs, though they depend on each other. */
+  readonly stop?: boolean
+}
+
 /** Gradients of `roots` with respect to `inputs`, null where a root does not depend on one; `.grad` is left alone. */
 export function gradientsOf(
   roots: readonly Tensor[],
   inputs: readonly Tensor[],
   seeds: readonly (Tensor | undefined)[],
-  options: Omit<BackwardOptions, 'gradient'> = {},
+  options: GradientsOptions = {},
 ): (Tensor | null)[] {
   const wanted = new Map<TapeNode, Map<number, number>>()
   inputs.forEach((x, i) => {
@@ -50,6 +55,7 @@ export function gradientsOf(
   const found = inputs.map((): Tensor | null => null)
   walk(roots, seeds, options, () => {}, {
     nodes: wanted,
+    stop: options.stop ?? false,
     onNode: (node, gradients) => {
       for (const [index, i] of wanted.get(node)!) found[i] = gradients[index] ?? null
     },
@@ -66,7 +72,7 @@ function walk(
   seeds: readonly (Tensor | undefined)[],
   options: BackwardOptions,
   onLeaf: OnLeaf,
-  targets?: { readonly nodes: ReadonlyMap<TapeNode, unknown>; readonly onNode: OnNode },
+  targets?: { readonly nodes: ReadonlyMap<TapeNode, unknown>; readonly stop: boolean; readonly onNode: OnNode },
 ): void {
   const leading = targets && nodesLeadingTo(targets.nodes, roots)
   const leads = (edge: Edge | null): edge is Edge => edge !== null && (leading?.has(edge.node) ?? true)
@@ -81,6 +87,11 @@ function walk(
     })
     for (let next = pending.next(); next; next = pending.next()) {
       const { node, gradients } = next
+      if (targets?.stop && targets.nodes.has(node)) {
+        pending.keep(gradients)
+        targets.onNode(node, gradients)
+        continue
+      }
       runHooks(node, gradients, pending)
       if (targets?.nodes.has(node)) {
         pending.keep(gradients)

@@ -4,7 +4,7 @@ import type { Buffer, Engine, Executable } from '../engine/engine.ts'
 import { KernelBuilder } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
-import { Scalar } from '../tensor/scalar.ts'
+import type { Scalar } from '../tensor/scalar.ts'
 import { Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Region } from './control.ts'
@@ -43,6 +43,8 @@ export class ProgramExecutable {
   readonly #scalars: number[] = []
   readonly #liveAt: (readonly number[])[] = []
   readonly #written: readonly number[]
+  /** For each memory, which output it is. */
+  readonly #outputsAt: readonly number[]
   readonly #gradients: readonly { readonly of: Tensor; readonly at: number; readonly read: Read | null; readonly owned: Tensor | null }[]
   // Filled anew on each run.
   readonly #storages: (Storage | undefined)[]
@@ -66,6 +68,8 @@ export class ProgramExecutable {
       read,
       owned: read && this.#ownGradient(read),
     }))
+    const places = this.#graph.outputs.map(({ value }) => this.#bufferOf.get(rootOf(value)))
+    this.#outputsAt = this.#memories.map((_, i) => places.indexOf(i + 1))
     this.#storages = this.#memories.map(() => undefined)
     this.#buffers = new Array<Buffer>(this.#memories.length + 1)
     this.#offsets = new Array<number>(this.#memories.length + 1).fill(0)
@@ -148,7 +152,7 @@ export class ProgramExecutable {
       this.#memories.forEach((memory, i) => {
         let region: Region
         if (memory.kind === 'argument') region = args[memory.index]!
-        else if (memory.kind === 'result') region = into[this.#outputAt(i + 1)]!
+        else if (memory.kind === 'result') region = into[this.#outputsAt[i]!]!
         else if (memory.kind === 'gradient') throw new TypeError('control flow has no gradients of its own')
         else region = { buffer: memory.storage.buffer, offset: 0 }
         buffers[i + 1] = region.buffer
@@ -164,11 +168,6 @@ export class ProgramExecutable {
     } finally {
       arena.release()
     }
-  }
-
-  /** Which output lies in a buffer. */
-  #outputAt(buffer: number): number {
-    return this.#graph.outputs.findIndex(({ value }) => this.#bufferOf.get(rootOf(value)) === buffer)
   }
 
   /** The error of an operation, with the lines that it comes from. */

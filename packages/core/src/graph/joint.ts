@@ -228,7 +228,9 @@ function backwardOf(forward: Graph, joint: Graph, seeds: ReadonlySet<Value>): { 
   for (const node of joint.nodes.slice(forward.nodes.length).reverse()) if (wanted(node)) take(node)
   // What is made of nothing is made again rather than kept.
   const isConstant = (node: GraphNode) =>
-    node.inputs.every((x) => !isRead(x) && !isLive(x)) && node.outputs.every((x) => x.value.source.kind === 'result')
+    node.plan.program?.kind !== 'control' &&
+    node.inputs.every((x) => !isRead(x) && !isLive(x)) &&
+    node.outputs.every((x) => x.value.source.kind === 'result')
   for (const node of forward.nodes) if (isConstant(node) && wanted(node)) nodes.unshift(node)
   const made = new Set(nodes.flatMap((node) => node.outputs.map((x) => x.value)))
   const saved = new Map<Value, Value>()

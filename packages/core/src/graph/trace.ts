@@ -2,14 +2,14 @@ import { userLine } from '../autograd/anomaly.ts'
 import { nodesCreated } from '../autograd/tape.ts'
 import { type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
-import { scalarSpec, type Spec } from '../layout.ts'
+import { scalarSpec, type Spec, spec as specOf } from '../layout.ts'
 import { checkTarget } from '../tensor/bind.ts'
 import { type EffectOrigin, modes, type NumbersOrigin, type Tracer, withModes } from '../tensor/modes.ts'
 import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
-import { outsideScopes, Placeholder, Storage } from '../tensor/storage.ts'
+import { outsideScopes, Placeholder, type Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { leavesOf } from '../tree.ts'
+import { leavesOf, mapTree } from '../tree.ts'
 import type { Graph, GraphNode, Guard, HostStep, LiveNumber, Operand, Read, Source, Value } from './graph.ts'
 
 export const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
@@ -70,7 +70,76 @@ function withStack<T>(body: () => T): T {
 
 type Memory = Storage | Placeholder
 
-class Recorder implements Tracer {
+/**
+ * Numbers that the host gave to a function: its own as one tensor, if there are any, then those of each control flow in it, which
+ * are trees of the kind again.
+ */
+export type Packs = readonly unknown[]
+
+/** A function that runs within another trace, as a graph of its own. */
+export interface TracedWithin {
+  /** Its inputs are the arguments, then what it captured. */
+  readonly graph: Graph
+  readonly result: unknown
+  /** Of control flow in it; outputs of the graph behind those of the result. */
+  readonly packs: Packs
+  /** What it uses of the trace around and of the world, as the trace around sees it: whole memories, flat. */
+  readonly captured: readonly Tensor[]
+  /** The tensors among them that gradients go to. */
+  readonly sources: readonly Tensor[]
+}
+
+/**
+ * Runs `f` within the trace of `around`, on its own tensors, and records its ops apart. Its results are memory that it made, one each.
+ *
+ * @param op What the user called, for errors.
+ */
+export function traceWithin(op: string, around: Recorder, f: (...args: Tensor[]) => unknown, specs: readonly Spec[]): TracedWithin {
+  const recorder = new Recorder({ recorder: around, op, firstNode: nodesCreated() })
+  const placeholders = specs.map((spec) => recorder.argument({ spec, requiresGrad: false }))
+  const seen = new Set<Memory>()
+  const owned = (x: Tensor): Tensor => {
+    const made = recorder.owns(x) && !seen.has(x.memory) ? x : x.clone()
+    seen.add(made.memory)
+    return made
+  }
+  const run = () => mapTree([f(...placeholders), recorder.packs], isTensor, owned) as [unknown, Packs]
+  const [result, packs] = withModes({ tracer: recorder, saver: null, grad: false }, run, op)
+  return {
+    graph: recorder.graph(leavesOf([result, packs], isTensor)),
+    result,
+    packs,
+    captured: recorder.captured,
+    sources: recorder.sources,
+  }
+}
+
+function refuseNumbers(op: string | undefined): never {
+  throw new CotangentError('unsupported', {
+    ...(op !== undefined && { op }),
+    message: 'a loop that draws random numbers lies in a function that runs again for its gradient',
+    hint: 'Use scan(), or draw the numbers outside and pass them in.',
+  })
+}
+
+/** What a nested trace lies in. */
+interface Around {
+  readonly recorder: Recorder
+  readonly op: string
+  /** Tape nodes before this one are not of the nested function. */
+  readonly firstNode: number
+}
+
+/** Numbers that an earlier run was given, for a second run of the same function. */
+interface Replay {
+  readonly packs: Packs
+  /** How many packs have been used. */
+  used: number
+  /** How many numbers of the function's own have been used. */
+  numbers: number
+}
+
+export class Recorder implements Tracer {
   readonly #arguments: Tensor[] = []
   readonly #inputs: Read[] = []
   /** The specs of the arguments' `.grad`s. */
@@ -88,8 +157,50 @@ class Recorder implements Tracer {
   readonly #required = new Map<Tensor, boolean>()
   /** Views that the function has made. */
   readonly #views = new WeakSet<Tensor>()
+  readonly #around: Around | undefined
+  readonly #sources: Tensor[] = []
+  readonly captured: Tensor[] = []
+  /** What control flow within this function was given, in order. */
+  readonly packs: Packs[] = []
+  #replay: Replay | null = null
   #values = 0
   #lifts = 0
+
+  constructor(around?: Around) {
+    this.#around = around
+  }
+
+  /** Of a nested trace: the tensors from around that gradients go to. */
+  get sources(): Tensor[] {
+    return this.#sources
+  }
+
+  /** Whether a function runs again for its gradient: its effects have been seen to. */
+  get replaying(): boolean {
+    return this.#replay !== null
+  }
+
+  /** Runs a function again with the numbers that the host gave it the first time. */
+  replay<T>(packs: Packs, body: () => T): T {
+    const before = this.#replay
+    this.#replay = { packs, used: 1, numbers: 0 }
+    try {
+      return body()
+    } finally {
+      this.#replay = before
+    }
+  }
+
+  /** What the next control flow was given the first time; null if this is the first time. */
+  nextPacks(): Packs | null {
+    return this.#replay && ((this.#replay.packs[this.#replay.used++] ?? [null]) as Packs)
+  }
+
+  /** Whether it is the whole of memory that this function made. */
+  owns(x: Tensor): boolean {
+    const value = this.#current.get(x.memory)
+    return value !== undefined && !this.#initial.has(x.memory) && x.offset === 0 && x.spec.contiguous && x.size === value.size
+  }
 
   /** A tensor that stands for one more argument. */
   argument({ spec, requiresGrad, grad = null }: ArgumentSpec): Tensor {
@@ -124,7 +235,13 @@ class Recorder implements Tracer {
   }
 
   lift(count: number, dtype: DType, compute: () => readonly number[], origin?: NumbersOrigin): Scalar[] {
-    this.#host.push({ kind: 'numbers', count, compute, origin })
+    const replay = this.#replay
+    if (replay) {
+      if (!(replay.packs[0] instanceof Tensor)) refuseNumbers(this.#around?.op)
+      const argument = this.#argumentAt(replay.packs[0] as Tensor)
+      this.#host.push({ kind: 'given', argument, first: replay.numbers, count })
+      replay.numbers += count
+    } else this.#host.push({ kind: 'numbers', count, compute, origin })
     const lift = this.#lifts++
     return Array.from({ length: count }, (_, index) => {
       const scalar = new Scalar(Number.NaN, dtype)
@@ -134,14 +251,17 @@ class Recorder implements Tracer {
   }
 
   effect(run: () => void, origin?: EffectOrigin): void {
-    this.#host.push({ kind: 'effect', run, origin })
+    if (!this.#replay) this.#host.push({ kind: 'effect', run, origin })
   }
 
   guard(what: string, check: Guard['check']): void {
-    this.#guards.push({ what, check })
+    if (this.#around) this.#around.recorder.guard(what, check)
+    else this.#guards.push({ what, check })
   }
 
   look(x: Tensor): void {
+    // Nothing from outside changes within.
+    if (this.#around) return this.#around.recorder.look(x)
     const { memory } = x
     if (memory instanceof Placeholder) return
     if (this.#current.get(memory) !== this.#initial.get(memory)) {
@@ -157,6 +277,7 @@ class Recorder implements Tracer {
   }
 
   gradOf(x: Tensor): Tensor | null {
+    this.#refuseGrad(x)
     let found = this.#gradients.get(x)
     if (!found) {
       const before = this.#gradientBefore(x)
@@ -167,6 +288,7 @@ class Recorder implements Tracer {
   }
 
   setGrad(x: Tensor, gradient: Tensor | null): void {
+    this.#refuseGrad(x)
     const found = this.#gradients.get(x)
     if (found) found.now = gradient
     else this.#gradients.set(x, { before: undefined, now: gradient })
@@ -199,6 +321,10 @@ class Recorder implements Tracer {
   }
 
   #notice(x: Tensor): void {
+    const { edge } = x
+    if (this.#around && edge && edge.node.id < this.#around.firstNode) {
+      if (!this.#sources.some((known) => known.edge!.node === edge.node && known.edge!.index === edge.index)) this.#sources.push(x)
+    }
     if (modes.grad && !x.isTracer && isFloat(x.dtype) && !this.#views.has(x)) this.#required.set(x, x.requiresGrad)
   }
 
@@ -220,12 +346,50 @@ class Recorder implements Tracer {
     return new Tensor(spec, placeholder, 0)
   }
 
+  /** `.grad` of what lies around belongs to the trace around. */
+  #refuseGrad(x: Tensor): void {
+    if (!this.#around || !x.edge || x.edge.node.id >= this.#around.firstNode) return
+    throw new CotangentError('unsupported', {
+      op: this.#around.op,
+      message: 'a branch or body reads or leaves a .grad of a tensor from outside',
+      shapes: [x.shape],
+      hint: 'Use grad() inside and return the gradient, or call backward() on the result, outside.',
+    })
+  }
+
+  /** Which argument a tensor is. */
+  #argumentAt(x: Tensor): number {
+    const source = this.#valueOf(x).source
+    if (source.kind !== 'argument') throw new TypeError('numbers that were given before have to be an argument')
+    return source.index
+  }
+
+  /** Makes memory from around an argument. */
+  #capture(x: Tensor, around: Recorder): Value {
+    const size = x.memory instanceof Placeholder ? around.#valueOf(x).size : x.memory.elements
+    const spec = specOf(x.dtype, [size])
+    const value = this.#value(x.dtype, size, { kind: 'argument', index: this.#arguments.length })
+    const whole = new Tensor(spec, x.memory, 0)
+    this.#arguments.push(whole)
+    this.captured.push(whole)
+    this.#inputs.push({ value, spec, offset: 0 })
+    return this.#enter(x.memory, value)
+  }
+
   #copy(x: Tensor): Tensor {
     return withModes({ tracer: this, grad: false }, () => x.clone())
   }
 
   #write(target: Tensor, node: GraphNode, index: number): Tensor {
     const spec = node.plan.outputs[index]!
+    if (this.#around && (this.#initial.has(target.memory) || !this.#current.has(target.memory))) {
+      throw new CotangentError('modified-in-place', {
+        op: this.#around.op,
+        message: `${node.op.name} in a branch or body writes in place to a tensor from outside`,
+        shapes: [target.shape],
+        hint: 'Return the new value, and write it outside: x.assign(result).',
+      })
+    }
     checkTarget(node.op.name, target, spec)
     const of = this.#valueOf(target)
     target.memory.version++
@@ -245,9 +409,11 @@ class Recorder implements Tracer {
     return { value: this.#valueOf(x), spec: x.spec, offset: x.offset }
   }
 
-  #valueOf({ memory, dtype }: Tensor): Value {
+  #valueOf(x: Tensor): Value {
+    const { memory, dtype } = x
     const known = this.#current.get(memory)
     if (known) return known
+    if (this.#around) return this.#capture(x, this.#around.recorder)
     if (memory instanceof Placeholder) {
       throw new CotangentError('tracer-read', {
         message: 'a tensor of another traced program is used here; it stands for a value that exists only there',

@@ -32,7 +32,7 @@ export class Placeholder {
   get refusal(): { readonly message: string; readonly hint: string } {
     return {
       message: 'this tensor stands for a value of a program that is being traced, so it has no numbers yet',
-      hint: 'Return it from the traced function and read it outside, or use where() instead of a JavaScript condition on it.',
+      hint: 'Return it from the traced function and read it outside, or choose with where(), cond() or whileLoop() instead of a JavaScript condition on it.',
     }
   }
 }

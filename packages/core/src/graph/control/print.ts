@@ -1,0 +1,83 @@
+import { userLine } from '../../autograd/anomaly.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { CotangentError } from '../../errors.ts'
+import { spec as specOf } from '../../layout.ts'
+import { noGrad } from '../../tensor/modes.ts'
+import { Storage } from '../../tensor/storage.ts'
+import { Tensor } from '../../tensor/tensor.ts'
+import type { ControlOperand, Region } from '../control.ts'
+import { bindControl, dense, recording } from './subgraph.ts'
+
+/**
+ * Prints a text on the console, with values in the places of `{}` (those that are left over come behind it). In a compiled
+ * function, where `console.log` would print once, while it is traced, this prints on each run, in the order in which it was called.
+ *
+ *     print('loss {}, largest weight {}', loss, w.abs().max())
+ */
+export function print(text: string, ...values: readonly (Tensor | number | boolean | string)[]): void {
+  const recorder = recording()
+  if (!recorder) return write(text, values)
+  // Where a function runs again for its gradient, all has been said.
+  if (recorder.replaying) return
+  const inputs = dense(values.filter((x) => x instanceof Tensor))
+  bindControl('print', {
+    inputs,
+    outputs: [],
+    effect: true,
+    run(engine, from) {
+      const found = inputs.map((x, i) => readBack(engine, x, from[i]!))
+      let next = 0
+      write(
+        text,
+        values.map((x) => (x instanceof Tensor ? found[next++]! : x)),
+      )
+      for (const x of found) x.dispose()
+    },
+  })
+}
+
+function write(text: string, values: readonly unknown[]): void {
+  const left = [...values]
+  const filled = text.replaceAll('{}', (place) => (left.length > 0 ? String(left.shift()) : place))
+  // oxlint-disable-next-line no-console -- what it is for
+  console.log([filled, ...left.map(String)].join(' '))
+}
+
+function readBack(engine: Engine, { dtype, shape }: ControlOperand, { buffer, offset }: Region): Tensor {
+  const spec = specOf(dtype, shape)
+  const storage = new Storage(engine, spec, 'print')
+  if (spec.size > 0) engine.write(storage.buffer, dtype, 0, engine.readSync(buffer, dtype, offset, spec.size))
+  return new Tensor(spec, storage, 0)
+}
+
+/**
+ * Throws unless all elements of `condition` are true: on each run, in a compiled function, where what comes behind the check may
+ * have happened already.
+ *
+ * @throws {CotangentError} `check-failed`, with the message and the line that called `check`.
+ */
+export function check(condition: Tensor | boolean, message: string): void {
+  const at = new Error().stack
+  const fail = () => {
+    throw new CotangentError('check-failed', { op: 'check', message: `${message}; checked at ${userLine(at)}` })
+  }
+  if (typeof condition === 'boolean') {
+    if (!condition) fail()
+    return
+  }
+  const recorder = recording()
+  if (recorder?.replaying) return
+  const all = noGrad(() => condition.cast('bool').all())
+  if (!recorder) {
+    if (!all.item()) fail()
+    return
+  }
+  bindControl('check', {
+    inputs: [all],
+    outputs: [],
+    effect: true,
+    run(engine, [holds]) {
+      if (!engine.readSync(holds!.buffer, 'bool', holds!.offset, 1)[0]) fail()
+    },
+  })
+}
