@@ -171,6 +171,8 @@ function traced<C, X, Y>(recorder: Recorder, f: Step<C, X, Y>, { init, xs, lengt
         carry: made.slice(made.length - carry.length) as Tensor[],
         x: values.slice(carry.length, carry.length + items.length),
         y: gradients.slice(carry.length, carry.length + ySpecs.length).map((g) => (isFloat(g.dtype) ? g : null)),
+        // Of the carries that were kept: a gradient of this gradient goes by way of them.
+        kept: gradients.slice(gradients.length - carry.length).filter((_, i) => floats[i]),
         packs: given,
       }
       const start = {
@@ -189,7 +191,7 @@ function traced<C, X, Y>(recorder: Recorder, f: Step<C, X, Y>, { init, xs, lengt
             seeds,
             packs: round.packs as Packs,
           })
-          const own = pulled.values.splice(0, sum.carry.length)
+          const own = pulled.values.splice(0, sum.carry.length).map((x, i) => x.add(round.kept[i]!))
           return [{ carry: own, sources: sum.sources.map((x, i) => x.add(pulled.sources[i]!)) }, pulled.values]
         },
         start,
