@@ -5,7 +5,7 @@ import { KernelBuilder } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
 import type { Scalar } from '../tensor/scalar.ts'
-import { Storage } from '../tensor/storage.ts'
+import { outsideScopes, Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Region } from './control.ts'
 import { type Graph, isLive, type LiveNumber, type Read, type Value } from './graph.ts'
@@ -23,6 +23,17 @@ type Memory =
   | { readonly kind: 'result'; readonly spec: Spec }
   /** The program's own for as long as it lives: gradients, which each run overwrites. */
   | { readonly kind: 'owned'; readonly storage: Storage }
+
+/** Bytes of working memory up to which a program keeps it. */
+const KEPT_ARENA = 65536
+
+/** A tensor over one of the program's memories; what starts at an argument starts where that does. */
+interface Output {
+  readonly spec: Spec
+  readonly offset: number
+  readonly memory: number
+  readonly argument: number
+}
 
 /**
  * A program made ready for an engine: sequences, with control flow between them, over one list of buffers, the first of which is
@@ -45,8 +56,18 @@ export class ProgramExecutable {
   readonly #written: readonly number[]
   /** For each memory, which output it is. */
   readonly #outputsAt: readonly number[]
-  readonly #gradients: readonly { readonly of: Tensor; readonly at: number; readonly read: Read | null; readonly owned: Tensor | null }[]
-  // Filled anew on each run.
+  readonly #gradients: readonly {
+    readonly of: Tensor
+    readonly at: number
+    readonly output: Output | null
+    readonly owned: Tensor | null
+  }[]
+  readonly #outputs: readonly Output[]
+  /** Memories that are the same on each run, and those that are not. */
+  readonly #fixed: readonly number[]
+  readonly #moving: readonly number[]
+  #arena: Storage | undefined
+  // What moves is filled in anew on each run.
   readonly #storages: (Storage | undefined)[]
   readonly #buffers: Buffer[]
   readonly #offsets: number[]
@@ -61,16 +82,20 @@ export class ProgramExecutable {
     this.steps = this.#steps(operations)
     this.#executable = prepareSteps(engine, this.steps)
     this.#arenaSpec = specOf('uint8', [this.plan.arenaBytes])
-    this.#written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)!)
+    this.#written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)! - 1)
     this.#gradients = [...this.#graph.gradients].map(([of, read]) => ({
       of,
       at: this.#graph.arguments.indexOf(of),
-      read,
+      output: read && this.#describe(read),
       owned: read && this.#ownGradient(read),
     }))
     const places = this.#graph.outputs.map(({ value }) => this.#bufferOf.get(rootOf(value)))
     this.#outputsAt = this.#memories.map((_, i) => places.indexOf(i + 1))
-    this.#storages = this.#memories.map(() => undefined)
+    this.#outputs = this.#graph.outputs.map((read) => this.#describe(read))
+    const isFixed = (memory: Memory) => memory.kind === 'captured' || memory.kind === 'owned'
+    this.#storages = this.#memories.map((memory) => ('storage' in memory ? memory.storage : undefined))
+    this.#fixed = this.#memories.flatMap((memory, i) => (isFixed(memory) ? [i] : []))
+    this.#moving = this.#memories.flatMap((memory, i) => (isFixed(memory) ? [] : [i]))
     this.#buffers = new Array<Buffer>(this.#memories.length + 1)
     this.#offsets = new Array<number>(this.#memories.length + 1).fill(0)
   }
@@ -82,58 +107,34 @@ export class ProgramExecutable {
 
   /** Runs the program once and gives its outputs. */
   run(args: readonly Tensor[]): Tensor[] {
-    const { inputs, outputs } = this.#graph
-    const arena = new Storage(this.engine, this.#arenaSpec, 'compile')
+    const arena = this.#enterArena()
     const storages = this.#storages
-    const buffers = this.#buffers
     try {
-      buffers[0] = arena.buffer
-      for (let i = 0; i < this.#memories.length; i++) {
+      this.#checkFixed()
+      for (const i of this.#moving) {
         const memory = this.#memories[i]!
-        let storage: Storage
-        let offset = 0
-        switch (memory.kind) {
-          case 'argument': {
-            const x = args[memory.index]!
-            storage = x.storage
-            offset = x.offset
-            break
-          }
-          case 'gradient': {
-            const gradient = (args[memory.at] ?? memory.of).grad!
-            storage = gradient.storage
-            offset = gradient.offset
-            break
-          }
-          case 'result':
-            storage = new Storage(this.engine, memory.spec, 'compile')
-            break
-          default:
-            storage = memory.storage
+        if (memory.kind === 'result') this.#place(i, new Storage(this.engine, memory.spec, 'compile'), 0)
+        else if (memory.kind === 'argument') this.#place(i, args[memory.index]!.storage, args[memory.index]!.offset)
+        else if (memory.kind === 'gradient') {
+          const gradient = (args[memory.at] ?? memory.of).grad!
+          this.#place(i, gradient.storage, gradient.offset)
         }
-        storages[i] = storage
-        buffers[i + 1] = storage.buffer
-        this.#offsets[i + 1] = offset
       }
       // Only now, when all that it needs is known to be there: what the host does cannot be taken back.
       this.#askHost()
-      try {
-        this.#executable.run(buffers, this.#offsets, this.#scalars)
-      } catch (error) {
-        throw this.#located(error)
-      }
-      for (const at of this.#written) storages[at - 1]!.version++
-      for (const { of, at, read, owned } of this.#gradients) {
+      this.#execute()
+      for (const i of this.#written) storages[i]!.version++
+      for (const { of, at, output, owned } of this.#gradients) {
         if (owned) owned.storage.version++
-        const gradient = owned ?? (read && this.#output(read, args, inputs))
+        const gradient = owned ?? (output && this.#output(output, args))
         // It is used after the scope that computed it.
         if (gradient) gradient.storage.kept = true
         ;(args[at] ?? of).grad = gradient
       }
-      return outputs.map((read) => this.#output(read, args, inputs))
+      return this.#outputs.map((output) => this.#output(output, args))
     } finally {
-      arena.release()
-      storages.fill(undefined)
+      this.#leaveArena(arena)
+      for (const i of this.#moving) storages[i] = undefined
     }
   }
 
@@ -145,28 +146,54 @@ export class ProgramExecutable {
    * @returns The numbers that it asked the host for.
    */
   runAt(args: readonly Region[], into: readonly Region[]): readonly number[] {
-    const arena = new Storage(this.engine, this.#arenaSpec, 'compile')
-    const buffers = this.#buffers
+    const arena = this.#enterArena()
     try {
-      buffers[0] = arena.buffer
-      this.#memories.forEach((memory, i) => {
-        let region: Region
-        if (memory.kind === 'argument') region = args[memory.index]!
-        else if (memory.kind === 'result') region = into[this.#outputsAt[i]!]!
-        else if (memory.kind === 'gradient') throw new TypeError('control flow has no gradients of its own')
-        else region = { buffer: memory.storage.buffer, offset: 0 }
-        buffers[i + 1] = region.buffer
+      this.#checkFixed()
+      for (const i of this.#moving) {
+        const memory = this.#memories[i]!
+        if (memory.kind !== 'argument' && memory.kind !== 'result') throw new TypeError('control flow has no gradients of its own')
+        const region = memory.kind === 'argument' ? args[memory.index]! : into[this.#outputsAt[i]!]!
+        this.#buffers[i + 1] = region.buffer
         this.#offsets[i + 1] = region.offset
-      })
-      const drawn = this.#askHost(args)
-      try {
-        this.#executable.run(buffers, this.#offsets, this.#scalars)
-      } catch (error) {
-        throw this.#located(error)
       }
+      const drawn: number[] = []
+      this.#askHost(args, drawn)
+      this.#execute()
       return drawn
     } finally {
-      arena.release()
+      this.#leaveArena(arena)
+    }
+  }
+
+  /** Memory to work in: the program's own if that is little, else taken for the run. */
+  #enterArena(): Storage {
+    const make = () => new Storage(this.engine, this.#arenaSpec, 'compile')
+    if (!this.#arena && this.plan.arenaBytes <= KEPT_ARENA) this.#arena = kept(outsideScopes(make))
+    const arena = this.#arena ?? make()
+    this.#buffers[0] = arena.buffer
+    return arena
+  }
+
+  #leaveArena(arena: Storage): void {
+    if (arena !== this.#arena) arena.release()
+  }
+
+  /** Throws if memory that was captured is gone. */
+  #checkFixed(): void {
+    for (const i of this.#fixed) this.#buffers[i + 1] = this.#storages[i]!.buffer
+  }
+
+  #place(i: number, storage: Storage, offset: number): void {
+    this.#storages[i] = storage
+    this.#buffers[i + 1] = storage.buffer
+    this.#offsets[i + 1] = offset
+  }
+
+  #execute(): void {
+    try {
+      this.#executable.run(this.#buffers, this.#offsets, this.#scalars)
+    } catch (error) {
+      throw this.#located(error)
     }
   }
 
@@ -188,10 +215,9 @@ export class ProgramExecutable {
     })
   }
 
-  /** @returns The numbers that were drawn, one after the other. */
-  #askHost(given: readonly (Region | undefined)[] = []): number[] {
+  /** @param drawn Takes the numbers that were drawn, one after the other. */
+  #askHost(given: readonly (Region | undefined)[] = [], drawn?: number[]): void {
     let lift = 0
-    const drawn: number[] = []
     for (const step of this.#graph.host) {
       if (step.kind === 'effect') {
         step.run()
@@ -199,17 +225,19 @@ export class ProgramExecutable {
       }
       const at = this.#liveAt[lift++]
       const values = step.kind === 'given' ? unpackNumbers(this.engine, given[step.argument]!, step) : step.compute()
-      if (step.kind === 'numbers') drawn.push(...values)
+      if (step.kind === 'numbers') drawn?.push(...values)
       if (at) for (let i = 0; i < at.length; i++) if (at[i]! >= 0) this.#scalars[at[i]!] = values[i]!
     }
-    return drawn
   }
 
-  #output({ value, spec, offset }: Read, args: readonly Tensor[], inputs: readonly Read[]): Tensor {
+  #describe({ value, spec, offset }: Read): Output {
     const root = rootOf(value)
-    const storage = this.#storages[this.#bufferOf.get(root)! - 1]!
-    const argument = inputs.findIndex((x) => x.value === (this.plan.inPlace.get(root) ?? root))
-    return new Tensor(spec, storage, offset + (argument < 0 ? 0 : args[argument]!.offset))
+    const argument = this.#graph.inputs.findIndex((x) => x.value === (this.plan.inPlace.get(root) ?? root))
+    return { spec, offset, memory: this.#bufferOf.get(root)! - 1, argument }
+  }
+
+  #output({ spec, offset, memory, argument }: Output, args: readonly Tensor[]): Tensor {
+    return new Tensor(spec, this.#storages[memory]!, offset + (argument < 0 ? 0 : args[argument]!.offset))
   }
 
   /** Finds memory for all roots outside the arena. */
