@@ -19,6 +19,7 @@ import {
 import { type Shape, spec } from '../layout.ts'
 import { ProgramExecutable } from './executor.ts'
 import { lower } from './lower.ts'
+import { planMemory } from './memory.ts'
 import { optimize, type Pass, passes } from './passes.ts'
 import { foldConstants } from './passes/constants.ts'
 import { removeDeadCode } from './passes/dead-code.ts'
@@ -319,6 +320,18 @@ describe('weights', () => {
   })
 })
 
+test('schedule: what frees memory goes as early as it can', () => {
+  const f = (x: Tensor) => {
+    const [a, b] = [x.matmul(x), x.matmul(x.transpose(0, 1))]
+    return [b.sum(), a.sum()]
+  }
+  const before = lowered(f as Function, [16, 16])
+  expect(names(before)).toEqual(['matmul', 'matmul', 'sum', 'sum'])
+  const after = run('schedule', before)
+  expect(names(after)).toEqual(['matmul', 'sum', 'matmul', 'sum'])
+  expect(planMemory(after).arenaBytes).toBe(planMemory(before).arenaBytes / 2)
+})
+
 describe('whole steps', () => {
   const linear = (i: number, o: number) => ({
     w: normal([i, o]).setRequiresGrad() as Tensor,
@@ -346,8 +359,8 @@ describe('whole steps', () => {
         "full+mseLossGrad+sum+SGD",
         "matmul[reluGrad]",
         "matmul[SGD]",
-        "sum+SGD",
         "matmul[SGD]",
+        "sum+SGD",
       ]
     `)
   })
@@ -384,15 +397,15 @@ describe('whole steps', () => {
         "sum+div",
         "full+divGrad+crossEntropyGrad",
         "matmul",
+        "matmul[Adam]",
+        "sum+Adam",
         "maxPoolGrad",
         "reluGrad+sum+Adam",
         "convGradInput",
+        "convGradWeight[Adam]",
         "maxPoolGrad",
         "reluGrad+sum+Adam",
         "convGradWeight[Adam]",
-        "convGradWeight[Adam]",
-        "matmul[Adam]",
-        "sum+Adam",
       ]
     `)
   })
@@ -436,10 +449,20 @@ describe('whole steps', () => {
         "mseLoss",
         "full+mseLossGrad",
         "layerNormGrad",
+        "sum+Adam",
+        "sum+Adam",
         "matmul[reluGrad]",
+        "matmul[Adam]",
         "matmul",
+        "matmul[Adam]",
+        "sum+Adam",
         "add+layerNormGrad",
+        "sum+Adam",
+        "add+sum+Adam",
+        "sum+Adam",
         "matmul",
+        "matmul[Adam]",
+        "sum+Adam",
         "matmul",
         "softmaxGrad",
         "matmul",
@@ -448,16 +471,6 @@ describe('whole steps', () => {
         "matmul[concat]",
         "copy+sum+Adam",
         "matmul[Adam]",
-        "matmul[Adam]",
-        "sum+Adam",
-        "matmul[Adam]",
-        "sum+Adam",
-        "matmul[Adam]",
-        "sum+Adam",
-        "sum+Adam",
-        "add+sum+Adam",
-        "sum+Adam",
-        "sum+Adam",
       ]
     `)
   })
@@ -502,6 +515,8 @@ describe('whole steps', () => {
         "full+divGrad+crossEntropyGrad",
         "matmul",
         "copy+layerNormGrad",
+        "matmul[AdamW]",
+        "sum+AdamW",
         "matmul",
         "dropoutGrad+softmaxGrad+mulGrad",
         "matmul",
@@ -510,8 +525,6 @@ describe('whole steps', () => {
         "matmul[concat]",
         "copy+sum+AdamW",
         "matmul[AdamW]",
-        "matmul[AdamW]",
-        "sum+AdamW",
       ]
     `)
   })

@@ -5,6 +5,7 @@ import { removeDeadCode } from './passes/dead-code.ts'
 import { fuseEpilogues } from './passes/epilogues.ts'
 import { fuseChains, fuseNeighbours } from './passes/fuse.ts'
 import { rewriteScalars } from './passes/rewrite.ts'
+import { scheduleForMemory } from './passes/schedule.ts'
 import { scaleWeights } from './passes/weights.ts'
 import type { Program } from './program.ts'
 import { verify } from './verify.ts'
@@ -35,6 +36,7 @@ export const passes: readonly Pass[] = [
   { name: 'fuse neighbours', run: fuseNeighbours },
   { name: 'scalar rewriting', run: rewriteScalars },
   { name: 'dead code', run: removeDeadCode },
+  { name: 'schedule', run: scheduleForMemory },
 ]
 
 /** @param onStage Sees the program as it comes, and as each pass leaves it. */

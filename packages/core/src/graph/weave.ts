@@ -142,12 +142,17 @@ export class Weave {
     for (const writers of this.#overwriters.values()) writers.delete(strand)
   }
 
-  /** The operations in an order in which they may run, as near to the first one as may be. */
-  program(): Program {
+  /**
+   * The operations in an order in which they may run.
+   *
+   * @param choose Which of those that may run next does, by its position; they come in their old order. Default: the first.
+   */
+  program(choose: (ready: readonly Strand[]) => number = () => 0): Program {
     const waiting = new Map([...this.#links].map(([strand, { before }]) => [strand, before.size]))
     const ready = this.strands.filter((strand) => waiting.get(strand) === 0)
     const operations: Operation[] = []
-    for (let next = ready.shift(); next; next = ready.shift()) {
+    while (ready.length > 0) {
+      const [next] = ready.splice(choose(ready), 1) as [Strand]
       operations.push(next.operation)
       for (const after of this.#links.get(next)!.after) {
         const left = waiting.get(after)! - 1
