@@ -4,7 +4,7 @@ import { wasmFeatures } from './features.ts'
 import type { Heap } from './heap.ts'
 import { type DescriptorLayout, type Division, fillDescriptor, layoutDescriptor } from './kernel-descriptor.ts'
 import { type KernelPlan, planKernel } from './kernel-plan.ts'
-import { type KernelRun, type Launch } from './launch.ts'
+import type { KernelRun, Launch } from './launch.ts'
 import type { Pool, PoolFunction } from './pool.ts'
 
 /** Work that is worth a launch of its own on another thread, in additions. */

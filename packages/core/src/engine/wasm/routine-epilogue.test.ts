@@ -87,7 +87,7 @@ function values({ dtype, shape, strides }: Operand): Num[] {
   })
 }
 
-function check(plain: Routine): void {
+function expectAlike(plain: Routine): void {
   const { dtype, shape } = plain.outputs[0]!
   for (const [name, code] of Object.entries(codes)) {
     const { epilogue, operands, scalars = [] } = code(shape, dtype) as Code
@@ -125,32 +125,32 @@ describe('epilogues', () => {
   }
 
   it('follow small matrix products', () => {
-    for (let m = 1; m <= 9; m += 2) for (let n = 1; n <= 9; n++) check(product([], m, n, 5, { bias: n % 2 === 0, tb: n % 3 === 0 }))
+    for (let m = 1; m <= 9; m += 2) for (let n = 1; n <= 9; n++) expectAlike(product([], m, n, 5, { bias: n % 2 === 0, tb: n % 3 === 0 }))
   })
 
   it('follow products of every path: vectors, transposed operands, many k, batches, float64', () => {
     for (const bias of [false, true]) {
-      check(product([], 1, 37, 19, { bias }))
-      check(product([], 1, 37, 19, { bias, tb: true }))
-      check(product([], 3, 37, 19, { bias, tb: true, ta: true }))
-      check(product([], 37, 1, 19, { bias }))
-      check(product([], 37, 1, 19, { bias, ta: true }))
-      check(product([], 2, 700, 130, { bias }))
-      check(product([], 70, 67, 130, { bias, ta: true }))
-      check(product([], 13, 21, 800, { bias, ta: true, tb: true }))
-      check(product([3, 2], 7, 9, 11, { bias }))
-      check(product([4], 5, 1, 11, { bias, tb: true }))
-      check(product([3], 33, 50, 400, { bias, ta: true }))
-      check(product([], 9, 5, 0, { bias }))
+      expectAlike(product([], 1, 37, 19, { bias }))
+      expectAlike(product([], 1, 37, 19, { bias, tb: true }))
+      expectAlike(product([], 3, 37, 19, { bias, tb: true, ta: true }))
+      expectAlike(product([], 37, 1, 19, { bias }))
+      expectAlike(product([], 37, 1, 19, { bias, ta: true }))
+      expectAlike(product([], 2, 700, 130, { bias }))
+      expectAlike(product([], 70, 67, 130, { bias, ta: true }))
+      expectAlike(product([], 13, 21, 800, { bias, ta: true, tb: true }))
+      expectAlike(product([3, 2], 7, 9, 11, { bias }))
+      expectAlike(product([4], 5, 1, 11, { bias, tb: true }))
+      expectAlike(product([3], 33, 50, 400, { bias, ta: true }))
+      expectAlike(product([], 9, 5, 0, { bias }))
     }
-    check(product([2], 9, 11, 200, { dtype: 'float64', bias: true }))
-    check(product([], 5, 3, 20, { dtype: 'float64' }))
-    check(product([], 5, 3, 20, { dtype: 'float16' }))
+    expectAlike(product([2], 9, 11, 200, { dtype: 'float64', bias: true }))
+    expectAlike(product([], 5, 3, 20, { dtype: 'float64' }))
+    expectAlike(product([], 5, 3, 20, { dtype: 'float16' }))
   })
 
   it('have no elements to follow', () => {
-    check(product([], 0, 5, 3, {}))
-    check(product([2, 0], 4, 5, 3, {}))
+    expectAlike(product([], 0, 5, 3, {}))
+    expectAlike(product([2, 0], 4, 5, 3, {}))
   })
 
   interface Convolution {
