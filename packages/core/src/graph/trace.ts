@@ -104,7 +104,7 @@ export function traceWithin(op: string, around: Recorder, f: (...args: Tensor[])
     return made
   }
   const run = () => mapTree([f(...placeholders), recorder.packs], isTensor, owned) as [unknown, Packs]
-  const [result, packs] = withModes({ tracer: recorder, saver: null, grad: false }, run, op)
+  const [result, packs] = outsideScopes(() => withModes({ tracer: recorder, saver: null, grad: false }, run, op))
   return {
     graph: recorder.graph(leavesOf([result, packs], isTensor)),
     result,

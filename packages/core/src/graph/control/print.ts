@@ -38,10 +38,12 @@ export function print(text: string, ...values: readonly (Tensor | number | boole
 
 function write(text: string, values: readonly unknown[]): void {
   const left = [...values]
-  const filled = text.replaceAll('{}', (place) => (left.length > 0 ? String(left.shift()) : place))
+  const filled = text.replaceAll('{}', (place) => (left.length > 0 ? shown(left.shift()) : place))
   // oxlint-disable-next-line no-console -- what it is for
-  console.log([filled, ...left.map(String)].join(' '))
+  console.log([filled, ...left.map(shown)].join(' '))
 }
+
+const shown = (x: unknown): string => String(x instanceof Tensor ? x.detach() : x)
 
 function readBack(engine: Engine, { dtype, shape }: ControlOperand, { buffer, offset }: Region): Tensor {
   const spec = specOf(dtype, shape)
