@@ -1,9 +1,9 @@
 import { dtypeInfo } from '../dtype.ts'
+import type { Control, ControlOperand } from '../engine/control.ts'
 import type { Program } from '../engine/engine.ts'
 import { elementLevels, type Kernel, type Node } from '../engine/kernel.ts'
 import type { Operand, Routine, RoutineAttrs, RoutineName } from '../engine/routine.ts'
 import { workOfNode } from '../engine/scalar.ts'
-import type { Control, ControlOperand } from './control.ts'
 
 /** What running a program once takes, whichever engine it runs on. */
 export interface Cost {

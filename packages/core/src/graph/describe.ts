@@ -1,7 +1,7 @@
 import { userLine } from '../autograd/anomaly.ts'
+import type { Control } from '../engine/control.ts'
 import type { Program as EngineProgram } from '../engine/engine.ts'
 import { formatBytes, formatShape } from '../errors.ts'
-import type { Control } from './control.ts'
 import { isLive, type Value } from './graph.ts'
 import { bytesOf, type MemoryPlan } from './memory.ts'
 import type { Operation, Origin, Program } from './program.ts'

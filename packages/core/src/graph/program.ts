@@ -1,7 +1,7 @@
 import type { DType } from '../dtype.ts'
+import type { Control } from '../engine/control.ts'
 import type { Program as EngineProgram } from '../engine/engine.ts'
 import type { Scalar } from '../tensor/scalar.ts'
-import type { Control } from './control.ts'
 import type { Graph, LiveNumber, Read, Value } from './graph.ts'
 
 /** Where an operand of a program starts: at element `offset` of a value's memory. */

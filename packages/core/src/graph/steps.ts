@@ -1,6 +1,6 @@
+import type { Control, Region } from '../engine/control.ts'
 import type { Engine, Executable, Step } from '../engine/engine.ts'
 import { CotangentError } from '../errors.ts'
-import type { Control, Region } from './control.ts'
 
 /** One operation over a program's buffers: what engines run, or what the host does between. */
 export interface ProgramStep extends Omit<Step, 'program'> {

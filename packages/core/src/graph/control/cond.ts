@@ -1,7 +1,7 @@
 import { isFloat } from '../../dtype.ts'
+import type { Region } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import type { Region } from '../control.ts'
 import type { Packs, Recorder } from '../trace.ts'
 import { bindControl, checkSame, dense, pullBack, recording, sourcesOf, Subgraph, tensorsOf, withTensors } from './subgraph.ts'
 

@@ -1,11 +1,11 @@
 import { userLine } from '../../autograd/anomaly.ts'
+import type { ControlOperand, Region } from '../../engine/control.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { CotangentError } from '../../errors.ts'
 import { spec as specOf } from '../../layout.ts'
 import { noGrad } from '../../tensor/modes.ts'
 import { Storage } from '../../tensor/storage.ts'
 import { Tensor } from '../../tensor/tensor.ts'
-import type { ControlOperand, Region } from '../control.ts'
 import { bindControl, dense, recording } from './subgraph.ts'
 
 /**

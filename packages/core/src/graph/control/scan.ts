@@ -1,11 +1,11 @@
 import { isFloat } from '../../dtype.ts'
+import type { Region } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
 import { zeros } from '../../op/creation.ts'
 import { stack } from '../../op/join.ts'
 import { modes } from '../../tensor/modes.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { mapTree } from '../../tree.ts'
-import type { Region } from '../control.ts'
 import { isTensor, type Packs, type Recorder, trace } from '../trace.ts'
 import {
   bindControl,
