@@ -1,4 +1,4 @@
-import { compile, concat, type CotangentError, engineNames, keep, ones, setEngine, stack, type Tensor, tensor, tidy } from 'cotangent'
+import { compile, concat, type CotangentError, engineNames, ones, setEngine, stack, type Tensor, tensor, tidy } from 'cotangent'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type OpEntry, table } from '../src/op/table.ts'
 import { expectError } from './bad-call.ts'
@@ -82,7 +82,6 @@ const reads: Readonly<Record<string, (x: Tensor) => unknown>> = {
   'a comparison': (x) => (x.item() > 0 ? x : x.neg()),
   'a boolean index': (x) => x.at(x.gt(0)),
   nonzero: (x) => x.nonzero(),
-  keep: (x) => keep(x),
 }
 
 const takesTensor = (op: OpEntry) => op.samples().some((sample) => tensorsIn(makeArguments(op.name, sample)).some((x) => x.size > 0))

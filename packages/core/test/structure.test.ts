@@ -53,5 +53,7 @@ test('a small program stays small', async () => {
   // Half is the emitter of Wasm code, a third the ops, all of which are methods of Tensor.
   expect(gzipSync(code).length / 1000).toBeLessThan(100)
   const kept = Object.entries(modules).filter(([, { renderedLength }]) => renderedLength > 0)
-  expect(kept.filter(([id]) => /src\/(data|train|io|graph)\//.test(id)).reduce((sum, [, m]) => sum + m.renderedLength, 0)).toBeLessThan(2000)
+  expect(kept.filter(([id]) => /src\/(data|train|io|graph)\//.test(id)).reduce((sum, [, m]) => sum + m.renderedLength, 0)).toBeLessThan(
+    2000,
+  )
 })

@@ -126,7 +126,12 @@ export const rule: UpdateRule<AdafactorOptions> = {
       const meanOfRows = factored ? mean(averages[0]!, -2, { keepDims: true }) : undefined
       if (meanOfRows) averages.push(meanOfRows)
       const axes = Array.from({ length: rank }, (_, axis) => axis)
-      bind(takeStep, [param, grad, ...averages, ...live('rate', 'gradFloor', 'paramFloor', 'limit', 'shrink')], { axes, factored, decay, maximize }, [param])
+      bind(
+        takeStep,
+        [param, grad, ...averages, ...live('rate', 'gradFloor', 'paramFloor', 'limit', 'shrink')],
+        { axes, factored, decay, maximize },
+        [param],
+      )
       if (meanOfRows && !meanOfRows.isTracer) meanOfRows.dispose()
     }
   },
