@@ -105,7 +105,8 @@ function walk(
       pending.within(() => {
         const some = gradients.find((g) => g !== undefined)!
         const full = node.outputSpecs.map((spec, i) => gradients[i] ?? some.newFull(spec.shape, 0, { dtype: spec.dtype }))
-        const run = () => node.gradients(full, node.edges.map(leads), refuse)
+        const unused = node.outputSpecs.map((_, i) => gradients[i] === undefined)
+        const run = () => node.gradients(full, { wanted: node.edges.map(leads), unused }, refuse)
         const results = modes.anomaly ? checkedGradients(node, run) : run()
         node.edges.forEach((edge, i) => {
           const gradient = results[i]

@@ -13,6 +13,8 @@ export interface GradientContext<A = unknown> {
   readonly outputSpecs: readonly Spec[]
   /** Which inputs a gradient is wanted for. */
   readonly wanted: readonly boolean[]
+  /** Which outputs' gradients are zeros because nothing depends on them; absent where that is not known. */
+  readonly unused?: readonly boolean[]
 }
 
 /** Gradients of the inputs from gradients of the outputs; null where there is none (or none is wanted). */
@@ -96,11 +98,11 @@ export class TapeNode {
   }
 
   /**
-   * Applies the gradient rule, for the edges that are `wanted`. Throws if saved values are gone or have been overwritten since.
+   * Applies the gradient rule, for the edges that are wanted. Throws if saved values are gone or have been overwritten since.
    */
   gradients(
     of: readonly Tensor[],
-    wanted: readonly boolean[],
+    edges: { readonly wanted: readonly boolean[]; readonly unused: readonly boolean[] },
     fail: (problem: 'freed' | 'modified', name: string) => never,
   ): readonly (Tensor | null)[] {
     const rule = this.#rule
@@ -116,7 +118,7 @@ export class TapeNode {
       outputs: this.#outputs.map(restore),
       inputSpecs: this.#inputSpecs,
       outputSpecs: this.outputSpecs,
-      wanted,
+      ...edges,
     })
   }
 

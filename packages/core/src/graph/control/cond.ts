@@ -79,7 +79,7 @@ function traced<A extends readonly unknown[], R>(
       const firstPack = results + taken * yes.packSpecs.length
       branch.run(engine, given, [...to.slice(0, results), ...to.slice(firstPack, firstPack + branch.packSpecs.length)])
     },
-    gradient(gradients, { inputs: saved, wanted }) {
+    gradient(gradients, { inputs: saved, wanted, unused }) {
       const chosen = leaves.map((_, i) => wanted[1 + i]!)
       const towards = sources.filter((_, i) => wanted[firstSource + i])
       const pull = (f: (...args: Tensor[]) => unknown, values: readonly Tensor[], seeds: readonly (Tensor | null)[], own: Packs) =>
@@ -89,7 +89,7 @@ function traced<A extends readonly unknown[], R>(
         (values, seeds, [own]) => pull(functions[0]!, values, seeds, own as Packs),
         (values, seeds, [, own]) => pull(functions[1]!, values, seeds, own as Packs),
         saved.slice(1, 1 + leaves.length) as Tensor[],
-        gradients.slice(0, results).map((g) => (isFloat(g.dtype) ? g : null)),
+        gradients.slice(0, results).map((g, i) => (isFloat(g.dtype) && !unused?.[i] ? g : null)),
         given,
       )
       let [value, source] = [0, 0]

@@ -162,17 +162,19 @@ function traced<C, X, Y>(recorder: Recorder, f: Step<C, X, Y>, { init, xs, lengt
         before = target
       }
     },
-    gradient(gradients, { inputs: saved, outputs: made, wanted }) {
+    gradient(gradients, { inputs: saved, outputs: made, wanted, unused }) {
       const values = saved as readonly Tensor[]
       const floats = carry.map((x) => isFloat(x.dtype))
       const chosen = [...floats, ...items.map((_, i) => wanted[carry.length + i]!)]
       const towards = sources.filter((_, i) => wanted[firstSource + i])
+      const usedFrom = (first: number, count: number) =>
+        gradients.slice(first, first + count).map((g, i) => (isFloat(g.dtype) && !unused?.[first + i] ? g : null))
       const rounds = {
         carry: made.slice(made.length - carry.length) as Tensor[],
         x: values.slice(carry.length, carry.length + items.length),
-        y: gradients.slice(carry.length, carry.length + ySpecs.length).map((g) => (isFloat(g.dtype) ? g : null)),
+        y: usedFrom(carry.length, ySpecs.length),
         // Of the carries that were kept: a gradient of this gradient goes by way of them.
-        kept: gradients.slice(gradients.length - carry.length).filter((_, i) => floats[i]),
+        kept: usedFrom(gradients.length - carry.length, carry.length).filter((_, i) => floats[i]),
         packs: given,
       }
       const start = {
@@ -191,7 +193,7 @@ function traced<C, X, Y>(recorder: Recorder, f: Step<C, X, Y>, { init, xs, lengt
             seeds,
             packs: round.packs as Packs,
           })
-          const own = pulled.values.splice(0, sum.carry.length).map((x, i) => x.add(round.kept[i]!))
+          const own = pulled.values.splice(0, sum.carry.length).map((x, i) => (round.kept[i] ? x.add(round.kept[i]) : x))
           return [{ carry: own, sources: sum.sources.map((x, i) => x.add(pulled.sources[i]!)) }, pulled.values]
         },
         start,
