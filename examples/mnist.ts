@@ -1,30 +1,23 @@
 /** Trains a small convolutional network on the MNIST digits: `npm run demo`, options with `npm run demo -- --help`. */
-import { parseArgs } from 'node:util'
-import { crossEntropy, data, manualSeed, nn, noGrad, optim, relu, setEngine, setThreads, type Tensor, tensor, train } from 'cotangent'
+import {
+  compile,
+  crossEntropy,
+  data,
+  manualSeed,
+  nn,
+  noGrad,
+  optim,
+  relu,
+  setEngine,
+  setThreads,
+  type Tensor,
+  tensor,
+  train,
+} from 'cotangent'
 import { loadCheckpoint, loadMnist, saveCheckpoint } from 'cotangent/node'
 import { readDigit } from './digit-image.ts'
+import { args, say } from './mnist-options.ts'
 
-const help = `Trains a convolutional network on MNIST.
-  --epochs N       passes over the images (3)
-  --limit N        train on the first N images only (60000)
-  --seed N         the same seed gives the same run (1)
-  --engine NAME    wasm or reference (wasm)
-  --threads N      (all cores)
-  --checkpoint F   where the model is kept (mnist.safetensors)
-  --resume         go on from the checkpoint, also after Ctrl-C
-  --predict PNG    say which digit a picture shows, by the checkpoint
-  --json           print the result as JSON only`
-const text = (value: string) => ({ type: 'string', default: value }) as const
-const flag = { type: 'boolean', default: false } as const
-const options = { epochs: text('3'), limit: text('60000'), seed: text('1'), engine: text('wasm'), threads: text('') }
-const { values: args } = parseArgs({
-  options: { ...options, checkpoint: text('mnist.safetensors'), predict: text(''), resume: flag, json: flag, help: flag },
-})
-if (args.help) {
-  console.log(help)
-  process.exit()
-}
-const say = args.json ? () => {} : console.log
 setEngine(args.engine)
 if (args.threads) await setThreads(Number(args.threads))
 manualSeed(Number(args.seed))
@@ -59,6 +52,15 @@ const training = digits(mnist.train, Math.min(Number(args.limit), 60_000))
 const batches = new data.Batches(training, { batchSize: 128, shuffle: true, seed: Number(args.seed) })
 const steps = Number(args.epochs) * batches.length
 const scheduler = new optim.OneCycleLR(optimizer, { maxLr: 6e-3, totalSteps: steps + 1 })
+const step = compile((images: Tensor, labels: Tensor) => {
+  optimizer.zeroGrad()
+  const logits = classify(images)
+  const loss = crossEntropy(logits, labels)
+  loss.backward()
+  optimizer.step()
+  scheduler.step()
+  return { loss, right: logits.argmax(-1).eq(labels).sum() }
+})
 const parts = { model, optimizer, scheduler }
 if (args.resume) batches.position = Number((await loadCheckpoint(args.checkpoint, parts)).position)
 const stop = new AbortController()
@@ -71,14 +73,9 @@ while (batches.position < steps && !stop.signal.aborted) {
   let [seen, correct] = [0, 0]
   for await (const { images, labels } of batches) {
     if (stop.signal.aborted) break
-    optimizer.zeroGrad()
-    const logits = classify(images)
-    const loss = crossEntropy(logits, labels)
-    loss.backward()
-    optimizer.step()
-    scheduler.step()
+    const { loss, right } = step(images, labels)
     seen += labels.size
-    correct += logits.argmax(-1).eq(labels).sum().item()
+    correct += right.item()
     bar.update(seen, { loss: loss.item(), accuracy: correct / seen })
   }
   await saveCheckpoint(args.checkpoint, parts, { position: batches.position })
