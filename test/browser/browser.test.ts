@@ -4,7 +4,7 @@ import { setEngine } from 'cotangent'
 import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Browser, chromium, type Page } from './chromium.ts'
-import { longLoop, train, workerTrap } from './page.ts'
+import { longLoop, train, trainCompiled, workerTrap } from './page.ts'
 
 const megabyte = 2 ** 20
 
@@ -94,6 +94,17 @@ describe.skipIf(chromium === undefined)('in Chromium', { timeout: 60_000 }, () =
     expectSame(trained, await train())
     expect(page.log.length).toBe(1)
     expect(page.log[0]).toMatch(/^warning: .*not cross-origin isolated.*one thread/)
+  })
+
+  test.each(['/', '/isolated/'])('a compiled step trains at %s, to the numbers of Node and without a byte more', async (folder) => {
+    const page = await open(folder)
+    const there = await page.evaluate<Awaited<ReturnType<typeof trainCompiled>>>('page.trainCompiled()')
+    setEngine('wasm')
+    const here = await trainCompiled()
+    there.losses.forEach((loss, i) => expect(loss).toBeCloseTo(here.losses[i]!, 4))
+    expect(there.losses.at(-1)).toBeLessThan(there.losses[0]! / 2)
+    expect(there.after).toBe(there.before)
+    expect(here.after).toBe(here.before)
   })
 
   test('an error in a worker is an error in the page', async () => {

@@ -68,6 +68,8 @@ export class Browser {
     this.#profile = mkdtempSync(join(tmpdir(), 'cotangent-browser-'))
     this.#process = spawn(path, [...flags, `--user-data-dir=${this.#profile}`, 'about:blank'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      // A group of its own, so that the processes that it starts end with it.
+      detached: true,
     })
     const replies = this.#process.stdio[4] as Readable
     replies.setEncoding('utf8').on('data', (text: string) => this.#read(text))
@@ -106,7 +108,7 @@ export class Browser {
   async close(): Promise<void> {
     if (!this.#ended) {
       const gone = new Promise((resolve) => this.#process.once('exit', resolve))
-      this.#process.kill('SIGKILL')
+      process.kill(-this.#process.pid!, 'SIGKILL')
       await gone
     }
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })

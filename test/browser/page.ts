@@ -1,5 +1,19 @@
 /** What the browser tests run, in the page and in Node. Everything comes back as plain JSON. */
-import { currentEngine, manualSeed, noGrad, normal, setThreads, tensor, type Tensor, uniform, zeros } from 'cotangent'
+import {
+  compile,
+  currentEngine,
+  dropout,
+  manualSeed,
+  mseLoss,
+  noGrad,
+  normal,
+  optim,
+  setThreads,
+  tensor,
+  type Tensor,
+  uniform,
+  zeros,
+} from 'cotangent'
 import { ModuleBuilder } from '../../packages/core/src/engine/wasm/assembler.ts'
 import { Heap } from '../../packages/core/src/engine/wasm/heap.ts'
 import { Pool } from '../../packages/core/src/engine/wasm/pool.ts'
@@ -51,6 +65,30 @@ export async function train(): Promise<{ engine: string; threads: number; losses
     predictions: Array.from(await forward(x).data(), Number),
     checksum: (big.sum() as Tensor).item(),
   }
+}
+
+/** Losses of a compiled step with dropout and AdamW, in a loop that never awaits; and the memory in use before and after it. */
+export async function trainCompiled(): Promise<{ losses: number[]; before: number; after: number }> {
+  await setThreads(currentEngine().threads)
+  manualSeed(5)
+  const { parameters, forward } = multilayer(16, 32)
+  const optimizer = new optim.AdamW(parameters, { lr: 0.01 })
+  const x = normal([64, 16])
+  const y = x.sum(1, { keepDims: true }).tanh()
+  const step = compile((input: Tensor, target: Tensor) => {
+    optimizer.zeroGrad()
+    const loss = mseLoss(forward(dropout(input, 0.1)), target)
+    loss.backward()
+    optimizer.step()
+    return loss
+  })
+  const losses = [step(x, y).item()]
+  const before = currentEngine().memoryUse().inUse
+  for (let i = 1; i <= 500; i++) {
+    using loss = step(x, y)
+    if (i % 100 === 0) losses.push(loss.item())
+  }
+  return { losses, before, after: currentEngine().memoryUse().inUse }
 }
 
 /** Bytes in use at the end of each tenth of a long training loop that lets the page breathe between steps. */

@@ -1,7 +1,7 @@
 import { dtypeInfo } from '../dtype.ts'
 import { elementLevels } from '../engine/kernel.ts'
 import type { Value } from './graph.ts'
-import { isMade, type Operation, type Program, resultsOf, rootOf } from './program.ts'
+import { handedOut, isMade, type Operation, type Program, rootOf } from './program.ts'
 
 const ALIGNMENT = 64
 
@@ -39,12 +39,15 @@ export function planMemory({ graph, operations }: Program): MemoryPlan {
     else copies.set(memory, value)
   }
   const results: Value[] = []
-  for (const value of resultsOf(graph)) {
+  for (const value of handedOut(graph)) {
     const root = rootOf(value)
     if (isMade(graph, root) && !inPlace.has(root) && !results.includes(root)) results.push(root)
   }
   const settled = new Set([...results, ...inPlace.keys(), ...graph.inputs.map((x) => x.value)])
   const lives = livesOf(operations, settled)
+  // What is copied in the end is there until then.
+  const copied = new Set([...copies.values()].map(rootOf))
+  for (const life of lives) if (copied.has(life.value)) life.to = operations.length
   return { ...layOut(shareMemory(operations, lives)), results, inPlace, copies }
 }
 

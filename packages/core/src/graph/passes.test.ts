@@ -320,6 +320,22 @@ describe('weights', () => {
   })
 })
 
+test('memory: what is made elsewhere for a parameter is working memory until it is copied', () => {
+  const state = tensor([1, 2, 3, 4]).reshape([2, 2]).clone() as Tensor
+  const f = (x: Tensor) => {
+    state.assign(state.transpose(0, 1).add(x))
+    return x.exp().sum()
+  }
+  const program = optimize(lowered(f as Function, [2, 2]), context)
+  const { results, copies, arena } = planMemory(program)
+  expect([results.length, copies.size, arena.size]).toEqual([1, 1, 1])
+  outputs(program, [ones([2, 2]) as Tensor])
+  expect(state.toArray()).toEqual([
+    [2, 4],
+    [3, 5],
+  ])
+})
+
 test('schedule: what frees memory goes as early as it can', () => {
   const f = (x: Tensor) => {
     const [a, b] = [x.matmul(x), x.matmul(x.transpose(0, 1))]

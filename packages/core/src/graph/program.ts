@@ -55,10 +55,13 @@ export function rootOf(value: Value): Value {
 /** Whether memory of its own has to be found for a root: it is not there when the program starts. */
 export const isMade = ({ inputs }: Graph, root: Value): boolean => root.source.kind === 'result' && !inputs.some((x) => x.value === root)
 
-/** The values that have to be there when the program ends. */
-export function resultsOf({ outputs, writes, gradients }: Graph): Set<Value> {
+/** The values that are somebody else's when the program ends: outputs and gradients. */
+export function handedOut({ outputs, gradients }: Graph): Value[] {
   const left = [...gradients.values()].filter((read): read is Read => read !== null)
-  return new Set([...outputs, ...left].map((read) => read.value).concat([...writes.values()]))
+  return [...outputs, ...left].map((read) => read.value)
 }
+
+/** The values that have to be there when the program ends. */
+export const resultsOf = (graph: Graph): Set<Value> => new Set([...handedOut(graph), ...graph.writes.values()])
 
 export const outputDTypes = ({ outputs }: EngineProgram): DType[] => outputs.map((o) => o.dtype)
