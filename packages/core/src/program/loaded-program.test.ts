@@ -204,6 +204,27 @@ describe('what is wrong is named', () => {
   })
 })
 
+test.each(engineNames())('a gather whose code does not keep its index in range is kept in range, on %s', async (engine) => {
+  const before = currentEngine().name
+  setEngine(engine)
+  try {
+    const table = tensor([10, 20, 30])
+    const index = tensor([0, 2], { dtype: 'int32' })
+    const honest = await exportProgram((i: Tensor) => table.take(i, 0), [index])
+    const hostile = changed(honest, (program: { programs: { nodes?: { op: string; type: string; args?: number[] }[] }[] }) => {
+      for (const { nodes = [] } of program.programs) {
+        const raw = nodes.findIndex((n) => n.op === 'load' && n.type === 'int32')
+        for (const n of nodes) if (n.op === 'gather') n.args = [raw]
+      }
+    })
+    const run = (at: number[]) => (loadProgram(hostile).run(tensor(at, { dtype: 'int32' })) as Tensor).toArray()
+    expect(run([1, 2])).toEqual([20, 30])
+    expect(run([2 ** 30, -(2 ** 30)])).toEqual([30, 10])
+  } finally {
+    setEngine(before)
+  }
+})
+
 test('names of fields cannot reach prototypes', () => {
   const tree: SavedTree = { kind: 'object', parts: [['constructor', { kind: 'constant', value: 1 }]] }
   expect(Object.hasOwn(fillTree(tree, () => 0) as object, 'constructor')).toBe(true)
