@@ -4,6 +4,7 @@ import { kernelPrimitive } from '../op/kernel-op.ts'
 import { bind, type Input } from '../tensor/bind.ts'
 import { liveScalars, modes } from '../tensor/modes.ts'
 import type { Primitive } from '../tensor/primitive.ts'
+import type { Scalar } from '../tensor/scalar.ts'
 import { keep } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Limits } from './options.ts'
@@ -81,6 +82,24 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
       const names = Object.keys(rule.states(options)) as State[]
       const key = JSON.stringify(structure)
       modes.tracer?.guard(`the options of ${rule.name}`, () => sameFields(rule.structure(options), structure))
+      /** In a recorded program, parameters that have been updated equally often share their numbers. */
+      const shared = new Map<string, { readonly scalars: readonly Scalar[]; readonly state: ParamState }>()
+      const numbersFor = (dtype: DType, state: ParamState, names: readonly Numbers[]): readonly Scalar[] => {
+        const now = () => {
+          const values = rule.numbers(options, state)
+          return names.map((name) => values[name])
+        }
+        const origin = { kind: 'rule', rule: rule.name, options: options as object, state, dtype, names } as const
+        if (!modes.tracer || rule.memory) return liveScalars(names.length, dtype, now, origin)
+        const known = shared.get(`${dtype} ${state.step}`)
+        if (known) {
+          modes.tracer.guard(`the step counts of ${rule.name}`, () => state.step === known.state.step)
+          return known.scalars
+        }
+        const scalars = liveScalars(names.length, dtype, now, origin)
+        shared.set(`${dtype} ${state.step}`, { scalars, state })
+        return scalars
+      }
       return (param, grad, state) => {
         const ownKey = rule.reduces ? `${key}${param.rank}` : key
         let code = codes.get(ownKey)
@@ -97,13 +116,7 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
           inputs.push(state[name] as Tensor)
           written.push(state[name] as Tensor)
         }
-        const now = () => {
-          const values = rule.numbers(options, state)
-          return numbers.map((name) => values[name])
-        }
-        const { dtype } = param
-        const origin = { kind: 'rule', rule: rule.name, options: options as object, state, dtype, names: numbers } as const
-        inputs.push(...liveScalars(numbers.length, dtype, now, origin))
+        inputs.push(...numbersFor(param.dtype, state, numbers))
         bind(primitive, inputs, undefined, written)
       }
     },
