@@ -116,7 +116,7 @@ export class ProgramExecutable {
         if (memory.kind === 'result') this.#place(i, new Storage(this.engine, memory.spec, 'compile'), 0)
         else if (memory.kind === 'argument') this.#place(i, args[memory.index]!.storage, args[memory.index]!.offset)
         else if (memory.kind === 'gradient') {
-          const gradient = (args[memory.at] ?? memory.of).grad!
+          const gradient = (memory.at < 0 ? memory.of : args[memory.at]!).grad!
           this.#place(i, gradient.storage, gradient.offset)
         }
       }
@@ -129,7 +129,8 @@ export class ProgramExecutable {
         const gradient = owned ?? (output && this.#output(output, args))
         // It is used after the scope that computed it.
         if (gradient) gradient.storage.kept = true
-        ;(args[at] ?? of).grad = gradient
+        const target = at < 0 ? of : args[at]!
+        target.grad = gradient
       }
       return this.#outputs.map((output) => this.#output(output, args))
     } finally {
