@@ -1,7 +1,8 @@
-import { compile, CotangentError, type DType, engineNames, manualSeed, setEngine, type Tensor } from 'cotangent'
-import { afterEach, describe, expect, test } from 'vitest'
+import { compile, engineNames, manualSeed, setEngine, type Tensor } from 'cotangent'
+import { afterEach, describe, test } from 'vitest'
 import { isFloat } from '../src/dtype.ts'
 import { type OpEntry, type Sample, table } from '../src/op/table.ts'
+import { expectSame, type Outcome, outcomeOf } from './outcome.ts'
 import { type Layout, layouts, makeArguments, tensorsIn, withTensors } from './samples.ts'
 
 const engines = engineNames()
@@ -12,11 +13,6 @@ const dataDependent = ['nonzero', 'maskedSelect', 'bincount', 'unique', 'at']
 afterEach(() => {
   setEngine(engines[0]!)
 })
-
-interface Outcome {
-  readonly error?: string
-  readonly results: readonly { readonly dtype: DType; readonly shape: readonly number[]; readonly values: readonly (number | bigint)[] }[]
-}
 
 /** What an op gives, then the gradients of its weighted sum by its float inputs: the whole in one function of tensors. */
 function outcome(
@@ -35,29 +31,9 @@ function outcome(
     loss.backward()
     return [...out.map((y) => y.detach()), ...own.flatMap((x) => x.grad ?? [])]
   })
-  try {
+  return outcomeOf(() => {
     manualSeed(7)
-    return { results: f(...tensorsIn(args)).map((y) => ({ dtype: y.dtype, shape: y.shape, values: [...y.dataSync()] })) }
-  } catch (error) {
-    if (error instanceof CotangentError) return { error: error.code, results: [] }
-    throw error
-  }
-}
-
-const tolerances = { float64: 1e-11, float32: 2e-5, float16: 4e-3, bfloat16: 3e-2 } as const
-
-function expectSame(actual: Outcome, expected: Outcome, what: string): void {
-  expect(actual.error, `${what}: error`).toBe(expected.error)
-  const facts = ({ results }: Outcome) => results.map(({ dtype, shape }) => [dtype, shape])
-  expect(facts(actual), `${what}: dtypes and shapes`).toEqual(facts(expected))
-  expected.results.forEach(({ dtype, values }, i) => {
-    const rtol = isFloat(dtype) ? tolerances[dtype as keyof typeof tolerances] : 0
-    const scale = Math.max(1, ...values.map((v) => (Number.isFinite(Number(v)) ? Math.abs(Number(v)) : 0)))
-    values.forEach((b, at) => {
-      const a = actual.results[i]!.values[at]!
-      if (Object.is(a, b) || a === b || (rtol > 0 && Math.abs(Number(a) - Number(b)) <= rtol * scale)) return
-      expect.fail(`${what}: element ${at} of ${dtype} result ${i} is ${a}, expected ${b}`)
-    })
+    return f(...tensorsIn(args))
   })
 }
 

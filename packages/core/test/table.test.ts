@@ -1,7 +1,8 @@
-import { CotangentError, type DType, dtypes, engineNames, gradCheck, setEngine, type Tensor } from 'cotangent'
+import { dtypes, engineNames, gradCheck, setEngine, type Tensor } from 'cotangent'
 import { afterEach, describe, expect, test } from 'vitest'
 import { isFloat } from '../src/dtype.ts'
 import { type OpEntry, type Sample, table } from '../src/op/table.ts'
+import { expectSame, type Outcome, outcomeOf } from './outcome.ts'
 import { describedIn, layouts, makeArguments, type MakeOptions, tensorsIn, withTensors } from './samples.ts'
 
 const engines = engineNames()
@@ -12,18 +13,13 @@ afterEach(() => {
   setEngine(engines[0]!)
 })
 
-interface Outcome {
-  readonly error?: string
-  readonly results: readonly { readonly dtype: DType; readonly shape: readonly number[]; readonly values: readonly (number | bigint)[] }[]
-}
-
 /** What an op gives on an engine: its results, then the gradients of their sum by its float inputs. */
 function outcome(engine: string, op: OpEntry, sample: Sample, options: MakeOptions = {}): Outcome {
   setEngine(engine)
   const args = makeArguments(op.name, sample, options)
   const variables = tensorsIn(args).filter((x) => isFloat(x.dtype))
   for (const x of variables) x.setRequiresGrad()
-  try {
+  return outcomeOf(() => {
     const out = tensorsIn(op.call(...args))
     const roots = out.filter((y) => y.requiresGrad)
     const gradients: Tensor[] = []
@@ -34,29 +30,7 @@ function outcome(engine: string, op: OpEntry, sample: Sample, options: MakeOptio
         .backward()
       for (const x of variables) if (x.grad) gradients.push(x.grad)
     }
-    return { results: [...out, ...gradients].map((y) => ({ dtype: y.dtype, shape: y.shape, values: [...y.dataSync()] })) }
-  } catch (error) {
-    if (error instanceof CotangentError) return { error: error.code, results: [] }
-    throw error
-  }
-}
-
-const tolerances = { float64: 1e-11, float32: 2e-5, float16: 4e-3, bfloat16: 3e-2 } as const
-
-function expectSame(actual: Outcome, expected: Outcome, what: string): void {
-  expect(actual.error, `${what}: error`).toBe(expected.error)
-  expect(
-    actual.results.map(({ dtype, shape }) => [dtype, shape]),
-    `${what}: dtypes and shapes`,
-  ).toEqual(expected.results.map(({ dtype, shape }) => [dtype, shape]))
-  expected.results.forEach(({ dtype, values }, i) => {
-    const rtol = isFloat(dtype) ? tolerances[dtype as keyof typeof tolerances] : 0
-    const scale = Math.max(1, ...values.map((v) => (Number.isFinite(Number(v)) ? Math.abs(Number(v)) : 0)))
-    values.forEach((b, at) => {
-      const a = actual.results[i]!.values[at]!
-      if (Object.is(a, b) || a === b || (rtol > 0 && Math.abs(Number(a) - Number(b)) <= rtol * scale)) return
-      expect.fail(`${what}: element ${at} of ${dtype} result ${i} is ${a}, expected ${b}`)
-    })
+    return [...out, ...gradients]
   })
 }
 

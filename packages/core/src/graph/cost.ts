@@ -4,6 +4,7 @@ import type { Program } from '../engine/engine.ts'
 import { elementLevels, type Kernel, type Node } from '../engine/kernel.ts'
 import type { Operand, Routine, RoutineAttrs, RoutineName } from '../engine/routine.ts'
 import { workOfNode } from '../engine/scalar.ts'
+import { sizeOf as product } from '../layout.ts'
 
 /** What running a program once takes, whichever engine it runs on. */
 export interface Cost {
@@ -16,8 +17,6 @@ export interface Cost {
 
 const bytesOf = (operands: readonly ControlOperand[]): number =>
   operands.reduce((sum, { dtype, shape }) => sum + dtypeInfo[dtype].size * product(shape), 0)
-
-const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1)
 
 /**
  * Of control flow, what goes in and out: what it runs, and how often, only running tells.

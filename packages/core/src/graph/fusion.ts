@@ -11,7 +11,6 @@ export type KernelOperation = Operation & { readonly program: Kernel }
 
 export const isKernel = (operation: Operation): operation is KernelOperation => operation.program.kind === 'kernel'
 export const extentsOf = ({ parallel, reduce }: Kernel): readonly number[] => [...parallel, ...reduce]
-export const sizeOf = (extents: readonly number[]): number => extents.reduce((a, b) => a * b, 1)
 export const isElementwise = ({ reduce }: Kernel): boolean => reduce.length === 0
 
 /**

@@ -1,3 +1,5 @@
+import { sizeOf } from '../layout.ts'
+
 /**
  * How positions in one index space follow from positions in another: position along axis j is
  * `shift[j] + Σ matrix[j][k] · position along axis k`.
@@ -87,8 +89,7 @@ export function through(map: IndexMap, strides: readonly number[], offset = 0): 
 
 /** Whether the map, from axes of these extents, hits every position of a space of `to` once. */
 export function isBijective(map: IndexMap, from: readonly number[], to: readonly number[]): boolean {
-  const size = (extents: readonly number[]) => extents.reduce((a, b) => a * b, 1)
-  if (size(from) !== size(to)) return false
+  if (sizeOf(from) !== sizeOf(to)) return false
   const used = new Set<number>()
   for (const [j, row] of map.matrix.entries()) {
     const axes = row.flatMap((factor, k) => (factor !== 0 && from[k]! > 1 ? [k] : []))

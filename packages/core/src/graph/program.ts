@@ -1,4 +1,3 @@
-import type { DType } from '../dtype.ts'
 import type { Control } from '../engine/control.ts'
 import type { Program as EngineProgram } from '../engine/engine.ts'
 import type { Scalar } from '../tensor/scalar.ts'
@@ -63,5 +62,3 @@ export function handedOut({ outputs, gradients }: Graph): Value[] {
 
 /** The values that have to be there when the program ends. */
 export const resultsOf = (graph: Graph): Set<Value> => new Set([...handedOut(graph), ...graph.writes.values()])
-
-export const outputDTypes = ({ outputs }: EngineProgram): DType[] => outputs.map((o) => o.dtype)

@@ -4,7 +4,7 @@ import type { GradientRule } from '../../autograd/tape.ts'
 import type { Control, ControlOperand, Region } from '../../engine/control.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { CotangentError } from '../../errors.ts'
-import { type Spec, spec as specOf } from '../../layout.ts'
+import { sizeOf, type Spec, spec as specOf } from '../../layout.ts'
 import { bind } from '../../tensor/bind.ts'
 import { modes, withModes } from '../../tensor/modes.ts'
 import type { Primitive } from '../../tensor/primitive.ts'
@@ -188,7 +188,7 @@ function runAgain<T>(packs: Packs, body: () => T): T {
 
 /** Copies elements where nothing else has to be computed. */
 export function copyRegion(engine: Engine, { dtype, shape }: ControlOperand, from: Region, to: Region): void {
-  const size = shape.reduce((a, b) => a * b, 1)
+  const size = sizeOf(shape)
   if (size > 0) engine.write(to.buffer, dtype, to.offset, engine.readSync(from.buffer, dtype, from.offset, size))
 }
 

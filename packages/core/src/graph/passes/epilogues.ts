@@ -1,8 +1,8 @@
 import { type Kernel, KernelBuilder } from '../../engine/kernel.ts'
 import { type Routine, type RoutineName, withEpilogue, withoutEpilogue } from '../../engine/routine.ts'
 import { simplify } from '../../engine/simplify.ts'
-import { isContiguous, rowMajor, sameShape } from '../../layout.ts'
-import { intoFirst, isElementwise, isKernel, type KernelOperation, sizeOf } from '../fusion.ts'
+import { isContiguous, rowMajor, sameShape, sizeOf } from '../../layout.ts'
+import { intoFirst, isElementwise, isKernel, type KernelOperation } from '../fusion.ts'
 import type { Value } from '../graph.ts'
 import type { Operation, Program } from '../program.ts'
 import { type Strand, Weave } from '../weave.ts'
@@ -52,7 +52,7 @@ function absorb(weave: Weave, strand: Strand): Strand | undefined {
 function asKernel(operation: Operation, routine: Routine): KernelOperation {
   const own = routine.inputs.length - (routine.epilogue ? routine.epilogue.inputs.length - 1 : 0)
   const { shape, dtype } = withoutEpilogue(routine).outputs[0]!
-  const raw: Value = { id: -1, dtype, size: shape.reduce((a, b) => a * b, 1), source: operation.outputs[0]!.value.source }
+  const raw: Value = { id: -1, dtype, size: sizeOf(shape), source: operation.outputs[0]!.value.source }
   let program = routine.epilogue
   if (!program) {
     const k = new KernelBuilder(routine.name, shape)

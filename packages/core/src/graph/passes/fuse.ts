@@ -1,6 +1,7 @@
 import { elementLevels, type Kernel } from '../../engine/kernel.ts'
 import { workOfNode } from '../../engine/scalar.ts'
-import { extentsOf, fuse, isElementwise, isKernel, type KernelOperation, sizeOf } from '../fusion.ts'
+import { sizeOf } from '../../layout.ts'
+import { extentsOf, fuse, isElementwise, isKernel, type KernelOperation } from '../fusion.ts'
 import type { Value } from '../graph.ts'
 import type { Note, Program } from '../program.ts'
 import { type Strand, Weave } from '../weave.ts'

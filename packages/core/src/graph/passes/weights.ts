@@ -1,8 +1,8 @@
 import { argsOf, type Kernel, KernelBuilder, type NodeId, type Value as ScalarValue } from '../../engine/kernel.ts'
 import { type Operand, type Routine, routine } from '../../engine/routine.ts'
 import type { ScalarOp } from '../../engine/scalar.ts'
-import { isContiguous, rowMajor } from '../../layout.ts'
-import { isElementwise, isKernel, type KernelOperation, prune, sizeOf } from '../fusion.ts'
+import { isContiguous, rowMajor, sizeOf } from '../../layout.ts'
+import { isElementwise, isKernel, type KernelOperation, prune } from '../fusion.ts'
 import { isLive, type Value } from '../graph.ts'
 import { type Operation, type Program, resultsOf } from '../program.ts'
 
