@@ -55,7 +55,7 @@ export interface ScalarInstruction {
   readonly int64?: (...args: bigint[]) => bigint | number
   /** Absent where it is zero everywhere that it exists. */
   readonly derivative?: Derivative
-  /** Arithmetic that a usual implementation takes, in additions; 1 if not said. */
+  /** Additions and multiplications of a float32 that an engine which emits code gets by with, a multiply-add being two; 1 if not said. */
   readonly work?: number
 }
 
@@ -155,7 +155,7 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInstruction>> = {
     arity: 2,
     domain: 'float',
     result: 'same',
-    work: 40,
+    work: 131,
     float: (a, b) => pow(a!, b!),
     derivative: (k, g, y, a, b) => [
       k.select(k.eq(b!, zero(k, b!)), zero(k, g), k.mul(g, k.mul(b!, k.pow(a!, k.sub(b!, k.like(b!, 1)))))),
@@ -166,7 +166,7 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInstruction>> = {
     arity: 2,
     domain: 'float',
     result: 'same',
-    work: 24,
+    work: 28,
     float: (a, b) => Math.atan2(a!, b!),
     derivative: (k, g, _, a, b) => {
       const norm = k.add(k.mul(a!, a!), k.mul(b!, b!))
@@ -194,39 +194,39 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInstruction>> = {
   /** To the nearest integer, ties to even. */
   round: unary(roundHalfEven),
   exp: workOf(
-    16,
+    25,
     unary(Math.exp, (k, g, y) => [k.mul(g, y)]),
   ),
   expm1: workOf(
-    16,
+    36,
     unary(Math.expm1, (k, g, y) => [k.add(k.mul(g, y), g)]),
   ),
   log: workOf(
-    16,
+    32,
     unary(Math.log, (k, g, _, x) => [k.div(g, x!)]),
   ),
   log1p: workOf(
-    16,
+    39,
     unary(Math.log1p, (k, g, _, x) => [k.div(g, k.add(x!, k.like(x!, 1)))]),
   ),
   sin: workOf(
-    24,
+    41,
     unary(Math.sin, (k, g, _, x) => [k.mul(g, k.cos(x!))]),
   ),
   cos: workOf(
-    24,
+    40,
     unary(Math.cos, (k, g, _, x) => [k.neg(k.mul(g, k.sin(x!)))]),
   ),
   tan: workOf(
-    24,
+    42,
     unary(Math.tan, (k, g, y) => [k.add(g, k.mul(g, k.mul(y, y)))]),
   ),
   atan: workOf(
-    24,
+    17,
     unary(Math.atan, (k, g, _, x) => [k.div(g, k.add(k.mul(x!, x!), k.like(x!, 1)))]),
   ),
   tanh: workOf(
-    16,
+    31,
     unary(Math.tanh, (k, g, y) => [k.sub(g, k.mul(g, k.mul(y, y)))]),
   ),
 
@@ -319,6 +319,6 @@ export type Combiner = (typeof combiners)[number]
 
 const free = new Set(['const', 'param', 'index', 'load', 'gather', 'cast', 'narrow'])
 
-/** Arithmetic of one node of a kernel, in additions; loads and conversions count as none. */
+/** Additions and multiplications of one node of a kernel; loads and conversions count as none. */
 export const workOfNode = ({ op }: { readonly op: string }): number =>
   free.has(op) ? 0 : op in scalarOps ? (scalarOps[op as ScalarOp].work ?? 1) : 1
