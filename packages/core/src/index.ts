@@ -1,3 +1,4 @@
+import { installedBackends } from './engine/installed-backend.ts'
 import { ReferenceEngine } from './engine/reference/engine.ts'
 import { referenceRoutine } from './engine/reference/routine.ts'
 import { registerEngine } from './engine/registry.ts'
@@ -6,7 +7,7 @@ import { notice, setNotice } from './notice.ts'
 
 // oxlint-disable-next-line no-console -- said once, where something makes a program slower than it could be
 setNotice((message) => console.warn(message))
-registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine, notice }))
+registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine, backends: installedBackends(notice), notice }))
 registerEngine('reference', () => new ReferenceEngine())
 
 export { assertGradients, gradCheck, type GradCheckOptions, type GradMismatch } from './autograd/grad-check.ts'
@@ -21,6 +22,9 @@ export { type Axes, type Randomness, vmap, type VmapOptions } from './transform/
 export { type DType, dtypes, isDType } from './dtype.ts'
 export { currentEngine, engineNamed, engineNames, registerEngine, setEngine, setThreads } from './engine/registry.ts'
 export type { Buffer, Engine, Executable, MemoryUse, Program } from './engine/engine.ts'
+export { type AttachedBackend, type BackendRoutine, registerRoutineBackend, type RoutineBackend } from './engine/routine-backend.ts'
+export type { Operand, Routine, RoutineAttrs, RoutineName, WindowGeometry } from './engine/routine.ts'
+export type { Kernel, Node } from './engine/kernel.ts'
 export { CotangentError, type ErrorCode, type ErrorDetails } from './errors.ts'
 export { compile, type Compiled, type CompileOptions } from './graph/compile.ts'
 export { exportProgram, type ExportOptions } from './program/export.ts'

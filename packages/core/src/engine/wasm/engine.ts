@@ -1,7 +1,9 @@
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import { observable } from '../observe.ts'
+import type { RoutineBackend } from '../routine-backend.ts'
 import type { Routine } from '../routine.ts'
+import { BackendLauncher } from './backend-launch.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import { Heap } from './heap.ts'
 import { KernelCompiler } from './kernel-program.ts'
@@ -21,6 +23,8 @@ export interface WasmEngineOptions {
   maximumBytes?: number
   /** Runs the routines that have no emitted code. */
   fallback: RoutineFallback
+  /** What computes routines in place of emitted code where it can, the first one that takes a routine. */
+  backends?: readonly RoutineBackend[]
   /** Receives, once each, the reasons for running slower than might be. */
   notice?: (message: string) => void
 }
@@ -39,7 +43,7 @@ export class WasmEngine implements Engine {
   onPressure: Engine['onPressure']
   observer: Engine['observer']
 
-  constructor({ threads, maximumBytes, fallback, notice }: WasmEngineOptions) {
+  constructor({ threads, maximumBytes, fallback, backends = [], notice }: WasmEngineOptions) {
     this.heap = new Heap({
       ...(maximumBytes !== undefined && { maximumBytes }),
       ...(notice && { notice }),
@@ -47,7 +51,9 @@ export class WasmEngine implements Engine {
     })
     this.pool = new Pool(this.heap, { ...(threads !== undefined && { threads }), ...(notice && { notice }) })
     this.#kernels = new KernelCompiler(this.heap, this.pool)
-    this.#routines = new RoutineCompiler(this.heap, this.pool, this.#kernels)
+    this.#routines = new RoutineCompiler(this.heap, this.pool, this.#kernels, {
+      ...(backends.length > 0 && { backends: new BackendLauncher(this.heap, this.pool, backends, notice) }),
+    })
     this.#fallback = fallback
     this.#notice = notice
   }

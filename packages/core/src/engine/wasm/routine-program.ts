@@ -2,6 +2,7 @@ import { type DType, dtypeInfo } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
 import { type Operand, type Routine, withoutEpilogue } from '../routine.ts'
+import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
 import { planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler } from './kernel-program.ts'
@@ -10,24 +11,24 @@ import type { Pool, PoolFunction } from './pool.ts'
 import { type Demand, type Job, type RoutineModule, productNames, recipeOf, satisfies, tidy } from './routine-recipes.ts'
 
 const GRAIN = 131072
-/** Scratch memory a thread up to which it is kept between runs. */
-const KEPT_SCRATCH = 2 ** 20
 
-/** Turns routines into calls of emitted code, for those that there is emitted code for. */
+/** Turns routines into calls of a backend, or else of emitted code, for those that there is emitted code for. */
 export class RoutineCompiler {
   readonly #heap: Heap
   readonly #pool: Pool
   readonly #kernels: KernelCompiler
+  readonly #backends: BackendLauncher | undefined
   readonly #grain: number
   readonly #functions = new Map<string, PoolFunction>()
   /** Argument blocks go when the programs that they belong to are forgotten. */
   readonly #arguments: FinalizationRegistry<number>
 
   /** @param options.grain Multiply-adds that are worth a thread of their own. */
-  constructor(heap: Heap, pool: Pool, kernels: KernelCompiler, options: { grain?: number } = {}) {
+  constructor(heap: Heap, pool: Pool, kernels: KernelCompiler, options: { grain?: number; backends?: BackendLauncher } = {}) {
     this.#heap = heap
     this.#pool = pool
     this.#kernels = kernels
+    this.#backends = options.backends
     this.#grain = options.grain ?? GRAIN
     this.#arguments = new FinalizationRegistry((pointer) => heap.free(pointer))
   }
@@ -35,8 +36,23 @@ export class RoutineCompiler {
   /** Undefined where the reference has to do it. */
   prepare(routine: Routine): KernelRun | undefined {
     if (routine.outputs.every((o) => sizeOf(o.shape) === 0)) return () => {}
+    return this.#taken(routine) ?? this.#emitted(routine)
+  }
+
+  /** By a backend, which may leave the epilogue to a kernel; undefined where none takes it. */
+  #taken(routine: Routine): KernelRun | undefined {
+    const whole = this.#backends?.prepare(routine)
+    if (whole || !routine.epilogue) return whole
+    const run = this.#backends?.prepare(withoutEpilogue(routine))
+    return run && this.#separately(routine, routine.epilogue, run)
+  }
+
+  #emitted(routine: Routine): KernelRun | undefined {
     const epilogue = routine.epilogue && productNames.has(routine.name) ? planEpilogue(routine.epilogue) : undefined
-    if (routine.epilogue && !epilogue) return this.#separately(routine, routine.epilogue)
+    if (routine.epilogue && !epilogue) {
+      const run = this.#emitted(withoutEpilogue(routine))
+      return run && this.#separately(routine, routine.epilogue, run)
+    }
     const plain = withoutEpilogue(routine)
     const recipe = recipeOf(plain, epilogue)
     if (!recipe) return undefined
@@ -92,11 +108,9 @@ export class RoutineCompiler {
     return this.#sequence(temporaries, [...steps, { run: launch, buffers: [...operandAt, ...outputAt] }, ...finish])
   }
 
-  /** The raw result goes through memory. */
-  #separately(routine: Routine, epilogue: Kernel): KernelRun | undefined {
+  /** The raw result, which `run` computes, goes through memory. */
+  #separately(routine: Routine, epilogue: Kernel, run: KernelRun): KernelRun {
     const plain = withoutEpilogue(routine)
-    const run = this.prepare(plain)
-    if (!run) return undefined
     const own = plain.inputs.length
     const count = routine.inputs.length + routine.outputs.length
     const others = Array.from({ length: count - own }, (_, i) => own + i)

@@ -1,0 +1,41 @@
+import type { Routine } from './routine.ts'
+
+/**
+ * Code from outside an engine that computes routines in place, on the engine's memory: a vendor's library. It takes what it is
+ * good at; the engine's own code does the rest, and everything where there is no backend.
+ */
+export interface RoutineBackend {
+  /** For people: notices, errors. */
+  readonly name: string
+  /**
+   * Called once an engine, whose memory may grow but does not move.
+   * @throws Error with one line that says why this memory can't be worked on; the engine then does without.
+   */
+  attach(memory: WebAssembly.Memory): AttachedBackend
+}
+
+export interface AttachedBackend {
+  /** The routine made ready for up to so many threads; undefined where it is left to the engine. */
+  prepare(routine: Routine, threads: number): BackendRoutine | undefined
+}
+
+export interface BackendRoutine {
+  /** Working memory of a run, in bytes. */
+  readonly scratchBytes: number
+  /**
+   * Runs it once and returns when it is done. At the byte address `block` lie the addresses, 32 bits each, of the routine's
+   * inputs, its outputs and the working memory, which is a multiple of 64.
+   */
+  run(block: number): void
+}
+
+const registered: RoutineBackend[] = []
+
+/** Makes a backend known to engines that start from now on. The first one that takes a routine computes it. */
+export function registerRoutineBackend(backend: RoutineBackend): void {
+  if (!registered.includes(backend)) registered.push(backend)
+}
+
+export function routineBackends(): readonly RoutineBackend[] {
+  return registered
+}

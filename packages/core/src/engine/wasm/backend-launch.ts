@@ -1,0 +1,89 @@
+import { CotangentError } from '../../errors.ts'
+import type { AttachedBackend, BackendRoutine, RoutineBackend } from '../routine-backend.ts'
+import type { Routine } from '../routine.ts'
+import type { Heap } from './heap.ts'
+import { type KernelRun, type Launch, runOf } from './launch.ts'
+import type { Pool } from './pool.ts'
+
+/** Scratch memory a thread up to which it is kept between runs. */
+export const KEPT_SCRATCH = 2 ** 20
+
+/** Routines that backends compute on the heap, launched like emitted code. */
+export class BackendLauncher {
+  readonly #heap: Heap
+  readonly #pool: Pool
+  readonly #attached: { readonly name: string; readonly backend: AttachedBackend }[] = []
+  /** Argument blocks go when the programs that they belong to are forgotten. */
+  readonly #arguments: FinalizationRegistry<number>
+
+  /** @param notice Receives the reason why a backend can't be used. */
+  constructor(heap: Heap, pool: Pool, backends: readonly RoutineBackend[], notice?: (message: string) => void) {
+    this.#heap = heap
+    this.#pool = pool
+    this.#arguments = new FinalizationRegistry((pointer) => heap.free(pointer))
+    for (const backend of backends) {
+      try {
+        this.#attached.push({ name: backend.name, backend: backend.attach(heap.memory) })
+      } catch (error) {
+        notice?.(`Cotangent computes without ${backend.name}: ${reasonOf(error)}`)
+      }
+    }
+  }
+
+  /** Undefined where no backend takes it. */
+  prepare(routine: Routine): KernelRun | undefined {
+    for (const { name, backend } of this.#attached) {
+      const prepared = backend.prepare(routine, this.#pool.threads)
+      if (prepared) return this.#launcher(name, routine, backend, prepared)
+    }
+    return undefined
+  }
+
+  #launcher(name: string, routine: Routine, backend: AttachedBackend, first: BackendRoutine): KernelRun {
+    const heap = this.#heap
+    const pool = this.#pool
+    const buffers = routine.inputs.length + routine.outputs.length
+    const block = heap.alloc(4 * (buffers + 1))
+    const word = block >>> 2
+    const current = { prepared: first, threads: pool.threads }
+    const launch: Launch = {
+      pointers: Array.from({ length: buffers }, (_, buffer) => ({ word: word + buffer, buffer })),
+      params: 0,
+      fit() {
+        if (current.threads === pool.threads) return undefined
+        current.prepared = backend.prepare(routine, pool.threads) ?? current.prepared
+        current.threads = pool.threads
+        return undefined
+      },
+      run() {
+        const { prepared } = current
+        const { scratchBytes } = prepared
+        const large = scratchBytes > KEPT_SCRATCH ? heap.alloc(scratchBytes) : 0
+        try {
+          heap.i32[word + buffers] = large || (scratchBytes > 0 ? pool.scratch(scratchBytes).pointer : 0)
+          prepared.run(block)
+        } catch (cause) {
+          throw cause instanceof CotangentError ? cause : failureOf(name, routine, cause)
+        } finally {
+          if (large) heap.free(large)
+        }
+      },
+    }
+    // Lives as long as what launches the block.
+    this.#arguments.register(current, block)
+    return runOf(heap, pool, launch)
+  }
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+function failureOf(backend: string, { name, inputs }: Routine, cause: unknown): CotangentError {
+  return new CotangentError('engine-failure', {
+    op: name,
+    message: `${backend} failed: ${reasonOf(cause)}`,
+    shapes: inputs.map((o) => o.shape),
+    dtypes: inputs.map((o) => o.dtype),
+    hint: 'COTANGENT_NATIVE=0 runs without it. Please report this with the op, its shapes and dtypes.',
+    cause,
+  })
+}
