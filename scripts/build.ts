@@ -48,8 +48,9 @@ async function build(folder: string): Promise<void> {
 function entries(target: Target): [name: string, source: string][] {
   if (typeof target === 'string') return []
   const { source, default: built } = target
-  if (typeof source === 'string' && typeof built === 'string') return [[built.replace(/^\.\/dist\/|\.js$/g, ''), source]]
-  return Object.values(target).flatMap(entries)
+  const own: [string, string][] =
+    typeof source === 'string' && typeof built === 'string' ? [[built.replace(/^\.\/dist\/|\.js$/g, ''), source]] : []
+  return [...own, ...Object.values(target).flatMap(entries)]
 }
 
 /**

@@ -1,0 +1,187 @@
+import { CotangentError } from 'cotangent'
+import { PbfReader, PbfWriter } from 'pbf'
+import { type Numbers, type NumberType, numberLists } from './number-list.ts'
+
+/**
+ * Protocol Buffers messages declared by hand: field names with their numbers and types, from which the types of values follow.
+ * The wire is pbf's; what it leaves to its callers is here: bounds of nested messages, packed and unpacked numbers, exact int64.
+ *
+ * `decode` gives every field: singular ones are undefined where the file has none, which is how members of a `oneof` are told apart.
+ */
+export class Message<F extends Fields> {
+  readonly name: string
+  readonly #fields: F
+  readonly #byNumber: ReadonlyMap<number, readonly [name: string, field: AnyField]>
+
+  constructor(name: string, fields: F) {
+    this.name = name
+    this.#fields = fields
+    this.#byNumber = new Map(Object.entries(fields).map(([key, field]) => [field.number, [key, field]]))
+  }
+
+  encode(value: Encodable<F>): Uint8Array<ArrayBuffer> {
+    const writer = new PbfWriter()
+    this.write(value, writer)
+    return writer.finish() as Uint8Array<ArrayBuffer>
+  }
+
+  /** Fields of type bytes are views of `bytes`.
+   * @throws CotangentError `corrupt-file` where `bytes` is no such message. */
+  decode(bytes: Uint8Array): Decoded<F> {
+    const reader = new PbfReader(bytes)
+    try {
+      return this.read(reader, bytes.length)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new CotangentError('corrupt-file', {
+        message: `bytes that should be a ${this.name} message are none: near byte ${Math.min(reader.pos, bytes.length)}, ${reason}`,
+        hint: 'The file holds records of another kind, or its writer is at fault.',
+        cause,
+      })
+    }
+  }
+
+  /** @internal */
+  write(value: Encodable<F>, writer: PbfWriter): void {
+    for (const name in this.#fields) {
+      const given = value[name]
+      if (given !== undefined) this.#fields[name]!.write(writer, given as never)
+    }
+  }
+
+  /** @internal */
+  read(reader: PbfReader, end: number): Decoded<F> {
+    const out: Record<string, unknown> = {}
+    for (const name in this.#fields) out[name] = this.#fields[name]!.initial()
+    while (reader.pos < end) {
+      const key = reader.readVarint()
+      if (!(key > 7 && key <= 0xffffffff)) throw new RangeError(`${key} is no key of a field`)
+      const known = this.#byNumber.get(key >>> 3)
+      const wire = key & 7
+      if (known?.[1].wires.includes(wire)) out[known[0]] = known[1].read(reader, wire, end, out[known[0]], key)
+      else reader.skip(wire)
+      checkEnd(reader, end)
+    }
+    return out as Decoded<F>
+  }
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- a field of any type: its own methods are the only ones to see its values
+type AnyField = Field<any, any>
+export type Fields = Readonly<Record<string, AnyField>>
+
+export interface Field<In, Out> {
+  readonly number: number
+  readonly wires: readonly number[]
+  initial(): Out
+  write(writer: PbfWriter, value: In): void
+  read(reader: PbfReader, wire: number, end: number, before: Out, key: number): Out
+}
+
+export type Encodable<F extends Fields> = { readonly [K in keyof F]?: F[K] extends Field<infer In, infer _> ? In | undefined : never }
+export type Decoded<F extends Fields> = { [K in keyof F]: F[K] extends Field<infer _, infer Out> ? Out : never }
+/** What `encode` of a message takes. */
+export type FieldsOf<M> = M extends Message<infer F> ? Encodable<F> : never
+/** What `decode` of a message gives. */
+export type MessageOf<M> = M extends Message<infer F> ? Decoded<F> : never
+
+/** `float`, `double` and the integers are numbers; an int64 beyond 2^53 is rounded, but exact in a list. */
+export type ScalarType = NumberType | 'bool' | 'string' | 'bytes'
+type ScalarOf<T extends ScalarType> = T extends 'bool' ? boolean : T extends 'string' ? string : T extends 'bytes' ? Uint8Array : number
+
+const wireOf: Record<ScalarType, number> = { double: 1, float: 5, int32: 0, int64: 0, uint32: 0, uint64: 0, bool: 0, string: 2, bytes: 2 }
+
+/** A singular field. */
+/* @__NO_SIDE_EFFECTS__ */
+export function one<T extends ScalarType>(number: number, type: T): Field<ScalarOf<T>, ScalarOf<T> | undefined>
+/* @__NO_SIDE_EFFECTS__ */
+export function one<F extends Fields>(number: number, type: Message<F>): Field<Encodable<F>, Decoded<F> | undefined>
+export function one(number: number, type: ScalarType | Message<Fields>): AnyField {
+  const initial = () => undefined
+  if (typeof type === 'string') {
+    return {
+      number,
+      wires: [wireOf[type]],
+      initial,
+      write: (writer, value) => writeScalar(writer, number, type, value),
+      read: (reader) => readScalar(reader, type),
+    }
+  }
+  return {
+    number,
+    wires: [2],
+    initial,
+    write: (writer, value) => writer.writeMessage(number, (v: Encodable<Fields>, w) => type.write(v, w), value),
+    read: (reader, _wire, end) => type.read(reader, endOfNested(reader, end)),
+  }
+}
+
+/** A repeated field. Numbers come as a typed array: Float32Array, Float64Array, BigInt64Array, BigUint64Array, Int32Array, Uint32Array. */
+/* @__NO_SIDE_EFFECTS__ */
+export function many<T extends NumberType>(number: number, type: T): Field<ArrayLike<number | bigint>, Numbers[T]>
+/* @__NO_SIDE_EFFECTS__ */
+export function many<T extends ScalarType>(number: number, type: T): Field<readonly ScalarOf<T>[], ScalarOf<T>[]>
+/* @__NO_SIDE_EFFECTS__ */
+export function many<F extends Fields>(number: number, type: Message<F>): Field<readonly Encodable<F>[], Decoded<F>[]>
+export function many(number: number, type: ScalarType | Message<Fields>): AnyField {
+  if (typeof type === 'string' && type in numberLists) return { number, ...numberLists[type as NumberType](number) }
+  const single = one(number, type as ScalarType)
+  return {
+    ...single,
+    initial: () => [],
+    write: (writer, values: readonly never[]) => values.forEach((value) => single.write(writer, value)),
+    read: (reader, wire, end, before: unknown[], key) => {
+      before.push(single.read(reader, wire, end, undefined, key))
+      return before
+    },
+  }
+}
+
+/** `map<string, T>`. */
+/* @__NO_SIDE_EFFECTS__ */
+export function mapOf<F extends Fields>(
+  number: number,
+  type: Message<F>,
+): Field<ReadonlyMap<string, Encodable<F>>, Map<string, Decoded<F>>> {
+  const entry = new Message('map entry', { key: one(1, 'string'), value: one(2, type) })
+  const single = one(number, entry)
+  return {
+    number,
+    wires: [2],
+    initial: () => new Map(),
+    write: (writer, values) => values.forEach((value, key) => single.write(writer, { key, value })),
+    read: (reader, wire, end, before, key) => {
+      const read = single.read(reader, wire, end, undefined, key)!
+      return before.set(read.key ?? '', read.value ?? type.read(reader, reader.pos))
+    },
+  }
+}
+
+function writeScalar(writer: PbfWriter, number: number, type: ScalarType, value: unknown): void {
+  if (type === 'double') writer.writeDoubleField(number, value as number)
+  else if (type === 'float') writer.writeFloatField(number, value as number)
+  else if (type === 'bool') writer.writeBooleanField(number, value as boolean)
+  else if (type === 'string') writer.writeStringField(number, value as string)
+  else if (type === 'bytes') writer.writeBytesField(number, value as Uint8Array)
+  else writer.writeVarintField(number, value as number)
+}
+
+function readScalar(reader: PbfReader, type: ScalarType): unknown {
+  if (type === 'double') return reader.readDouble()
+  if (type === 'float') return reader.readFloat()
+  if (type === 'bool') return reader.readBoolean()
+  if (type === 'string') return reader.readString()
+  if (type === 'bytes') return reader.readBytes()
+  return reader.readVarint(type === 'int32' || type === 'int64')
+}
+
+function endOfNested(reader: PbfReader, end: number): number {
+  const length = reader.readVarint()
+  const nested = reader.pos + length
+  if (!(nested <= end)) throw new RangeError(`a field of ${length} bytes ends past what holds it`)
+  return nested
+}
+
+function checkEnd(reader: PbfReader, end: number): void {
+  if (!(reader.pos <= end)) throw new RangeError('a field ends past what holds it')
+}

@@ -1,0 +1,103 @@
+import { close, fdatasync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { CotangentError } from 'cotangent'
+import type { EventSink } from './event-sink.ts'
+import { EventWriter, type EventWriterOptions } from './event-writer.ts'
+
+export interface EventFileWriterOptions extends EventWriterOptions {
+  /** Added to the file's name. */
+  readonly suffix?: string
+}
+
+/**
+ * Writes an event file into a folder, which it makes: a run for TensorBoard and for `cotangent board`.
+ *
+ * The file is only ever appended to, in whole records, so that a process that is killed leaves a file that reads up to what `maxQueue` and
+ * `flushSecs` had held back. What waits when a process ends by itself is still written.
+ *
+ * @throws CotangentError `invalid-argument` from any call if the file cannot be made or written.
+ */
+export class EventFileWriter extends EventWriter {
+  readonly folder: string
+  readonly path: string
+
+  constructor(folder: string, options: EventFileWriterOptions = {}) {
+    const path = join(folder, eventFileName(options.suffix))
+    super(new FileSink(folder, path), options)
+    this.folder = folder
+    this.path = path
+    writers.add(this)
+    if (writers.size === 1) process.once('exit', appendWaiting)
+  }
+
+  override async close(): Promise<void> {
+    await super.close()
+    writers.delete(this)
+    if (!writers.size) process.off('exit', appendWaiting)
+  }
+}
+
+const writers = new Set<EventFileWriter>()
+
+function appendWaiting(): void {
+  for (const writer of writers) writer.append()
+}
+
+let made = 0
+
+/** The name that TensorFlow gives: when, where, which process, which of its files. Files of one run sort by when they were begun. */
+function eventFileName(suffix = ''): string {
+  const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0')
+  return `events.out.tfevents.${seconds}.${hostname() || 'localhost'}.${process.pid}.${made++}${suffix}`
+}
+
+class FileSink implements EventSink {
+  readonly #path: string
+  readonly #file: number
+  /** Bytes of whole records. */
+  #size = 0
+
+  constructor(folder: string, path: string) {
+    this.#path = path
+    this.#file = this.#attempt('made', () => {
+      mkdirSync(folder, { recursive: true })
+      return openSync(path, 'ax')
+    })
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#attempt('written', () => {
+      try {
+        for (let done = 0; done < bytes.length;) done += writeSync(this.#file, bytes, done)
+      } catch (cause) {
+        // Half a record would hide all that follows it.
+        ftruncateSync(this.#file, this.#size)
+        throw cause
+      }
+      this.#size += bytes.length
+    })
+  }
+
+  async flush(): Promise<void> {
+    await promisify(fdatasync)(this.#file)
+  }
+
+  async close(): Promise<void> {
+    await promisify(close)(this.#file)
+  }
+
+  #attempt<T>(what: string, action: () => T): T {
+    try {
+      return action()
+    } catch (cause) {
+      throw new CotangentError('invalid-argument', {
+        op: 'EventFileWriter',
+        message: `${this.#path} cannot be ${what}: ${(cause as Error).message}`,
+        hint: 'Check the folder, its permissions and the room on the disk.',
+        cause,
+      })
+    }
+  }
+}
