@@ -13,6 +13,8 @@ export type ErrorCode =
   | 'tracer-read'
   | 'out-of-memory'
   | 'corrupt-file'
+  /** A file or folder that cannot be read or written. */
+  | 'io-failure'
   | 'unknown-engine'
   | 'engine-failure'
   | 'async-only'

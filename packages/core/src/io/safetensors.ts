@@ -48,6 +48,14 @@ export function encodeSafetensors(
   entries: Iterable<readonly [string, ArrayRecord]>,
   metadata: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
+  return joinPieces(safetensorsPieces(entries, metadata))
+}
+
+/** The same as pieces to be written one after the other: the header, then the bytes of each tensor, which are not copied. */
+export function safetensorsPieces(
+  entries: Iterable<readonly [string, ArrayRecord]>,
+  metadata: Record<string, string> = {},
+): [header: Uint8Array<ArrayBuffer>, ...data: Uint8Array[]] {
   const writingOrder = [...codeOfDType.keys()].reverse()
   const sorted = [...entries].sort(
     ([nameA, a], [nameB, b]) =>
@@ -86,16 +94,22 @@ export function encodeSafetensors(
   const text = new TextEncoder().encode(`{${header.join(',')}}`)
   const headerBytes = Math.ceil(text.length / 8) * 8
   if (headerBytes > maxHeaderBytes) throw badArgument('the names and metadata take more than the 100 MB that the format allows')
-  const file = new Uint8Array(8 + headerBytes + end)
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true)
-  file.fill(0x20, 8 + text.length, 8 + headerBytes)
-  file.set(text, 8)
-  let at = 8 + headerBytes
-  for (const [, { bytes }] of sorted) {
-    file.set(bytes, at)
-    at += bytes.length
+  const head = new Uint8Array(8 + headerBytes)
+  new DataView(head.buffer).setBigUint64(0, BigInt(headerBytes), true)
+  head.fill(0x20, 8 + text.length)
+  head.set(text, 8)
+  return [head, ...sorted.map(([, { bytes }]) => bytes)]
+}
+
+/** Pieces as one. */
+export function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    joined.set(piece, at)
+    at += piece.length
   }
-  return file
+  return joined
 }
 
 /**
@@ -127,12 +141,29 @@ export function decodeSafetensors(file: Uint8Array): Safetensors {
   return { tensors, metadata }
 }
 
-function readHeader(file: Uint8Array): { header: Record<string, unknown>; dataStart: number } {
+/**
+ * The metadata of a safetensors file, of which `head` holds the header at least, and the bytes that the whole file must have.
+ *
+ * @throws CotangentError As `decodeSafetensors`, for what is wrong with the header.
+ */
+export function decodeSafetensorsHead(head: Uint8Array): { metadata: Record<string, string>; fileBytes: number } {
+  const { header, dataStart } = readHeader(head)
+  const ends = Object.entries(header).flatMap(([name, facts]) => (name === '__metadata__' ? [] : [readTensor(name, facts).end]))
+  return { metadata: readMetadata(header.__metadata__), fileBytes: ends.reduce((a, b) => Math.max(a, b), 0) + dataStart }
+}
+
+/** Bytes up to the data of a safetensors file, from its first 8 bytes. */
+export function headBytes(file: Uint8Array): number {
   if (file.length < 8) throw corrupt(`the file has ${file.length} bytes, fewer than the 8 of the header length`)
   const length = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true)
   if (length > BigInt(maxHeaderBytes)) throw corrupt(`the header claims ${length} bytes, more than the 100 MB that the format allows`)
-  const dataStart = 8 + Number(length)
-  if (dataStart > file.length) throw corrupt(`the header claims ${length} bytes, but only ${file.length - 8} follow: the file is truncated`)
+  return 8 + Number(length)
+}
+
+function readHeader(file: Uint8Array): { header: Record<string, unknown>; dataStart: number } {
+  const dataStart = headBytes(file)
+  if (dataStart > file.length)
+    throw corrupt(`the header claims ${dataStart - 8} bytes, but only ${file.length - 8} follow: the file is truncated`)
 
   let text: string
   try {

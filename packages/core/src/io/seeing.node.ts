@@ -1,6 +1,6 @@
 import { drawGraph } from '../graph/draw.ts'
 import type { Profile } from '../graph/profile.ts'
-import { writeWhole } from './file.node.ts'
+import { writeWhole } from './whole-file.node.ts'
 
 /** Saves a profile as a trace file (`.json`) that ui.perfetto.dev and chrome://tracing open; see `Profile.toChromeTrace`. */
 export async function saveTrace(path: string, profile: Profile): Promise<void> {

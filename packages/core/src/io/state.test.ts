@@ -1,13 +1,14 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CotangentError, dtypes, engineNames, nn, noGrad, optim, ones, setEngine, tensor, type Tensor } from 'cotangent'
+import { CotangentError, dtypes, engineNames, Generator, nn, noGrad, optim, ones, uniform, setEngine, tensor, type Tensor } from 'cotangent'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { dtypeInfo } from '../dtype.ts'
 import { fromRawData } from '../tensor/raw-data.ts'
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts'
+import { digestPlaceholder, sealPieces, webHash } from './digest.ts'
 import { loadCheckpoint, loadFile, saveCheckpoint, saveFile } from './file.node.ts'
-import { decodeSafetensors, encodeSafetensors } from './safetensors.ts'
+import { decodeSafetensors, encodeSafetensors, joinPieces, safetensorsPieces } from './safetensors.ts'
 import { loadNpy, loadSafetensors, saveNpy, saveSafetensors } from './state.ts'
 
 const bytesOf = async (x: Tensor) => [...decodeSafetensors(await saveSafetensors({ x })).tensors.get('x')!.bytes]
@@ -112,7 +113,7 @@ describe.each(engineNames())('checkpoints on %s', (engine) => {
     }
     const file = await encodeCheckpoint({ model, optimizer, scheduler }, extra)
 
-    const back = decodeCheckpoint<typeof extra>(file, { model: other.model, optimizer: other.optimizer, scheduler: other.scheduler })
+    const back = await decodeCheckpoint<typeof extra>(file, { model: other.model, optimizer: other.optimizer, scheduler: other.scheduler })
     const { mask, ...rest } = back
     expect(rest).toEqual({
       epoch: 3,
@@ -138,33 +139,63 @@ describe('a checkpoint', () => {
     const names = [...decodeSafetensors(file).tensors.keys()]
     expect(names).toEqual(expect.arrayContaining(['0.weight', '1.bias', 'optimizer.state.0.expAvg', 'optimizer.state.3.maxExpAvgSq']))
     const other = training(-1)
-    expect(decodeCheckpoint(file, { model: other.model })).toEqual({})
+    expect(await decodeCheckpoint(file, { model: other.model })).toEqual({})
     expect(valuesOf(other.model)).toEqual(valuesOf(model))
-    decodeCheckpoint(await saveSafetensors(training(2).model.stateDict()), { model: other.model })
+    await decodeCheckpoint(await saveSafetensors(training(2).model.stateDict()), { model: other.model })
     expect(valuesOf(other.model)).toEqual(valuesOf(training(2).model))
   })
 
   test('that lacks a part, or does not fit, is refused with a list', async () => {
     const { model, optimizer } = training()
     const file = await encodeCheckpoint({ model })
-    expect(() => decodeCheckpoint(file, { model, optimizer })).toThrow(/there is no optimizer in this file, but model/)
+    await expect(decodeCheckpoint(file, { model, optimizer })).rejects.toThrow(/there is no optimizer in this file, but model/)
     const wider = nn.sequential(new nn.Linear(3, 4), new nn.Linear(4, 2), new nn.Linear(2, 2))
-    expect(() => decodeCheckpoint(file, { model: wider })).toThrow(/2\.weight is missing[^]*2\.bias is missing/)
+    await expect(decodeCheckpoint(file, { model: wider })).rejects.toThrow(/2\.weight is missing[^]*2\.bias is missing/)
   })
 
-  test('that was tampered with is refused', async () => {
+  test('with any bit changed is refused', async () => {
     const { model } = training()
-    const withExtra = (extra: string) => encodeSafetensors([], { format: 'cotangent.checkpoint.1', model: '{}', extra })
-    expect(() => decodeCheckpoint(withExtra('{'), {})).toThrow(/state of "extra" is not JSON/)
-    expect(() => decodeCheckpoint(withExtra('{"a":{"$tensor":"gone"}}'), {})).toThrow(/tensor "gone" of "extra" is missing/)
-    expect(() => decodeCheckpoint(withExtra('{"$what":"x"}'), {})).toThrow(/something unknown: "\$what"/)
-    expect(() => decodeCheckpoint(withExtra(`${'['.repeat(5000)}${']'.repeat(5000)}`), {})).toThrow(/nested too deep/)
+    const file = await encodeCheckpoint({ model }, { note: 'as it was' })
+    for (let at = 0; at < file.length; at++) {
+      const changed = file.slice()
+      changed[at]! ^= 1 << (at % 8)
+      // Where the header is no longer read as ours, it is no checkpoint: then the model's names do not fit either.
+      await expect(decodeCheckpoint(changed, { model }), `byte ${at}`).rejects.toBeInstanceOf(CotangentError)
+    }
+    for (const end of [0, 7, 100, file.length - 5]) {
+      await expect(decodeCheckpoint(file.slice(0, end), { model })).rejects.toMatchObject({ code: 'corrupt-file' })
+    }
+    await expect(decodeCheckpoint(new Uint8Array([...file, 0]), { model })).rejects.toMatchObject({ code: 'corrupt-file' })
+    expect(await decodeCheckpoint(file, { model })).toEqual({ note: 'as it was' })
+  })
+
+  test('that was made to deceive is refused', async () => {
+    const sealed = async (metadata: Record<string, string>) =>
+      joinPieces(
+        await sealPieces(safetensorsPieces([], { format: 'cotangent.checkpoint.2', digest: digestPlaceholder, ...metadata }), webHash),
+      )
+    const withExtra = async (extra: string) => decodeCheckpoint(await sealed({ model: '{}', extra }), {})
+    await expect(withExtra('{')).rejects.toThrow(/state of "extra" is not JSON/)
+    await expect(withExtra('{"a":{"$tensor":"gone"}}')).rejects.toThrow(/tensor "gone" of "extra" is missing/)
+    await expect(withExtra('{"$what":"x"}')).rejects.toThrow(/something unknown: "\$what"/)
+    await expect(withExtra(`${'['.repeat(5000)}${']'.repeat(5000)}`)).rejects.toThrow(/nested too deep/)
     const { optimizer } = training()
-    expect(() =>
-      decodeCheckpoint(encodeSafetensors([], { format: 'cotangent.checkpoint.1', optimizer: '{"paramGroups":3}' }), { optimizer }),
-    ).toThrow(/not the state of an optimiser/)
-    const file = await encodeCheckpoint({ model })
-    expect(() => decodeCheckpoint(file.slice(0, -5), { model })).toThrow(/truncated/)
+    await expect(decodeCheckpoint(await sealed({ optimizer: '{"paramGroups":3}' }), { optimizer })).rejects.toThrow(
+      /not the state of an optimiser/,
+    )
+    await expect(decodeCheckpoint(await sealed({ format: 'cotangent.checkpoint.9' }), {})).rejects.toThrow(/"cotangent.checkpoint.9"/)
+    await expect(decodeCheckpoint(encodeSafetensors([], { format: 'cotangent.checkpoint.2' }), {})).rejects.toThrow(/digest/)
+  })
+
+  test('has the random numbers go on', async () => {
+    const [own, other] = [new Generator(2n ** 63n + 5n), new Generator(1)]
+    uniform([3], { generator: own })
+    const file = await encodeCheckpoint({ random: own })
+    const next = uniform([5], { generator: own }).toArray()
+    await decodeCheckpoint(file, { random: other })
+    expect(uniform([5], { generator: other }).toArray()).toEqual(next)
+    expect(() => own.loadStateDict({ seed: 1n, calls: -1 })).toThrow(/-1 is no count of calls/)
+    expect(() => own.loadStateDict({ seed: 'x' as never, calls: 1 })).toThrow(/x is not a seed/)
   })
 
   test('of things that cannot be saved is refused', async () => {

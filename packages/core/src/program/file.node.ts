@@ -1,4 +1,4 @@
-import { readWhole, writeWhole } from '../io/file.node.ts'
+import { readWhole, writeWhole } from '../io/whole-file.node.ts'
 import { exportProgram, type ExportOptions } from './export.ts'
 import { type LoadedProgram, loadProgram, type LoadProgramOptions } from './loaded-program.ts'
 

@@ -36,8 +36,24 @@ export class Generator {
   }
 
   set state({ seed, calls }: GeneratorState) {
+    if (!Number.isSafeInteger(calls) || calls < 0) {
+      throw new CotangentError('invalid-argument', {
+        op: 'Generator',
+        message: `${calls} is no count of calls`,
+        hint: "Set what another generator's state was.",
+      })
+    }
     this.#seed = checkSeed(seed)
     this.#calls = calls
+  }
+
+  /** Makes random numbers part of a checkpoint: `{ model, optimizer, random: defaultGenerator }`. */
+  stateDict(): GeneratorState {
+    return this.state
+  }
+
+  loadStateDict(state: GeneratorState): void {
+    this.state = state
   }
 }
 

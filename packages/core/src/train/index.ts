@@ -1,3 +1,5 @@
+export type { CheckpointEntry, CheckpointSaveOptions, CheckpointStore, RestoredCheckpoint } from './checkpoint-store.ts'
+export type { CheckpointRetention } from './checkpoint-retention.ts'
 export { type ProgressBar, type ProgressOptions, progressBar } from './progress.ts'
 export { silent, type TerminalWriter } from './terminal.ts'
 export { type ArtOptions, confusionMatrixTable, drawImage, sideBySide } from './terminal-art.ts'
