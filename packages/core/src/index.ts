@@ -50,6 +50,7 @@ export { type CheckpointParts, decodeCheckpoint, encodeCheckpoint, type Stateful
 export { loadNpy, loadSafetensors, saveNpy, saveSafetensors } from './io/state.ts'
 export type { Shape } from './layout.ts'
 export * from './op/index.ts'
+export { autocast, type AutocastOptions } from './tensor/autocast.ts'
 export { type PrintOptions, setPrintOptions } from './tensor/format.ts'
 export { defaultGenerator, Generator, type GeneratorState, manualSeed } from './tensor/generator.ts'
 export { enableGrad, noGrad } from './tensor/modes.ts'

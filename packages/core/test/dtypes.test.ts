@@ -63,7 +63,7 @@ const rows: Readonly<Record<string, string>> = {
   '- f f f f h H f d': 'pairwiseDistance tripletMarginLoss gaussianNllLoss marginRankingLoss',
   'bI uI iI II LI hI HI fI dI': 'sort topk kthvalue',
   'd d d d d d d d d': 'cast',
-  '- - - - - hhh HHH fff ddd': 'batchNorm',
+  '- - - - - hff Hff fff ddd': 'batchNorm',
   'bb uu ii II LL hh HH ff dd': 'meshgrid',
   '- - - - - hh HH ff dd': 'lstmStep',
   'bII uII iII III LII hII HII fII dII': 'unique',

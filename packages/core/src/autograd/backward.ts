@@ -80,7 +80,8 @@ function walk(
   // A transformation around this may differentiate what is made here, and holds memory that the walk does not see.
   const createGraph = options.createGraph || modes.tracer?.variable !== undefined
   const pending = new Pending(!createGraph)
-  withModes({ grad: createGraph }, () => {
+  // Rules compute in the dtypes of what they are given.
+  withModes({ grad: createGraph, autocast: null }, () => {
     roots.forEach((root, i) => {
       const edge = edgeOf(root)
       if (leads(edge)) pending.add(edge, seedFor(root, seeds[i]))

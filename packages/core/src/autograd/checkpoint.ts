@@ -18,6 +18,7 @@ export function checkpoint<R>(f: () => R): R {
 /** One checkpointed stretch: numbers the values that it would have saved, and makes them again when the first is asked for. */
 class Segment<R> {
   readonly #body: () => R
+  readonly #autocast = modes.autocast
   #count = 0
   /** Values of the second run that are still to be fetched. */
   readonly #values = new Map<number, Tensor | Scalar>()
@@ -51,7 +52,7 @@ class Segment<R> {
       },
     }
     // Rules that run later fetch these values: they must outlive the one that is running.
-    outsideScopes(() => withModes({ saver, grad: true }, this.#body, 'checkpoint'))
+    outsideScopes(() => withModes({ saver, grad: true, autocast: this.#autocast }, this.#body, 'checkpoint'))
     if (next !== this.#count) {
       throw new CotangentError('engine-failure', {
         op: 'checkpoint',

@@ -142,7 +142,7 @@ class Cache {
   specialize(args: readonly unknown[]): { found: Specialization; tensors: readonly Tensor[] } {
     const { key, tensors } = readArguments(args)
     const engine = engineOf(tensors)
-    const fullKey = `${modes.grad ? 'g' : ''}${engine.name}|${key}`
+    const fullKey = `${modes.grad ? 'g' : ''}${modes.autocast?.dtype ?? ''}|${engine.name}|${key}`
     const found =
       this.#known.get(fullKey)?.find(({ guards }) => guards.every(({ check }) => check(tensors))) ??
       this.#make(fullKey, args, tensors, engine)

@@ -136,6 +136,7 @@ export const softplus = unaryWith<{ beta: number; threshold: number }, [number, 
     const bx = k.mul(x, beta)
     return k.select(k.gt(bx, threshold), g, k.mul(g, sigmoidOf(k, bx)))
   },
+  precision: 'float32',
 })
 
 export const softsign = unary('softsign', {
@@ -220,6 +221,7 @@ const preluPrimitive = kernelPrimitive<undefined>({
 
 export const prelu: <S extends Shape>(x: Tensor<S>, weight: Tensor) => Tensor<S> = define({
   name: 'prelu',
+  precision: 'lower',
   doc: 'x where positive, else weight * x: one weight for all, or one a channel (the last axis). He et al., arXiv:1502.01852.',
   call: <S extends Shape>(x: Tensor<S>, weight: Tensor): Tensor<S> => bind1(preluPrimitive, [x, weight], undefined) as Tensor<S>,
   samples: () => [

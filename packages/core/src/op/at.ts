@@ -180,6 +180,7 @@ export interface IndexPutOptions {
 
 export const indexPut = define({
   name: 'indexPut',
+  precision: 'widest',
   doc: 'A copy in which the elements that `at(...items)` names are replaced by `value`, which broadcasts, or have it added (accumulate).',
   call: <S extends Shape>(
     x: Tensor<S>,

@@ -98,6 +98,7 @@ export interface AttentionOptions extends AttentionWeightsOptions {
 
 export const scaledDotProductAttention = defineFunction({
   name: 'scaledDotProductAttention',
+  precision: 'lower',
   doc: 'softmax(q @ k^T * scale) @ v over [..., length, size], with scale 1 / sqrt(size) by default. Vaswani et al., arXiv:1706.03762.',
   call: (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor => {
     if (q.rank < 2 || k.rank < 2 || v.rank < 2 || q.shape.at(-1) !== k.shape.at(-1) || k.shape.at(-2) !== v.shape.at(-2)) {

@@ -1,3 +1,4 @@
+import { dtypeInfo } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { sameShape, type Shape } from '../layout.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
@@ -17,10 +18,15 @@ export interface ChannelNormOptions {
   readonly eps?: number
 }
 
+/** The input says what elements are; statistics and parameters of a half-precision input may be float32, as in PyTorch. */
+const operands = ['promote', 'own'] as const
+
 /** Normalised elements with each channel's mean and variance, in one kernel; so are all gradients. */
 const batchNormPrimitive = kernelPrimitive<NormAttrs>({
   name: 'batchNorm',
   accepts: ['float'],
+  operands,
+  result: (compute, _, index) => (index > 0 && dtypeInfo[compute].size === 2 ? 'float32' : compute),
   axes: ({ axes }) => axes,
   levels: ['element', 'row', 'row'],
   code: (k, [x, ...affine], { eps, weight, bias }) => {
@@ -29,8 +35,8 @@ const batchNormPrimitive = kernelPrimitive<NormAttrs>({
     const d = k.sub(x!, mean)
     const variance = k.div(k.reduce('sum', squareOf(k, d)), k.like(total, rowSize(k)))
     let y = k.div(d, k.sqrt(k.add(variance, k.like(variance, eps))))
-    if (weight) y = k.mul(y, affine[0]!)
-    if (bias) y = k.add(y, affine.at(-1)!)
+    if (weight) y = k.mul(y, k.cast(affine[0]!, k.typeOf(y)))
+    if (bias) y = k.add(y, k.cast(affine.at(-1)!, k.typeOf(y)))
     return [y, mean, variance]
   },
   adjoint: (k, [g, ofMean, ofVariance], [x, ...affine], [, mean, variance], { eps, weight, bias }) => {
@@ -39,7 +45,7 @@ const batchNormPrimitive = kernelPrimitive<NormAttrs>({
     const normal = k.mul(d, scale)
     const [alongBias, alongWeight] = [k.reduce('sum', g!), k.reduce('sum', k.mul(g!, normal))]
     const size = k.like(x!, rowSize(k))
-    const own = k.mul(scale, weight ? affine[0]! : k.like(x!, 1))
+    const own = weight ? k.mul(scale, k.cast(affine[0]!, k.typeOf(x!))) : scale
     const throughY = k.mul(k.sub(g!, k.div(k.add(alongBias, k.mul(normal, alongWeight)), size)), own)
     const throughStatistics = k.div(k.add(ofMean!, k.mul(ofVariance!, k.add(d, d))), size)
     const dx = k.add(throughY, throughStatistics)
@@ -50,7 +56,9 @@ const batchNormPrimitive = kernelPrimitive<NormAttrs>({
 const batchNormWithPrimitive = kernelPrimitive<Pick<NormAttrs, 'eps' | 'weight' | 'bias'>>({
   name: 'batchNormWith',
   accepts: ['float'],
-  code: (k, [x, mean, variance, ...affine], { eps, weight, bias }) => {
+  operands,
+  code: (k, [x, ...given], { eps, weight, bias }) => {
+    const [mean, variance, ...affine] = given.map((value) => k.cast(value, k.typeOf(x!)))
     let scale = k.div(k.like(x!, 1), k.sqrt(k.add(variance!, k.like(x!, eps))))
     if (weight) scale = k.mul(scale, affine[0]!)
     const y = k.mul(k.sub(x!, mean!), scale)
@@ -105,6 +113,7 @@ export const batchNormWith = defineFunction({
 
 export const groupNorm = defineFunction({
   name: 'groupNorm',
+  precision: 'float32',
   doc: 'Each group of channels of each sample brought to mean 0 and variance 1, then times weight plus bias a channel. Wu and He, arXiv:1803.08494.',
   call: <S extends Shape>(x: Tensor<S>, groups: number, options: ChannelNormOptions = {}): Tensor<S> => {
     const { affine, ...attrs } = affineOf('groupNorm', x as unknown as Tensor, options)

@@ -96,12 +96,14 @@ export const pow = binary('pow', {
   code: (k, [a, b]) => [isFloatScalar(k.typeOf(a!)) ? k.pow(a!, b!) : integerPower(k, a!, b!)],
   domain: [0.3, 2],
   special: specialPower,
+  precision: 'float32',
 })
 
 export const atan2 = binary('atan2', {
   doc: 'The angle of the point (b, a) from the positive x axis, in (-pi, pi].',
   dtypes: 'float',
   code: (k, [a, b]) => [k.atan2(a!, b!)],
+  precision: 'widest',
 })
 
 export const hypot = binary('hypot', {

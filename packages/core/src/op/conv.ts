@@ -200,6 +200,7 @@ function declareConv<R extends SpatialRank>(axes: R): Conv<R> {
   const name = `conv${axes}d`
   return define({
     name,
+    precision: 'lower',
     doc: `Convolution (cross-correlation) of x [batch, ${spatialNames[axes]}, channels] with weight [...kernel, channels in / groups, channels out].`,
     call: ((x: Tensor, weight: Tensor, options: ConvOptions = {}) => conv(name, axes, x, weight, options)) as unknown as Conv<R>,
     samples: () => convSamples(axes),
@@ -210,6 +211,7 @@ function declareConvTranspose<R extends SpatialRank>(axes: R): ConvTranspose<R> 
   const name = `convTranspose${axes}d`
   return define({
     name,
+    precision: 'lower',
     doc: `Transposed convolution: the adjoint of conv${axes}d, with weight [...kernel, channels out / groups, channels in].`,
     call: ((x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}) =>
       convTranspose(name, axes, x, weight, options)) as unknown as ConvTranspose<R>,

@@ -171,6 +171,7 @@ const classes = (shape: Shape, values: readonly number[]) => sampleTensor(shape,
 
 export const crossEntropy: RowLoss<CrossEntropyOptions> = defineFunction({
   name: 'crossEntropy',
+  precision: 'float32',
   doc: 'log(sum of e^x) - x[target] over logits [..., classes], for class indices [...] or probabilities [..., classes].',
   call: ((x: Tensor, target: Tensor, options: CrossEntropyOptions = {}) => {
     const { labelSmoothing = 0, weight } = options
@@ -219,6 +220,7 @@ export const crossEntropy: RowLoss<CrossEntropyOptions> = defineFunction({
 
 export const nllLoss: RowLoss<NllOptions> = defineFunction({
   name: 'nllLoss',
+  precision: 'float32',
   doc: '-x[target] over log-probabilities [..., classes], for class indices [...].',
   call: ((x: Tensor, target: Tensor, options: NllOptions = {}) => {
     checkReduction('nllLoss', options.reduction)

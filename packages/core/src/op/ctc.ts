@@ -70,6 +70,7 @@ function withBlanks(targets: Tensor, blank: number): Tensor {
 
 export const ctcLoss = defineFunction({
   name: 'ctcLoss',
+  precision: 'float32',
   doc: 'Connectionist temporal classification: -log of the probability of all alignments of targets [batch, labels] to log-probabilities [batch, time, classes]. Graves et al. (2006).',
   call: (logProbs: Tensor, targets: Tensor, options: CtcOptions = {}): Tensor => {
     const { blank = 0, zeroInfinity = false, reduction } = options

@@ -2,6 +2,7 @@ import type { GradientRule } from '../autograd/tape.ts'
 import { type DType, toFloat } from '../dtype.ts'
 import { routine, type RoutineAttrs } from '../engine/routine.ts'
 import { normalizeAxis, type Shape } from '../layout.ts'
+import type { Precision } from '../tensor/autocast.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -87,10 +88,11 @@ const extremum = (name: string, combine: 'max' | 'min'): Primitive<Attrs> =>
 const highest = extremum('cumMax', 'max')
 const lowest = extremum('cumMin', 'min')
 
-const cumulative = (name: string, doc: string, primitive: Primitive<Attrs>) =>
+const cumulative = (name: string, doc: string, primitive: Primitive<Attrs>, precision?: Precision) =>
   define({
     name,
     doc: `${doc} along an axis, from its end if \`reverse\`.`,
+    ...(precision && { precision }),
     call: <S extends Shape>(x: Tensor<S>, axis: number, { reverse = false }: CumulativeOptions = {}): Tensor<S> =>
       bind1(primitive, [x], { axis: normalizeAxis(name, axis, x.rank), reverse }) as Tensor<S>,
     samples: () => [
@@ -102,13 +104,14 @@ const cumulative = (name: string, doc: string, primitive: Primitive<Attrs>) =>
     ],
   })
 
-export const cumSum = cumulative('cumSum', 'Running sum (bool, uint8 and int8 in int32)', sumPrimitive)
-export const cumProd = cumulative('cumProd', 'Running product (bool, uint8 and int8 in int32)', prodPrimitive)
+export const cumSum = cumulative('cumSum', 'Running sum (bool, uint8 and int8 in int32)', sumPrimitive, 'float32')
+export const cumProd = cumulative('cumProd', 'Running product (bool, uint8 and int8 in int32)', prodPrimitive, 'float32')
 export const cumMax = cumulative('cumMax', 'Running maximum; NaN once there was one,', highest)
 export const cumMin = cumulative('cumMin', 'Running minimum; NaN once there was one,', lowest)
 
 export const logCumSumExp = define({
   name: 'logCumSumExp',
+  precision: 'float32',
   doc: 'log of the running sum of e^x along an axis, without overflow.',
   call: <S extends Shape>(x: Tensor<S>, axis: number): Tensor<S> => {
     const at = normalizeAxis('logCumSumExp', axis, x.rank)

@@ -3,6 +3,7 @@ import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import type { Broadcast, Checked, Result } from '../shape-types.ts'
+import type { Precision } from '../tensor/autocast.ts'
 import { bind1, type Input } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
@@ -58,6 +59,7 @@ export interface UnaryOptions<P extends readonly number[]> {
   readonly dtype?: DType
   readonly differentiable?: boolean
   readonly gradient?: Sample['gradient']
+  readonly precision?: Precision
 }
 
 /** An elementwise op of one tensor, for the door. */
@@ -90,6 +92,7 @@ export function unary(name: string, options: UnaryOptions<[]>): UnaryFunction {
   return define({
     name,
     doc: options.doc,
+    ...precisionOf(options),
     call: <S extends Shape>(x: Tensor<S>) => bind1(primitive, [x], undefined) as Tensor<S>,
     samples: () => sampleShapes.map((shape) => ({ args: [sampleOf(shape, options)], ...gradientNote(options) })),
   })
@@ -104,6 +107,7 @@ export function unaryWith<O extends object, P extends readonly number[]>(
   return define({
     name,
     doc: options.doc,
+    ...precisionOf(options),
     call: <S extends Shape>(x: Tensor<S>, given: Partial<O> = {}) => {
       const dtype = options.dtypes === 'same' ? x.dtype : toFloat(x.dtype)
       return bind1(primitive, [x, ...options.params(given, dtype).map((v) => new Scalar(v, dtype))], undefined) as Tensor<S>
@@ -149,6 +153,7 @@ interface BinaryOptions extends Pick<KernelOp<undefined>, 'code' | 'adjoint' | '
   /** Dtype of the samples, where float32 will not do. */
   readonly dtype?: DType
   readonly gradient?: Sample['gradient']
+  readonly precision?: Precision
   /** Ways to compute with a number as the second operand that are better than the general one. */
   readonly special?: (a: Tensor, b: number) => Tensor | undefined
 }
@@ -169,7 +174,7 @@ const samplePairs: readonly (readonly [Shape, Shape])[] = [
 
 /** Declares an elementwise op of two tensors or numbers, which broadcast and promote. */
 export function binary(name: string, options: BinaryOptions): BinaryFunction {
-  const { doc, dtypes = 'same', domain, secondDomain = domain, dtype, gradient, special, ...code } = options
+  const { doc, dtypes = 'same', domain, secondDomain = domain, dtype, gradient, special, precision, ...code } = options
   const compute = dtypes === 'float' ? toFloat : () => dtypes as DType
   const primitive = kernelPrimitive<undefined>({ name, ...(dtypes !== 'same' && { compute }), ...code })
   const note = gradient ? { gradient } : {}
@@ -177,6 +182,7 @@ export function binary(name: string, options: BinaryOptions): BinaryFunction {
   return define({
     name,
     doc,
+    ...(precision && { precision }),
     call: ((a: Tensor | ScalarLike, b: Tensor | ScalarLike) =>
       (special && typeof b === 'number' && a instanceof Tensor && special(a, b)) ||
       bind1(primitive, toInputs(name, [a, b]), undefined)) as BinaryFunction,
@@ -195,3 +201,5 @@ export type MethodsOf<Module, S extends Shape> = {
 }
 
 const gradientNote = ({ gradient }: { readonly gradient?: Sample['gradient'] }) => (gradient ? { gradient } : {})
+
+const precisionOf = ({ precision }: { readonly precision?: Precision }) => (precision ? { precision } : {})

@@ -8,6 +8,7 @@ import { where } from './where.ts'
 
 export const cosineSimilarity = defineFunction({
   name: 'cosineSimilarity',
+  precision: 'float32',
   doc: 'a . b / (|a| |b|) along an axis (default the last); each norm is at least eps (default 1e-8).',
   call: (a: Tensor, b: Tensor, { axis = -1, eps = 1e-8 }: { readonly axis?: number; readonly eps?: number } = {}): Tensor => {
     const unit = (x: Tensor): Tensor =>
@@ -28,6 +29,7 @@ export const cosineSimilarity = defineFunction({
 
 export const cosineEmbeddingLoss = defineFunction({
   name: 'cosineEmbeddingLoss',
+  precision: 'float32',
   doc: '1 - cosine of two vectors [..., size] where y is 1, max(0, cosine - margin) where y is -1.',
   call: (a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
     const cosine = cosineSimilarity(a, b)
@@ -44,6 +46,7 @@ export const cosineEmbeddingLoss = defineFunction({
 
 export const pairwiseDistance = defineFunction({
   name: 'pairwiseDistance',
+  precision: 'float32',
   doc: 'p-norm (default 2) of a - b + eps (default 1e-6) along the last axis.',
   call: (
     a: Tensor,
@@ -69,6 +72,7 @@ export interface TripletOptions extends LossOptions {
 
 export const tripletMarginLoss = defineFunction({
   name: 'tripletMarginLoss',
+  precision: 'float32',
   doc: 'max(0, |anchor - positive| - |anchor - negative| + margin) of vectors [..., size].',
   call: (
     anchor: Tensor,

@@ -51,6 +51,7 @@ function resizeAxis(x: Tensor, axis: number, count: number, scale: number | unde
 
 export const interpolate = define({
   name: 'interpolate',
+  precision: 'float32',
   doc: 'Resizes the spatial axes of x [batch, ...spatial, channels], to nearest or linearly interpolated samples, as PyTorch does.',
   call(x: Tensor, options: InterpolateOptions): Tensor {
     const axes = x.rank - 2

@@ -41,6 +41,7 @@ function elementLoss<O extends LossOptions = LossOptions>(
   return defineFunction({
     name,
     doc,
+    precision: 'float32',
     call: ((x: Tensor, target: Tensor, options: O = {} as O): Tensor => {
       const { reduction, ...given } = options
       const params = { ...defaults, ...given } as Params<O>
@@ -244,6 +245,7 @@ const bcePrimitive = kernelPrimitive<Attrs>({
 
 export const bceLoss: PairLoss<WeightedLossOptions> = defineFunction({
   name: 'bceLoss',
+  precision: 'float32',
   doc: '-(y log(x) + (1 - y) log(1 - x)) for probabilities x and y; logarithms are at least -100. From logits use bceWithLogitsLoss.',
   call: ((x: Tensor, target: Tensor, { weight, reduction }: WeightedLossOptions = {}) =>
     elementwise('bceLoss', bcePrimitive, weight ? [x, target, weight] : [x, target], reduction, {})) as PairLoss<WeightedLossOptions>,
@@ -281,6 +283,7 @@ const bceWithLogitsPrimitives = {
 
 export const bceWithLogitsLoss: PairLoss<BceWithLogitsOptions> = defineFunction({
   name: 'bceWithLogitsLoss',
+  precision: 'float32',
   doc: '-(y log(sigmoid(x)) + (1 - y) log(1 - sigmoid(x))) for logits x and probabilities y, without overflow.',
   call: ((x: Tensor, target: Tensor, { weight, posWeight, reduction }: BceWithLogitsOptions = {}) => {
     const primitive = bceWithLogitsPrimitives[weight ? (posWeight ? 'both' : 'weight') : posWeight ? 'posWeight' : 'plain']
@@ -307,6 +310,7 @@ export interface GaussianNllOptions extends LossOptions {
 
 export const gaussianNllLoss = defineFunction({
   name: 'gaussianNllLoss',
+  precision: 'float32',
   doc: '(log(v) + (x - y)² / v) / 2 for means x and variances v (at least eps), plus log(2 pi) / 2 if full. Nix and Weigend (1994).',
   call: (x: Tensor, target: Tensor, variance: Tensor, { full = false, eps = 1e-6, reduction }: GaussianNllOptions = {}): Tensor => {
     if (!sameShape(x.shape, target.shape))
@@ -329,6 +333,7 @@ export const gaussianNllLoss = defineFunction({
 
 export const marginRankingLoss = defineFunction({
   name: 'marginRankingLoss',
+  precision: 'float32',
   doc: 'max(0, margin - y (a - b)), for y = 1 where a should rank higher than b and -1 where lower.',
   call: (a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
     if (!sameShape(a.shape, target.shape) || !sameShape(b.shape, target.shape)) {

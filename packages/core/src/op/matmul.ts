@@ -81,6 +81,7 @@ interface Matmul {
 
 export const matmul: Matmul = define({
   name: 'matmul',
+  precision: 'lower',
   doc: 'Matrix product over the last two axes; leading axes broadcast; 1-d operands are vectors, as in NumPy.',
   call: ((a: Tensor, b: Tensor) => product('matmul', a, b)) as Matmul,
   samples: () =>
@@ -123,6 +124,7 @@ interface Linear {
 
 export const linear: Linear = define({
   name: 'linear',
+  precision: 'lower',
   doc: 'x @ weight + bias, with weight [in, out]: one product with the bias added in passing.',
   call: ((x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
     if (weight.rank !== 2 || (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[1]))) {
@@ -145,6 +147,7 @@ export const linear: Linear = define({
 
 export const dot = define({
   name: 'dot',
+  precision: 'widest',
   doc: 'Inner product of two vectors.',
   call(a: Tensor, b: Tensor): Tensor<[]> {
     if (a.rank !== 1 || b.rank !== 1)

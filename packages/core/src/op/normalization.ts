@@ -37,6 +37,7 @@ function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape, affine
 
 export const layerNorm = define({
   name: 'layerNorm',
+  precision: 'float32',
   doc: 'The last axes (of `normalizedShape`) brought to mean 0 and variance 1, then times weight plus bias. Ba et al., arXiv:1607.06450.',
   call: <S extends Shape>(
     x: Tensor<S>,
@@ -57,6 +58,7 @@ export const layerNorm = define({
 
 export const rmsNorm = define({
   name: 'rmsNorm',
+  precision: 'float32',
   doc: 'The last axes (of `normalizedShape`) divided by their root mean square, then times weight. Zhang and Sennrich, arXiv:1910.07467.',
   call: <S extends Shape>(x: Tensor<S>, normalizedShape: number | Shape, { weight, eps }: RmsNormOptions = {}): Tensor<S> => {
     const affine = weight == null ? [] : [weight]

@@ -92,6 +92,7 @@ function checkGates(op: string, count: number, gates: readonly Tensor[], state: 
 
 export const lstmStep = defineFunction({
   name: 'lstmStep',
+  precision: 'lower',
   doc: 'Hidden and cell state of an LSTM from its four gates (input, forget, candidate, output) [batch, 4, size], from input and state, and the cell [batch, 1, size]. Hochreiter and Schmidhuber (1997).',
   call: (fromInput: Tensor, fromState: Tensor, cell: Tensor): [hidden: Tensor, cell: Tensor] => {
     checkGates('lstmStep', 4, [fromInput, fromState], cell)
@@ -102,6 +103,7 @@ export const lstmStep = defineFunction({
 
 export const gruStep = defineFunction({
   name: 'gruStep',
+  precision: 'lower',
   doc: 'Hidden state of a GRU from its three gates (reset, update, candidate) [batch, 3, size], from input and state, and its state [batch, 1, size]. Cho et al., arXiv:1406.1078.',
   call: (fromInput: Tensor, fromState: Tensor, hidden: Tensor): Tensor => {
     checkGates('gruStep', 3, [fromInput, fromState], hidden)

@@ -2,6 +2,7 @@ import { toFloat } from '../dtype.ts'
 import type { Combiner } from '../engine/scalar.ts'
 import { sameShape, type Shape } from '../layout.ts'
 import type { Checked, Reduce, Result } from '../shape-types.ts'
+import type { Precision } from '../tensor/autocast.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type KernelOp, kernelPrimitive, type RowAttrs } from './kernel-op.ts'
@@ -42,14 +43,16 @@ interface ReductionOptions extends Pick<KernelOp<RowAttrs>, 'code' | 'adjoint' |
   readonly doc: string
   /** Whether there is no value over no elements. */
   readonly nonEmpty?: boolean
+  readonly precision?: Precision
   readonly gradient?: Sample['gradient']
 }
 
-function reduction(name: string, { doc, nonEmpty = false, gradient, ...code }: ReductionOptions): ReduceFunction {
+function reduction(name: string, { doc, nonEmpty = false, gradient, precision, ...code }: ReductionOptions): ReduceFunction {
   const primitive = kernelPrimitive<RowAttrs>({ name, axes: (attrs) => attrs.axes, levels: ['row'], ...code })
   return define({
     name,
     doc,
+    ...(precision && { precision }),
     call: ((x: Tensor, axis?: Axes | ReduceOptions, options?: ReduceOptions) => {
       const attrs = rowAttrs(name, x, axis, options)
       if (nonEmpty) checkNonEmpty(name, x, attrs)
@@ -63,12 +66,18 @@ const combine =
   (combiner: Combiner): KernelOp<RowAttrs>['code'] =>
   (k, [x]) => [k.reduce(combiner, x!)]
 
-export const sum = reduction('sum', { doc: 'Sum; bool, uint8 and int8 add up in int32.', compute: accumulator, code: combine('sum') })
+export const sum = reduction('sum', {
+  doc: 'Sum; bool, uint8 and int8 add up in int32.',
+  compute: accumulator,
+  code: combine('sum'),
+  precision: 'float32',
+})
 
 export const prod = reduction('prod', {
   doc: 'Product; bool, uint8 and int8 multiply in int32. The gradient is right also at zeros.',
   compute: accumulator,
   code: combine('prod'),
+  precision: 'float32',
 })
 
 export const mean = reduction('mean', {
@@ -155,6 +164,7 @@ export const logSumExp = reduction('logSumExp', {
     // Where all are -Infinity, none has a share.
     k.mul(g!, k.exp(k.sub(x!, k.select(k.eq(y!, k.like(y!, Number.NEGATIVE_INFINITY)), zero(k, y!), y!)))),
   ],
+  precision: 'float32',
 })
 
 export interface NormOptions {
@@ -211,6 +221,7 @@ const normPrimitive = kernelPrimitive<RowAttrs & { p: string }>({
 
 export const norm = define({
   name: 'norm',
+  precision: 'float32',
   doc: 'The p-norm (sum of |x|^p)^(1/p) over axes; its gradient at 0 is 0.',
   call: ((x: Tensor, axis?: Axes | (ReduceOptions & NormOptions), options?: ReduceOptions & NormOptions) => {
     const { p = 2, ...rest } = reduceOptions<NormOptions>(axis, options)

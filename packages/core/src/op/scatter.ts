@@ -17,6 +17,7 @@ const indexTensor = (shape: Shape, values: readonly number[]) => sampleTensor(sh
 
 export const scatter = define({
   name: 'scatter',
+  precision: 'widest',
   doc: 'A copy in which the element at [index[i, j], j] (for axis 0, and so on) is combined with source[i, j]: `set`, `add`, `mul`, `max` or `min`.',
   call: (x: Tensor, axis: number, index: IndexLike, source: Tensor | ScalarLike, { mode = 'set' }: ScatterOptions = {}): Tensor => {
     const along = normalizeAxis('scatter', axis, x.rank)
@@ -50,6 +51,7 @@ export const scatter = define({
 
 export const scatterReduce = define({
   name: 'scatterReduce',
+  precision: 'widest',
   doc: "`scatter` under PyTorch's name for combining: `add`, `mul`, `max` or `min`, with what is there included.",
   call: (x: Tensor, axis: number, index: IndexLike, source: Tensor, mode: Exclude<ScatterMode, 'set'>): Tensor =>
     scatter(x, axis, index, source, { mode }),
@@ -58,6 +60,7 @@ export const scatterReduce = define({
 
 export const indexAdd = define({
   name: 'indexAdd',
+  precision: 'widest',
   doc: 'A copy in which slice i of `source` is added to slice index[i] of `axis`.',
   call: (x: Tensor, axis: number, index: IndexLike, source: Tensor): Tensor => {
     const along = normalizeAxis('indexAdd', axis, x.rank)

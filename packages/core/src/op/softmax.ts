@@ -11,6 +11,7 @@ function alongAxis(name: string, doc: string, code: Pick<KernelOp<RowAttrs>, 'co
   return define({
     name,
     doc,
+    precision: 'float32',
     call: <S extends Shape>(x: Tensor<S>, axis = -1) =>
       bind1(primitive, [x], { axes: x.rank === 0 ? [] : [normalizeAxis(name, axis, x.rank)] }) as Tensor<S>,
     samples: () => [

@@ -161,6 +161,7 @@ export interface QuantileOptions extends ReduceOptions {
 
 export const quantile = define({
   name: 'quantile',
+  precision: 'float32',
   doc: 'The value below which a fraction q of the elements lies. With several q, they make a new first axis. NaN if there is one.',
   call: (x: Tensor, q: number | readonly number[], { interpolation = 'linear', ...options }: QuantileOptions = {}): Tensor => {
     const wrong = [q].flat().find((p) => !(p >= 0 && p <= 1))

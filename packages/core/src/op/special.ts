@@ -16,6 +16,7 @@ export const erfinv = unary('erfinv', {
   code: erfinvOf,
   fromOutput: (k, g, y) => scaled(k, k.mul(g, k.exp(squareOf(k, y))), Math.sqrt(Math.PI) / 2),
   domain: [-0.9, 0.9],
+  precision: 'float32',
 })
 
 export const lgamma = unary('lgamma', {

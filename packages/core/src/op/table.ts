@@ -1,5 +1,6 @@
 import type { DType } from '../dtype.ts'
 import type { Shape } from '../layout.ts'
+import { inPrecision, type Precision } from '../tensor/autocast.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
 /** An input that the tests make up: random values between `low` and `high`. */
@@ -36,6 +37,8 @@ export interface OpEntry {
   readonly samples: () => readonly Sample[]
   /** Random and stateful ops give other values each time, so tests only check their shape and distribution. */
   readonly random?: boolean
+  /** What `autocast` casts its float tensors to. Default: nothing; what it calls may have a rule of its own. */
+  readonly precision?: Precision
 }
 
 /** The table of ops. Tests, docs and the tensor's methods are made from it. */
@@ -46,15 +49,17 @@ type Declaration<F extends AnyFunction> = Omit<OpEntry, 'call'> & { readonly cal
 
 function enter<F extends AnyFunction>(entry: Declaration<F>): F {
   if (table.has(entry.name)) throw new TypeError(`the op ${entry.name} is declared twice`)
-  table.set(entry.name, entry)
+  const call = entry.precision ? inPrecision(entry.precision, entry.call) : entry.call
+  table.set(entry.name, { ...entry, call })
   // Stack traces and models that hold the function show it by its own name.
-  Object.defineProperty(entry.call, 'name', { value: entry.name })
-  return entry.call
+  Object.defineProperty(call, 'name', { value: entry.name })
+  return call
 }
 
 /** Declares an op: enters it into the table and makes it a method of `Tensor`. Returns the function. */
 export function define<F extends AnyFunction>(entry: Declaration<F>): F {
-  const call = enter(entry) as unknown as (...args: unknown[]) => unknown
+  const entered = enter(entry)
+  const call = entered as unknown as (...args: unknown[]) => unknown
   Object.defineProperty(Tensor.prototype, entry.name, {
     value(this: Tensor, ...args: unknown[]) {
       return call(this, ...args)
@@ -62,7 +67,7 @@ export function define<F extends AnyFunction>(entry: Declaration<F>): F {
     writable: true,
     configurable: true,
   })
-  return entry.call
+  return entered
 }
 
 /** Declares an op that is a function only. Bundlers leave it out of programs that do not name it. */

@@ -32,6 +32,7 @@ export const rsqrt = unary('rsqrt', {
   code: (k, x) => k.div(one(k, x), k.sqrt(x)),
   fromOutput: (k, g, y) => scaled(k, k.mul(g, k.mul(y, squareOf(k, y))), -0.5),
   domain: [0.2, 4],
+  precision: 'float32',
 })
 
 export const reciprocal = unary('reciprocal', {
@@ -39,9 +40,15 @@ export const reciprocal = unary('reciprocal', {
   code: (k, x) => k.div(one(k, x), x),
   fromOutput: (k, g, y) => k.neg(k.mul(g, squareOf(k, y))),
   domain: [0.3, 3],
+  precision: 'float32',
 })
 
-export const exp = unary('exp', { doc: 'e to the power x.', code: (k, x) => k.exp(x), fromOutput: (k, g, y) => k.mul(g, y) })
+export const exp = unary('exp', {
+  doc: 'e to the power x.',
+  code: (k, x) => k.exp(x),
+  fromOutput: (k, g, y) => k.mul(g, y),
+  precision: 'float32',
+})
 
 export const exp2 = unary('exp2', {
   doc: '2 to the power x.',
@@ -53,17 +60,24 @@ export const expm1 = unary('expm1', {
   doc: 'e^x - 1, exact for small x.',
   code: (k, x) => k.expm1(x),
   fromOutput: (k, g, y) => k.add(k.mul(g, y), g),
+  precision: 'float32',
 })
 
-export const log = unary('log', { doc: 'Natural logarithm.', code: (k, x) => k.log(x), domain: [0.2, 4] })
+export const log = unary('log', { doc: 'Natural logarithm.', code: (k, x) => k.log(x), domain: [0.2, 4], precision: 'float32' })
 
-export const log1p = unary('log1p', { doc: 'log(1 + x), exact for small x.', code: (k, x) => k.log1p(x), domain: [-0.7, 4] })
+export const log1p = unary('log1p', {
+  doc: 'log(1 + x), exact for small x.',
+  code: (k, x) => k.log1p(x),
+  domain: [-0.7, 4],
+  precision: 'float32',
+})
 
 export const log2 = unary('log2', {
   doc: 'Logarithm to base 2; exact for powers of 2.',
   code: (k, x) => logBase(k, x, 2),
   derivative: (k, g, x) => k.div(g, scaled(k, x, Math.LN2)),
   domain: [0.2, 4],
+  precision: 'float32',
 })
 
 export const log10 = unary('log10', {
@@ -71,6 +85,7 @@ export const log10 = unary('log10', {
   code: (k, x) => logBase(k, x, 10),
   derivative: (k, g, x) => k.div(g, scaled(k, x, Math.LN10)),
   domain: [0.2, 4],
+  precision: 'float32',
 })
 
 export const sigmoid = unary('sigmoid', {
@@ -98,13 +113,14 @@ export const logit = unaryWith<{ eps: number }, [number]>('logit', {
 
 export const sin = unary('sin', { doc: 'Sine of x in radians.', code: (k, x) => k.sin(x), domain: [-7, 7] })
 export const cos = unary('cos', { doc: 'Cosine of x in radians.', code: (k, x) => k.cos(x), domain: [-7, 7] })
-export const tan = unary('tan', { doc: 'Tangent of x in radians.', code: (k, x) => k.tan(x), domain: [-1.2, 1.2] })
+export const tan = unary('tan', { doc: 'Tangent of x in radians.', code: (k, x) => k.tan(x), domain: [-1.2, 1.2], precision: 'float32' })
 
 export const asin = unary('asin', {
   doc: 'Arc sine, in radians; NaN outside [-1, 1].',
   code: (k, x) => k.atan2(x, k.sqrt(oneMinusSquare(k, x))),
   derivative: (k, g, x) => k.div(g, k.sqrt(oneMinusSquare(k, x))),
   domain: [-0.9, 0.9],
+  precision: 'float32',
 })
 
 export const acos = unary('acos', {
@@ -112,12 +128,23 @@ export const acos = unary('acos', {
   code: (k, x) => k.atan2(k.sqrt(oneMinusSquare(k, x)), x),
   derivative: (k, g, x) => k.neg(k.div(g, k.sqrt(oneMinusSquare(k, x)))),
   domain: [-0.9, 0.9],
+  precision: 'float32',
 })
 
 export const atan = unary('atan', { doc: 'Arc tangent, in radians.', code: (k, x) => k.atan(x), domain: [-5, 5] })
 
-export const sinh = unary('sinh', { doc: 'Hyperbolic sine.', code: sinhOf, derivative: (k, g, x) => k.mul(g, coshOf(k, x)) })
-export const cosh = unary('cosh', { doc: 'Hyperbolic cosine.', code: coshOf, derivative: (k, g, x) => k.mul(g, sinhOf(k, x)) })
+export const sinh = unary('sinh', {
+  doc: 'Hyperbolic sine.',
+  code: sinhOf,
+  derivative: (k, g, x) => k.mul(g, coshOf(k, x)),
+  precision: 'float32',
+})
+export const cosh = unary('cosh', {
+  doc: 'Hyperbolic cosine.',
+  code: coshOf,
+  derivative: (k, g, x) => k.mul(g, sinhOf(k, x)),
+  precision: 'float32',
+})
 export const tanh = unary('tanh', { doc: 'Hyperbolic tangent.', code: (k, x) => k.tanh(x) })
 
 export const asinh = unary('asinh', {

@@ -1,6 +1,7 @@
 import type { Saved } from '../autograd/tape.ts'
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
+import type { Autocast } from './autocast.ts'
 import type { Generator } from './generator.ts'
 import type { Plan, Primitive } from './primitive.ts'
 import { Scalar } from './scalar.ts'
@@ -68,6 +69,8 @@ export const modes = {
   saver: null as Saver | null,
   /** Runs what is timed: ops and compiled functions. Null: nobody looks. */
   watcher: null as Watcher | null,
+  /** The mixed precision that ops cast their operands for. Null: they take them as they come. */
+  autocast: null as Autocast | null,
 }
 
 /**

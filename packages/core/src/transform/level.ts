@@ -109,7 +109,7 @@ export abstract class Level implements Tracer {
 
   /** What is saved of values behind stays as it is: a checkpoint keeps those that its own function sees. */
   #outside<T>(body: () => T): T {
-    return withModes({ tracer: this.#around, saver: null }, body)
+    return withModes({ tracer: this.#around, saver: null, autocast: null }, body)
   }
 
   #refuseWrite(op: string, into: readonly Tensor[]): never {

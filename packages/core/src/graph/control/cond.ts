@@ -1,6 +1,7 @@
 import { isFloat } from '../../dtype.ts'
 import type { Region } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
+import { inAutocastOfNow } from '../../tensor/autocast.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Packs, Recorder } from '../trace.ts'
 import { bindControl, checkSame, dense, pullBack, recording, sourcesOf, Subgraph, tensorsOf, withTensors } from './subgraph.ts'
@@ -25,7 +26,7 @@ export function cond<A extends readonly unknown[], R>(
   if (typeof pred === 'boolean') return (pred ? onTrue : onFalse)(...operands)
   checkPredicate('cond', pred)
   if (!recorder) return (pred.item() ? onTrue : onFalse)(...operands)
-  return traced(recorder, pred, [onTrue, onFalse], operands)
+  return traced(recorder, pred, [inAutocastOfNow(onTrue), inAutocastOfNow(onFalse)], operands)
 }
 
 export function checkPredicate(op: string, pred: Tensor): void {

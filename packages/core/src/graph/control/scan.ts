@@ -3,6 +3,7 @@ import type { Region } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
 import { zeros } from '../../op/creation.ts'
 import { stack } from '../../op/join.ts'
+import { inAutocastOfNow } from '../../tensor/autocast.ts'
 import { modes } from '../../tensor/modes.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { mapTree } from '../../tree.ts'
@@ -49,7 +50,7 @@ type Step<C, X, Y> = (carry: Loosely<C>, x: Loosely<X>) => readonly [carry: Loos
 export function scan<C, X, Y>(f: Step<C, X, Y>, init: C, xs: X, options: ScanOptions = {}): [carry: Loosely<C>, ys: Loosely<Y>] {
   const length = lengthOf(tensorsOf(xs), options.length)
   const recorder = recording()
-  if (recorder) return traced(recorder, f, { init, xs, length, reverse: options.reverse ?? false })
+  if (recorder) return traced(recorder, inAutocastOfNow(f), { init, xs, length, reverse: options.reverse ?? false })
   return atOnce(f, { init, xs, length, reverse: options.reverse ?? false })
 }
 
