@@ -65,6 +65,9 @@ export interface RoutineAttrs {
 
 export type RoutineName = keyof RoutineAttrs
 
+/** Routines behind which engines can put an epilogue in the same code. */
+export const productNames: ReadonlySet<RoutineName> = new Set(['matmul', 'conv', 'convGradInput', 'convGradWeight'])
+
 /** A named heavy op with typed attributes, shapes and strides. */
 export interface Routine<N extends RoutineName = RoutineName> {
   readonly kind: 'routine'

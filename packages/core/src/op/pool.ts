@@ -1,51 +1,14 @@
 import { isFloat } from '../dtype.ts'
-import { routine, type WindowGeometry } from '../engine/routine.ts'
+import type { WindowGeometry } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import type { Checked, PoolOut, Result, SizesOf } from '../shape-types.ts'
-import { bind, bind1 } from '../tensor/bind.ts'
-import type { Primitive } from '../tensor/primitive.ts'
+import { bind } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
+import { type MaxPoolAttrs, maxPoolPrimitive } from './max-pool.ts'
 import { define, sampleTensor } from './table.ts'
 import { checkRank, type PerAxis, perAxis, windowCount } from './window.ts'
-
-interface MaxPoolAttrs extends WindowGeometry {
-  /** Numbers of windows, where they are not what the geometry says by rounding down. */
-  readonly windows: Shape
-}
-
-const maxPoolPrimitive: Primitive<MaxPoolAttrs> = {
-  name: 'maxPool',
-  infer([x], { windows }) {
-    const shape = [x!.shape[0]!, ...windows, x!.shape.at(-1)!]
-    return [
-      { dtype: x!.dtype, shape },
-      { dtype: 'int32', shape },
-    ]
-  },
-  lower: (inputs, outputs, { kernel, stride, padding, dilation }) =>
-    routine('maxPool', { kernel, stride, padding, dilation }, inputs, outputs),
-  gradient: ([g], { inputSpecs: [x], outputs: [, positions] }) => [bind1(maxPoolGradPrimitive, [g!, positions!], { shape: x!.shape })],
-  saves: () => ({ inputs: [false], outputs: [false, true] }),
-}
-
-const maxPoolGradPrimitive: Primitive<{ shape: Shape }> = {
-  name: 'maxPoolGrad',
-  tangent: 'linear',
-  infer: ([g], { shape }) => [{ dtype: g!.dtype, shape }],
-  lower: (inputs, outputs) => routine('maxPoolGrad', {}, inputs, outputs),
-  gradient: ([gg], { inputs: [, positions] }) => [takeAt(gg!, positions!), null],
-  saves: () => ({ inputs: [false, true], outputs: [false] }),
-}
-
-/** The elements of `x` at positions within its spatial volume; 0 where a position is -1 (a window of padding only). */
-function takeAt(x: Tensor, positions: Tensor): Tensor {
-  const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!]
-  const flat = positions.reshape([batch, -1, channels])
-  const taken = x.reshape([batch, -1, channels]).gather(1, flat.maximum(0))
-  return taken.mul(flat.ge(0)).reshape(positions.shape)
-}
 
 export interface PoolOptions {
   /** Default: the kernel size, so windows do not overlap. */
@@ -136,7 +99,8 @@ function declareMaxPool<R extends SpatialRank>(axes: R): MaxPool<R> {
 
 const poolSamples = (axes: number) => {
   const x = sampleTensor([2, ...[6, 5, 4].slice(0, axes), 3])
-  return [{ args: [x, 2] }, { args: [x, 3, { stride: 2, padding: 1 }] }, { args: [x, 2, { ceilMode: true }] }]
+  const even = sampleTensor([2, ...[4, 6, 2].slice(0, axes), 3])
+  return [{ args: [x, 2] }, { args: [even, 2] }, { args: [x, 3, { stride: 2, padding: 1 }] }, { args: [x, 2, { ceilMode: true }] }]
 }
 
 export interface AvgPoolOptions extends Omit<PoolOptions, 'dilation'> {

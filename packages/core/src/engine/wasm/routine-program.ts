@@ -1,14 +1,14 @@
 import { type DType, dtypeInfo } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
-import { type Operand, type Routine, withoutEpilogue } from '../routine.ts'
+import { type Operand, productNames, type Routine, withoutEpilogue } from '../routine.ts'
 import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
 import { planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler } from './kernel-program.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
 import type { Pool, PoolFunction } from './pool.ts'
-import { type Demand, type Job, type RoutineModule, productNames, recipeOf, satisfies, tidy } from './routine-recipes.ts'
+import { type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy } from './routine-recipes.ts'
 
 const GRAIN = 131072
 

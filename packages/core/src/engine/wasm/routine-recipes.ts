@@ -61,9 +61,6 @@ const computeType = { bool: 'int32', int32: 'int32', int64: 'int64', float32: 'f
   LaneType
 >
 
-/** Routines whose code can hold an epilogue. */
-export const productNames: ReadonlySet<RoutineName> = new Set(['matmul', 'conv', 'convGradInput', 'convGradWeight'])
-
 /** Undefined where there is no emitted code: windows over more than three axes. An epilogue becomes part of a product's code. */
 export function recipeOf(routine: Routine, epilogue?: Epilogue): Recipe | undefined {
   if ('kernel' in routine.attrs && routine.attrs.kernel.length > maxSpatialRank) return undefined

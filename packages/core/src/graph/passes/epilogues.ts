@@ -1,5 +1,5 @@
 import { type Kernel, KernelBuilder } from '../../engine/kernel.ts'
-import { type Routine, type RoutineName, withEpilogue, withoutEpilogue } from '../../engine/routine.ts'
+import { productNames, type Routine, withEpilogue, withoutEpilogue } from '../../engine/routine.ts'
 import { simplify } from '../../engine/simplify.ts'
 import { isContiguous, rowMajor, sameShape, sizeOf } from '../../layout.ts'
 import { intoFirst, isElementwise, isKernel, type KernelOperation } from '../fusion.ts'
@@ -7,8 +7,6 @@ import type { Value } from '../graph.ts'
 import type { Operation, Program } from '../program.ts'
 import { type Strand, Weave } from '../weave.ts'
 
-/** Routines whose code engines put more code behind. */
-const products: readonly RoutineName[] = ['matmul', 'conv', 'convGradInput', 'convGradWeight']
 /** Nodes of an epilogue beyond which it would hold up the product. */
 const MOST_NODES = 96
 
@@ -31,7 +29,7 @@ export function fuseEpilogues(program: Program): Program {
 function absorb(weave: Weave, strand: Strand): Strand | undefined {
   const { operation } = strand
   const { program } = operation
-  if (program.kind !== 'routine' || !products.includes(program.name)) return undefined
+  if (program.kind !== 'routine' || !productNames.has(program.name)) return undefined
   const makes = asKernel(operation, program)
   for (const { value } of operation.outputs) {
     for (const reader of weave.readersOf(value)) {

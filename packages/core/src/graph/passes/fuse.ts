@@ -1,4 +1,5 @@
 import { elementLevels, type Kernel } from '../../engine/kernel.ts'
+import { productNames } from '../../engine/routine.ts'
 import { workOfNode } from '../../engine/scalar.ts'
 import { sizeOf } from '../../layout.ts'
 import { extentsOf, fuse, isElementwise, isKernel, type KernelOperation } from '../fusion.ts'
@@ -96,12 +97,20 @@ class Fuser {
   }
 
   /** Whether nobody would be left who needs a value in memory, where it could as well be read. */
-  #canVanish({ program, outputs }: KernelOperation): boolean {
+  #canVanish({ program, inputs, outputs }: KernelOperation): boolean {
     if (heavyLoads(program) === 0) return true
+    if (inputs.some(({ value }) => this.#isRawProduct(value))) return false
     return outputs.every(({ value }) => {
       if (this.#weave.isNeeded(value)) return false
       return [...this.#weave.readersOf(value)].every(({ operation }) => isKernel(operation))
     })
+  }
+
+  /** Whether a value is a product's that only one operation reads, which may become its epilogue: then nobody need store it. */
+  #isRawProduct(value: Value): boolean {
+    const program = this.#weave.makerOf(value)?.operation.program
+    if (program?.kind !== 'routine' || !productNames.has(program.name)) return false
+    return !this.#weave.isNeeded(value) && this.#weave.readersOf(value).size === 1
   }
 
   #isWantedBesides(value: Value, reader: Strand): boolean {
