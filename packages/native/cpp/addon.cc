@@ -1,0 +1,285 @@
+// What JavaScript sees. Each call either returns or throws a JavaScript error; no C++ exception gets past this file.
+#include <node_api.h>
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include "routine.h"
+#include "threads.h"
+
+namespace {
+
+using namespace cotangent;
+using dnnl::memory;
+
+/** A call of Node-API has failed and left a JavaScript exception, or will say why. */
+struct Failed : std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+void check(napi_status status, const char *what) {
+  if (status != napi_ok) throw Failed(what);
+}
+
+/** Runs `body`, which gives a value; what it throws becomes a JavaScript error. */
+template <typename Body> napi_value guarded(napi_env env, Body body) {
+  std::string message;
+  try {
+    return body();
+  } catch (const std::exception &error) {
+    message = error.what();
+  } catch (...) {
+    message = "unknown error";
+  }
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (!pending) napi_throw_error(env, nullptr, message.c_str());
+  return nullptr;
+}
+
+/** Reads plain JavaScript objects. */
+class Reader {
+public:
+  explicit Reader(napi_env env) : env(env) {}
+
+  napi_value get(napi_value object, const char *key) const {
+    napi_value value;
+    check(napi_get_named_property(env, object, key, &value), key);
+    return value;
+  }
+  bool has(napi_value value) const {
+    napi_valuetype type;
+    check(napi_typeof(env, value, &type), "typeof");
+    return type != napi_undefined;
+  }
+  double number(napi_value value) const {
+    double result;
+    check(napi_get_value_double(env, value, &result), "a number is missing");
+    return result;
+  }
+  uint32_t word(napi_value object, const char *key) const { return uint32_t(number(get(object, key))); }
+  uint32_t length(napi_value array) const {
+    uint32_t result;
+    check(napi_get_array_length(env, array, &result), "a list is missing");
+    return result;
+  }
+  napi_value at(napi_value array, uint32_t index) const {
+    napi_value value;
+    check(napi_get_element(env, array, index, &value), "element");
+    return value;
+  }
+  memory::dims dims(napi_value array) const {
+    memory::dims result(length(array));
+    for (uint32_t i = 0; i < result.size(); i++) result[i] = memory::dim(number(at(array, i)));
+    return result;
+  }
+  Tensor tensor(napi_value object) const {
+    Tensor t;
+    t.type = memory::data_type(int(number(get(object, "type"))));
+    t.dims = dims(get(object, "dims"));
+    t.strides = dims(get(object, "strides"));
+    if (t.dims.size() != t.strides.size()) throw Failed("dims and strides differ in length");
+    for (size_t i = 0; i < t.dims.size(); i++)
+      if (t.dims[i] < 1 || t.strides[i] < 0) throw Failed("dims must be positive, strides not negative");
+    const auto wanted = get(object, "wanted");
+    if (has(wanted)) t.wanted = dims(wanted);
+    t.word = word(object, "word");
+    return t;
+  }
+  PostOp postOp(napi_value object) const {
+    PostOp op;
+    op.algorithm = dnnl::algorithm(int(number(get(object, "algorithm"))));
+    op.alpha = float(number(get(object, "alpha")));
+    op.beta = float(number(get(object, "beta")));
+    const auto operand = get(object, "operand");
+    if (has(operand)) op.operand = tensor(operand);
+    return op;
+  }
+  Description description(napi_value object) const {
+    Description d;
+    d.kind = Description::Kind(int(number(get(object, "kind"))));
+    d.src = tensor(get(object, "src"));
+    d.weights = tensor(get(object, "weights"));
+    d.dst = tensor(get(object, "dst"));
+    const auto bias = get(object, "bias");
+    if (has(bias)) d.bias = tensor(bias);
+    const auto window = get(object, "window");
+    if (has(window))
+      d.window = {dims(get(window, "strides")), dims(get(window, "dilates")), dims(get(window, "before")), dims(get(window, "after"))};
+    const auto ops = get(object, "postOps");
+    for (uint32_t i = 0; i < length(ops); i++) d.postOps.push_back(postOp(at(ops, i)));
+    d.words = word(object, "words");
+    d.threads = int(number(get(object, "threads")));
+    const auto check = [&](const Tensor &t) {
+      if (t.word + 1 >= d.words) throw Failed("an operand has no word");
+    };
+    check(d.src), check(d.weights), check(d.dst);
+    if (d.bias) check(*d.bias);
+    for (const auto &op : d.postOps)
+      if (op.operand) check(*op.operand);
+    return d;
+  }
+
+private:
+  napi_env env;
+};
+
+template <size_t N> void arguments(napi_env env, napi_callback_info info, napi_value (&args)[N]) {
+  size_t count = N;
+  check(napi_get_cb_info(env, info, &count, args, nullptr, nullptr), "arguments");
+  if (count < N) throw Failed("too few arguments");
+}
+
+// Externals carry a tag, so that one of another kind is an error and not a wild pointer.
+const napi_type_tag heapTag = {0x7f0b1c8e2a554d11, 0x9d3c6b7a8e1f4021};
+const napi_type_tag routineTag = {0x3b8e5d2c9f714a66, 0xa1c4e7d09b3f5e82};
+
+template <typename T> napi_value external(napi_env env, T *value, const napi_type_tag &tag, napi_finalize finalize) {
+  napi_value result;
+  check(napi_create_external(env, value, finalize, nullptr, &result), "external");
+  check(napi_type_tag_object(env, result, &tag), "tag");
+  return result;
+}
+
+template <typename T> T *unwrapped(napi_env env, napi_value value, const napi_type_tag &tag) {
+  napi_valuetype type;
+  check(napi_typeof(env, value, &type), "typeof");
+  bool is = false;
+  if (type == napi_external) check(napi_check_object_type_tag(env, value, &tag, &is), "tag");
+  if (!is) throw Failed("not what this function works on");
+  void *data;
+  check(napi_get_value_external(env, value, &data), "external");
+  return static_cast<T *>(data);
+}
+
+struct AttachedHeap : Heap {
+  /** Keeps the memory alive. */
+  napi_ref view = nullptr;
+};
+
+/** attach(view: Uint8Array): an external for `prepare`. */
+napi_value attach(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    napi_value args[1];
+    arguments(env, info, args);
+    void *data;
+    napi_typedarray_type type;
+    size_t length;
+    check(napi_get_typedarray_info(env, args[0], &type, &length, &data, nullptr, nullptr), "attach takes a Uint8Array");
+    if (!data) throw Failed("this runtime does not say where the memory is");
+    auto heap = std::make_unique<AttachedHeap>();
+    heap->base = static_cast<uint8_t *>(data);
+    check(napi_create_reference(env, args[0], 1, &heap->view), "reference");
+    return external(env, heap.release(), heapTag, [](napi_env env, void *data, void *) {
+      auto *heap = static_cast<AttachedHeap *>(data);
+      napi_delete_reference(env, heap->view);
+      delete heap;
+    });
+  });
+}
+
+/** prepare(description): an external for `run`, its scratch bytes, and what oneDNN calls the code; or undefined. */
+napi_value prepare(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value args[1];
+    arguments(env, info, args);
+    const auto description = Reader(env).description(args[0]);
+    auto routine = Routine::make(description);
+    napi_value result;
+    if (!routine) {
+      check(napi_get_undefined(env, &result), "undefined");
+      return result;
+    }
+    check(napi_create_object(env, &result), "object");
+    napi_value scratch, name;
+    check(napi_create_double(env, double(routine->scratchBytes()), &scratch), "number");
+    check(napi_create_string_utf8(env, routine->implementation().c_str(), NAPI_AUTO_LENGTH, &name), "string");
+    const auto handle =
+        external(env, routine.release(), routineTag, [](napi_env, void *data, void *) { delete static_cast<Routine *>(data); });
+    check(napi_set_named_property(env, result, "handle", handle), "handle");
+    check(napi_set_named_property(env, result, "scratchBytes", scratch), "scratchBytes");
+    check(napi_set_named_property(env, result, "implementation", name), "implementation");
+    return result;
+  });
+}
+
+/** run(heap, routine, block, bytes): bytes is the heap's size now. */
+napi_value run(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value args[4];
+    arguments(env, info, args);
+    const auto *heap = unwrapped<AttachedHeap>(env, args[0], heapTag);
+    auto *routine = unwrapped<Routine>(env, args[1], routineTag);
+    const Reader read(env);
+    routine->run(*heap, uint32_t(read.number(args[2])), uint64_t(read.number(args[3])));
+    return nullptr;
+  });
+}
+
+const char *threadingOf(unsigned runtime) {
+  switch (runtime) {
+  case DNNL_RUNTIME_OMP: return "openmp";
+  case DNNL_RUNTIME_TBB: return "tbb";
+  case DNNL_RUNTIME_THREADPOOL: return "threadpool";
+  default: return "sequential";
+  }
+}
+
+const char *isaName(dnnl::cpu_isa isa) {
+  // By number: releases differ in the names that they have.
+  switch (unsigned(isa)) {
+  case 0x1: return "SSE4.1";
+  case 0x3: return "AVX";
+  case 0x7: return "AVX2";
+  case 0xf:
+  case 0x407: return "AVX2-VNNI";
+  case 0x1f: return "AVX2-VNNI-2";
+  case 0x27: return "AVX-512";
+  case 0x67: return "AVX-512-VNNI";
+  case 0xe7: return "AVX-512-BF16";
+  case 0x1ef: return "AVX-512-FP16";
+  case 0x3e7:
+  case 0xfef: return "AMX";
+  case 0x1fef: return "AMX-FP16";
+  default: return "";
+  }
+}
+
+/** info(): version, threading and instruction set of the oneDNN that is loaded. */
+napi_value libraryInfo(napi_env env, napi_callback_info) {
+  return guarded(env, [&] {
+    const auto *version = dnnl::version();
+    napi_value result;
+    check(napi_create_object(env, &result), "object");
+    const auto text = [&](const char *key, const std::string &value) {
+      napi_value string;
+      check(napi_create_string_utf8(env, value.c_str(), value.size(), &string), key);
+      check(napi_set_named_property(env, result, key, string), key);
+    };
+    text("version",
+         std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->patch));
+    text("threading", threadingOf(version->cpu_runtime));
+    const auto isa = dnnl::get_effective_cpu_isa();
+    const std::string name = isaName(isa);
+    text("instructionSet", name.empty() ? std::to_string(unsigned(isa)) : name);
+    napi_value adjustable;
+    const bool usable = version->cpu_runtime == DNNL_RUNTIME_OMP && OpenMP::get().usable();
+    check(napi_get_boolean(env, usable, &adjustable), "boolean");
+    check(napi_set_named_property(env, result, "threadsAdjustable", adjustable), "threadsAdjustable");
+    return result;
+  });
+}
+
+} // namespace
+
+NAPI_MODULE_INIT() {
+  const napi_property_descriptor functions[] = {
+      {"attach", nullptr, attach, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"prepare", nullptr, prepare, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"run", nullptr, run, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"info", nullptr, libraryInfo, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+  return exports;
+}

@@ -1,0 +1,101 @@
+// The few places where the interfaces of oneDNN 2.x and 3.x differ.
+#pragma once
+
+#include <dnnl.hpp>
+
+namespace cotangent::onednn {
+
+using dnnl::algorithm;
+using dnnl::engine;
+using dnnl::memory;
+using dnnl::primitive_attr;
+using dims = memory::dims;
+
+struct Window {
+  dims strides, dilates, before, after;
+};
+
+#if DNNL_VERSION_MAJOR >= 3
+
+inline dnnl::matmul::primitive_desc matmul(const engine &e, const memory::desc &src, const memory::desc &weights,
+                                           const memory::desc *bias, const memory::desc &dst, const primitive_attr &attr) {
+  return bias ? dnnl::matmul::primitive_desc(e, src, weights, *bias, dst, attr, true)
+              : dnnl::matmul::primitive_desc(e, src, weights, dst, attr, true);
+}
+
+inline dnnl::convolution_forward::primitive_desc convolution(const engine &e, const memory::desc &src, const memory::desc &weights,
+                                                             const memory::desc *bias, const memory::desc &dst, const Window &w,
+                                                             const primitive_attr &attr) {
+  const auto kind = dnnl::prop_kind::forward_training;
+  const auto direct = algorithm::convolution_direct;
+  return bias ? dnnl::convolution_forward::primitive_desc(e, kind, direct, src, weights, *bias, dst, w.strides, w.dilates, w.before,
+                                                          w.after, attr, true)
+              : dnnl::convolution_forward::primitive_desc(e, kind, direct, src, weights, dst, w.strides, w.dilates, w.before, w.after,
+                                                          attr, true);
+}
+
+inline dnnl::convolution_backward_data::primitive_desc convolutionGradInput(const engine &e, const memory::desc &src,
+                                                                            const memory::desc &weights, const memory::desc &dst,
+                                                                            const Window &w, const primitive_attr &attr) {
+  const auto hint = convolution(e, src, weights, nullptr, dst, w, attr);
+  if (!hint) return {};
+  return dnnl::convolution_backward_data::primitive_desc(e, algorithm::convolution_direct, src, weights, dst, w.strides, w.dilates,
+                                                         w.before, w.after, hint, attr, true);
+}
+
+inline dnnl::convolution_backward_weights::primitive_desc convolutionGradWeight(const engine &e, const memory::desc &src,
+                                                                                const memory::desc &weights, const memory::desc &dst,
+                                                                                const Window &w, const primitive_attr &attr) {
+  const auto hint = convolution(e, src, weights, nullptr, dst, w, attr);
+  if (!hint) return {};
+  return dnnl::convolution_backward_weights::primitive_desc(e, algorithm::convolution_direct, src, weights, dst, w.strides, w.dilates,
+                                                            w.before, w.after, hint, attr, true);
+}
+
+inline void appendEltwise(dnnl::post_ops &ops, algorithm kind, float alpha, float beta) { ops.append_eltwise(kind, alpha, beta); }
+
+#else
+
+inline dnnl::matmul::primitive_desc matmul(const engine &e, const memory::desc &src, const memory::desc &weights,
+                                           const memory::desc *bias, const memory::desc &dst, const primitive_attr &attr) {
+  const auto desc = bias ? dnnl::matmul::desc(src, weights, *bias, dst) : dnnl::matmul::desc(src, weights, dst);
+  return dnnl::matmul::primitive_desc(desc, attr, e, true);
+}
+
+inline dnnl::convolution_forward::primitive_desc convolution(const engine &e, const memory::desc &src, const memory::desc &weights,
+                                                             const memory::desc *bias, const memory::desc &dst, const Window &w,
+                                                             const primitive_attr &attr) {
+  const auto kind = dnnl::prop_kind::forward_training;
+  const auto direct = algorithm::convolution_direct;
+  using desc = dnnl::convolution_forward::desc;
+  return dnnl::convolution_forward::primitive_desc(
+      bias ? desc(kind, direct, src, weights, *bias, dst, w.strides, w.dilates, w.before, w.after)
+           : desc(kind, direct, src, weights, dst, w.strides, w.dilates, w.before, w.after),
+      attr, e, true);
+}
+
+inline dnnl::convolution_backward_data::primitive_desc convolutionGradInput(const engine &e, const memory::desc &src,
+                                                                            const memory::desc &weights, const memory::desc &dst,
+                                                                            const Window &w, const primitive_attr &attr) {
+  const auto hint = convolution(e, src, weights, nullptr, dst, w, attr);
+  if (!hint) return {};
+  return dnnl::convolution_backward_data::primitive_desc(
+      {algorithm::convolution_direct, src, weights, dst, w.strides, w.dilates, w.before, w.after}, attr, e, hint, true);
+}
+
+inline dnnl::convolution_backward_weights::primitive_desc convolutionGradWeight(const engine &e, const memory::desc &src,
+                                                                                const memory::desc &weights, const memory::desc &dst,
+                                                                                const Window &w, const primitive_attr &attr) {
+  const auto hint = convolution(e, src, weights, nullptr, dst, w, attr);
+  if (!hint) return {};
+  return dnnl::convolution_backward_weights::primitive_desc(
+      {algorithm::convolution_direct, src, weights, dst, w.strides, w.dilates, w.before, w.after}, attr, e, hint, true);
+}
+
+inline void appendEltwise(dnnl::post_ops &ops, algorithm kind, float alpha, float beta) {
+  ops.append_eltwise(1.0f, kind, alpha, beta);
+}
+
+#endif
+
+} // namespace cotangent::onednn

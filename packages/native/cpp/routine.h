@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "onednn.h"
+
+namespace cotangent {
+
+/** Memory of an engine: it may grow, but its start stays. Whoever owns the routines keeps it alive. */
+struct Heap {
+  uint8_t *base = nullptr;
+};
+
+/** A tensor on the heap; dims in oneDNN's order of axes, strides in elements. */
+struct Tensor {
+  dnnl::memory::data_type type{};
+  dnnl::memory::dims dims, strides;
+  /** The layout that the primitive is to work on, where it is another one; empty: oneDNN's choice. */
+  std::optional<dnnl::memory::dims> wanted;
+  /** Which word of a run's block holds its address. */
+  uint32_t word = 0;
+};
+
+struct PostOp {
+  dnnl::algorithm algorithm{};
+  float alpha = 0, beta = 0;
+  /** Binary ones have an operand. */
+  std::optional<Tensor> operand;
+};
+
+struct Description {
+  enum class Kind { matmul, conv, convGradInput, convGradWeight } kind{};
+  /** Named as in the forward direction; gradients are where the values of that name are forward. */
+  Tensor src, weights, dst;
+  std::optional<Tensor> bias;
+  onednn::Window window;
+  std::vector<PostOp> postOps;
+  /** Words of a block: addresses of all operands, then that of the scratch memory. */
+  uint32_t words = 0;
+  int threads = 1;
+};
+
+/** Primitives and reorders that compute one routine of the engine in place on its heap. */
+class Routine {
+public:
+  /** Null where oneDNN has nothing for it, or only its reference code, which is slow. */
+  static std::unique_ptr<Routine> make(const Description &);
+
+  size_t scratchBytes() const { return scratch; }
+  const std::string &implementation() const { return name; }
+
+  /** @throws std::runtime_error when an address at `block` does not lie in the heap's `bytes` bytes with all of its tensor. */
+  void run(const Heap &, uint32_t block, uint64_t bytes);
+
+private:
+  struct Operand {
+    dnnl::memory memory;
+    uint32_t word;
+    /** Bytes from the address to the last byte and beyond. */
+    uint64_t extent;
+    uint64_t alignment;
+    /** Read by a post-op: it may lie on the result, which is written before it is read then. */
+    bool mayAlias;
+  };
+  struct Temporary {
+    dnnl::memory memory;
+    size_t offset;
+  };
+  struct Step {
+    dnnl::primitive primitive;
+    std::vector<dnnl_exec_arg_t> args;
+  };
+
+  Routine() = default;
+  static std::unique_ptr<Routine> build(const Description &);
+  dnnl::memory operand(const Tensor &, bool mayAlias = false);
+  dnnl::memory temporary(const dnnl::memory::desc &);
+  void addStep(const dnnl::primitive &, std::initializer_list<std::pair<int, dnnl::memory>>);
+  void addReorder(const dnnl::memory &from, const dnnl::memory &to);
+
+  std::vector<Operand> operands;
+  std::vector<Temporary> temporaries;
+  std::vector<Step> steps;
+  std::string name;
+  uint32_t words = 0;
+  uint32_t resultWord = 0;
+  size_t scratch = 0;
+  int threads = 1;
+};
+
+/** The one CPU engine of the process. */
+const dnnl::engine &cpu();
+
+} // namespace cotangent

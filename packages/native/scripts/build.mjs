@@ -1,0 +1,72 @@
+// Compiles the addon with one call of the C++ compiler. Plain JavaScript: it runs where the package is installed.
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const sources = join(root, 'cpp')
+export const binary = join(root, 'build', 'cotangent-native.node')
+
+const remedy = {
+  linux: "apt install g++ libdnnl-dev (or your distribution's oneDNN)",
+  darwin: 'xcode-select --install; brew install onednn',
+}
+
+/** What stops the build, said in one line. */
+export class BuildProblem extends Error {}
+
+/**
+ * Builds the addon unless it is newer than its sources. `COTANGENT_NATIVE_CXXFLAGS` goes to the compiler as it is.
+ * @param {{ force?: boolean, oneDnn?: string, output?: string, flags?: string[] }} options
+ *   `oneDnn` is a folder with `include` and `lib`, default `ONEDNN_ROOT`, else where the package managers put it.
+ */
+export function build({ force = false, oneDnn = process.env.ONEDNN_ROOT, output = binary, flags = [] } = {}) {
+  if (!(process.platform in remedy)) throw new BuildProblem(`there is no build for ${process.platform} yet`)
+  const files = readdirSync(sources).map((name) => join(sources, name))
+  const newest = Math.max(...files.map((file) => statSync(file).mtimeMs))
+  if (!force && existsSync(output) && statSync(output).mtimeMs > newest) return { output, built: false }
+  const compiler = process.env.CXX || 'c++'
+  const prefix = oneDnn || homebrew()
+  const temporary = `${output}.${process.pid}`
+  mkdirSync(dirname(output), { recursive: true })
+  const args = [
+    ...['-std=c++17', '-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-fvisibility=hidden'],
+    ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : ['-Wl,-z,nodelete', '-ldl']),
+    `-I${createRequire(import.meta.url)('node-api-headers').include_dir}`,
+    ...(prefix ? [`-I${join(prefix, 'include')}`] : []),
+    ...flags,
+    ...(process.env.COTANGENT_NATIVE_CXXFLAGS?.split(' ').filter(Boolean) ?? []),
+    ...files.filter((file) => file.endsWith('.cc')),
+    ...['-o', temporary],
+    ...(prefix ? [`-L${join(prefix, 'lib')}`, `-Wl,-rpath,${join(prefix, 'lib')}`] : []),
+    '-ldnnl',
+  ]
+  try {
+    execFileSync(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' })
+    // In a process of its own: a library that does not fit this machine may do worse than throw.
+    execFileSync(process.execPath, ['-e', 'require(process.argv[1]).info()', temporary], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+    })
+    renameSync(temporary, output)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw new BuildProblem(problemOf(error, compiler))
+  }
+  return { output, built: true }
+}
+
+function problemOf(error, compiler) {
+  const install = `install it with: ${remedy[process.platform]}`
+  if (error.code === 'ENOENT') return `there is no C++ compiler (${compiler}); ${install}`
+  const text = String(error.stderr || error.message)
+  if (/dnnl\.hpp|-l ?dnnl|'dnnl'/.test(text)) return `oneDNN is not installed; ${install}`
+  return text.split('\n').find((line) => /error/i.test(line)) ?? text.split('\n', 1)[0]
+}
+
+function homebrew() {
+  if (process.platform !== 'darwin') return undefined
+  return ['/opt/homebrew/opt/onednn', '/usr/local/opt/onednn'].find((folder) => existsSync(join(folder, 'include', 'dnnl.hpp')))
+}

@@ -1,0 +1,42 @@
+import type { AttachedBackend, BackendRoutine, Routine, RoutineBackend } from 'cotangent'
+import type { Binding } from './binding.ts'
+import { describe } from './describe.ts'
+
+export interface NativeBackendOptions {
+  /** Multiply-adds below which a routine is left to the engine: emitted code starts faster. */
+  minimumWork: number
+  /** Multiply-adds that are worth a thread of their own: waking one takes some microseconds. */
+  workPerThread: number
+}
+
+export const defaults: NativeBackendOptions = { minimumWork: 2 ** 15, workPerThread: 2 ** 20 }
+
+/** Computes routines with oneDNN. */
+export class NativeBackend implements RoutineBackend {
+  readonly name = '@cotangent/native'
+  readonly #binding: Binding
+  readonly #options: NativeBackendOptions
+
+  constructor(binding: Binding, options: NativeBackendOptions) {
+    this.#binding = binding
+    this.#options = options
+  }
+
+  attach(memory: WebAssembly.Memory): AttachedBackend {
+    if (!(memory.buffer instanceof SharedArrayBuffer)) throw new Error('the memory of this engine is not shared, so it may move')
+    const heap = this.#binding.attach(new Uint8Array(memory.buffer))
+    return { prepare: (routine, threads) => this.#prepare(memory, heap, routine, threads) }
+  }
+
+  #prepare(memory: WebAssembly.Memory, heap: object, routine: Routine, threads: number): BackendRoutine | undefined {
+    if (routine.epilogue) return undefined
+    const described = describe(routine)
+    const { minimumWork, workPerThread } = this.#options
+    if (!described || described.work < minimumWork) return undefined
+    const binding = this.#binding
+    const prepared = binding.prepare(described.describe(Math.max(1, Math.min(threads, Math.round(described.work / workPerThread)))))
+    if (!prepared) return undefined
+    const { handle, scratchBytes } = prepared
+    return { scratchBytes, run: (block) => binding.run(heap, handle, block, memory.buffer.byteLength) }
+  }
+}

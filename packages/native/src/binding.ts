@@ -1,0 +1,138 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+
+/** A tensor as oneDNN sees it; C++: `Tensor`. */
+export interface NativeTensor {
+  /** A number of `dnnl_data_type_t`. */
+  readonly type: number
+  readonly dims: readonly number[]
+  readonly strides: readonly number[]
+  /** Strides of the layout to work on, where it is not the given one; empty: oneDNN chooses. */
+  readonly wanted: readonly number[] | undefined
+  /** Which word of a run's block holds the address. */
+  readonly word: number
+}
+
+export interface NativePostOp {
+  /** A number of `dnnl_alg_kind_t`. */
+  readonly algorithm: number
+  readonly alpha: number
+  readonly beta: number
+  readonly operand: NativeTensor | undefined
+}
+
+export const kinds = { matmul: 0, conv: 1, convGradInput: 2, convGradWeight: 3 } as const
+
+/** What a routine is in oneDNN's terms; C++: `Description`. */
+export interface NativeDescription {
+  readonly kind: (typeof kinds)[keyof typeof kinds]
+  readonly src: NativeTensor
+  readonly weights: NativeTensor
+  readonly dst: NativeTensor
+  readonly bias: NativeTensor | undefined
+  readonly window:
+    | {
+        readonly strides: readonly number[]
+        /** Counted from 0. */
+        readonly dilates: readonly number[]
+        readonly before: readonly number[]
+        readonly after: readonly number[]
+      }
+    | undefined
+  readonly postOps: readonly NativePostOp[]
+  /** Of a block: an address for each operand and one for the scratch memory. */
+  readonly words: number
+  readonly threads: number
+}
+
+/** What only the binary can hold. */
+export type Handle = object
+
+export interface LibraryInfo {
+  /** Of oneDNN. */
+  readonly version: string
+  readonly threading: 'openmp' | 'tbb' | 'threadpool' | 'sequential'
+  /** The best that this machine and the library have in common. */
+  readonly instructionSet: string
+  /** Whether the number of threads can be set. */
+  readonly threadsAdjustable: boolean
+}
+
+/** The addon's functions. */
+export interface Binding {
+  attach(memory: Uint8Array): Handle
+  /** Undefined where oneDNN has no fast code for it. */
+  prepare(
+    description: NativeDescription,
+  ): { readonly handle: Handle; readonly scratchBytes: number; readonly implementation: string } | undefined
+  run(heap: Handle, routine: Handle, block: number, bytes: number): void
+  info(): LibraryInfo
+}
+
+export interface LoadedBinding {
+  readonly binding: Binding
+  readonly file: string
+}
+
+const buildName = 'cotangent-native.node'
+
+/** Where the addon may be, best first: the platform's own package, then what was built here. */
+function candidates(): string[] {
+  const require = createRequire(import.meta.url)
+  const found: string[] = []
+  if (process.env.COTANGENT_NATIVE_BINARY) return [process.env.COTANGENT_NATIVE_BINARY]
+  try {
+    found.push(require.resolve(`@cotangent/native-${process.platform}-${process.arch}/${buildName}`))
+  } catch {
+    // No such package: the usual case where the addon was built from source.
+  }
+  const own = join(dirname(require.resolve('@cotangent/native/package.json')), 'build', buildName)
+  if (existsSync(own)) found.push(own)
+  return found
+}
+
+let loaded: LoadedBinding | undefined
+
+/**
+ * The addon, loaded once.
+ * @throws Error with one line that says what is missing and what to do.
+ */
+export function loadBinding(): LoadedBinding {
+  if (loaded) return loaded
+  const files = candidates()
+  if (files.length === 0) {
+    throw new Error(
+      'its addon is not built; install a C++ compiler and oneDNN (Debian, Ubuntu: apt install g++ libdnnl-dev; macOS: brew install onednn), then run: npm rebuild @cotangent/native',
+    )
+  }
+  const failures: string[] = []
+  for (const file of files) {
+    try {
+      const binding = restingThreads(() => createRequire(import.meta.url)(file) as Binding)
+      binding.info()
+      loaded = { binding, file }
+      return loaded
+    } catch (error) {
+      failures.push((error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!)
+    }
+  }
+  throw new Error(`its addon does not load (${failures.join('; ')}); run: npm rebuild @cotangent/native`)
+}
+
+/**
+ * OpenMP's threads would keep their cores for milliseconds after each piece of work, which the Wasm engine's threads need then.
+ * The runtime reads its settings when it is loaded, so they are set while `load` runs; the user's own stay.
+ */
+function restingThreads<T>(load: () => T): T {
+  const { env } = process
+  const unset = Object.entries({ GOMP_SPINCOUNT: '5000', KMP_BLOCKTIME: '0' }).filter(
+    ([name]) => env[name] === undefined && env.OMP_WAIT_POLICY === undefined,
+  )
+  for (const [name, value] of unset) env[name] = value
+  try {
+    return load()
+  } finally {
+    for (const [name] of unset) delete env[name]
+  }
+}

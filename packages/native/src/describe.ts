@@ -1,0 +1,203 @@
+import type { Operand, Routine, RoutineName, WindowGeometry } from 'cotangent'
+import { kinds, type NativeDescription, type NativeTensor } from './binding.ts'
+
+/** `dnnl_data_type_t`. */
+export const dataTypes: Partial<Record<Operand['dtype'], number>> = { bfloat16: 2, float32: 3 }
+
+/** Multiply-adds of the routine, and its description for `threads` threads. */
+export interface Described {
+  readonly work: number
+  describe(threads: number): NativeDescription
+}
+
+const maxSpatialAxes = 3
+
+/** A routine in oneDNN's terms; undefined where it is none of the addon's business. Epilogues are not looked at. */
+export function describe(routine: Routine): Described | undefined {
+  const { inputs, outputs } = routine
+  if (outputs.length !== 1 || !isProduct(routine)) return undefined
+  const operands = [...inputs, ...outputs].map(tidy)
+  if (operands.some(({ shape, strides }) => shape.includes(0) || strides.some((s) => s < 0))) return undefined
+  const [first, second, result] = [inputs[0]!.dtype, inputs[1]!.dtype, outputs[0]!.dtype]
+  if (first !== second || operands.some(({ dtype }) => dataTypes[dtype] === undefined)) return undefined
+  // Products of bfloat16 numbers may have a float32 result; the other way round it would have to be rounded twice.
+  if (result === 'bfloat16' && first !== 'bfloat16') return undefined
+  if (operands.some(({ shape, strides }) => lastElement(shape, strides) >= 2 ** 31)) return undefined
+  return routine.name === 'matmul' ? matmul(operands) : convolution(routine, operands)
+}
+
+type Product = Routine<'matmul'> | Routine<'conv'> | Routine<'convGradInput'> | Routine<'convGradWeight'>
+
+const isProduct = (routine: Routine): routine is Product =>
+  (['matmul', 'conv', 'convGradInput', 'convGradWeight'] as RoutineName[]).includes(routine.name)
+
+/** Strides of axes of size 1 mean nothing; here they are what a dense operand has. */
+export function tidy(operand: Operand): Operand {
+  const dense = rowMajor(operand.shape)
+  return { ...operand, strides: operand.strides.map((s, axis) => (operand.shape[axis] === 1 ? dense[axis]! : s)) }
+}
+
+export function rowMajor(shape: readonly number[]): number[] {
+  const strides = shape.map(() => 1)
+  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * shape[axis + 1]!
+  return strides
+}
+
+const lastElement = (shape: readonly number[], strides: readonly number[]) =>
+  shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 0)
+
+const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1)
+
+interface Axis {
+  readonly size: number
+  readonly a: number
+  readonly b: number
+  readonly y: number
+}
+
+/** Operands: a, b, optional bias, y. */
+function matmul(operands: readonly Operand[]): Described | undefined {
+  const [a, b] = operands as [Operand, Operand]
+  const y = operands.at(-1)!
+  const bias = operands.length > 3 ? operands[2] : undefined
+  const [row, column] = [y.shape.length - 2, y.shape.length - 1]
+  const [k, n] = [a.shape[column]!, y.shape[column]!]
+  let m = y.shape[row]!
+  let batch: Axis[] = []
+  for (let axis = row - 1; axis >= 0; axis--) {
+    const outer = { size: y.shape[axis]!, a: a.strides[axis]!, b: b.strides[axis]!, y: y.strides[axis]! }
+    const inner = batch[0]
+    if (outer.size === 1) continue
+    if (!inner && outer.b === 0 && outer.a === m * a.strides[row]!) {
+      // One matrix of more rows: a batch of vectors times the same weights.
+      m *= outer.size
+    } else if (inner && outer.a === inner.size * inner.a && outer.b === inner.size * inner.b) {
+      batch = [{ ...inner, size: outer.size * inner.size }, ...batch.slice(1)]
+    } else {
+      batch = [outer, ...batch]
+    }
+  }
+  const operand = ({ dtype }: Operand, word: number, of: 'a' | 'b' | 'y', rows: number, columns: number, last: readonly number[]) => {
+    const sizes = batch.map((axis) => (axis[of] === 0 ? 1 : axis.size))
+    const dims = [...sizes, rows, columns]
+    const dense = rowMajor(dims)
+    const strides = batch.map((axis, i) => (axis[of] === 0 ? dense[i]! : axis[of])).concat(last)
+    return tensor(dtype, dims, strides, word, isMatrix(rows, columns, last) ? undefined : dense)
+  }
+  const strided = (o: Operand) => [o.strides[row]!, o.strides[column]!]
+  const src = operand(a, 0, 'a', m, k, strided(a))
+  const weights = operand(b, 1, 'b', k, n, strided(b))
+  const dst = operand(y, operands.length - 1, 'y', m, n, [n, 1])
+  if ([src, weights].some(overlaps) || (bias && bias.strides[0] !== 1)) return undefined
+  const flat = batch.map(() => 1)
+  return {
+    work: size(batch.map((axis) => axis.size)) * m * n * k,
+    describe: (threads) => ({
+      kind: kinds.matmul,
+      src,
+      weights,
+      dst,
+      bias: bias && tensor(bias.dtype, [...flat, 1, n], [...flat.map(() => n), n, 1], 2),
+      window: undefined,
+      postOps: [],
+      words: operands.length + 1,
+      threads,
+    }),
+  }
+}
+
+/** Whether rows or columns are contiguous. */
+const isMatrix = (rows: number, columns: number, [row, column]: readonly number[]) =>
+  (column === 1 && row! >= columns) || (row === 1 && column! >= rows)
+
+/** Elements that lie on one another, which oneDNN can't describe. */
+function overlaps({ dims, strides }: NativeTensor): boolean {
+  const axes = dims.map((size, axis) => ({ size, stride: strides[axis]! })).filter((axis) => axis.size > 1)
+  axes.sort((p, q) => p.stride - q.stride)
+  let reach = 1
+  for (const { size, stride } of axes) {
+    if (stride < reach) return true
+    reach = stride * (size - 1) + reach
+  }
+  return false
+}
+
+function tensor(
+  dtype: Operand['dtype'],
+  dims: readonly number[],
+  strides: readonly number[],
+  word: number,
+  wanted?: readonly number[],
+): NativeTensor {
+  return { type: dataTypes[dtype]!, dims, strides, wanted, word }
+}
+
+/** Which of the operands is what in the forward direction. */
+const roles = {
+  conv: { src: 0, weights: 1, dst: 2 },
+  convGradInput: { dst: 0, weights: 1, src: 2 },
+  convGradWeight: { src: 0, dst: 1, weights: 2 },
+} as const
+
+function convolution(routine: Exclude<Product, Routine<'matmul'>>, operands: readonly Operand[]): Described | undefined {
+  const { name, attrs } = routine
+  const { kernel, stride, padding, dilation, groups } = attrs as WindowGeometry & { readonly groups: number }
+  if (kernel.length < 1 || kernel.length > maxSpatialAxes) return undefined
+  if (padding.some(([before, after]) => before < 0 || after < 0)) return undefined
+  const hasBias = operands.length > 3
+  const words = { ...roles[name], ...(hasBias && { dst: 3 }) }
+  const [x, w, y] = [operands[words.src]!, operands[words.weights]!, operands[words.dst]!]
+  const bias = hasBias ? operands[2] : undefined
+  if (bias && bias.strides[0] !== 1) return undefined
+  const src = activations(x, words.src)
+  const dst = activations(y, words.dst)
+  const weights = kernels(w, words.weights, groups)
+  if ([src, dst, weights].some(overlaps)) return undefined
+  return {
+    work: (size(y.shape) * size(w.shape)) / w.shape.at(-1)!,
+    describe: (threads) => ({
+      kind: kinds[name],
+      src,
+      weights,
+      dst,
+      bias: bias && tensor(bias.dtype, bias.shape, [1], 2),
+      window: {
+        strides: stride,
+        dilates: dilation.map((d) => d - 1),
+        before: padding.map(([before]) => before),
+        after: padding.map(([, after]) => after),
+      },
+      postOps: [],
+      words: operands.length + 1,
+      threads,
+    }),
+  }
+}
+
+/** `[batch, ...spatial, channels]` as batch, channels, spatial; worked on with channels last. */
+function activations({ dtype, shape, strides }: Operand, word: number): NativeTensor {
+  const order = [0, shape.length - 1, ...shape.keys()].filter((axis, i) => i < 2 || (axis > 0 && axis < shape.length - 1))
+  const dense = rowMajor(shape)
+  const given = order.map((axis) => strides[axis]!)
+  const isDense = strides.every((s, axis) => s === dense[axis])
+  return tensor(
+    dtype,
+    order.map((axis) => shape[axis]!),
+    given,
+    word,
+    isDense ? undefined : order.map((axis) => dense[axis]!),
+  )
+}
+
+/** `[...kernel, channelsIn / groups, channelsOut]` as groups (if several), out, in, kernel; worked on in blocks of oneDNN's choice. */
+function kernels({ dtype, shape, strides }: Operand, word: number, groups: number): NativeTensor {
+  const rank = shape.length
+  const [ci, co] = [rank - 2, rank - 1]
+  const spatial = shape.slice(0, ci)
+  const perGroup = shape[co]! / groups
+  const dims = [perGroup, shape[ci]!, ...spatial]
+  const steps = [strides[co]!, strides[ci]!, ...strides.slice(0, ci)]
+  return groups === 1
+    ? tensor(dtype, dims, steps, word, [])
+    : tensor(dtype, [groups, ...dims], [perGroup * strides[co]!, ...steps], word, [])
+}
