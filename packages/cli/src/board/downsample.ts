@@ -23,7 +23,7 @@ export function downsample(x: ArrayLike<number>, y: ArrayLike<number>, window: W
   // What lies at or below zero has no place on a log axis.
   if (logX) while (begin < x.length && !(x[begin]! > 0)) begin++
   let end = lowerBound(x, to)
-  while (end < x.length && x[end]! === to) end++
+  while (end < x.length && !(x[end]! > to)) end++
   const before = begin > 0 && (!logX || x[begin - 1]! > 0) ? begin - 1 : begin
   const after = Math.min(end + 1, x.length)
   if (after - before <= columns * 4) return Uint32Array.from({ length: after - before }, (_, i) => before + i)
@@ -37,7 +37,7 @@ export function downsample(x: ArrayLike<number>, y: ArrayLike<number>, window: W
     let lowest = -1
     let highest = -1
     let strange = -1
-    for (; i < end && (x[i]! === x[first]! || columnOf(place(x[i]!)) === column); i++) {
+    for (; i < end && columnOf(place(x[i]!)) === column; i++) {
       const value = y[i]!
       if (!Number.isFinite(value)) {
         if (strange < 0) strange = i

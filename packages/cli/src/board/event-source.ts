@@ -1,0 +1,77 @@
+import { EventFileReader, type TensorBoardEvent } from '@cotangent/formats/tensorboard'
+import type { RunEvent } from './run-event.ts'
+
+/** Follows one event file. */
+export interface EventSource {
+  /** Where the next record begins. */
+  readonly offset: number
+  /**
+   * What has become whole since the last call, in batches. Throws at a record that is damaged, which the next call tries again: it
+   * may not have been written in full.
+   */
+  read(): AsyncIterable<readonly RunEvent[]>
+}
+
+/** Events are handed on in batches of this many, between which the server answers requests. */
+const batchSize = 2048
+
+export function openEventFile(path: string): EventSource {
+  const reader = new EventFileReader(path)
+  return {
+    get offset() {
+      return reader.offset
+    },
+    async *read() {
+      let batch: RunEvent[] = []
+      let failure: unknown
+      try {
+        for await (const event of reader.read()) {
+          const translated = translate(event)
+          if (translated) batch.push(translated)
+          if (batch.length < batchSize) continue
+          yield batch
+          batch = []
+          await new Promise(setImmediate)
+        }
+      } catch (error) {
+        failure = error
+      }
+      // What came before a damaged record is good.
+      if (batch.length > 0) yield batch
+      if (failure !== undefined) throw failure
+    },
+  }
+}
+
+/** An event of the format as one of the board; undefined for what the board does not show. */
+function translate(event: TensorBoardEvent): RunEvent | undefined {
+  const { step, wallTime: time } = event
+  if ('description' in event) {
+    const { tag, description, displayName } = event
+    const tagged = { step, time, tag, ...((description || displayName) && { words: { description, displayName } }) }
+    if (event.kind === 'scalar') return { ...tagged, kind: 'scalar', value: event.value }
+    if (event.kind === 'histogram') return { ...tagged, kind: 'histogram', buckets: event.histogram }
+    if (event.kind === 'image') return { ...tagged, kind: 'image', frames: event.images }
+    if (event.kind === 'audio') return { ...tagged, kind: 'audio', frames: event.clips.map(({ data }) => data) }
+    if (event.kind === 'text') return { ...tagged, kind: 'text', text: event.texts.join('\n\n') }
+    if (event.kind === 'prCurve') return { ...tagged, kind: 'curve', curve: event.curve }
+    if (event.kind !== 'hparams') return undefined
+    const { hparams } = event
+    if (hparams.type === 'end') return { step, time, kind: 'status', status: hparams.status }
+    if (hparams.type !== 'start') return undefined
+    const values = [...hparams.hparams].filter((pair): pair is [string, number | string | boolean] => pair[1] !== null)
+    return { step, time, kind: 'hparams', values: Object.fromEntries(values) }
+  }
+  if (event.kind !== 'graph') return undefined
+  const nodes = event.nodes.map(({ name, op, inputs, device, shapes, attributes }) => ({
+    name,
+    op,
+    inputs: inputs.map((input) => input.replace(/^\^|:\d+$/g, '')),
+    attributes: {
+      ...(shapes.length > 0 && { output: shapes.map((shape) => `[${shape.join(', ')}]`).join(' ') }),
+      ...(device !== '' && { device }),
+      ...Object.fromEntries(attributes),
+    },
+  }))
+  return { step, time, kind: 'graph', graph: { nodes } }
+}

@@ -1,0 +1,1 @@
+export { type Board, type BoardOptions, startBoard } from './board/server.ts'
