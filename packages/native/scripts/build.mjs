@@ -31,18 +31,13 @@ export function build({ force = false, oneDnn = process.env.ONEDNN_ROOT, output 
   const prefix = oneDnn || homebrew()
   const temporary = `${output}.${process.pid}`
   mkdirSync(dirname(output), { recursive: true })
-  const args = [
-    ...['-std=c++17', '-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-fvisibility=hidden'],
-    ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : ['-Wl,-z,nodelete', '-ldl']),
-    `-I${createRequire(import.meta.url)('node-api-headers').include_dir}`,
-    ...(prefix ? [`-I${join(prefix, 'include')}`] : []),
-    ...flags,
-    ...(process.env.COTANGENT_NATIVE_CXXFLAGS?.split(' ').filter(Boolean) ?? []),
-    ...files.filter((file) => file.endsWith('.cc')),
-    ...['-o', temporary],
-    ...(prefix ? [`-L${join(prefix, 'lib')}`, `-Wl,-rpath,${join(prefix, 'lib')}`] : []),
-    '-ldnnl',
-  ]
+  const platform = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : ['-Wl,-z,nodelete', '-ldl']
+  const include = [createRequire(import.meta.url)('node-api-headers').include_dir, ...(prefix ? [join(prefix, 'include')] : [])]
+  const own = process.env.COTANGENT_NATIVE_CXXFLAGS?.split(' ').filter(Boolean) ?? []
+  const args = ['-std=c++17', '-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-fvisibility=hidden', '-o', temporary]
+  args.push(...include.map((folder) => `-I${folder}`), ...flags, ...own, ...files.filter((file) => file.endsWith('.cc')), ...platform)
+  if (prefix) args.push(`-L${join(prefix, 'lib')}`, `-Wl,-rpath,${join(prefix, 'lib')}`)
+  args.push('-ldnnl')
   try {
     execFileSync(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' })
     // In a process of its own: a library that does not fit this machine may do worse than throw.

@@ -12,7 +12,7 @@ describe.skipIf(!loaded)('matrix products by oneDNN', () => {
   const { engine, backend } = loaded ? nativeEngine(2) : ({} as ReturnType<typeof nativeEngine>)
   afterAll(() => engine?.close())
 
-  const agrees = (inputs: Operand[], out: Operand, taken = true) => {
+  const expectAgreement = (inputs: Operand[], out: Operand, taken: boolean) => {
     const before = backend.taken
     const { expected, actual } = both(engine, routine('matmul', {}, inputs, [out]))
     expect(actual).toEqual(expected)
@@ -55,7 +55,7 @@ describe.skipIf(!loaded)('matrix products by oneDNN', () => {
       [dense('bfloat16', [5, 7]), strided('bfloat16', [7, 3], [1, 7]), dense('bfloat16', [3])],
       dense('float32', [5, 3]),
     ],
-  ])('%s', (_, inputs, out) => agrees(inputs, out))
+  ])('%s', (_, inputs, out) => expectAgreement(inputs, out, true))
 
   it.each<[string, Operand[], Operand]>([
     ['float64', [dense('float64', [4, 5]), dense('float64', [5, 6])], dense('float64', [4, 6])],
@@ -66,7 +66,7 @@ describe.skipIf(!loaded)('matrix products by oneDNN', () => {
     ['no rows', [dense('float32', [0, 5]), dense('float32', [5, 6])], dense('float32', [0, 6])],
     ['one element everywhere', [strided('float32', [4, 5], [0, 0]), dense('float32', [5, 6])], dense('float32', [4, 6])],
     ['overlapping rows', [strided('float32', [4, 5], [1, 1]), dense('float32', [5, 6])], dense('float32', [4, 6])],
-  ])('%s: left to emitted code', (_, inputs, out) => agrees(inputs, out, false))
+  ])('%s: left to emitted code', (_, inputs, out) => expectAgreement(inputs, out, false))
 
   it('random shapes and strides', () => {
     const random = generator(7)
