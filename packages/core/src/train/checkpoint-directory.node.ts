@@ -140,6 +140,7 @@ export class CheckpointDirectory implements CheckpointStore {
       const opened = 'damage' in file ? file : await this.#open(file.name)
       if (!opened) continue
       if ('damage' in opened) {
+        this.#known.set(file.name, opened)
         passed.push(opened)
         continue
       }
