@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CotangentError, nn, noGrad, tensor } from 'cotangent'
+import { CotangentError, nn, noGrad, type Tensor, tensor } from 'cotangent'
 import { CheckpointDirectory, loadCheckpoint } from 'cotangent/node'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { bundle } from '../../test/bundle.ts'
@@ -40,7 +40,7 @@ function counter(value = 0) {
     stateDict() {
       return { value: this.value, tensor: this.tensor }
     },
-    loadStateDict(state: { value: number; tensor: typeof this.tensor }) {
+    loadStateDict(state: { value: number; tensor: Tensor }) {
       this.value = state.value
       this.tensor.assign(state.tensor)
     },
