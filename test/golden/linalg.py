@@ -227,10 +227,13 @@ def interpolate(x, o):
     mode = o.get("mode", "nearest")
     if mode == "linear":
         mode = ("linear", "bilinear", "trilinear")[x.dim() - 3]
+    if mode == "cubic":
+        mode = "bicubic"
     scale = o.get("scale")
     align = {"align_corners": o["alignCorners"]} if "alignCorners" in o else {}
     scale = tuple(scale) if isinstance(scale, list) else scale
-    return channels_last(F.interpolate(channels_first(x), size=o.get("size"), scale_factor=scale, mode=mode, **align))
+    more = {"antialias": o["antialias"]} if "antialias" in o else {}
+    return channels_last(F.interpolate(channels_first(x), size=o.get("size"), scale_factor=scale, mode=mode, **align, **more))
 
 
 for axes in (1, 2, 3):
@@ -247,5 +250,34 @@ for axes in (1, 2, 3):
             g.case("interpolate", interpolate, [floats(1, *size, 2 if axes < 3 else 1), {**o, **mode}], note=f"{axes} axes {o} {mode}")
 g.case("interpolate", interpolate, [floats(1, 4, 2), {"size": 1, "mode": "linear", "alignCorners": True}], note="to one sample")
 g.case("interpolate", interpolate, [floats(1, 1, 2), {"size": 3, "mode": "linear"}], note="from one sample")
+for o in [{"size": [5, 3]}, {"size": 2}, {"scale": 1.5}, {"size": [6, 6], "alignCorners": True}]:
+    g.case("interpolate", interpolate, [floats(1, 3, 4, 2), {**o, "mode": "cubic"}], note=f"cubic {o}")
+for mode in ("linear", "cubic"):
+    for o in [{"size": [3, 4]}, {"size": [2, 9]}, {"scale": 0.3}, {"size": 1}]:
+        g.case("interpolate", interpolate, [floats(1, 8, 7, 1), {**o, "mode": mode, "antialias": True}], note=f"antialiased {mode} {o}")
+
+
+# Sampling at positions
+
+
+def grid_sample(x, grid, o={}):
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(o.get("mode", "linear"), "nearest")
+    padding = o.get("padding", "zeros")
+    return channels_last(F.grid_sample(channels_first(x), grid, mode=mode, padding_mode=padding, align_corners=o.get("alignCorners", False)))
+
+
+def affine_grid(theta, size, o={}):
+    return F.affine_grid(theta, [theta.shape[0], 1, *size], align_corners=o.get("alignCorners", False))
+
+
+for mode in ("linear", "nearest", "cubic"):
+    for padding in ("zeros", "border", "reflection"):
+        for align in (False, True):
+            o = {"mode": mode, "padding": padding, "alignCorners": align}
+            g.case("gridSample", grid_sample, [floats(2, 3, 4, 2), floats(2, 2, 3, 2, low=-1.57, high=1.61), o], note=f"{o}")
+g.case("gridSample", grid_sample, [floats(1, 2, 3, 2, 1), floats(1, 2, 1, 2, 3, low=-1.2, high=1.2), {"padding": "border"}], note="volume")
+for align in (False, True):
+    g.case("affineGrid", affine_grid, [floats(2, 2, 3), [3, 4], {"alignCorners": align}], note=f"{align}")
+    g.case("affineGrid", affine_grid, [floats(1, 3, 4), [2, 1, 3], {"alignCorners": align}], note=f"volume {align}")
 
 g.write()

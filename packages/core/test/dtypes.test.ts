@@ -54,7 +54,7 @@ const rows: Readonly<Record<string, string>> = {
   ].join(' '),
   '- - - - - h H f d': [
     'prelu dropout attentionWeights scaledDotProductAttention layerNorm rmsNorm batchNormWith groupNorm instanceNorm gruStep',
-    'ctcLoss avgPool1d avgPool2d avgPool3d',
+    'ctcLoss avgPool1d avgPool2d avgPool3d gridSample affineGrid',
   ].join(' '),
   'I I I I I I I I I': 'onesLike categorical argmax argmin countNonzero argSort searchSorted',
   '- u i I L h H f d': 'square neg sub floorDivide remainder fmod pow',
