@@ -3,6 +3,7 @@ import type { MessageOf } from '../protobuf/message.ts'
 import { readTensor, tensorNumbers, tensorStrings } from './event-tensor.ts'
 import type { HistogramBuckets, HParamsRecord, HParamValue, PrCurve, TensorBoardEvent } from './event.ts'
 import { readGraph } from './graph-reader.ts'
+import { readRunMetadata } from './profile-summary.ts'
 import { EventProto, type Histogram, HParamsPluginData, type SummaryMetadata, type SummaryValue } from './schema.ts'
 
 type Value = MessageOf<typeof SummaryValue>
@@ -105,7 +106,7 @@ function otherBodies(event: MessageOf<typeof EventProto>): Body[] {
   if (event.graphDef) return [{ kind: 'graph', nodes: readGraph(event.graphDef) }]
   if (event.taggedRunMetadata) {
     const { tag = '', runMetadata = new Uint8Array(0) } = event.taggedRunMetadata
-    return [{ kind: 'runMetadata', tag, runMetadata }]
+    return [{ kind: 'profile', tag, slices: readRunMetadata(runMetadata) }]
   }
   if (event.sessionLog) {
     const { status = 0, message = '' } = event.sessionLog

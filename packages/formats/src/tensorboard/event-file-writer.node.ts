@@ -2,9 +2,12 @@ import { close, fdatasync, ftruncateSync, mkdirSync, openSync, writeSync } from 
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { CotangentError } from 'cotangent'
+import { deflateSync } from 'node:zlib'
+import { CotangentError, type Profile, type Tensor } from 'cotangent'
+import { type EmbeddingOptions, saveEmbedding } from './embedding.node.ts'
 import type { EventSink } from './event-sink.ts'
 import { EventWriter, type EventWriterOptions } from './event-writer.ts'
+import { saveProfile } from './profile-file.node.ts'
 
 export interface EventFileWriterOptions extends EventWriterOptions {
   /** Added to the file's name. */
@@ -25,15 +28,30 @@ export class EventFileWriter extends EventWriter {
 
   constructor(folder: string, options: EventFileWriterOptions = {}) {
     const path = join(folder, eventFileName(options.suffix))
-    super(new FileSink(folder, path), options)
+    super(new FileSink(folder, path), { deflate: deflateSync, ...options })
     this.folder = folder
     this.path = path
     writers.add(this)
     if (writers.size === 1) process.once('exit', appendWaiting)
   }
 
-  override async close(): Promise<void> {
-    await super.close()
+  /** Also as a file for the profile plugin, where that is installed (`pip install xprof`). */
+  override profile(tag: string, profile: Profile, step: number): void {
+    super.profile(tag, profile, step)
+    saveProfile(this.folder, tag, profile)
+  }
+
+  /**
+   * Points for the embedding projector: files `tag/step` in the run's folder and its projector_config.pbtxt, which lists them.
+   *
+   * @param points `[points, dimensions]`.
+   */
+  embedding(tag: string, points: Tensor, step: number, options: EmbeddingOptions = {}): void {
+    saveEmbedding(this.folder, tag, points, step, options)
+  }
+
+  override async close(options?: Parameters<EventWriter['close']>[0]): Promise<void> {
+    await super.close(options)
     writers.delete(this)
     if (!writers.size) process.off('exit', appendWaiting)
   }

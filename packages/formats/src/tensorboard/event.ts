@@ -10,7 +10,7 @@ export type TensorBoardEvent = At &
     | (Tagged & { readonly kind: 'hparams'; readonly hparams: HParamsRecord })
     | (Tagged & { readonly kind: 'tensor'; readonly plugin: string; readonly tensor: EventTensor })
     | { readonly kind: 'graph'; readonly nodes: readonly GraphNodeRecord[] }
-    | { readonly kind: 'runMetadata'; readonly tag: string; readonly runMetadata: Uint8Array }
+    | { readonly kind: 'profile'; readonly tag: string; readonly slices: readonly ProfileSlice[] }
     | { readonly kind: 'fileVersion'; readonly version: string; readonly writer: string | undefined }
     | { readonly kind: 'sessionLog'; readonly status: 'start' | 'stop' | 'checkpoint' | 'unspecified'; readonly message: string }
     | { readonly kind: 'log'; readonly level: number; readonly message: string }
@@ -97,6 +97,19 @@ export interface EventTensor {
     | BigUint64Array
     | Uint8Array
     | readonly Uint8Array[]
+}
+
+/** A stretch of time of a profile. */
+export interface ProfileSlice {
+  readonly name: string
+  readonly label: string
+  /** What ran it: `/host:CPU/kernel`. */
+  readonly device: string
+  /** Lane of the device; slices of one lane do not overlap but for those that lie in others. */
+  readonly thread: number
+  /** Milliseconds. */
+  readonly start: number
+  readonly ms: number
 }
 
 /** A node of a graph: what a `NodeDef` says. */

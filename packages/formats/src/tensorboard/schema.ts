@@ -196,3 +196,57 @@ export const AudioPluginData = new Message('AudioPluginData', {
   encoding: one(2, 'int32'),
   convertedToTensor: one(3, 'bool'),
 })
+
+/** What a run of a program took: step_stats.proto, as far as times go. */
+export const RunMetadata = new Message('RunMetadata', {
+  stepStats: one(
+    1,
+    new Message('StepStats', {
+      devStats: many(
+        1,
+        new Message('DeviceStepStats', {
+          device: one(1, 'string'),
+          nodeStats: many(
+            2,
+            new Message('NodeExecStats', {
+              nodeName: one(1, 'string'),
+              allStartMicros: one(2, 'int64'),
+              opStartRelMicros: one(3, 'int64'),
+              opEndRelMicros: one(4, 'int64'),
+              allEndRelMicros: one(5, 'int64'),
+              timelineLabel: one(8, 'string'),
+              threadId: one(10, 'uint32'),
+              allStartNanos: one(13, 'int64'),
+              opEndRelNanos: one(15, 'int64'),
+              allEndRelNanos: one(16, 'int64'),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
+})
+
+/** xplane.proto of XProf, TensorBoard's profile plugin. Times are in picoseconds from the start of their line. */
+const XEventMetadata = new Message('XEventMetadata', { id: one(1, 'int64'), name: one(2, 'string'), displayName: one(4, 'string') })
+
+export const XSpace = new Message('XSpace', {
+  planes: many(
+    1,
+    new Message('XPlane', {
+      id: one(1, 'int64'),
+      name: one(2, 'string'),
+      lines: many(
+        3,
+        new Message('XLine', {
+          id: one(1, 'int64'),
+          name: one(2, 'string'),
+          timestampNs: one(3, 'int64'),
+          events: many(4, new Message('XEvent', { metadataId: one(1, 'int64'), offsetPs: one(2, 'int64'), durationPs: one(3, 'int64') })),
+        }),
+      ),
+      eventMetadata: many(4, new Message('XEventMetadataEntry', { key: one(1, 'int64'), value: one(2, XEventMetadata) })),
+    }),
+  ),
+  hostnames: many(4, 'string'),
+})
