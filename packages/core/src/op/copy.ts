@@ -1,13 +1,15 @@
-import type { DType } from '../dtype.ts'
-import { checkDType } from '../dtype.ts'
+import { checkDType, type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { broadcastShapes, sameShape, type Shape } from '../layout.ts'
 import { bind, bind1, setMakeDense } from '../tensor/bind.ts'
+import { defaultGenerator, type Generator } from '../tensor/generator.ts'
 import { modes, noGrad } from '../tensor/modes.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { ScalarLike } from './elementwise.ts'
 import { kernelPrimitive } from './kernel-op.ts'
+import { keyScalars, wordsAt } from './random-key.ts'
+import { isRounded, type RoundedDType, roundStochastically } from './stochastic-rounding.ts'
 import { define, sampleTensor } from './table.ts'
 
 const copyPrimitive = kernelPrimitive<undefined>({ name: 'copy', operands: ['own'], code: (_, inputs) => inputs, compute: (d) => d })
@@ -37,11 +39,53 @@ const castPrimitive = kernelPrimitive<{ dtype: DType; shape?: Shape }>({
   space: (shapes, { shape }) => shape ?? shapes[0]!,
 })
 
+export interface CastOptions {
+  /**
+   * How numbers that the dtype does not have are rounded: to the nearest (default, ties to even), or, for bfloat16 and float16,
+   * up or down at random so that the mean is right. The gradient is that of no rounding.
+   */
+  readonly rounding?: 'nearest' | 'stochastic'
+  /** Of the random numbers for `stochastic`. Default: the one that `manualSeed` seeds. */
+  readonly generator?: Generator
+}
+
+const stochasticCastPrimitive = kernelPrimitive<{ dtype: RoundedDType }>({
+  name: 'cast',
+  random: true,
+  operands: ['own'],
+  compute: (_, { dtype }) => dtype,
+  code: (k, [x, k0, k1, call], { dtype }) => [roundStochastically(k, x!, dtype, wordsAt(k, [k0!, k1!, call!], k.index(0))[0])],
+  adjoint: (_, [g]) => [g],
+  result: (_, { dtype }) => dtype,
+})
+
+function castStochastically(x: Tensor, dtype: DType, generator: Generator): Tensor {
+  if (!isRounded(dtype) || !isFloat(x.dtype)) {
+    throw new CotangentError('dtype-mismatch', {
+      op: 'cast',
+      message: 'only floats are rounded at random, and only to bfloat16 or float16',
+      dtypes: [x.dtype, dtype],
+      hint: "Leave out { rounding: 'stochastic' }.",
+    })
+  }
+  if (x.dtype === dtype) return x
+  return bind1(stochasticCastPrimitive, [x.reshape([-1]), ...keyScalars(generator)], { dtype }).reshape(x.shape)
+}
+
 export const cast = define({
   name: 'cast',
   doc: 'The same values in another dtype: to integers truncated and saturated to 32 bits (64 for int64), then wrapped; NaN gives 0.',
-  call: <S extends Shape>(x: Tensor<S>, dtype: DType): Tensor<S> => {
+  call: <S extends Shape>(x: Tensor<S>, dtype: DType, options: CastOptions = {}): Tensor<S> => {
     checkDType(dtype, 'cast')
+    const { rounding = 'nearest', generator = defaultGenerator } = options
+    if (rounding === 'stochastic') return castStochastically(x as unknown as Tensor, dtype, generator) as unknown as Tensor<S>
+    if (rounding !== 'nearest') {
+      throw new CotangentError('invalid-argument', {
+        op: 'cast',
+        message: `there is no rounding '${String(rounding)}'`,
+        hint: "Use 'nearest' or 'stochastic'.",
+      })
+    }
     return x.dtype === dtype ? x : (bind1(castPrimitive, [x], { dtype }) as Tensor<S>)
   },
   samples: () => [{ args: [sampleTensor([2, 3]), 'float64'] }, { args: [sampleTensor([2, 3], { low: -300, high: 300 }), 'int32'] }],
@@ -106,7 +150,7 @@ Object.defineProperty(Tensor.prototype, 'assign', {
 export interface CopyMethods<S extends Shape> {
   contiguous(): Tensor<S>
   clone(): Tensor<S>
-  cast(dtype: DType): Tensor<S>
+  cast(dtype: DType, options?: CastOptions): Tensor<S>
   /** Writes `value`, cast and broadcast, into this tensor's memory, which its views share. Not where gradients are recorded. */
   assign(value: Tensor | ScalarLike): this
 }

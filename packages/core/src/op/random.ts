@@ -5,24 +5,21 @@ import { checkShape, type Shape, sizeOf } from '../layout.ts'
 import type { Mutable } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import { defaultGenerator, type Generator } from '../tensor/generator.ts'
-import { liveScalars } from '../tensor/modes.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { CreationOptions } from './creation.ts'
 import { kernelPrimitive } from './kernel-op.ts'
+import { type Key, keyScalars, wordsAt } from './random-key.ts'
 import { define, defineFunction, sampleTensor } from './table.ts'
-import { normalFrom, threefry, uniform24, uniform53 } from './threefry.ts'
+import { normalFrom, uniform24, uniform53 } from './threefry.ts'
 
 export interface RandomOptions extends CreationOptions {
   /** Default: the one that `manualSeed` seeds. */
   readonly generator?: Generator
 }
 
-/** Scalar inputs that every random kernel starts with. */
-type Key = readonly [Value, Value, Value]
-
-const words = (k: KernelBuilder, [k0, k1, call]: Key): [Value, Value] => threefry(k, [k0, k1], [k.index(0), call])
+const words = (k: KernelBuilder, key: Key): [Value, Value] => wordsAt(k, key, k.index(0))
 
 interface FillAttrs {
   readonly size: number
@@ -62,8 +59,6 @@ const intPrimitive = fillPrimitive('randint', (k, key, [low, high], dtype) => {
   const offset = k.floor(k.mul(uniform53(k, words(k, key)), k.sub(high!, low!)))
   return k.cast(k.add(low!, offset), dtype === 'int64' ? 'int64' : 'int32')
 })
-
-const keyScalars = (generator: Generator): Scalar[] => liveScalars(3, 'int32', () => generator.next(), { kind: 'random', generator })
 
 function fill(primitive: Primitive<FillAttrs>, shape: Shape, dtype: DType, rest: readonly Scalar[], options: RandomOptions): Tensor {
   checkShape(primitive.name, shape)

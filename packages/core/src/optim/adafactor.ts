@@ -7,7 +7,7 @@ import { liveScalars, modes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Optimizer, type OptimizerOptions } from './optimizer.ts'
 import type { Params } from './params.ts'
-import { lerp, type ParamState, stateTensor, type UpdateRule } from './update-rule.ts'
+import { lerp, type ParamState, stateTensor, unlessSkipped, type UpdateRule } from './update-rule.ts'
 
 export interface AdafactorOptions extends OptimizerOptions {
   /** The averages of squares take in a share `t ** beta2Decay` of the new ones at step t. */
@@ -23,16 +23,18 @@ export interface AdafactorOptions extends OptimizerOptions {
 }
 
 /** Moves averages of squares: inputs are the gradient, the averages (of size 1 along `axes`) and the share of the new. */
-const moveAverage = /* @__PURE__ */ kernelPrimitive<{ readonly axes: readonly number[] }>({
+const moveAverage = /* @__PURE__ */ kernelPrimitive<{ readonly axes: readonly number[]; readonly skip: boolean }>({
   name: 'adafactorAverage',
   axes: ({ axes }) => axes,
   levels: ['row'],
   keepDims: true,
   differentiable: false,
-  code(k, [grad, average, share], { axes }) {
+  operands: ['promote', 'promote', 'promote', 'own'],
+  code(k, [grad, average, share, skipped], { axes, skip }) {
     const square = k.mul(grad!, grad!)
     const fresh = axes.length === 0 ? square : k.div(k.reduce('sum', square), k.like(square, rowSize(k)))
-    return [lerp(k, average!, fresh, share!)]
+    const moved = [lerp(k, average!, fresh, share!)]
+    return skip ? unlessSkipped(k, skipped!, moved, [average!]) : moved
   },
 })
 
@@ -41,6 +43,7 @@ interface Structure {
   readonly factored: boolean
   readonly decay: boolean
   readonly maximize: boolean
+  readonly skip: boolean
 }
 
 /** The step itself: inputs are parameter, gradient, averages (row, column and mean of rows, or one an element) and numbers. */
@@ -48,7 +51,7 @@ const takeStep = /* @__PURE__ */ kernelPrimitive<Structure>({
   name: 'adafactor',
   axes: ({ axes }) => axes,
   differentiable: false,
-  code(k, [param, grad, ...rest], { factored, decay, maximize }) {
+  code(k, [param, grad, ...rest], { factored, decay, maximize, skip }) {
     const [averages, [rate, gradFloor, paramFloor, limit, shrink]] = factored
       ? [rest.slice(0, 3), rest.slice(3)]
       : [rest.slice(0, 1), rest.slice(1)]
@@ -58,7 +61,8 @@ const takeStep = /* @__PURE__ */ kernelPrimitive<Structure>({
     const step = k.div(grad!, k.sqrt(k.max(variance, k.mul(gradFloor!, gradFloor!))))
     const scale = k.div(k.mul(rate!, k.max(paramFloor!, rms(param))), k.max(k.like(step, 1), k.div(rms(step), limit!)))
     const from = decay ? k.mul(param!, shrink!) : param!
-    return [maximize ? k.add(from, k.mul(scale, step)) : k.sub(from, k.mul(scale, step))]
+    const moved = maximize ? k.add(from, k.mul(scale, step)) : k.sub(from, k.mul(scale, step))
+    return skip ? unlessSkipped(k, k.ne(rest.at(-1)!, k.like(rest.at(-1)!, 0)), [moved], [param!]) : [moved]
   },
 })
 
@@ -97,7 +101,7 @@ export const rule: UpdateRule<AdafactorOptions> = {
     }
   },
   numbers,
-  prepare(options) {
+  prepare(options, skip) {
     const { maximize } = options
     const decay = options.weightDecay !== 0
     modes.tracer?.guard('the options of Adafactor', () => options.maximize === maximize && (options.weightDecay !== 0) === decay)
@@ -113,6 +117,7 @@ export const rule: UpdateRule<AdafactorOptions> = {
       const share = live('share')
       const factored = rank >= 2
       const averages: Tensor[] = []
+      const skipped = skip ? [skip] : []
       for (const [name, axes] of factored
         ? ([
             ['rowVar', [rank - 1]],
@@ -120,7 +125,7 @@ export const rule: UpdateRule<AdafactorOptions> = {
           ] as const)
         : ([['variance', []]] as const)) {
         const average = state[name] as Tensor
-        bind(moveAverage, [grad, average, ...share], { axes }, [average])
+        bind(moveAverage, [grad, average, ...share, ...skipped], { axes, skip: skip !== undefined }, [average])
         averages.push(average)
       }
       const meanOfRows = factored ? mean(averages[0]!, -2, { keepDims: true }) : undefined
@@ -128,8 +133,8 @@ export const rule: UpdateRule<AdafactorOptions> = {
       const axes = Array.from({ length: rank }, (_, axis) => axis)
       bind(
         takeStep,
-        [param, grad, ...averages, ...live('rate', 'gradFloor', 'paramFloor', 'limit', 'shrink')],
-        { axes, factored, decay, maximize },
+        [param, grad, ...averages, ...live('rate', 'gradFloor', 'paramFloor', 'limit', 'shrink'), ...skipped],
+        { axes, factored, decay, maximize, skip: skip !== undefined },
         [param],
       )
       if (meanOfRows && !meanOfRows.isTracer) meanOfRows.dispose()

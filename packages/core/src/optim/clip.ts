@@ -72,6 +72,6 @@ export function clipGradValue(params: ParamSource | Tensor, clipValue: number): 
 const withGradients = (op: string, params: ParamSource | Tensor) =>
   listParams(op, params).params.map((param) => ({ param, grad: param.grad }))
 
-function replaceGradient(param: Tensor, grad: Tensor): void {
+export function replaceGradient(param: Tensor, grad: Tensor): void {
   param.grad = grad.isTracer ? grad : keep(grad)
 }

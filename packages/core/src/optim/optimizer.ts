@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { sameShape } from '../layout.ts'
-import { hostEffect, modes, noGrad, withModes } from '../tensor/modes.ts'
+import { hostEffect, modes, noGrad, type Tracer, withModes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { completeOptions } from './options.ts'
 import { groupsOf, listParams, type ParamGroupSpec, type Params } from './params.ts'
@@ -9,6 +9,19 @@ import type { ParamState, UpdateRule } from './update-rule.ts'
 export interface OptimizerOptions {
   /** The learning rate. */
   readonly lr: number
+  /**
+   * Rounds parameters and states of bfloat16 or float16 up or down at random, so that small steps are not lost: their mean is
+   * right. Draws from the generator that `manualSeed` seeds. Default false.
+   */
+  readonly stochasticRounding?: boolean
+}
+
+export interface StepOptions {
+  /**
+   * A 0-d bool on the device: where it is true, the step changes nothing, neither parameters nor state. It is read (on the host,
+   * for the count of steps) when the next step begins, or by `settle`, and must be kept until then. `GradScaler` makes one.
+   */
+  readonly skip?: Tensor
 }
 
 /** Parameters that are optimised with the same options. Change an option by setting it, e.g. `group.lr = 0.01`. */
@@ -49,6 +62,9 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
   readonly paramGroups: ParamGroup<O>[] = []
   readonly #rule: UpdateRule<O>
   #states = new Map<Tensor, ParamState>()
+  /** The last step that may have been skipped, and the numbers in the states before it. */
+  #unsettled: { readonly skip: Tensor; readonly before: Map<ParamState, object> } | null = null
+  readonly #skippedIn = new WeakSet<Tracer>()
 
   /**
    * @throws {CotangentError} `invalid-argument` for no parameters, a parameter twice, or an option that is none or out of range;
@@ -94,20 +110,57 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
   }
 
   /** Updates every parameter that has a gradient. */
-  step(): void {
+  step({ skip }: StepOptions = {}): void {
+    if (skip) this.#settleLater()
+    else this.settle()
     const [states, { length: count }] = [this.#states, this.paramGroups]
     modes.tracer?.guard(`the state of ${this.#rule.name}`, () => this.#states === states && this.paramGroups.length === count)
     noGrad(() => {
       for (const group of this.paramGroups) {
-        const update = this.#rule.prepare(group as unknown as O)
+        const update = this.#rule.prepare(group as unknown as O, skip)
         for (const param of group.params) {
           if (!param.grad) continue
           const state = this.#stateOf(param, group)
-          hostEffect(() => void state.step++, { kind: 'count', state })
+          this.#count(state, skip)
           update(param, this.#checked(param.grad, param), state)
         }
       }
     })
+  }
+
+  /**
+   * Takes back what was counted of the last step if it turned out to be skipped. Happens by itself before the next step and in
+   * `stateDict`; who changes the tensor that says so calls it before.
+   */
+  settle(): void {
+    const last = this.#unsettled
+    this.#unsettled = null
+    if (last && withModes({ tracer: null }, () => last.skip.item())) for (const [state, before] of last.before) Object.assign(state, before)
+  }
+
+  #count(state: ParamState, skip: Tensor | undefined): void {
+    if (!skip) hostEffect(() => void state.step++, { kind: 'count', state })
+    else
+      hostEffect(() => {
+        const numbers = Object.entries(state).filter(([, value]) => typeof value === 'number')
+        this.#unsettled ??= { skip, before: new Map() }
+        this.#unsettled.before.set(state, Object.fromEntries(numbers))
+        state.step++
+      })
+  }
+
+  /** What the host does in a recorded program comes before all else, so it is known there whether the last run skipped a step. */
+  #settleLater(): void {
+    const { tracer } = modes
+    if (tracer && this.#skippedIn.has(tracer)) {
+      throw new CotangentError('unsupported', {
+        op: this.#rule.name,
+        message: 'a compiled function takes two steps that may be skipped',
+        hint: 'Take one step a run, for instance by compiling a function for one batch.',
+      })
+    }
+    if (tracer) this.#skippedIn.add(tracer)
+    hostEffect(() => this.settle())
   }
 
   /** Forgets the gradients of all parameters. */
@@ -117,6 +170,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
 
   /** The state to save: pass it to `saveCheckpoint`, or copy its tensors if training goes on before they are used. */
   stateDict(): OptimizerState<O> {
+    this.settle()
     const positions = new Map(this.params.map((param, i) => [param, i]))
     const state: Record<string, ParamState> = {}
     for (const [param, position] of positions) {
@@ -173,6 +227,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
     }
     options.forEach((values, g) => Object.assign(this.paramGroups[g]!, values))
     this.#states = new Map()
+    this.#unsettled = null
     for (const { param, state, from } of loaded) {
       for (const [name, value] of Object.entries(from)) {
         const target = state[name]

@@ -1,12 +1,16 @@
 import type { DType } from '../dtype.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { kernelPrimitive } from '../op/kernel-op.ts'
+import { keyScalars, wordsAt } from '../op/random-key.ts'
+import { isRounded, type RoundedDType, roundStochastically } from '../op/stochastic-rounding.ts'
 import { bind, type Input } from '../tensor/bind.ts'
+import { defaultGenerator } from '../tensor/generator.ts'
 import { liveScalars, modes } from '../tensor/modes.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Scalar } from '../tensor/scalar.ts'
 import { keep } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { OptimizerOptions } from './optimizer.ts'
 import type { Limits } from './options.ts'
 
 /** What an optimiser remembers of one parameter: the number of its updates so far, moving averages, ... */
@@ -29,8 +33,12 @@ export interface UpdateRule<O> {
   start(options: O, param: Tensor): ParamState
   /** The numbers of a step that follow from options and the state of a parameter of a dtype; may keep numbers of its own there. */
   numbers?(options: O, state: ParamState, dtype: DType): { readonly [name: string]: number }
-  /** Called once a group and step. */
-  prepare(options: O): Update
+  /**
+   * Called once a group and step.
+   *
+   * @param skip A 0-d bool: where it is true, the update changes nothing.
+   */
+  prepare(options: O, skip?: Tensor): Update
 }
 
 /** A state tensor of the parameter's dtype and engine that no `tidy` takes away. */
@@ -43,7 +51,7 @@ export function stateTensor(param: Tensor, value = 0, shape: readonly number[] =
 type Values<K extends string> = { readonly [name in K]: Value }
 
 /** An optimiser whose whole update is one kernel over a parameter, its gradient and its state. */
-export interface KernelRule<O, State extends string, Numbers extends string, Structure> extends Pick<
+export interface KernelRule<O extends OptimizerOptions, State extends string, Numbers extends string, Structure> extends Pick<
   UpdateRule<O>,
   'name' | 'defaults' | 'limits' | 'check'
 > {
@@ -66,19 +74,21 @@ export interface KernelRule<O, State extends string, Numbers extends string, Str
   ) => { readonly param: Value } & { readonly [name in State]?: Value }
 }
 
-export function kernelRule<O, State extends string, Numbers extends string, Structure>(
+export function kernelRule<O extends OptimizerOptions, State extends string, Numbers extends string, Structure>(
   rule: KernelRule<O, State, Numbers, Structure>,
 ): UpdateRule<O> {
   const codes = new Map<string, { readonly numbers: readonly Numbers[]; readonly primitive: Primitive<undefined> }>()
   return {
     ...rule,
+    defaults: { ...rule.defaults, stochasticRounding: rule.defaults.stochasticRounding ?? false },
     start(options, param) {
       const state: ParamState = { step: 0, ...rule.memory }
       for (const [name, value] of Object.entries<number | undefined>(rule.states(options))) state[name] = stateTensor(param, value)
       return state
     },
-    prepare(options) {
+    prepare(options, skip) {
       const structure = rule.structure(options)
+      const { stochasticRounding = false } = options
       const names = Object.keys(rule.states(options)) as State[]
       const key = JSON.stringify(structure)
       modes.tracer?.guard(`the options of ${rule.name}`, () => sameFields(rule.structure(options), structure))
@@ -101,12 +111,14 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
         return scalars
       }
       return (param, grad, state) => {
-        const ownKey = rule.reduces ? `${key}${param.rank}` : key
+        const rounded = stochasticRounding && isRounded(param.dtype) ? param.dtype : undefined
+        const rank = rule.reduces || rounded ? param.rank : 0
+        const ownKey = `${key}${rank}${rounded ?? ''}${skip ? 'skip' : ''}`
         let code = codes.get(ownKey)
         if (!code) {
           // Asked of a copy, as the rule may keep numbers in the state.
           const numbers = Object.keys(rule.numbers(options, { ...state })) as Numbers[]
-          code = { numbers, primitive: primitiveOf(rule, structure, names, numbers, param.rank) }
+          code = { numbers, primitive: primitiveOf(rule, structure, names, numbers, { rank, rounded, skip: skip !== undefined }) }
           codes.set(ownKey, code)
         }
         const { numbers, primitive } = code
@@ -117,6 +129,8 @@ export function kernelRule<O, State extends string, Numbers extends string, Stru
           written.push(state[name] as Tensor)
         }
         inputs.push(...numbersFor(param.dtype, state, numbers))
+        if (rounded) inputs.push(...keyScalars(defaultGenerator))
+        if (skip) inputs.push(skip)
         bind(primitive, inputs, undefined, written)
       }
     },
@@ -128,26 +142,53 @@ function sameFields<T>(a: T, b: T): boolean {
   return true
 }
 
-function primitiveOf<O, State extends string, Numbers extends string, Structure>(
+interface UpdateForm {
+  readonly rank: number
+  /** The dtype that results are rounded to at random, if they are. */
+  readonly rounded: RoundedDType | undefined
+  readonly skip: boolean
+}
+
+function primitiveOf<O extends OptimizerOptions, State extends string, Numbers extends string, Structure>(
   rule: KernelRule<O, State, Numbers, Structure>,
   structure: Structure,
   states: readonly State[],
   numbers: readonly Numbers[],
-  rank: number,
+  { rank, rounded, skip }: UpdateForm,
 ): Primitive<undefined> {
   const inputs = ['param', 'grad', ...states]
   const axes = Array.from({ length: rule.reduces ? rank : 0 }, (_, axis) => axis)
+  const own = inputs.length + numbers.length
   return kernelPrimitive<undefined>({
     name: rule.name,
     axes: () => axes,
+    operands: [...Array.from({ length: own }, () => 'promote' as const), 'own'],
     differentiable: false,
     code(k, given) {
       const values = Object.fromEntries(inputs.map((name, i) => [name, given[i]!])) as Values<'param' | 'grad' | State>
       const scalars = Object.fromEntries(numbers.map((name, i) => [name, given[inputs.length + i]!])) as Values<Numbers>
       const made = rule.code(k, values, scalars, structure)
-      return [made.param, ...states.map((name) => made[name]!)]
+      let results = [made.param, ...states.map((name) => made[name]!)]
+      if (rounded) {
+        const [k0, k1, call] = given.slice(own) as [Value, Value, Value]
+        const [ofParam, ofState] = wordsAt(k, [k0, k1, call], positionOf(k))
+        results = results.map((x, i) => roundStochastically(k, x, rounded, i === 0 ? ofParam : ofState))
+      }
+      return skip ? unlessSkipped(k, given.at(-1)!, results, [values.param, ...states.map((name) => values[name])]) : results
     },
   })
+}
+
+/** What a step leaves: what was there, where it is skipped. */
+export const unlessSkipped = (k: KernelBuilder, skip: Value, after: readonly Value[], before: readonly Value[]): Value[] =>
+  after.map((x, i) => k.select(skip, before[i]!, x))
+
+/** An element's place in row-major order. */
+function positionOf(k: KernelBuilder): Value {
+  let position = k.constant('int32', 0)
+  const extents = [...k.parallel, ...k.reduceAxes]
+  extents.forEach((extent, axis) => (position = k.add(k.mul(position, k.constant('int32', extent)), k.index(axis))))
+  return position
 }
 
 /** The direction to descend in: the gradient, turned around to maximise, plus `weightDecay` times the parameter where that decays it. */
