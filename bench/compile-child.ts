@@ -8,7 +8,7 @@ import peer from './peers/ours.ts'
 const options = JSON.parse(process.argv[2]!) as PeerOptions & { filter: string; effort: { rounds: number } }
 console.log = console.info = console.error
 const facts: Fact[] = []
-const engine = ct.setEngine(options.engine)
+const engine = ct.setEngine(options.engine.replace('+native', ''))
 
 async function prepare(name: string, mode: PeerOptions['mode']): Promise<Prepared> {
   await peer.open({ ...options, mode })

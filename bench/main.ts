@@ -7,7 +7,7 @@ import { compileFacts } from './compile-facts.ts'
 import { measure, type Effort } from './measure.ts'
 import { Reporter, type Row, type Skip } from './report.ts'
 import { measureStartup } from './startup.ts'
-import { type PeerName, remedies, Subject, subjectNames, type SubjectName } from './subject.ts'
+import { type PeerName, remedies, Subject, subjectNames, type SubjectName, withNative } from './subject.ts'
 
 const suiteNames = [...Object.keys(suites), 'startup']
 const peerNames = subjectNames.filter((name): name is PeerName => !name.startsWith('ours'))
@@ -19,7 +19,7 @@ const help = `Times cotangent and its peers in turns and prints ratio = peer / o
 Suites: ${suiteNames.join(', ')}; or all
 
   --json FILE      write machine, peers, rows and skipped cases as JSON
-  --engine NAME    our engine (default wasm)
+  --engine NAME    our engine: wasm (default), wasm+native (with the addon; wasm without is then a peer), reference
   --threads N      threads of ours and of PyTorch (default: all cores); the JavaScript peers have one
   --filter TEXT    only cases whose name contains TEXT
   --peers A,B      only these of ${peerNames.join(', ')}
@@ -110,7 +110,7 @@ async function open(names: readonly SubjectName[], mode: Row['mode']): Promise<S
   const subjects: Subject[] = []
   for (const name of names) {
     try {
-      const subject = await Subject.open(name, { ...options, mode: name === 'ours' ? mode : 'eager' })
+      const subject = await Subject.open(name, { ...options, mode: name === 'ours' || name === 'ours-wasm' ? mode : 'eager' })
       subjects.push(subject)
       facts.push({ name, ...subject.facts })
       report.dim(`${name} ${subject.facts.version}, ${subject.facts.threads} thread${subject.facts.threads > 1 ? 's' : ''}`)
@@ -143,15 +143,16 @@ async function time(names: readonly (keyof typeof suites)[], who: readonly Subje
   subjects.forEach((subject) => subject.close())
 }
 
+const wasm: SubjectName[] = options.engine === withNative ? ['ours-wasm'] : []
 const timed = options.suites.filter((name) => name !== 'startup') as (keyof typeof suites)[]
 await time(
   timed.filter((name) => name !== 'compile'),
-  ['ours', ...options.peers],
+  ['ours', ...wasm, ...options.peers],
   'eager',
 )
 await time(
   timed.filter((name) => name === 'compile'),
-  ['ours', 'ours-eager', ...options.peers],
+  ['ours', 'ours-eager', ...wasm, ...options.peers],
   'compiled',
 )
 if (options.suites.includes('compile')) keep(await compileFacts({ ...options, mode: 'compiled' }))

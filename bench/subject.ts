@@ -5,21 +5,25 @@ import type { Work } from './case.ts'
 import type { Greeting, Reply } from './host.ts'
 import type { PeerFacts, PeerOptions } from './peer.ts'
 
-export const subjectNames = ['ours', 'ours-eager', 'tfjs-wasm', 'jax-js-wasm', 'pytorch-eager'] as const
+export const subjectNames = ['ours', 'ours-eager', 'ours-wasm', 'tfjs-wasm', 'jax-js-wasm', 'pytorch-eager'] as const
 export type SubjectName = (typeof subjectNames)[number]
 /** Who can be compared with in any suite. */
-export type PeerName = Exclude<SubjectName, 'ours' | 'ours-eager'>
+export type PeerName = Exclude<SubjectName, `ours${string}`>
 
 /** What to do about a missing one. */
 export const remedies = {
   ours: 'npm run build at the root, then npm install in bench',
   'ours-eager': 'npm run build at the root, then npm install in bench',
+  'ours-wasm': 'npm run build at the root, then npm install in bench',
   'tfjs-wasm': 'npm install in bench',
   'jax-js-wasm': 'npm install in bench',
   'pytorch-eager': 'pip install torch, and COTANGENT_BENCH_PYTHON=/path/to/that/python',
 } as const satisfies Record<SubjectName, string>
 
 export const python = process.env.COTANGENT_BENCH_PYTHON ?? 'python3'
+
+/** The Wasm engine with the addon of `@cotangent/native`. */
+export const withNative = 'wasm+native'
 
 /** One call may not take longer; a peer that does is stopped and the case is skipped for it. */
 const timeLimitMs = 120_000
@@ -32,8 +36,11 @@ function command(name: SubjectName, options: PeerOptions): { file: string; args:
     const threads = String(options.threads)
     return { file: python, args: [here('peers/pytorch.py'), json], env: { OMP_NUM_THREADS: threads, MKL_NUM_THREADS: threads } }
   }
-  const file = name === 'ours-eager' ? 'ours' : name
-  return { file: process.execPath, args: [...process.execArgv, here('host.ts'), file, json] }
+  const ours = name.startsWith('ours')
+  const args = [...process.execArgv, here('host.ts'), ours ? 'ours' : name, json]
+  if (!ours) return { file: process.execPath, args }
+  const native = options.engine === withNative && name !== 'ours-wasm'
+  return { file: process.execPath, args, env: { COTANGENT_NATIVE: native ? '1' : '0' } }
 }
 
 /**

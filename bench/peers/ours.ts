@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { nativeBackend } from '@cotangent/native'
 import * as ct from 'cotangent'
 import { labels, randomNormal, type Peer, type Prepared } from '../peer.ts'
 
@@ -43,7 +44,9 @@ function training(
 
 const peer: Peer = {
   async open({ engine, threads, mode }) {
-    ct.setEngine(engine)
+    const name = engine.replace('+native', '')
+    if (name !== engine && process.env.COTANGENT_NATIVE !== '0') nativeBackend()
+    ct.setEngine(name)
     compiled = mode === 'compiled'
     await ct.setThreads(threads)
     const { version } = JSON.parse(readFileSync(createRequire(import.meta.url).resolve('cotangent/package.json'), 'utf8')) as {

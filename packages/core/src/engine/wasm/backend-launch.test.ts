@@ -105,6 +105,18 @@ describe('routines that a backend takes', () => {
     backend.takesEpilogues = false
   })
 
+  it('keep what an epilogue reads where the output is to be', () => {
+    const program = scaled()
+    const inputs = [...numbers, small(7, 12)].map((values) => {
+      const buffer = engine.allocate(4 * values.length)
+      engine.write(buffer, 'float32', 0, Float32Array.from(values))
+      return buffer
+    })
+    const expected = runProgram(reference, program, [...numbers, small(7, 12)], [3])[0]
+    engine.prepare(program).run([...inputs, inputs[2]!], [0, 0, 0, 0], [3])
+    expect([...engine.readSync(inputs[2]!, 'float32', 0, 12)]).toEqual(expected)
+  })
+
   it('are steps of a sequence, after other threads too', async () => {
     const [a, b, c, d] = [15, 20, 12, 12].map((n) => engine.allocate(4 * n)) as [never, never, never, never]
     engine.write(a, 'float32', 0, Float32Array.from(numbers[0]!))

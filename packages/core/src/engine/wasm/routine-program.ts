@@ -115,13 +115,20 @@ export class RoutineCompiler {
     const count = routine.inputs.length + routine.outputs.length
     const others = Array.from({ length: count - own }, (_, i) => own + i)
     const { dtype, shape } = plain.outputs[0]!
-    return this.#sequence(
-      [sizeOf(shape) * dtypeInfo[dtype].size],
-      [
-        { run, buffers: [...plain.inputs.keys(), count] },
-        { run: this.#kernels.prepare(epilogue), buffers: [count, ...others], scalars: true },
-      ],
-    )
+    const finish = this.#kernels.prepare(epilogue)
+    const through = (raw: number, bytes: readonly number[]) =>
+      this.#sequence(bytes, [
+        { run, buffers: [...plain.inputs.keys(), raw] },
+        { run: finish, buffers: [raw, ...others], scalars: true },
+      ])
+    const elsewhere = through(count, [sizeOf(shape) * dtypeInfo[dtype].size])
+    const output = routine.outputs.findIndex((o, i) => o.dtype === dtype && isDense(epilogue.outputs[i]!.strides, shape))
+    if (output < 0) return elsewhere
+    // The kernel goes over it where it is, unless an operand is there, too.
+    const place = routine.inputs.length + output
+    const inPlace = through(place, [])
+    const operandsAt = others.slice(0, routine.inputs.length - own)
+    return (pointers, scalars) => (operandsAt.some((at) => pointers[at] === pointers[place]) ? elsewhere : inPlace)(pointers, scalars)
   }
 
   /** A kernel that writes an operand densely in another dtype. */
@@ -202,6 +209,12 @@ export class RoutineCompiler {
     }
     return known
   }
+}
+
+/** Whether strides are those of dense memory of this shape, as far as they mean anything. */
+function isDense(strides: readonly number[], shape: readonly number[]): boolean {
+  const dense = rowMajor(shape)
+  return shape.every((size, axis) => size === 1 || strides[axis] === dense[axis])
 }
 
 /** Some ranges a thread even out their work, but neighbouring tasks share some, so a range holds a few. */
