@@ -7,7 +7,7 @@ import { keep } from '../tensor/scope.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { mapTree } from '../tree.ts'
 import { replaceGradient } from './clip.ts'
-import type { Optimizer } from './optimizer.ts'
+import type { StepOptions } from './optimizer.ts'
 import { completeOptions } from './options.ts'
 
 export interface GradScalerOptions {
@@ -35,6 +35,13 @@ export interface GradScalerState {
 
 const defaults: GradScalerOptions = { initScale: 65536, growthFactor: 2, backoffFactor: 0.5, growthInterval: 2000, enabled: true }
 
+/** What a scaler needs of an optimiser: any `Optimizer` has it. */
+export interface ScaledOptimizer {
+  readonly params: readonly Tensor[]
+  step(options?: StepOptions): void
+  settle(): void
+}
+
 /** How far an optimiser has come since `update`. */
 type Stage = 'unscaled' | 'stepped'
 
@@ -61,10 +68,10 @@ export class GradScaler {
   readonly #scale: Tensor
   readonly #growthTracker: Tensor
   /** For each optimiser, whether its last gradients were not all finite. */
-  readonly #found = new WeakMap<Optimizer, Tensor>()
-  readonly #stages = new Map<Optimizer, Stage>()
+  readonly #found = new WeakMap<ScaledOptimizer, Tensor>()
+  readonly #stages = new Map<ScaledOptimizer, Stage>()
   /** The same in functions that are being recorded. */
-  readonly #traced = new WeakMap<Tracer, Map<Optimizer, Stage>>()
+  readonly #traced = new WeakMap<Tracer, Map<ScaledOptimizer, Stage>>()
 
   /** @throws {CotangentError} `invalid-argument` for options out of range. */
   constructor(options: Partial<GradScalerOptions> = {}) {
@@ -91,15 +98,14 @@ export class GradScaler {
    * @throws {CotangentError} `invalid-argument` if that was done, or if there are no gradients; `dtype-mismatch` for float16
    *   gradients, in which what the scale saved would be lost again: parameters stay float32.
    */
-  unscale(optimizer: Optimizer<never>): void {
+  unscale(optimizer: ScaledOptimizer): void {
     if (!this.enabled) return
-    const own = optimizer as unknown as Optimizer
-    const stage = this.#stageOf(own)
+    const stage = this.#stageOf(optimizer)
     if (stage) throw refused(`unscale() was called after ${stage === 'stepped' ? 'step()' : 'unscale()'}`, 'Call update() once a step.')
-    if (!modes.tracer) own.settle()
+    if (!modes.tracer) optimizer.settle()
     noGrad(() => {
       const factor = this.#scale.reciprocal()
-      const finite = own.params.flatMap((param) => {
+      const finite = optimizer.params.flatMap((param) => {
         const { grad } = param
         if (!grad) return []
         checkDType(grad)
@@ -108,9 +114,9 @@ export class GradScaler {
         return [unscaled.isFinite().all() as Tensor]
       })
       if (finite.length === 0) throw refused('no parameter of the optimiser has a gradient', 'Call scaler.scale(loss).backward() first.')
-      this.#foundOf(own).assign(stack(finite).all().logicalNot())
+      this.#foundOf(optimizer).assign(stack(finite).all().logicalNot())
     })
-    this.#advance(own, 'unscaled')
+    this.#advance(optimizer, 'unscaled')
   }
 
   /**
@@ -118,14 +124,13 @@ export class GradScaler {
    *
    * @throws {CotangentError} as `unscale`, and `invalid-argument` for a second step without `update`.
    */
-  step(optimizer: Optimizer<never>): void {
+  step(optimizer: ScaledOptimizer): void {
     if (!this.enabled) return optimizer.step()
-    const own = optimizer as unknown as Optimizer
-    const stage = this.#stageOf(own)
+    const stage = this.#stageOf(optimizer)
     if (stage === 'stepped') throw refused('step() was called twice', 'Call update() once a step.')
     if (!stage) this.unscale(optimizer)
-    optimizer.step({ skip: this.#foundOf(own) })
-    this.#advance(own, 'stepped')
+    optimizer.step({ skip: this.#foundOf(optimizer) })
+    this.#advance(optimizer, 'stepped')
   }
 
   /**
@@ -182,31 +187,31 @@ export class GradScaler {
     this.#growthTracker.assign(where(bad.logicalOr(grows), 0, good))
   }
 
-  #foundOf(optimizer: Optimizer): Tensor {
+  #foundOf(optimizer: ScaledOptimizer): Tensor {
     let found = this.#found.get(optimizer)
     if (!found) this.#found.set(optimizer, (found = outside(() => full([], false, { dtype: 'bool' }))))
     return found
   }
 
-  #stagesNow(): Map<Optimizer, Stage> {
+  #stagesNow(): Map<ScaledOptimizer, Stage> {
     const { tracer } = modes
     if (!tracer) return this.#stages
     let stages = this.#traced.get(tracer)
     if (!stages) {
       // A recorded function goes on from where the scaler is whenever it runs.
       const start = new Map(this.#stages)
-      const sameAs = ([optimizer, stage]: readonly [Optimizer, Stage]) => this.#stages.get(optimizer) === stage
+      const sameAs = ([optimizer, stage]: readonly [ScaledOptimizer, Stage]) => this.#stages.get(optimizer) === stage
       tracer.guard('the optimisers that a GradScaler has unscaled', () => this.#stages.size === start.size && [...start].every(sameAs))
       this.#traced.set(tracer, (stages = new Map(start)))
     }
     return stages
   }
 
-  #stageOf(optimizer: Optimizer): Stage | undefined {
+  #stageOf(optimizer: ScaledOptimizer): Stage | undefined {
     return this.#stagesNow().get(optimizer)
   }
 
-  #advance(optimizer: Optimizer, stage: Stage): void {
+  #advance(optimizer: ScaledOptimizer, stage: Stage): void {
     this.#stagesNow().set(optimizer, stage)
     if (modes.tracer) hostEffect(() => void this.#stages.set(optimizer, stage))
   }
