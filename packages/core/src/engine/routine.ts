@@ -29,8 +29,11 @@ export type ScatterMode = (typeof scatterModes)[number]
  * bools a sum is "or" and a product is "and". Sums over nothing are 0.
  */
 export interface RoutineAttrs {
-  /** `a [...batch, M, K]`, `b [...batch, K, N]` (batch axes already broadcast by strides), optional `bias [N]` -> `[...batch, M, N]`. */
-  matmul: Record<string, never>
+  /**
+   * `a [...batch, M, K]`, `b [...batch, K, N]` (batch axes already broadcast by strides), optional `bias [N]` -> `[...batch, M, N]`.
+   * `precision` allows float32 operands to be multiplied as (`medium`) bfloat16 numbers or (`high`) sums of two, with float32 sums.
+   */
+  matmul: { readonly precision?: 'high' | 'medium' }
   /** `x`, `w`, optional `bias [channelsOut]` -> `y`. A correlation, as everywhere in deep learning: the kernel is not flipped. */
   conv: WindowGeometry & { readonly groups: number }
   /** `gradient of y`, `w` -> `gradient of x`, whose shape is the output's. */

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { CotangentError } from '../errors.ts'
+import { matmulPrecision } from '../tensor/matmul-precision.ts'
 import { modes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../tree.ts'
@@ -142,7 +143,7 @@ class Cache {
   specialize(args: readonly unknown[]): { found: Specialization; tensors: readonly Tensor[] } {
     const { key, tensors } = readArguments(args)
     const engine = engineOf(tensors)
-    const fullKey = `${modes.grad ? 'g' : ''}${modes.autocast?.dtype ?? ''}|${engine.name}|${key}`
+    const fullKey = `${modes.grad ? 'g' : ''}|${modes.autocast?.dtype ?? ''}|${matmulPrecision()}|${engine.name}|${key}`
     const found =
       this.#known.get(fullKey)?.find(({ guards }) => guards.every(({ check }) => check(tensors))) ??
       this.#make(fullKey, args, tensors, engine)

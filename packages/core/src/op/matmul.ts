@@ -1,30 +1,33 @@
 import { promote } from '../dtype.ts'
-import { type Operand, routine } from '../engine/routine.ts'
+import { type Operand, routine, type RoutineAttrs } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import { broadcastShapes, broadcastStrides, type Shape, type Spec } from '../layout.ts'
 import type { Checked, LinearWith, MatMul, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
+import { precisionAttrs } from '../tensor/matmul-precision.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { define, sampleTensor } from './table.ts'
 
+type Attrs = RoutineAttrs['matmul']
+
 /** `a [...batch, M, K]`, `b [...batch, K, N]`, optional `bias [N]`; batch axes broadcast. */
-const matmulPrimitive: Primitive<undefined> = {
+const matmulPrimitive: Primitive<Attrs | undefined> = {
   name: 'matmul',
   tangent: 'bilinear',
   infer([a, b]) {
     const batch = broadcastShapes('matmul', a!.shape.slice(0, -2), b!.shape.slice(0, -2))
     return [{ dtype: a!.dtype, shape: [...batch, a!.shape.at(-2)!, b!.shape.at(-1)!] }]
   },
-  lower([a, b, bias], [y]) {
+  lower([a, b, bias], [y], attrs) {
     const batch = y!.shape.slice(0, -2)
     const inputs = [batched(a!, batch), batched(b!, batch), ...(bias ? [bias] : [])]
-    return routine('matmul', {}, inputs, [y!])
+    return routine('matmul', attrs ?? {}, inputs, [y!])
   },
-  gradient([g], { inputs: [a, b], inputSpecs: [sa, sb, bias], wanted }) {
+  gradient([g], { inputs: [a, b], inputSpecs: [sa, sb, bias], wanted, attrs }) {
     return [
-      wanted[0] ? multiply(g!, swapLast(b!)).fitTo(sa!.shape) : null,
-      wanted[1] ? weightGradient(a!, g!, sb!.shape) : null,
+      wanted[0] ? multiply(g!, swapLast(b!), attrs).fitTo(sa!.shape) : null,
+      wanted[1] ? weightGradient(a!, g!, sb!.shape, attrs) : null,
       ...(bias ? [wanted[2] ? g!.fitTo(bias.shape) : null] : []),
     ]
   },
@@ -36,14 +39,14 @@ function batched(s: Spec, batch: Shape): Operand {
   return { dtype: s.dtype, shape, strides: broadcastStrides(s.shape, s.strides, shape) }
 }
 
-const multiply = (a: Tensor, b: Tensor): Tensor => bind1(matmulPrimitive, [a, b], undefined)
+const multiply = (a: Tensor, b: Tensor, attrs: Attrs | undefined): Tensor => bind1(matmulPrimitive, [a, b], attrs)
 
 const swapLast = (x: Tensor): Tensor => x.transpose(-2, -1)
 
 /** A weight shared by the whole batch collects its gradient in one product over batch and rows together. */
-function weightGradient(a: Tensor, g: Tensor, shape: Shape): Tensor {
-  if (shape.length > 2 || a.rank === 2) return multiply(swapLast(a), g).fitTo(shape)
-  return multiply(swapLast(a.reshape([-1, a.shape.at(-1)!])), g.reshape([-1, g.shape.at(-1)!]))
+function weightGradient(a: Tensor, g: Tensor, shape: Shape, attrs: Attrs | undefined): Tensor {
+  if (shape.length > 2 || a.rank === 2) return multiply(swapLast(a), g, attrs).fitTo(shape)
+  return multiply(swapLast(a.reshape([-1, a.shape.at(-1)!])), g.reshape([-1, g.shape.at(-1)!]), attrs)
 }
 
 function product(op: string, a: Tensor, b: Tensor, bias?: Tensor): Tensor {
@@ -69,7 +72,7 @@ function product(op: string, a: Tensor, b: Tensor, bias?: Tensor): Tensor {
   const right = (b.rank === 1 ? b.reshape([inner, 1]) : b).cast(dtype)
   // One large product instead of many small ones, where all share the right operand.
   const rows = right.rank === 2 && left.rank > 2 ? left.reshape([-1, inner]) : left
-  const y = bind1(matmulPrimitive, bias ? [rows, right, bias.cast(dtype)] : [rows, right], undefined)
+  const y = bind1(matmulPrimitive, bias ? [rows, right, bias.cast(dtype)] : [rows, right], precisionAttrs(dtype))
   const batch = rows === left ? y.shape.slice(0, -2) : left.shape.slice(0, -2)
   const shape = [...batch, ...(a.rank === 1 ? [] : [left.shape.at(-2)!]), ...(b.rank === 1 ? [] : [right.shape.at(-1)!])]
   return shape.length === y.rank && rows === left ? y : y.reshape(shape)

@@ -28,7 +28,9 @@ const routineNames = [
 ] as const satisfies readonly RoutineName[]
 
 export function routineToFile(routine: Routine): RoutineFile {
-  const { name, attrs, inputs, outputs } = withoutEpilogue(routine)
+  const { name, attrs: all, inputs, outputs } = withoutEpilogue(routine)
+  // A permission to be less precise is not part of what a program means.
+  const attrs = name === 'matmul' ? {} : all
   const { epilogue } = routine
   const operand = ({ dtype, shape, strides }: Operand) => ({ dtype, shape, strides })
   return {
