@@ -2,5 +2,6 @@
 export { loadMnist, type DigitSet, type Mnist } from './data/sets/mnist.node.ts'
 export { loadCheckpoint, loadFile, saveCheckpoint, saveFile } from './io/file.node.ts'
 export { saveDrawing, saveTrace } from './io/seeing.node.ts'
+export { ioFailure, readWhole, writeWhole } from './io/whole-file.node.ts'
 export { openProgram, saveProgram } from './program/file.node.ts'
 export { CheckpointDirectory } from './train/checkpoint-directory.node.ts'

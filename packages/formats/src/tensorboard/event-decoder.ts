@@ -96,7 +96,7 @@ export class EventDecoder {
       }))
       return { ...tagged, kind: 'audio', mimeType: 'audio/wav', clips }
     }
-    if (plugin === 'text') return { ...tagged, kind: 'text', texts: tensorStrings(tensor).map(text) }
+    if (plugin === 'text') return { ...tagged, kind: 'text', texts: tensorStrings(tensor).map(text), shape }
     return { ...tagged, kind: 'tensor', plugin, tensor }
   }
 }

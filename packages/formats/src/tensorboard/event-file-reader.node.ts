@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { CotangentError } from 'cotangent'
+import { ioFailure } from 'cotangent/node'
 import { RecordDecoder, type RecordDecoderOptions } from '../tfrecord/framing.ts'
 import { EventDecoder } from './event-decoder.ts'
 import type { TensorBoardEvent } from './event.ts'
@@ -43,7 +44,7 @@ export class EventFileReader {
   /**
    * Events that have not been given yet, up to the file's present end.
    *
-   * @throws CotangentError `corrupt-file`, which names the file and the byte; `invalid-argument` where the file cannot be read.
+   * @throws CotangentError `corrupt-file`, which names the file and the byte; `io-failure` where the file cannot be read.
    */
   async *read(): AsyncGenerator<TensorBoardEvent, void, undefined> {
     const file = await this.#open()
@@ -92,12 +93,7 @@ export class EventFileReader {
     try {
       return await open(this.path, 'r')
     } catch (cause) {
-      throw new CotangentError('invalid-argument', {
-        op: 'readEvents',
-        message: `${this.path} cannot be read: ${(cause as Error).message}`,
-        hint: 'Name an event file; findRuns(folder) lists those of a folder.',
-        cause,
-      })
+      throw ioFailure(this.path, 'read', cause)
     }
   }
 }

@@ -3,7 +3,8 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { deflateSync } from 'node:zlib'
-import { CotangentError, type Profile, type Tensor } from 'cotangent'
+import type { Profile, Tensor } from 'cotangent'
+import { ioFailure } from 'cotangent/node'
 import { type EmbeddingOptions, saveEmbedding } from './embedding.node.ts'
 import type { EventSink } from './event-sink.ts'
 import { EventWriter, type EventWriterOptions } from './event-writer.ts'
@@ -20,7 +21,7 @@ export interface EventFileWriterOptions extends EventWriterOptions {
  * The file is only ever appended to, in whole records, so that a process that is killed leaves a file that reads up to what `maxQueue` and
  * `flushSecs` had held back. What waits when a process ends by itself is still written.
  *
- * @throws CotangentError `invalid-argument` from any call if the file cannot be made or written.
+ * @throws CotangentError `io-failure` from any call if the file cannot be made or written. What was to be written goes with the next call.
  */
 export class EventFileWriter extends EventWriter {
   readonly folder: string
@@ -79,14 +80,14 @@ class FileSink implements EventSink {
 
   constructor(folder: string, path: string) {
     this.#path = path
-    this.#file = this.#attempt('made', () => {
+    this.#file = this.#attempt(() => {
       mkdirSync(folder, { recursive: true })
       return openSync(path, 'ax')
     })
   }
 
   append(bytes: Uint8Array): void {
-    this.#attempt('written', () => {
+    this.#attempt(() => {
       try {
         for (let done = 0; done < bytes.length;) done += writeSync(this.#file, bytes, done)
       } catch (cause) {
@@ -106,16 +107,11 @@ class FileSink implements EventSink {
     await promisify(close)(this.#file)
   }
 
-  #attempt<T>(what: string, action: () => T): T {
+  #attempt<T>(action: () => T): T {
     try {
       return action()
     } catch (cause) {
-      throw new CotangentError('invalid-argument', {
-        op: 'EventFileWriter',
-        message: `${this.#path} cannot be ${what}: ${(cause as Error).message}`,
-        hint: 'Check the folder, its permissions and the room on the disk.',
-        cause,
-      })
+      throw ioFailure(this.#path, 'written', cause)
     }
   }
 }

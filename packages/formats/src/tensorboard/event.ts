@@ -1,11 +1,14 @@
-/** What one entry of an event file says. `step` is an integer, `wallTime` seconds since 1970. */
+/**
+ * What one entry of an event file says. `step` is an integer, `wallTime` seconds since 1970. Texts are Markdown, row-major: shape [] is one of
+ * them, [n] a list, [rows, columns] a table.
+ */
 export type TensorBoardEvent = At &
   (
     | (Tagged & { readonly kind: 'scalar'; readonly value: number })
     | (Tagged & { readonly kind: 'histogram'; readonly histogram: HistogramBuckets })
     | (Tagged & { readonly kind: 'image'; readonly width: number; readonly height: number; readonly images: readonly Uint8Array[] })
     | (Tagged & { readonly kind: 'audio'; readonly mimeType: string; readonly clips: readonly AudioClip[] })
-    | (Tagged & { readonly kind: 'text'; readonly texts: readonly string[] })
+    | (Tagged & { readonly kind: 'text'; readonly texts: readonly string[]; readonly shape: readonly number[] })
     | (Tagged & { readonly kind: 'prCurve'; readonly curve: PrCurve })
     | (Tagged & { readonly kind: 'hparams'; readonly hparams: HParamsRecord })
     | (Tagged & { readonly kind: 'tensor'; readonly plugin: string; readonly tensor: EventTensor })

@@ -39,8 +39,8 @@ export function countHistogram(values: Values, bins: Bins = 'exponential'): Fiel
     const x = numbers[i]!
     if (Number.isFinite(x)) counts[bucketOf(limits, x)]!++
   }
-  // One empty bucket before the first that holds something, so that its left edge is in the file.
-  const first = Math.max(0, counts.findIndex((count) => count > 0) - 1)
+  // No empty bucket at either end: the range of the values bounds the outermost ones.
+  const first = counts.findIndex((count) => count > 0)
   const end = counts.findLastIndex((count) => count > 0) + 1
   return { min, max, num, sum, sumSquares, bucketLimit: limits.subarray(first, end), bucket: counts.subarray(first, end) }
 }
