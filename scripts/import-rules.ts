@@ -29,6 +29,7 @@ export const rooms: readonly Room[] = [
   { name: 'nn', files: /^nn\//, ...publicApi },
   { name: 'optim', files: /^optim\//, may: [...publicApi.may, 'nn'] },
   { name: 'io', files: /^io\//, may: [...publicApi.may, 'nn', 'optim'] },
+  { name: 'vision', files: /^vision\//, ...publicApi },
   { name: 'data', files: /^data\//, may: [...publicApi.may, 'io'] },
   { name: 'train', files: /^train\//, may: [...publicApi.may, 'nn', 'optim', 'io', 'data'] },
 ]

@@ -1,0 +1,56 @@
+import { isFloat } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+/** The same for all images, or a tensor `[batch]` with one number for each. */
+export type PerImage = number | Tensor
+
+/** The value of white: 1 for floats, 255 for integers. */
+export const whiteOf = (images: Tensor): number => (isFloat(images.dtype) ? 1 : 255)
+
+/**
+ * Runs `f` on a batch `[batch, height, width, channels]`; one image `[height, width, channels]` is a batch of one meanwhile.
+ *
+ * @throws {CotangentError} `shape-mismatch` for anything else; `dtype-mismatch` for dtypes that are neither float nor uint8.
+ */
+export function onBatch(op: string, images: Tensor, f: (batch: Tensor) => Tensor): Tensor {
+  if (images.rank !== 3 && images.rank !== 4) {
+    throw new CotangentError('shape-mismatch', {
+      op,
+      message: 'expected images [batch, height, width, channels] or one image [height, width, channels]',
+      shapes: [images.shape],
+      hint: 'Channels are last; permute([0, 2, 3, 1]) brings images of other libraries into this order.',
+    })
+  }
+  if (!isFloat(images.dtype) && images.dtype !== 'uint8') {
+    throw new CotangentError('dtype-mismatch', {
+      op,
+      message: 'images are uint8 (0 to 255) or floats (0 to 1)',
+      dtypes: [images.dtype],
+      hint: "Use images.cast('uint8'), or divide and cast to a float dtype.",
+    })
+  }
+  return images.rank === 4 ? f(images) : f(images.unsqueeze(0)).squeeze(0)
+}
+
+/** `onBatch` for code on floats: uint8 images go through float32 on the same scale and are rounded back. */
+export const onFloats = (op: string, images: Tensor, f: (batch: Tensor, white: number) => Tensor): Tensor =>
+  onBatch(op, images, (batch) => {
+    if (isFloat(batch.dtype)) return f(batch, 1)
+    return f(batch.cast('float32'), 255).round().clamp({ min: 0, max: 255 }).cast('uint8')
+  })
+
+/** One number an image, to go with `[batch, height, width, channels]`. */
+export const perImage = (value: PerImage): PerImage => (typeof value === 'number' ? value : value.reshape([-1, 1, 1, 1]))
+
+/** @throws {CotangentError} `shape-mismatch` where images have neither one channel nor three. */
+export function checkColour(op: string, images: Tensor): void {
+  const channels = images.shape.at(-1)
+  if (channels === 1 || channels === 3) return
+  throw new CotangentError('shape-mismatch', {
+    op,
+    message: `expected 1 or 3 channels, got ${channels}`,
+    shapes: [images.shape],
+    hint: 'Leave an alpha channel out with images.narrow(-1, 0, 3).',
+  })
+}

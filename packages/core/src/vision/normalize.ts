@@ -1,0 +1,47 @@
+import { isFloat } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
+import { tensor } from '../op/creation.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { onBatch, whiteOf } from './images.ts'
+
+/** Floats from 0 to 1 of uint8 images; floats stay as they are. */
+export const toFloat = (images: Tensor): Tensor =>
+  onBatch('toFloat', images, (x) => (isFloat(x.dtype) ? x : x.cast('float32').div(whiteOf(x))))
+
+/** uint8 from 0 to 255 of float images, rounded; what is out of range is cut off. */
+export const toBytes = (images: Tensor): Tensor =>
+  onBatch('toBytes', images, (x) => (isFloat(x.dtype) ? x.mul(255).round().clamp({ min: 0, max: 255 }).cast('uint8') : x))
+
+export interface NormalizeOptions {
+  /** One number a channel, or one for all. */
+  readonly mean: number | readonly number[]
+  readonly std: number | readonly number[]
+}
+
+/** What ImageNet's images have on average, which most pretrained models expect. */
+export const imagenetStatistics: NormalizeOptions = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
+
+/** (x - mean) / std of each channel; uint8 images become floats from 0 to 1 first. */
+export const normalize = (images: Tensor, { mean, std }: NormalizeOptions = imagenetStatistics): Tensor =>
+  onBatch('normalize', images, (batch) => {
+    const x = toFloat(batch)
+    const each = (values: number | readonly number[]) => {
+      const channels = x.shape.at(-1)!
+      const list = typeof values === 'number' ? new Array<number>(channels).fill(values) : values
+      if (list.length !== channels)
+        throw new CotangentError('shape-mismatch', {
+          op: 'normalize',
+          message: `${list.length} numbers for ${channels} channels`,
+          shapes: [images.shape],
+          hint: 'Give one number, or one a channel.',
+        })
+      return tensor(list, { dtype: x.dtype })
+    }
+    if ([std].flat().includes(0))
+      throw new CotangentError('invalid-argument', {
+        op: 'normalize',
+        message: 'std is 0',
+        hint: 'A channel that never changes needs no scaling: use 1.',
+      })
+    return x.sub(each(mean)).div(each(std))
+  })

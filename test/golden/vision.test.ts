@@ -1,0 +1,4 @@
+import { vision } from 'cotangent'
+import { testGolden } from './load.ts'
+
+testGolden('vision', ({ name }) => vision[name as keyof typeof vision] as unknown as (...args: never[]) => unknown)
