@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { perSecond, type Unit } from './case.ts'
 import type { PeerOptions } from './peer.ts'
 import type { Row, Skip } from './report.ts'
+import { nativeSwitch } from './subject.ts'
 
 /** What one compiled program costs besides its steps, against something that it is held to, in seconds or bytes. */
 export interface Fact {
@@ -23,7 +24,7 @@ export async function compileFacts(
   const args = [...process.execArgv, '--expose-gc', file, JSON.stringify(options)]
   let stdout: string
   try {
-    ;({ stdout } = await promisify(execFile)(process.execPath, args))
+    ;({ stdout } = await promisify(execFile)(process.execPath, args, { env: { ...process.env, ...nativeSwitch(options.engine) } }))
   } catch (error) {
     const reason = (error as { stderr?: string }).stderr?.match(/^\w*Error.*$/m)?.[0] ?? String(error)
     return { rows: [], skipped: [{ suite: 'compile', name: 'what compile costs', who: 'ours', reason }] }

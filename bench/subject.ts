@@ -25,6 +25,9 @@ export const python = process.env.COTANGENT_BENCH_PYTHON ?? 'python3'
 /** The Wasm engine with the addon of `@cotangent/native`. */
 export const withNative = 'wasm+native'
 
+/** What turns the addon on and off in processes of ours. */
+export const nativeSwitch = (engine: string): Record<string, string> => ({ COTANGENT_NATIVE: engine === withNative ? '1' : '0' })
+
 /** One call may not take longer; a peer that does is stopped and the case is skipped for it. */
 const timeLimitMs = 120_000
 
@@ -39,8 +42,7 @@ function command(name: SubjectName, options: PeerOptions): { file: string; args:
   const ours = name.startsWith('ours')
   const args = [...process.execArgv, here('host.ts'), ours ? 'ours' : name, json]
   if (!ours) return { file: process.execPath, args }
-  const native = options.engine === withNative && name !== 'ours-wasm'
-  return { file: process.execPath, args, env: { COTANGENT_NATIVE: native ? '1' : '0' } }
+  return { file: process.execPath, args, env: nativeSwitch(name === 'ours-wasm' ? 'wasm' : options.engine) }
 }
 
 /**

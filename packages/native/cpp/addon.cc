@@ -58,6 +58,11 @@ public:
     check(napi_get_value_double(env, value, &result), "a number is missing");
     return result;
   }
+  template <typename T> T oneOf(std::initializer_list<T> values, napi_value index) const {
+    const double i = number(index);
+    if (!(i >= 0 && i < double(values.size()))) throw Failed("no such kind");
+    return values.begin()[size_t(i)];
+  }
   uint32_t word(napi_value object, const char *key) const { return uint32_t(number(get(object, key))); }
   uint32_t length(napi_value array) const {
     uint32_t result;
@@ -76,7 +81,7 @@ public:
   }
   Tensor tensor(napi_value object) const {
     Tensor t;
-    t.type = memory::data_type(int(number(get(object, "type"))));
+    t.type = oneOf({memory::data_type::f32, memory::data_type::bf16}, get(object, "type"));
     t.dims = dims(get(object, "dims"));
     t.strides = dims(get(object, "strides"));
     if (t.dims.size() != t.strides.size()) throw Failed("dims and strides differ in length");
@@ -89,16 +94,21 @@ public:
   }
   PostOp postOp(napi_value object) const {
     PostOp op;
-    op.algorithm = dnnl::algorithm(int(number(get(object, "algorithm"))));
-    op.alpha = float(number(get(object, "alpha")));
-    op.beta = float(number(get(object, "beta")));
-    const auto operand = get(object, "operand");
-    if (has(operand)) op.operand = tensor(operand);
+    using dnnl::algorithm;
+    op.algorithm = oneOf({algorithm::binary_add, algorithm::binary_sub, algorithm::binary_mul,
+                          algorithm::binary_div},
+                         get(object, "algorithm"));
+    op.operand = tensor(get(object, "operand"));
+    const auto param = get(object, "param");
+    if (has(param)) op.param = uint32_t(number(param));
+    const auto value = get(object, "value");
+    if (has(value)) op.value = float(number(value));
     return op;
   }
   Description description(napi_value object) const {
     Description d;
-    d.kind = Description::Kind(int(number(get(object, "kind"))));
+    using Kind = Description::Kind;
+    d.kind = oneOf({Kind::matmul, Kind::conv, Kind::convGradInput, Kind::convGradWeight}, get(object, "kind"));
     d.src = tensor(get(object, "src"));
     d.weights = tensor(get(object, "weights"));
     d.dst = tensor(get(object, "dst"));
@@ -116,8 +126,7 @@ public:
     };
     check(d.src), check(d.weights), check(d.dst);
     if (d.bias) check(*d.bias);
-    for (const auto &op : d.postOps)
-      if (op.operand) check(*op.operand);
+    for (const auto &op : d.postOps) check(op.operand);
     return d;
   }
 

@@ -52,8 +52,6 @@ inline dnnl::convolution_backward_weights::primitive_desc convolutionGradWeight(
                                                             w.before, w.after, hint, attr, true);
 }
 
-inline void appendEltwise(dnnl::post_ops &ops, algorithm kind, float alpha, float beta) { ops.append_eltwise(kind, alpha, beta); }
-
 #else
 
 inline dnnl::matmul::primitive_desc matmul(const engine &e, const memory::desc &src, const memory::desc &weights,
@@ -90,10 +88,6 @@ inline dnnl::convolution_backward_weights::primitive_desc convolutionGradWeight(
   if (!hint) return {};
   return dnnl::convolution_backward_weights::primitive_desc(
       {algorithm::convolution_direct, src, weights, dst, w.strides, w.dilates, w.before, w.after}, attr, e, hint, true);
-}
-
-inline void appendEltwise(dnnl::post_ops &ops, algorithm kind, float alpha, float beta) {
-  ops.append_eltwise(1.0f, kind, alpha, beta);
 }
 
 #endif

@@ -1,5 +1,6 @@
 #include "routine.h"
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -33,10 +34,7 @@ dnnl::primitive_attr attributes(const Description &d) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   dnnl::post_ops ops;
-  for (const auto &op : d.postOps) {
-    if (op.operand) ops.append_binary(op.algorithm, givenDesc(*op.operand));
-    else onednn::appendEltwise(ops, op.algorithm, op.alpha, op.beta);
-  }
+  for (const auto &op : d.postOps) ops.append_binary(op.algorithm, givenDesc(op.operand));
   attr.set_post_ops(ops);
   return attr;
 }
@@ -59,6 +57,14 @@ memory Routine::operand(const Tensor &t, bool mayAlias) {
   for (size_t axis = 0; axis < t.dims.size(); axis++) last += uint64_t(t.dims[axis] - 1) * uint64_t(t.strides[axis]);
   const uint64_t size = memory::data_type_size(t.type);
   operands.push_back({made, t.word, (last + 1) * size, size, mayAlias});
+  return made;
+}
+
+memory Routine::number(const PostOp &op) {
+  auto value = std::make_unique<float>(op.value.value_or(0));
+  memory made(givenDesc(op.operand), cpu(), value.get());
+  if (op.param) paramCount = std::max(paramCount, *op.param + 1);
+  numbers.push_back({made, std::move(value), op.param});
   return made;
 }
 
@@ -173,8 +179,8 @@ std::unique_ptr<Routine> Routine::build(const Description &d) {
     r->addStep(primitive, {{DNNL_ARG_SRC, s}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_BIAS, b}, {DNNL_ARG_DST, y}, {DNNL_ARG_SCRATCHPAD, scratchpad}});
     for (size_t i = 0; i < d.postOps.size(); i++) {
       const auto &op = d.postOps[i];
-      if (!op.operand) continue;
-      r->steps.back().args.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(int(i)) | DNNL_ARG_SRC_1, r->operand(*op.operand, true).get()});
+      const auto value = op.param || op.value ? r->number(op) : r->operand(op.operand, true);
+      r->steps.back().args.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(int(i)) | DNNL_ARG_SRC_1, value.get()});
     }
     break;
   }
@@ -196,8 +202,9 @@ std::unique_ptr<Routine> Routine::build(const Description &d) {
 }
 
 void Routine::run(const Heap &heap, uint32_t block, uint64_t bytes) {
-  const uint64_t blockBytes = uint64_t(words) * 4;
-  if (block % 4 != 0 || block + blockBytes > bytes) throw std::runtime_error("the argument block is not on the heap");
+  const uint64_t paramsAt = (uint64_t(words) * 4 + 7) / 8 * 8;
+  const uint64_t blockBytes = paramsAt + uint64_t(paramCount) * 8;
+  if (block % 8 != 0 || block + blockBytes > bytes) throw std::runtime_error("the argument block is not on the heap");
   const auto *addresses = reinterpret_cast<const uint32_t *>(heap.base + block);
   uint64_t resultFrom = 0, resultTo = 0;
   for (auto &o : operands) {
@@ -207,6 +214,9 @@ void Routine::run(const Heap &heap, uint32_t block, uint64_t bytes) {
     if (o.word == resultWord) resultFrom = address, resultTo = address + o.extent;
     o.memory.set_data_handle(heap.base + address);
   }
+  const auto *params = reinterpret_cast<const double *>(heap.base + block + paramsAt);
+  for (auto &n : numbers)
+    if (n.param) *n.value = float(params[*n.param]);
   const uint64_t scratchAt = addresses[words - 1];
   if (scratch > 0 && (scratchAt % kAlignment != 0 || scratchAt + scratch > bytes))
     throw std::runtime_error("the scratch memory does not lie on the heap");

@@ -25,11 +25,13 @@ struct Tensor {
   uint32_t word = 0;
 };
 
+/** An operation with the result on its left. */
 struct PostOp {
   dnnl::algorithm algorithm{};
-  float alpha = 0, beta = 0;
-  /** Binary ones have an operand. */
-  std::optional<Tensor> operand;
+  Tensor operand;
+  /** The operand is not on the heap: it is one number, this param of a run, or this value. */
+  std::optional<uint32_t> param;
+  std::optional<float> value;
 };
 
 struct Description {
@@ -39,7 +41,7 @@ struct Description {
   std::optional<Tensor> bias;
   onednn::Window window;
   std::vector<PostOp> postOps;
-  /** Words of a block: addresses of all operands, then that of the scratch memory. */
+  /** Words of a block: addresses of all operands, then that of the scratch memory. Params come behind, as float64 numbers. */
   uint32_t words = 0;
   int threads = 1;
 };
@@ -70,6 +72,13 @@ private:
     dnnl::memory memory;
     size_t offset;
   };
+  /** A number of its own, which a param of the run may set. */
+  struct Number {
+    dnnl::memory memory;
+    std::unique_ptr<float> value;
+    std::optional<uint32_t> param;
+  };
+  /** Its arguments are those of the lists above, which keep them alive. */
   struct Step {
     dnnl::primitive primitive;
     std::vector<dnnl_exec_arg_t> args;
@@ -78,16 +87,19 @@ private:
   Routine() = default;
   static std::unique_ptr<Routine> build(const Description &);
   dnnl::memory operand(const Tensor &, bool mayAlias = false);
+  dnnl::memory number(const PostOp &);
   dnnl::memory temporary(const dnnl::memory::desc &);
   void addStep(const dnnl::primitive &, std::initializer_list<std::pair<int, dnnl::memory>>);
   void addReorder(const dnnl::memory &from, const dnnl::memory &to);
 
   std::vector<Operand> operands;
   std::vector<Temporary> temporaries;
+  std::vector<Number> numbers;
   std::vector<Step> steps;
   std::string name;
   uint32_t words = 0;
   uint32_t resultWord = 0;
+  uint32_t paramCount = 0;
   size_t scratch = 0;
   int threads = 1;
 };

@@ -29,7 +29,7 @@ export function build({ force = false, oneDnn = process.env.ONEDNN_ROOT, output 
   if (!force && existsSync(output) && statSync(output).mtimeMs > newest) return { output, built: false }
   const compiler = process.env.CXX || 'c++'
   const prefix = oneDnn || homebrew()
-  const temporary = `${output}.${process.pid}`
+  const temporary = `${output.replace(/\.node$/, '')}.${process.pid}.node`
   mkdirSync(dirname(output), { recursive: true })
   const platform = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : ['-Wl,-z,nodelete', '-ldl']
   const include = [createRequire(import.meta.url)('node-api-headers').include_dir, ...(prefix ? [join(prefix, 'include')] : [])]

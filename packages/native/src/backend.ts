@@ -29,7 +29,6 @@ export class NativeBackend implements RoutineBackend {
   }
 
   #prepare(memory: WebAssembly.Memory, heap: object, routine: Routine, threads: number): BackendRoutine | undefined {
-    if (routine.epilogue) return undefined
     const described = describe(routine)
     const { minimumWork, workPerThread } = this.#options
     if (!described || described.work < minimumWork) return undefined

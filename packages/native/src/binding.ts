@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import type { DType } from 'cotangent'
 
 /** A tensor as oneDNN sees it; C++: `Tensor`. */
 export interface NativeTensor {
-  /** A number of `dnnl_data_type_t`. */
+  /** Of `dataTypes`. */
   readonly type: number
   readonly dims: readonly number[]
   readonly strides: readonly number[]
@@ -15,12 +16,18 @@ export interface NativeTensor {
 }
 
 export interface NativePostOp {
-  /** A number of `dnnl_alg_kind_t`. */
+  /** Of `algorithms`. */
   readonly algorithm: number
-  readonly alpha: number
-  readonly beta: number
-  readonly operand: NativeTensor | undefined
+  readonly operand: NativeTensor
+  /** The operand is this one of the run's params instead of memory. */
+  readonly param: number | undefined
+  /** The operand is this number. */
+  readonly value: number | undefined
 }
+
+export const algorithms = { add: 0, sub: 1, mul: 2, div: 3 } as const
+
+export const dataTypes: Partial<Record<DType, number>> = { float32: 0, bfloat16: 1 }
 
 export const kinds = { matmul: 0, conv: 1, convGradInput: 2, convGradWeight: 3 } as const
 

@@ -1,8 +1,6 @@
 import type { Operand, Routine, RoutineName, WindowGeometry } from 'cotangent'
-import { kinds, type NativeDescription, type NativeTensor } from './binding.ts'
-
-/** `dnnl_data_type_t`. */
-export const dataTypes: Partial<Record<Operand['dtype'], number>> = { bfloat16: 2, float32: 3 }
+import { algorithms, dataTypes, kinds, type NativeDescription, type NativePostOp, type NativeTensor } from './binding.ts'
+import { type PostOp, postOpsOf } from './post-ops.ts'
 
 /** Multiply-adds of the routine, and its description for `threads` threads. */
 export interface Described {
@@ -12,9 +10,12 @@ export interface Described {
 
 const maxSpatialAxes = 3
 
-/** A routine in oneDNN's terms; undefined where it is none of the addon's business. Epilogues are not looked at. */
+/** A routine in oneDNN's terms; undefined where it is none of the addon's business. */
 export function describe(routine: Routine): Described | undefined {
-  const { inputs, outputs } = routine
+  const { epilogue, outputs } = routine
+  const postOps = epilogue ? postOpsOf(epilogue) : []
+  if (!postOps) return undefined
+  const inputs = routine.inputs.slice(0, epilogue ? 1 - epilogue.inputs.length || undefined : undefined)
   if (outputs.length !== 1 || !isProduct(routine)) return undefined
   const operands = [...inputs, ...outputs].map(tidy)
   if (operands.some(({ shape, strides }) => shape.includes(0) || strides.some((s) => s < 0))) return undefined
@@ -23,7 +24,38 @@ export function describe(routine: Routine): Described | undefined {
   // Products of bfloat16 numbers may have a float32 result; the other way round it would have to be rounded twice.
   if (result === 'bfloat16' && first !== 'bfloat16') return undefined
   if (operands.some(({ shape, strides }) => lastElement(shape, strides) >= 2 ** 31)) return undefined
-  return routine.name === 'matmul' ? matmul(operands) : convolution(routine, operands)
+  const described = routine.name === 'matmul' ? matmul(operands) : convolution(routine, operands)
+  if (!described || !epilogue) return described
+  // Gradients of convolutions take none.
+  if (postOps.length > 0 && routine.name !== 'matmul' && routine.name !== 'conv') return undefined
+  return withPostOps(described, postOps, routine)
+}
+
+/** The epilogue's operands come between the routine's own and its output. */
+function withPostOps(described: Described, postOps: readonly PostOp[], { inputs, epilogue }: Routine): Described | undefined {
+  const own = inputs.length - epilogue!.inputs.length + 1
+  const dtypes = epilogue!.inputs
+  if (postOps.some((op) => 'input' in op && dataTypes[dtypes[op.input]!] === undefined)) return undefined
+  return {
+    work: described.work,
+    describe(threads) {
+      const plain = described.describe(threads)
+      const dst = { ...plain.dst, word: inputs.length }
+      const ones = dst.dims.map(() => 1)
+      const channels = plain.kind === kinds.matmul ? dst.dims.length - 1 : 1
+      const column = dst.dims.map((size, axis) => (axis === channels ? size : 1))
+      const postOp = (op: PostOp): NativePostOp => {
+        const algorithm = algorithms[op.op]
+        if (!('input' in op)) return { param: undefined, value: undefined, ...op, algorithm, operand: tensor('float32', ones, ones, 0) }
+        const [dtype, word] = [dtypes[op.input]!, own + op.input - 1]
+        const dims = { dense: dst.dims, column, one: ones }[op.kind]
+        const strides = op.kind === 'dense' ? dst.strides : dims.map((_, axis) => (axis < channels ? dst.dims[channels]! : 1))
+        const operand = tensor(dtype, dims, op.kind === 'one' ? ones : strides, word)
+        return { algorithm, operand, param: undefined, value: undefined }
+      }
+      return { ...plain, dst, postOps: postOps.map(postOp), words: inputs.length + 2 }
+    },
+  }
 }
 
 type Product = Routine<'matmul'> | Routine<'conv'> | Routine<'convGradInput'> | Routine<'convGradWeight'>

@@ -24,7 +24,8 @@ export interface BackendRoutine {
   readonly scratchBytes: number
   /**
    * Runs it once and returns when it is done. At the byte address `block` lie the addresses, 32 bits each, of the routine's
-   * inputs, its outputs and the working memory, which is a multiple of 64.
+   * inputs, its outputs and the working memory, which is a multiple of 64; at the next multiple of 8 behind them the params of
+   * its epilogue, as 64-bit floats.
    */
   run(block: number): void
 }

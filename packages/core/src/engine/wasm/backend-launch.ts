@@ -43,12 +43,13 @@ export class BackendLauncher {
     const heap = this.#heap
     const pool = this.#pool
     const buffers = routine.inputs.length + routine.outputs.length
-    const block = heap.alloc(4 * (buffers + 1))
+    const paramsAt = Math.ceil((4 * (buffers + 1)) / 8)
+    const block = heap.alloc(8 * (paramsAt + (routine.epilogue?.params.length ?? 0)))
     const word = block >>> 2
     const current = { prepared: first, threads: pool.threads }
     const launch: Launch = {
       pointers: Array.from({ length: buffers }, (_, buffer) => ({ word: word + buffer, buffer })),
-      params: 0,
+      params: (block >>> 3) + paramsAt,
       fit() {
         if (current.threads === pool.threads) return undefined
         current.prepared = backend.prepare(routine, pool.threads) ?? current.prepared
