@@ -52,6 +52,10 @@ export interface Page {
   goto(url: string): Promise<void>
   /** The value of an expression, a promise awaited, as JSON can carry it. Throws what the page throws. */
   evaluate<T>(expression: string): Promise<T>
+  /** Any command of the DevTools protocol, e.g. `Input.dispatchKeyEvent`. */
+  command(method: string, params?: object): Promise<Record<string, unknown>>
+  /** What the page looks like, as a PNG, in a window of this size. */
+  screenshot(size: { width: number; height: number }): Promise<Uint8Array>
 }
 
 export class Browser {
@@ -101,6 +105,12 @@ export class Browser {
         const reply = await this.#send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }, sessionId)
         if (reply['exceptionDetails']) throw new Error(wordsOf(reply['exceptionDetails'] as Failure))
         return (reply['result'] as { value: T }).value
+      },
+      command: (method, params = {}) => this.#send(method, params, sessionId),
+      screenshot: async ({ width, height }) => {
+        await this.#send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false }, sessionId)
+        const { data } = await this.#send('Page.captureScreenshot', { format: 'png' }, sessionId)
+        return Buffer.from(data as string, 'base64')
       },
     }
   }

@@ -1,0 +1,2 @@
+/** Vite puts style sheets that modules import into the page. */
+declare module '*.css'

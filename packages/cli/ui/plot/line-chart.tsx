@@ -1,0 +1,148 @@
+import 'uplot/dist/uPlot.min.css'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { useWidth } from '../part/use-element.ts'
+import { highlighted } from '../state.ts'
+import { isDark } from '../theme.ts'
+import { formatDuration, formatTime, formatValue } from '../words.ts'
+import { type Hover, type Line, LinePlot, type LinePlotOptions, type XKind } from './line-plot.ts'
+
+export interface LineChartProps extends LinePlotOptions {
+  /** Says what the chart shows, for those who do not see it. */
+  label: string
+  xName: string
+  lines: readonly Line[]
+  height: number
+  onZoom?: (range: readonly [number, number] | undefined) => void
+}
+
+/** The drawn lines hang on the chart's element, for tests and for the console. */
+export interface ChartElement extends HTMLDivElement {
+  lines?: readonly Line[]
+}
+
+/** Rows of the tooltip. */
+const most = 10
+
+export function LineChart({ label, xName, lines, height, onZoom, ...options }: LineChartProps) {
+  const { xKind, logX, logY, skipsOutliers, xRange, yRange } = options
+  const root = useRef<ChartElement>(null)
+  const plot = useRef<LinePlot>(null)
+  const width = useWidth(root)
+  const [hover, setHover] = useState<Hover>()
+  const [isZoomed, setZoomed] = useState(false)
+  const zoomed = useRef(onZoom)
+  zoomed.current = onZoom
+
+  const known = width > 0
+  useEffect(() => {
+    if (!known) return undefined
+    const made = new LinePlot(root.current!, { width, height }, options, {
+      hover: setHover,
+      zoom: (range) => {
+        setZoomed(made.isZoomed)
+        zoomed.current?.(range)
+      },
+    })
+    plot.current = made
+    return () => {
+      made.destroy()
+      plot.current = null
+      setZoomed(false)
+      zoomed.current?.(undefined)
+    }
+  }, [known, xKind, logX, logY, skipsOutliers, xRange?.join(), yRange?.join()])
+  useEffect(() => plot.current?.resize(width, height), [width, height])
+  useEffect(() => {
+    root.current!.lines = lines
+    plot.current?.show(lines, highlighted.peek())
+  }, [lines, known, xKind, logX, logY, skipsOutliers, isDark.value])
+  useEffect(() => highlighted.subscribe((id) => plot.current?.highlight(id)), [])
+  // The line under the cursor is the highlighted one everywhere.
+  const near = hover?.points[0]
+  const nearId = near && near.distance < 24 ? near.line.id : undefined
+  useEffect(() => {
+    if (hover) highlighted.value = nearId
+    else if (lines.some(({ id }) => id === highlighted.peek())) highlighted.value = undefined
+  }, [nearId, hover === undefined])
+
+  const keys: Record<string, () => void> = {
+    ArrowRight: () => plot.current?.moveCursor(1),
+    ArrowLeft: () => plot.current?.moveCursor(-1),
+    '+': () => plot.current?.zoomBy(0.5),
+    '=': () => plot.current?.zoomBy(0.5),
+    '-': () => plot.current?.zoomBy(2),
+    Escape: () => plot.current?.resetZoom(),
+    '0': () => plot.current?.resetZoom(),
+  }
+  return (
+    <div
+      class="chart"
+      ref={root}
+      role="img"
+      aria-roledescription="chart"
+      aria-label={`${label}. Arrow keys move the cursor, plus and minus zoom, Escape shows all.`}
+      tabIndex={0}
+      data-lines={lines.length}
+      style={{ height: `${height}px` }}
+      onKeyDown={(event) => {
+        const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : keys[event.key]
+        if (!action) return
+        event.preventDefault()
+        action()
+      }}
+      onBlur={() => plot.current?.hideCursor()}
+    >
+      {isZoomed && (
+        <button type="button" class="zoom-out" onClick={() => plot.current?.resetZoom()} title="Show all (double-click)">
+          Reset zoom
+        </button>
+      )}
+      {hover && <Tooltip hover={hover} width={width} xName={xName} xKind={xKind} />}
+    </div>
+  )
+}
+
+const xWords: Record<XKind, (x: number) => string> = { number: formatValue, duration: formatDuration, time: formatTime }
+
+function Tooltip({ hover, width, xName, xKind }: { hover: Hover; width: number; xName: string; xKind: XKind }) {
+  const onLeft = hover.left > width / 2
+  // The nearest, in the order in which they lie over one another.
+  const shown = hover.points.slice(0, most).sort((a, b) => b.value - a.value)
+  const rest = hover.points.length - shown.length
+  const smoothed = shown.some(({ raw }) => raw !== undefined)
+  return (
+    <div
+      class="tooltip"
+      role="status"
+      style={{ top: '4px', ...(onLeft ? { right: `${width - hover.left + 14}px` } : { left: `${hover.left + 14}px` }) }}
+    >
+      <div class="tooltip-head">
+        {xName} {xWords[xKind](shown[0] ? hover.points[0]!.x : hover.x)}
+      </div>
+      <table>
+        {smoothed && (
+          <thead>
+            <tr>
+              <th scope="col">Run</th>
+              <th scope="col">Smoothed</th>
+              <th scope="col">Value</th>
+            </tr>
+          </thead>
+        )}
+        <tbody>
+          {shown.map(({ line, value, raw }) => (
+            <tr key={line.id} class={line.id === hover.points[0]!.line.id ? 'nearest' : ''}>
+              <th scope="row">
+                <i class="swatch" style={{ background: line.color }} />
+                {line.name}
+              </th>
+              <td>{formatValue(value)}</td>
+              {smoothed && <td class="faint">{formatValue(raw ?? value)}</td>}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {rest > 0 && <div class="faint">and {rest.toLocaleString('en')} more</div>}
+    </div>
+  )
+}

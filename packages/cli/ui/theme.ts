@@ -1,0 +1,21 @@
+import { computed, effect, signal } from '@preact/signals'
+import { oneOf, stored } from './stored.ts'
+
+export const themes = ['system', 'light', 'dark'] as const
+
+export type Theme = (typeof themes)[number]
+
+export const theme = stored<Theme>('theme', 'system', oneOf(themes))
+
+const query = matchMedia('(prefers-color-scheme: dark)')
+const systemIsDark = signal(query.matches)
+query.addEventListener('change', () => (systemIsDark.value = query.matches))
+
+export const isDark = computed(() => (theme.value === 'system' ? systemIsDark.value : theme.value === 'dark'))
+
+effect(() => {
+  document.documentElement.dataset['theme'] = isDark.value ? 'dark' : 'light'
+})
+
+/** A custom property of the page's style, as it is now. */
+export const styleOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()

@@ -1,0 +1,3 @@
+export function Histograms() {
+  return <p>Histograms</p>
+}

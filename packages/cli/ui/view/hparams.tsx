@@ -1,0 +1,3 @@
+export function HparamsView() {
+  return <p>HparamsView</p>
+}

@@ -1,0 +1,3 @@
+export function Texts() {
+  return <p>Texts</p>
+}
