@@ -15,6 +15,8 @@ export type ErrorCode =
   | 'corrupt-file'
   /** A file or folder that cannot be read or written. */
   | 'io-failure'
+  /** An element of a dataset that cannot be read or used; the rest can. */
+  | 'bad-record'
   | 'unknown-engine'
   | 'engine-failure'
   | 'async-only'
