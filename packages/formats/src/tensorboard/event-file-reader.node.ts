@@ -8,6 +8,8 @@ import type { TensorBoardEvent } from './event.ts'
 export interface EventReaderOptions extends Omit<RecordDecoderOptions, 'file'> {
   /** Bytes that are read at a time. Default 1 MiB. */
   readonly chunkBytes?: number
+  /** Passes over records whose data do not match their checksum or are no event, and counts them. A bad length ends the file in any case. */
+  readonly skipCorrupt?: boolean
 }
 
 /**
@@ -21,6 +23,7 @@ export class EventFileReader {
   readonly #options: EventReaderOptions
   readonly #events = new EventDecoder()
   #records: RecordDecoder
+  #skipped = 0
   /** Bytes of the file that have been given to the decoder. */
   #position: number
 
@@ -38,7 +41,7 @@ export class EventFileReader {
 
   /** Records passed over because of `skipCorrupt`. */
   get skipped(): number {
-    return this.#records.skipped
+    return this.#skipped
   }
 
   /**
@@ -65,18 +68,25 @@ export class EventFileReader {
   *#drain(): Generator<TensorBoardEvent, void, undefined> {
     for (;;) {
       const start = this.#records.offset
+      let events: TensorBoardEvent[]
       try {
         const record = this.#records.next()
         if (!record) return
-        yield* this.#decode(record.data, record.offset)
+        events = this.#decode(record.data, record.offset)
       } catch (error) {
-        // Bytes that have been read may be good by the next time.
+        // A record whose data are no event has been taken by now, one with a bad checksum has not.
+        if (this.#options.skipCorrupt && (this.#records.offset > start || this.#records.skip())) {
+          this.#skipped++
+          continue
+        }
         if (this.#records.offset === start) {
+          // Bytes that have been read may be good by the next time.
           this.#records = new RecordDecoder({ ...this.#options, offset: start, file: this.path })
           this.#position = start
         }
         throw error
       }
+      yield* events
     }
   }
 

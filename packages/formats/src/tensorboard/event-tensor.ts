@@ -53,7 +53,7 @@ export function readTensor(message: Message): EventTensor {
   if (content.length !== elements * layout.array.BYTES_PER_ELEMENT) {
     throw corrupt(`${content.length} bytes are not the elements of shape [${shape.join(', ')}]`)
   }
-  const values = new layout.array(content.slice().buffer as ArrayBuffer)
+  const values = new layout.array(new Uint8Array(content).buffer)
   // Types narrower than 32 bits are lists of int32 in their other form: one type for both.
   return { shape, values: layout.array.BYTES_PER_ELEMENT < 4 ? Int32Array.from(values as ArrayLike<number>) : (values as Numbers) }
 }

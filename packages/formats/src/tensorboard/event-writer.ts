@@ -1,4 +1,5 @@
 import type { Profile } from 'cotangent'
+import { joinBytes } from '../bytes.ts'
 import type { FieldsOf } from '../protobuf/message.ts'
 import { encodeRecord } from '../tfrecord/framing.ts'
 import { audioSummary } from './audio-summary.ts'
@@ -186,7 +187,7 @@ export class EventWriter {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (!this.#queue.length) return
-    this.#sink.append(joined(this.#queue))
+    this.#sink.append(joinBytes(this.#queue))
     this.#queue = []
   }
 }
@@ -202,15 +203,4 @@ function laterDrain(ms: number, drain: () => void): ReturnType<typeof setTimeout
   }, ms)
   if (typeof timer === 'object') timer.unref()
   return timer
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!
-  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    all.set(piece, at)
-    at += piece.length
-  }
-  return all
 }

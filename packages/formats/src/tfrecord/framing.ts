@@ -31,10 +31,8 @@ export interface RecordDecoderOptions {
   offset?: number
   /** Name of the file, for errors. */
   file?: string
-  /** The longest record that is believed, in bytes: the length is in the file, and memory is taken for it. Default 1 GiB. */
+  /** The longest record that is believed, in bytes. Default 1 GiB. */
   maxRecordBytes?: number
-  /** Passes over records whose data do not match their checksum, and counts them. A bad length ends the file in any case. */
-  skipCorrupt?: boolean
 }
 
 /**
@@ -44,21 +42,17 @@ export interface RecordDecoderOptions {
 export class RecordDecoder {
   readonly #file: string
   readonly #maxRecordBytes: number
-  readonly #skipCorrupt: boolean
   #pieces: Uint8Array[] = []
   #held = 0
   /** Of the record whose head has been read. */
   #length: number | undefined
   /** Where the next record begins: everything before has been dealt with. */
   offset: number
-  /** Records passed over because of `skipCorrupt`. */
-  skipped = 0
 
-  constructor({ offset = 0, file = 'the file', maxRecordBytes = 2 ** 30, skipCorrupt = false }: RecordDecoderOptions = {}) {
+  constructor({ offset = 0, file = 'the file', maxRecordBytes = 2 ** 30 }: RecordDecoderOptions = {}) {
     this.offset = offset
     this.#file = file
     this.#maxRecordBytes = maxRecordBytes
-    this.#skipCorrupt = skipCorrupt
   }
 
   /** Bytes at hand of a record that is not whole yet. */
@@ -76,22 +70,27 @@ export class RecordDecoder {
   /**
    * The next whole record, or undefined until there are more bytes.
    *
-   * @throws CotangentError `corrupt-file` where a checksum does not match. `offset` stays at that record.
+   * @throws CotangentError `corrupt-file` where a checksum does not match. `offset` stays at that record; `skip` may pass over it.
    */
   next(): FramedRecord | undefined {
-    for (;;) {
-      this.#length ??= this.#readHead()
-      if (this.#length === undefined || this.#held < headSize + this.#length + tailSize) return undefined
-      const { offset } = this
-      const size = headSize + this.#length + tailSize
-      const record = this.#peek(size)
-      const data = record.slice(headSize, size - tailSize)
-      const good = new DataView(record.buffer, record.byteOffset).getUint32(size - tailSize, true) === maskedCrc32c(data)
-      if (!good && !this.#skipCorrupt) throw this.#corrupt(`the data of the record of ${data.length} bytes do not match their checksum`)
-      this.#drop(size)
-      if (good) return { data: data as Uint8Array<ArrayBuffer>, offset }
-      this.skipped++
+    const size = this.#size()
+    if (size === undefined) return undefined
+    const record = this.#peek(size)
+    // Not slice, which in Node's Buffer is a view.
+    const data = new Uint8Array(record.subarray(headSize, size - tailSize))
+    if (new DataView(record.buffer, record.byteOffset).getUint32(size - tailSize, true) !== maskedCrc32c(data)) {
+      throw this.#corrupt(`the data of the record of ${data.length} bytes do not match their checksum`)
     }
+    const { offset } = this
+    this.#drop(size)
+    return { data, offset }
+  }
+
+  /** After an error: passes over the record and says true, if its length is good. Nothing is known of what follows a bad length. */
+  skip(): boolean {
+    const known = this.#length !== undefined
+    if (known) this.#drop(this.#size()!)
+    return known
   }
 
   /** @throws CotangentError `corrupt-file` if the bytes end inside a record. */
@@ -101,6 +100,14 @@ export class RecordDecoder {
         `the file ends inside a record, ${this.#held} bytes from its start`,
         'It was cut short, or is still being written.',
       )
+  }
+
+  /** Bytes of the record at hand, once they are all there. */
+  #size(): number | undefined {
+    this.#length ??= this.#readHead()
+    if (this.#length === undefined) return undefined
+    const size = headSize + this.#length + tailSize
+    return this.#held < size ? undefined : size
   }
 
   #readHead(): number | undefined {
