@@ -80,6 +80,21 @@ export function planEpilogue(kernel: Kernel): Epilogue | undefined {
   return { key, nodes, operands, operandOf, outputs: stored, params: params.length }
 }
 
+/** The same code over a raw result of half precision that nobody has rounded yet: what rounds it is the code. */
+export function overFloat32(kernel: Kernel): Kernel {
+  const [dtype, ...others] = kernel.inputs as [DType, ...DType[]]
+  if (dtype !== 'bfloat16' && dtype !== 'float16') return kernel
+  const nodes: Node[] = []
+  const moved: NodeId[] = []
+  for (const node of kernel.nodes) {
+    const id = nodes.push('args' in node ? ({ ...node, args: node.args.map((a) => moved[a]!) } as Node) : node) - 1
+    const isRaw = node.op === 'load' && node.input === 0
+    moved.push(isRaw ? nodes.push({ op: 'narrow', type: 'float32', dtype, args: [id] }) - 1 : id)
+  }
+  const outputs = kernel.outputs.map((output) => ({ ...output, node: moved[output.node]! }))
+  return { ...kernel, inputs: ['float32', ...others], nodes, outputs }
+}
+
 const isLaneType = (dtype: DType): dtype is LaneType => (laneTypes as readonly DType[]).includes(dtype)
 
 const operandWord = (operand: number): number => 1 + operand

@@ -1,7 +1,18 @@
 import type { ModuleBuilder } from './assembler.ts'
-import type { FunctionRef } from './function-builder.ts'
+import { decode } from './emit-scalar.ts'
+import type { FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, transpose } from './lanes.ts'
+import { type ModuleContext, VectorCode } from './vector-code.ts'
+
+/** Dtypes that become float32 while they are packed. */
+export type HalfType = 'bfloat16' | 'float16'
+
+/** What is packed, where it is not of the lanes' own type. */
+export interface PackedHalf {
+  readonly dtype: HalfType
+  readonly context: ModuleContext
+}
 
 /** Bytes between panels of `width` rows and `k` columns; transposed writes may round k up to whole vectors. */
 export function panelBytes(lanes: Lanes, width: number, k: number): number {
@@ -18,8 +29,43 @@ export function panelBytesCode(lanes: Lanes, width: number, k: I32): I32 {
  * within which the elements of one k lie next to each other. Strides in bytes. Rows that are missing in the last panel hold
  * anything. Reads up to a vector beyond the operand; writes up to a vector's worth of k beyond a panel's last.
  */
-export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number): FunctionRef {
-  const f = m.function(`pack${width}`)
+export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number, half?: PackedHalf): FunctionRef {
+  const f = m.function(`pack${width}${half?.dtype ?? ''}`)
+  const elementBytes = half ? 2 : lanes.size
+  const vectorBytes = elementBytes * lanes.count
+  const code = half && new VectorCode(f, half.context)
+
+  /** Pushes a vector of elements that are neighbours in memory. */
+  const loadVector = (pointer: Local<'i32'>, offset = 0) => {
+    f.get(pointer)
+    if (code) widen(() => f.mem('v128.load16x4_u', offset, { align: 0 }))
+    else f.mem('v128.load', offset)
+  }
+
+  /** What is on the stack, once `load` has made a vector of bits of it, as numbers. */
+  const widen = (load: () => void) => {
+    load()
+    const bits = f.local('v128')
+    f.set(bits)
+    code!.scope(() => decode(code!, half!.dtype, code!.read(bits))())
+    f.release(bits)
+  }
+
+  const copyElement = (to: Local<'i32'>, from: Local<'i32'>) => {
+    f.get(to)
+    f.get(from)
+    if (code) {
+      widen(() => {
+        f.mem('i32.load16_u')
+        f.op('i32x4.splat')
+      })
+      f.memLane('v128.store32_lane', 0)
+    } else {
+      f.mem(lanes.loadScalar)
+      f.mem(lanes.storeScalar)
+    }
+  }
+
   const [source, rowStride, kStride, destination] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [panel, rows, k] = [f.param('i32'), f.param('i32'), f.param('i32')]
   const [from, to, end] = f.locals('i32', 3)
@@ -36,8 +82,7 @@ export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number): Functio
       () => {
         for (let v = 0; v < vectors; v++) {
           f.get(to)
-          f.get(from)
-          f.mem('v128.load', 16 * v)
+          loadVector(from, vectorBytes * v)
           f.mem('v128.store', 16 * v)
         }
         assign(f, from, ['+', from, kStride])
@@ -63,10 +108,9 @@ export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number): Functio
         () => push(f, ['>', kLeft, 0]),
         () => {
           pointers.forEach((pointer, i) => {
-            f.get(pointer)
-            f.mem('v128.load')
+            loadVector(pointer)
             f.set(square[i]!)
-            f.increment(pointer, 16)
+            f.increment(pointer, vectorBytes)
           })
           transpose(f, lanes, square, temporaries)
           square.forEach((row, i) => {
@@ -89,10 +133,7 @@ export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number): Functio
       f.while(
         () => push(f, ['!=', to, end]),
         () => {
-          f.get(to)
-          f.get(from)
-          f.mem(lanes.loadScalar)
-          f.mem(lanes.storeScalar)
+          copyElement(to, from)
           assign(f, from, ['+', from, kStride])
           f.increment(to, stepBytes)
         },
@@ -103,9 +144,9 @@ export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number): Functio
   f.while(
     () => push(f, ['>', rows, 0]),
     () => {
-      push(f, ['==', rowStride, lanes.size])
+      push(f, ['==', rowStride, elementBytes])
       f.if(copy, () => {
-        push(f, ['==', kStride, lanes.size])
+        push(f, ['==', kStride, elementBytes])
         f.if(transposeSquares, gather)
       })
       assign(f, source, ['+', source, ['*', rowStride, width]])

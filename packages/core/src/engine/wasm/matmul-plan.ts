@@ -1,5 +1,5 @@
 import { TILE_ROWS, TILE_SCRATCH, tileColumns } from './gemm-kernel.ts'
-import { panelBytes } from './gemm-pack.ts'
+import { type HalfType, panelBytes } from './gemm-pack.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 
 /** How a block of C is computed. */
@@ -48,14 +48,21 @@ export const argumentWords = {
   batch: 25,
 } as const
 
+interface MatmulOperand {
+  row: number
+  column: number
+  /** Its dtype, where that is not the product's. */
+  half?: HalfType | undefined
+}
+
 export interface MatmulProblem {
   type: LaneType
   m: number
   n: number
   k: number
   /** Strides in elements, as all strides here: A [m, k], B [k, n], C [m, n] with contiguous rows. */
-  a: { row: number; column: number }
-  b: { row: number; column: number }
+  a: MatmulOperand
+  b: MatmulOperand
   c: { row: number }
   /** Batch axes, last fastest. */
   batch?: readonly { size: number; a: number; b: number; c: number }[]
@@ -98,8 +105,9 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
   const { type, k, threads = 1, accumulate = false, batch = [], bias } = problem
   const lanes = lanesOf(type, false)
   let { m, n, a, b } = problem
+  const half = a.half !== undefined || b.half !== undefined
   // A column of results is a row of the transposed product.
-  const swapped = n === 1 && m > 1 && problem.c.row === 1
+  const swapped = !half && n === 1 && m > 1 && problem.c.row === 1
   if (swapped) {
     ;[m, n] = [n, m]
     ;[a, b] = [
@@ -107,7 +115,8 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
       { row: a.column, column: a.row },
     ]
   }
-  const mode = chooseMode(m, n, k, a, b)
+  const mode = half ? 'packed' : chooseMode(m, n, k, a, b)
+  const [aSize, bSize] = [a, b].map(({ half }) => (half ? 2 : lanes.size)) as [number, number]
   const batches = batch.reduce((product, axis) => product * axis.size, 1)
 
   const width = tileColumns(lanes)
@@ -140,10 +149,10 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
   set('m', m)
   set('n', n)
   set('k', k)
-  set('aRow', a.row * lanes.size)
-  set('aK', a.column * lanes.size)
-  set('bColumn', b.column * lanes.size)
-  set('bK', b.row * lanes.size)
+  set('aRow', a.row * aSize)
+  set('aK', a.column * aSize)
+  set('bColumn', b.column * bSize)
+  set('bK', b.row * bSize)
   set('cRow', problem.c.row * lanes.size)
   set('accumulate', accumulate ? 1 : 0)
   set('rowBlock', rowBlock)
@@ -161,7 +170,9 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
   for (const axis of batch) {
     words[at++] = axis.size
     const [first, second] = swapped ? [axis.b, axis.a] : [axis.a, axis.b]
-    for (const stride of [first, second, axis.c]) words[at++] = stride * lanes.size
+    words[at++] = first * aSize
+    words[at++] = second * bSize
+    words[at++] = axis.c * lanes.size
   }
   return {
     words,

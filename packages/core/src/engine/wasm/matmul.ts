@@ -1,7 +1,7 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { blockedProduct } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
-import { emitGatherVector, emitPack } from './gemm-pack.ts'
+import { emitGatherVector, emitPack, type HalfType } from './gemm-pack.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
@@ -19,12 +19,13 @@ import { exportLaunch } from './routine-entry.ts'
 export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const module = startProduct(options)
   const { m, lanes, finish } = module
-  const { bias: withBias = false } = options
+  const { bias: withBias = false, halves = {} } = options
   const tilesPacked = emitTiles(module, withBias, true)
   const tilesDirect = emitTiles(module, withBias, false)
   const width = tileColumns(lanes)
-  const packA = emitPack(m, lanes, TILE_ROWS)
-  const packB = width === TILE_ROWS ? packA : emitPack(m, lanes, width)
+  const halfOf = (dtype: HalfType | undefined) => dtype && { dtype, context: module.context }
+  const packA = emitPack(m, lanes, TILE_ROWS, halfOf(halves.a))
+  const packB = width === TILE_ROWS ? packA : emitPack(m, lanes, width, halfOf(halves.b))
   const gatherVector = emitGatherVector(m, lanes)
   const rowTimesRows = emitRowTimesRows(module, withBias)
   const rowTimesColumns = emitRowTimesColumns(module, withBias)

@@ -2,6 +2,7 @@ import { ModuleBuilder } from './assembler.ts'
 import { importMath } from './emit-node.ts'
 import { type Epilogue, emitFinish } from './epilogue.ts'
 import type { FunctionRef } from './function-builder.ts'
+import type { HalfType } from './gemm-pack.ts'
 import { type Lanes, lanesOf, type LaneType } from './lanes.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 import type { ModuleContext } from './vector-code.ts'
@@ -14,6 +15,8 @@ export interface ProductOptions {
   /** Whether a vector is added to every row of the result. */
   bias?: boolean
   epilogue?: Epilogue | undefined
+  /** Operands of a float32 matrix product that become float32 while they are packed. */
+  halves?: { readonly a?: HalfType | undefined; readonly b?: HalfType | undefined }
   /** Whether the memory is shared; the module has to agree with it. */
   shared: boolean
 }

@@ -3,7 +3,7 @@ import { rowMajor, sizeOf } from '../../layout.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
 import { type Operand, productNames, type Routine, withoutEpilogue } from '../routine.ts'
 import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
-import { planEpilogue } from './epilogue.ts'
+import { overFloat32, planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler } from './kernel-program.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
@@ -50,8 +50,10 @@ export class RoutineCompiler {
   #emitted(routine: Routine): KernelRun | undefined {
     const epilogue = routine.epilogue && productNames.has(routine.name) ? planEpilogue(routine.epilogue) : undefined
     if (routine.epilogue && !epilogue) {
-      const run = this.#emitted(withoutEpilogue(routine))
-      return run && this.#separately(routine, routine.epilogue, run)
+      const code = overFloat32(routine.epilogue)
+      const wide = { ...routine, epilogue: code }
+      const run = this.#emitted(withoutEpilogue(wide))
+      return run && this.#separately(wide, code, run)
     }
     const plain = withoutEpilogue(routine)
     const recipe = recipeOf(plain, epilogue)

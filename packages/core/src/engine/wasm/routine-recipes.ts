@@ -9,6 +9,7 @@ import { emitConvWeights, planConvGradWeight } from './conv-weights.ts'
 import { emitConvWindows } from './conv-windows.ts'
 import { emitCumulative, planCumulative } from './cumulative.ts'
 import { type Epilogue, planWithEpilogue } from './epilogue.ts'
+import type { HalfType } from './gemm-pack.ts'
 import type { LaneType } from './lanes.ts'
 import { type MatmulProblem, planMatmul, type RoutinePlan } from './matmul-plan.ts'
 import { emitMatmul } from './matmul.ts'
@@ -26,7 +27,7 @@ const weightLayout = ({ groups }: { readonly groups: number }): Layout => (group
 
 /** An operand as the code wants it. Others are converted on each run. */
 export interface Demand {
-  readonly dtype: LaneType
+  readonly dtype: LaneType | HalfType
   readonly layout: Layout
   /** What values are rounded to before they are converted to `dtype`. */
   readonly through: { readonly scalar: ScalarType; readonly narrow?: DType }
@@ -81,12 +82,22 @@ const indices: Demand = { dtype: 'int32', layout: 'any', through: { scalar: 'int
 const denseIndices: Demand = { ...indices, layout: 'dense' }
 
 const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
-  matmul: (_, type, demand, epilogue) => ({
-    demands: [demand('any'), demand('any'), demand('lastUniform')],
-    results: [type],
-    job: ([a, b, bias], [y], threads) =>
-      productJob('matmul', planMatmul(matmulProblem(type, a!, b!, bias, y!, threads)), { type, bias: bias !== undefined, epilogue }),
-  }),
+  matmul({ inputs, outputs }, type, demand, epilogue) {
+    // Panels are no gain for a single row: there, converting the matrix takes half the time.
+    const singleRow = outputs[0]!.shape.at(-2) === 1 && inputs[1]!.strides.at(-1) === 1
+    /** Numbers of half precision become wider on their way into panels. */
+    const asItIs = ({ dtype }: Operand): Demand =>
+      type === 'float32' && isHalf(dtype) && !singleRow ? { ...demand('any'), dtype } : demand('any')
+    return {
+      demands: [asItIs(inputs[0]!), asItIs(inputs[1]!), demand('lastUniform')],
+      results: [type],
+      job([a, b, bias], [y], threads) {
+        const problem = matmulProblem(type, a!, b!, bias, y!, threads)
+        const halves = { a: problem.a.half, b: problem.b.half }
+        return productJob('matmul', planMatmul(problem), { type, bias: bias !== undefined, epilogue, halves })
+      },
+    }
+  },
 
   conv: ({ attrs }, type, demand, epilogue) => ({
     demands: [demand('lastContiguous'), demand(weightLayout(attrs)), demand('lastUniform')],
@@ -182,11 +193,11 @@ const productEmitters = {
 } as const satisfies Record<ConvModule | 'matmul', (options: ProductOptions) => Uint8Array<ArrayBuffer>>
 
 function productJob(name: keyof typeof productEmitters, plan: RoutinePlan, options: Omit<ProductOptions, 'relaxed' | 'shared'>): Job {
-  const { type, bias = false, epilogue } = options
+  const { type, bias = false, epilogue, halves = {} } = options
   return {
     plan: epilogue ? planWithEpilogue(plan, epilogue) : plan,
     module: {
-      key: `${name} ${type} ${bias} ${epilogue?.key ?? ''}`,
+      key: `${name} ${type} ${bias} ${halves.a ?? ''} ${halves.b ?? ''} ${epilogue?.key ?? ''}`,
       emit: (environment) => productEmitters[name]({ ...options, ...environment }),
     },
   }
@@ -198,6 +209,9 @@ function convJob(plan: (problem: ConvProblem) => ConvPlan, problem: ConvProblem,
 }
 
 const biasOf = (bias: Operand | undefined) => ({ bias: bias && { column: bias.strides[0]! } })
+
+const isHalf = (dtype: DType): dtype is HalfType => dtype === 'bfloat16' || dtype === 'float16'
+const halfOf = ({ dtype }: Operand): HalfType | undefined => (isHalf(dtype) ? dtype : undefined)
 
 function matmulProblem(type: LaneType, a: Operand, b: Operand, bias: Operand | undefined, y: Operand, threads: number): MatmulProblem {
   const rank = y.shape.length
@@ -222,8 +236,8 @@ function matmulProblem(type: LaneType, a: Operand, b: Operand, bias: Operand | u
     m,
     n: y.shape[column]!,
     k: a.shape[column]!,
-    a: { row: a.strides[row]!, column: a.strides[column]! },
-    b: { row: b.strides[row]!, column: b.strides[column]! },
+    a: { row: a.strides[row]!, column: a.strides[column]!, half: halfOf(a) },
+    b: { row: b.strides[row]!, column: b.strides[column]!, half: halfOf(b) },
     c: { row: y.strides[row]! },
     batch,
     threads,
@@ -234,7 +248,7 @@ function matmulProblem(type: LaneType, a: Operand, b: Operand, bias: Operand | u
 /** Whether an operand can be used where it lies. */
 export function satisfies({ dtype, shape, strides }: Operand, demand: Demand): boolean {
   const { scalar, narrow = dtype } = demand.through
-  if (dtype !== demand.dtype || dtype !== scalar || dtype !== narrow) return false
+  if (dtype !== demand.dtype || scalarTypeOf[dtype] !== scalar || dtype !== narrow) return false
   const last = strides.at(-1) ?? 1
   switch (demand.layout) {
     case 'any':

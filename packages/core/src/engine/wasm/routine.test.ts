@@ -155,6 +155,25 @@ describe('products', () => {
     )
   })
 
+  it.each(['bfloat16', 'float16'] as const)('matmul of %s over several panels, blocks and passes', (dtype) => {
+    for (const [m, k, n] of [
+      [133, 401, 9],
+      [6, 13, 530],
+      [1, 390, 21],
+      [5, 390, 1],
+    ] as const) {
+      for (const [la, lb] of [
+        ['dense', 'transposed'],
+        ['transposed', 'dense'],
+        ['gaps', 'reversed'],
+      ] as const) {
+        const specials = [Infinity, -0, 2 ** -6, -100]
+        const inputs = [operand(dtype, [m, k], la), operand(dtype, [k, n], lb, () => value(dtype, la === 'gaps' ? specials : []))]
+        expect(disagreement('matmul', {}, inputs, dense(dtype, [m, n])), `${m} ${k} ${n} ${la} ${lb}`).toBeUndefined()
+      }
+    }
+  })
+
   it('matmul of a batch of vectors and one matrix', () => {
     const [x] = [operand('float32', [3, 5, 7])]
     const [w, values] = operand('float32', [7, 9])
