@@ -1,47 +1,21 @@
-import { CotangentError } from 'cotangent'
-import type { Bytes } from './bytes.ts'
-
-/** Where an element is. */
-export interface Place {
-  readonly source?: string
-  /** Counted from 1. */
-  readonly line?: number
-  /** Bytes from the beginning. */
-  readonly offset?: number
-  /** Counted from 0. */
-  readonly index?: number
-}
-
-export interface Item<T> {
-  readonly value: T
-  readonly place: Place
-}
-
-/** One pass over a file. */
-export interface Reader<T> {
-  /** The next element, undefined at the end; at once where it is at hand. */
-  next(): Item<T> | undefined | Promise<Item<T> | undefined>
-  /** Where the next element begins; undefined where reading cannot begin in the middle. */
-  position(): unknown
-  close(): Promise<void>
-}
+import { badRecord, type Place, type Source, type SourceItem, type SourceReader } from 'cotangent/data'
 
 interface FileSourceOptions<T> {
   readonly name: string
   readonly length?: number
-  readonly open: (position: unknown) => Reader<T> | Promise<Reader<T>>
+  readonly open: (position: unknown) => SourceReader<T> | PromiseLike<SourceReader<T>>
 }
 
 /**
  * What the readers of this package give: `Dataset.from(source)` makes a dataset of it, which can go on in the middle of a pass; `for await`
  * goes through it. Each pass reads the file anew.
  */
-export class FileSource<T> implements AsyncIterable<T> {
+export class FileSource<T> implements Source<T>, AsyncIterable<T> {
   readonly name: string
   /** Elements, where that is known. */
   readonly length: number | undefined
   /** Begins a pass, or goes on with one where `position` of an earlier reader said. */
-  readonly open: (position?: unknown) => Reader<T> | Promise<Reader<T>>
+  readonly open: (position?: unknown) => SourceReader<T> | PromiseLike<SourceReader<T>>
 
   constructor({ name, length, open }: FileSourceOptions<T>) {
     this.name = name
@@ -54,12 +28,12 @@ export class FileSource<T> implements AsyncIterable<T> {
     try {
       for (;;) {
         const answer = reader.next()
-        const item = answer instanceof Promise ? await answer : answer
+        const item = isPromise(answer) ? await answer : answer
         if (!item) return
         yield item.value
       }
     } finally {
-      await reader.close()
+      await reader.close?.()
     }
   }
 }
@@ -68,17 +42,17 @@ export class FileSource<T> implements AsyncIterable<T> {
 export interface Decoder<T> {
   push(bytes: Uint8Array): void
   /** The next whole element. */
-  next(): Item<T> | undefined
+  next(): SourceItem<T> | undefined
   /** There are no more bytes: what is left may be an element, or an error. */
   end(): void
   position(): unknown
 }
 
 /** A pass over pieces of bytes through a decoder. Elements that are at hand are given without waiting. */
-export function readerOf<T>(pieces: AsyncIterable<Uint8Array>, decoder: Decoder<T>): Reader<T> {
+export function readerOf<T>(pieces: AsyncIterable<Uint8Array>, decoder: Decoder<T>): Required<SourceReader<T>> {
   const iterator = pieces[Symbol.asyncIterator]()
   let ended = false
-  const more = async (): Promise<Item<T> | undefined> => {
+  const more = async (): Promise<SourceItem<T> | undefined> => {
     while (!ended) {
       const { done, value } = await iterator.next()
       if (done) {
@@ -102,9 +76,12 @@ export function readerOf<T>(pieces: AsyncIterable<Uint8Array>, decoder: Decoder<
   }
 }
 
-/** An element that cannot be used, after which the rest can: `Dataset.ignoreErrors` leaves it out. */
-export function badRecord({ name }: Pick<Bytes, 'name'>, { line, offset, index }: Place, cause: unknown): CotangentError {
-  const at = line === undefined ? (offset === undefined ? `element ${index}` : `byte ${offset}`) : `line ${line}`
+function isPromise<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer
+}
+
+/** What went wrong with one element of a file, after which reading can go on. */
+export function badElement(op: string, place: Place, cause: unknown): Error {
   const message = cause instanceof Error ? cause.message : String(cause)
-  return new CotangentError('bad-record', { message: `${name}, ${at}: ${message.replace(/\.$/, '')}`, cause })
+  return badRecord(op, message.replace(/\.$/, ''), { place, cause })
 }

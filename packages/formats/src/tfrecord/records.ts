@@ -1,5 +1,6 @@
+import type { SourceItem } from 'cotangent/data'
 import { type ByteSource, bytesFrom } from '../bytes.ts'
-import { badRecord, type Decoder, FileSource, type Item, readerOf } from '../file-source.ts'
+import { badElement, type Decoder, FileSource, readerOf } from '../file-source.ts'
 import { type Compression, inflate, isGzip, peek } from '../inflate.ts'
 import { maskedCrc32c } from './crc32c.ts'
 import { encodeRecord, RecordDecoder } from './framing.ts'
@@ -36,20 +37,20 @@ export function recordSource<T>(
       const { first, pieces } = position === undefined ? await peek(bytes.pieces(), 12) : { first: undefined, pieces: bytes.pieces(offset) }
       const kind = first === undefined ? 'none' : compression === 'auto' ? (looksCompressed(first) ? 'gzip' : 'none') : compression
       const decoder = new RecordDecoder({ offset, file: bytes.name, ...(maxRecordBytes !== undefined && { maxRecordBytes }) })
-      const next = (): Item<T> | undefined => {
-        const place = { offset: decoder.offset }
+      const next = (): SourceItem<T> | undefined => {
+        const place = { source: bytes.name, offset: decoder.offset }
         let data: Uint8Array | undefined
         try {
           data = decoder.next()?.data
         } catch (error) {
-          if (decoder.skip()) throw badRecord(bytes, place, error)
+          if (decoder.skip()) throw badElement('readRecords', place, error)
           throw error
         }
         if (data === undefined) return undefined
         try {
           return { value: convert(data), place }
         } catch (error) {
-          throw badRecord(bytes, place, error)
+          throw badElement('readRecords', place, error)
         }
       }
       const records: Decoder<T> = {

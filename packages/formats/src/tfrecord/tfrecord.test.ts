@@ -70,12 +70,12 @@ describe("files of TensorFlow's kind", () => {
     const reader = await source.open()
     await reader.next()
     const second = await reader.next()
-    const position = reader.position()
-    await reader.close()
-    expect(second!.place.offset).toBeGreaterThan(0)
+    const position = reader.position!()
+    await reader.close!()
+    expect(second!.place!.offset).toBeGreaterThan(0)
     const resumed = await source.open(position)
     expect((await resumed.next())!.value.id).toBe(2)
-    await resumed.close()
+    await resumed.close!()
   })
 
   test('unknown features can be looked at', async () => {
@@ -173,7 +173,7 @@ describe('damage', () => {
     const rest = []
     for (let item = await reader.next(); item; item = await reader.next()) rest.push(item)
     expect(rest).toHaveLength(4)
-    await reader.close()
+    await reader.close!()
   })
 
   test('a length that nobody has room for', async () => {
@@ -197,7 +197,7 @@ describe('damage', () => {
     for (const [given, message] of wrong) {
       const spec: Features = given
       await expect(all(readExamples(path, spec))).rejects.toMatchObject({ code: 'bad-record', message: expect.stringContaining(message) })
-      await expect(all(readExamples(path, spec))).rejects.toThrow(`${path}, byte 0`)
+      await expect(all(readExamples(path, spec))).rejects.toThrow(`${path} (byte 0)`)
     }
     await expect(all(readRecords(join(folder, 'absent')))).rejects.toMatchObject({ code: 'io-failure' })
   })
