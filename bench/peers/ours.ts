@@ -63,7 +63,7 @@ const peer: Peer = {
     conv2d({ batch, size, inChannels, outChannels, kernel }) {
       const x = normal([batch, size, size, inChannels])
       const w = normal([kernel, kernel, inChannels, outChannels])
-      return op(() => x.conv2d(w, { padding: 'same' }))
+      return op(() => ct.conv2d(x, w, { padding: 'same' }))
     },
     binary({ size }) {
       const [a, b] = [normal([size]), normal([size])]
@@ -105,7 +105,7 @@ const peer: Peer = {
       const weights = [...blocks.flatMap(({ w, bias }) => [w, bias]), dense.w, dense.b]
       return training(options, weights, [x, target], (x, target) => {
         let h = x
-        for (const { w, bias } of blocks) h = h.conv2d(w, { bias, padding: 'same' }).relu().maxPool2d(2)
+        for (const { w, bias } of blocks) h = ct.maxPool2d((ct.conv2d(h, w, { bias, padding: 'same' }) as typeof h).relu(), 2) as typeof h
         return ct.crossEntropy(h.reshape([batch, -1]).linear(dense.w, dense.b), target)
       })
     },

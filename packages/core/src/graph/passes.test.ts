@@ -15,6 +15,8 @@ import {
   type Tensor,
   tensor,
   where,
+  conv2d,
+  maxPool2d,
 } from '../index.ts'
 import { type Shape, spec } from '../layout.ts'
 import { ProgramExecutable } from './executor.ts'
@@ -278,13 +280,7 @@ describe('constants', () => {
 describe('weights', () => {
   test('what scales and shifts channels becomes part of them', () => {
     const [weight, bias, factor, summand] = [normal([3, 3, 2, 4]), normal([4]), normal([4]), normal([4])] as Tensor[]
-    const f = (x: Tensor) =>
-      x
-        .conv2d(weight! as never, { bias: bias! as never })
-        .sub(0.5)
-        .mul(factor!)
-        .div(2)
-        .add(summand!)
+    const f = (x: Tensor) => (conv2d(x, weight! as never, { bias: bias! as never }) as Tensor).sub(0.5).mul(factor!).div(2).add(summand!)
     const chained = run('fuse chains', lowered(f as Function, [1, 5, 5, 2]))
     const scaled = scaleWeights(chained)
     verify(scaled, 'weights')
@@ -392,10 +388,7 @@ describe('whole steps', () => {
       optimizer.zeroGrad()
       let h = x
       for (const { w, bias } of blocks)
-        h = h
-          .conv2d(w as never, { bias: bias as never, padding: 'same' })
-          .relu()
-          .maxPool2d(2) as Tensor
+        h = maxPool2d((conv2d(h, w as never, { bias: bias as never, padding: 'same' }) as Tensor).relu(), 2) as Tensor
       const loss = crossEntropy(h.reshape([5, 16]).linear(dense.w, dense.b), tensor([0, 1, 2, 0, 1], { dtype: 'int32' }))
       loss.backward()
       optimizer.step()

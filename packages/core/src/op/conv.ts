@@ -6,7 +6,7 @@ import type { Checked, ConvWith, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { define, type Sample, sampleTensor } from './table.ts'
+import { defineFunction, type Sample, sampleTensor } from './table.ts'
 import { checkRank, type PerAxis, perAxis, windowCount } from './window.ts'
 
 interface ConvAttrs extends WindowGeometry {
@@ -196,9 +196,10 @@ interface Conv<R extends SpatialRank, O = ConvOptions, Transposed extends boolea
 
 type ConvTranspose<R extends SpatialRank> = Conv<R, ConvTransposeOptions, true>
 
+/* @__NO_SIDE_EFFECTS__ */
 function declareConv<R extends SpatialRank>(axes: R): Conv<R> {
   const name = `conv${axes}d`
-  return define({
+  return defineFunction({
     name,
     precision: 'lower',
     doc: `Convolution (cross-correlation) of x [batch, ${spatialNames[axes]}, channels] with weight [...kernel, channels in / groups, channels out].`,
@@ -207,9 +208,10 @@ function declareConv<R extends SpatialRank>(axes: R): Conv<R> {
   })
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function declareConvTranspose<R extends SpatialRank>(axes: R): ConvTranspose<R> {
   const name = `convTranspose${axes}d`
-  return define({
+  return defineFunction({
     name,
     precision: 'lower',
     doc: `Transposed convolution: the adjoint of conv${axes}d, with weight [...kernel, channels out / groups, channels in].`,
@@ -234,22 +236,3 @@ export const conv3d = declareConv(3)
 export const convTranspose1d = declareConvTranspose(1)
 export const convTranspose2d = declareConvTranspose(2)
 export const convTranspose3d = declareConvTranspose(3)
-
-interface ConvMethod<R extends SpatialRank, O = ConvOptions, Transposed extends boolean = false> {
-  <S extends Shape, W extends Shape>(
-    this: Tensor<S>,
-    weight: Checked<ConvWith<S, W, R, Transposed>, Tensor<W>>,
-    options?: O,
-  ): Tensor<Result<ConvWith<S, W, R, Transposed>>>
-}
-
-type ConvTransposeMethod<R extends SpatialRank> = ConvMethod<R, ConvTransposeOptions, true>
-
-export interface ConvMethods {
-  conv1d: ConvMethod<1>
-  conv2d: ConvMethod<2>
-  conv3d: ConvMethod<3>
-  convTranspose1d: ConvTransposeMethod<1>
-  convTranspose2d: ConvTransposeMethod<2>
-  convTranspose3d: ConvTransposeMethod<3>
-}

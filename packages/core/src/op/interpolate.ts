@@ -1,7 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 import { type PerAxis, perAxis } from './window.ts'
 
 export interface InterpolateOptions {
@@ -97,7 +97,7 @@ function resizeAxis(x: Tensor, axis: number, count: number, scale: number | unde
     .reduce((a, b) => a.add(b))
 }
 
-export const interpolate = define({
+export const interpolate = defineFunction({
   name: 'interpolate',
   precision: 'float32',
   doc: 'Resizes the spatial axes of x [batch, ...spatial, channels], to nearest, linearly or cubically interpolated samples, as PyTorch does.',
@@ -142,7 +142,3 @@ export const interpolate = define({
     { args: [sampleTensor([1, 7, 6, 1]), { size: 2, mode: 'cubic', antialias: true }] },
   ],
 })
-
-export interface InterpolateMethods {
-  interpolate(options: InterpolateOptions): Tensor
-}

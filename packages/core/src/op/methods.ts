@@ -3,20 +3,17 @@ import type { ActivationMethods } from './activations.ts'
 import type { AtMethods } from './at.ts'
 import type { BinaryMethods } from './binary.ts'
 import type { ComparisonMethods } from './comparison.ts'
-import type { ConvMethods } from './conv.ts'
 import type { CopyMethods } from './copy.ts'
 import type { CreationMethods } from './creation.ts'
 import type { CumulativeMethods } from './cumulative.ts'
 import type { DiagonalMethods } from './diagonal.ts'
 import type { GatherMethods } from './gather.ts'
-import type { InterpolateMethods } from './interpolate.ts'
 import type { JoinMethods } from './join.ts'
 import type { MaskMethods } from './mask.ts'
 import type { MatmulMethods } from './matmul.ts'
 import type { MovementMethods } from './movement.ts'
 import type { NormalizationMethods } from './normalization.ts'
 import type { PadMethods } from './pad.ts'
-import type { PoolMethods } from './pool.ts'
 import type { RandomMethods } from './random.ts'
 import type { RangeMethods } from './range.ts'
 import type { ReduceMethods } from './reduce.ts'
@@ -37,20 +34,17 @@ export interface Methods<S extends Shape>
     AtMethods<S>,
     BinaryMethods<S>,
     ComparisonMethods,
-    ConvMethods,
     CopyMethods<S>,
     CreationMethods<S>,
     CumulativeMethods<S>,
     DiagonalMethods<S>,
     GatherMethods<S>,
-    InterpolateMethods,
     JoinMethods<S>,
     MaskMethods<S>,
     MatmulMethods<S>,
     MovementMethods<S>,
     NormalizationMethods<S>,
     PadMethods<S>,
-    PoolMethods,
     RandomMethods<S>,
     RangeMethods<S>,
     ReduceMethods<S>,

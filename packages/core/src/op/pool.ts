@@ -7,7 +7,7 @@ import { bind } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
 import { type MaxPoolAttrs, maxPoolPrimitive } from './max-pool.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 import { checkRank, type PerAxis, perAxis, windowCount } from './window.ts'
 
 export interface PoolOptions {
@@ -83,9 +83,10 @@ interface AdaptivePool<R extends SpatialRank> {
   ): Tensor<Result<PoolOut<S, R, SizesOf<P, R>>>>
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function declareMaxPool<R extends SpatialRank>(axes: R): MaxPool<R> {
   const name = `maxPool${axes}d`
-  return define({
+  return defineFunction({
     name,
     doc: 'Largest element of each window, over channels-last input; returnIndices adds the positions within the spatial volume.',
     call: maxPool as unknown as MaxPool<R>,
@@ -154,9 +155,10 @@ function windowSizes(x: Tensor, { kernel, stride, padding, windows }: MaxPoolAtt
     .reshape([...windows, 1])
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function declareAvgPool<R extends SpatialRank>(axes: R): AvgPool<R> {
   const name = `avgPool${axes}d`
-  return define({
+  return defineFunction({
     name,
     doc: 'Mean of each window, over channels-last input.',
     call: ((x: Tensor, kernelSize: PerAxis, options: AvgPoolOptions = {}) =>
@@ -210,9 +212,10 @@ function adaptAxis(op: string, mode: 'avg' | 'max', x: Tensor, axis: number, cou
   return windows.mul(tensor(weights, { dtype: x.dtype }).reshape(shape)).sum(axis + 1)
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function declareAdaptivePool<R extends SpatialRank>(mode: 'avg' | 'max', axes: R): AdaptivePool<R> {
   const name = `adaptive${mode === 'avg' ? 'Avg' : 'Max'}Pool${axes}d`
-  return define({
+  return defineFunction({
     name,
     doc: `${mode === 'avg' ? 'Mean' : 'Largest element'} of as many even windows an axis as outputSize says.`,
     call: ((x: Tensor, outputSize: PerAxis) => adaptivePool(name, mode, x, axes, outputSize)) as unknown as AdaptivePool<R>,
@@ -235,37 +238,3 @@ export const adaptiveAvgPool3d = declareAdaptivePool('avg', 3)
 export const adaptiveMaxPool1d = declareAdaptivePool('max', 1)
 export const adaptiveMaxPool2d = declareAdaptivePool('max', 2)
 export const adaptiveMaxPool3d = declareAdaptivePool('max', 3)
-
-interface MaxPoolMethod<R extends SpatialRank> {
-  <S extends Shape, I extends boolean = false>(
-    this: Tensor<S>,
-    kernelSize: Checked<PoolOut<S, R>, PerAxis>,
-    options?: PoolOptions & { readonly returnIndices?: I },
-  ): MaxPooled<S, R, I>
-}
-
-interface AvgPoolMethod<R extends SpatialRank> {
-  <S extends Shape>(this: Tensor<S>, kernelSize: Checked<PoolOut<S, R>, PerAxis>, options?: AvgPoolOptions): Tensor<Result<PoolOut<S, R>>>
-}
-
-interface AdaptivePoolMethod<R extends SpatialRank> {
-  <S extends Shape, const P extends PerAxis>(
-    this: Tensor<S>,
-    outputSize: Checked<PoolOut<S, R>, P>,
-  ): Tensor<Result<PoolOut<S, R, SizesOf<P, R>>>>
-}
-
-export interface PoolMethods {
-  maxPool1d: MaxPoolMethod<1>
-  maxPool2d: MaxPoolMethod<2>
-  maxPool3d: MaxPoolMethod<3>
-  avgPool1d: AvgPoolMethod<1>
-  avgPool2d: AvgPoolMethod<2>
-  avgPool3d: AvgPoolMethod<3>
-  adaptiveAvgPool1d: AdaptivePoolMethod<1>
-  adaptiveAvgPool2d: AdaptivePoolMethod<2>
-  adaptiveAvgPool3d: AdaptivePoolMethod<3>
-  adaptiveMaxPool1d: AdaptivePoolMethod<1>
-  adaptiveMaxPool2d: AdaptivePoolMethod<2>
-  adaptiveMaxPool3d: AdaptivePoolMethod<3>
-}

@@ -12,6 +12,10 @@ import {
   nllLoss,
   type Tensor,
   zeros,
+  conv1d,
+  avgPool1d,
+  avgPool2d,
+  adaptiveMaxPool2d,
 } from '../index.ts'
 import type { Shape } from '../layout.ts'
 import type { Compared, ConvWith, LinearWith, MatMul, PoolOut } from '../shape-types.ts'
@@ -47,27 +51,27 @@ says<LinearWith<[32, 784], [10, 784]>>('Linear takes a last size of 10, not 784 
 says<LinearWith<[32, 784], [784]>>('linear takes a weight [in, out], not [784]')
 
 expect(conv2d(images, zeros([3, 3, 3, 16])))<Tensor<[8, N, N, 16]>>()
-expect(images.conv2d(zeros([3, 3, 1, 6]), { groups: 3 }))<Tensor<[8, N, N, 6]>>()
+expect(conv2d(images, zeros([3, 3, 1, 6]), { groups: 3 }))<Tensor<[8, N, N, 6]>>()
 expect(convTranspose2d(images, zeros([2, 2, 5, 3]), { stride: 2 }))<Tensor<[8, N, N, N]>>()
-expect(plain.conv1d(plain))<Tensor<[N, N, N]>>()
+expect(conv1d(plain, plain))<Tensor<[N, N, N]>>()
 // @ts-expect-error
-images.conv1d(zeros([3, 3, 16]))
+conv1d(images, zeros([3, 3, 16]))
 // @ts-expect-error
 conv2d(images, zeros([3, 3, 16]))
 says<ConvWith<[8, 784], [3, 3, 1, 16], 2>>('a 2d convolution takes [number, number, number, number], not [8, 784]')
 says<ConvWith<[8, 28, 28, 1], [3, 3, 16], 2>>('a 2d convolution takes a weight [number, number, number, number], not [3, 3, 16]')
 says<ConvWith<[8, 7, 7, 4], [2, 2, 8, 3], 2, true>>('the convolution takes 3 channels, not 4 (last axis of [8, 7, 7, 4])')
 
-expect(images.maxPool2d(2))<Tensor<[8, N, N, 3]>>()
+expect(maxPool2d(images, 2))<Tensor<[8, N, N, 3]>>()
 const [largest, positions] = maxPool2d(images, 2, { returnIndices: true })
 expect(largest)<Tensor<[8, N, N, 3]>>()
 expect(positions)<Tensor<[8, N, N, 3]>>()
-expect(images.avgPool2d([2, 3], { padding: 1 }))<Tensor<[8, N, N, 3]>>()
+expect(avgPool2d(images, [2, 3], { padding: 1 }))<Tensor<[8, N, N, 3]>>()
 expect(adaptiveAvgPool2d(images, 1))<Tensor<[8, 1, 1, 3]>>()
-expect(images.adaptiveMaxPool2d([4, 5]))<Tensor<[8, 4, 5, 3]>>()
-expect(plain.avgPool1d(2))<Tensor<[N, N, N]>>()
+expect(adaptiveMaxPool2d(images, [4, 5]))<Tensor<[8, 4, 5, 3]>>()
+expect(avgPool1d(plain, 2))<Tensor<[N, N, N]>>()
 // @ts-expect-error
-x.maxPool2d(2)
+maxPool2d(x, 2)
 says<PoolOut<[32, 784]>>('2d pooling takes [number, number, number, number], not [32, 784]')
 
 expect(mseLoss(x, x))<Tensor<[]>>()

@@ -64,8 +64,8 @@ const changesWithin = ({ shear, translate, degrees, factor, bits }: Extent): rea
   ]
 }
 
-const moderate = changesWithin({ shear: 0.3, translate: (size) => (150 / 331) * size, degrees: 30, factor: 0.9, bits: 4 })
-const wide = changesWithin({ shear: 0.99, translate: () => 32, degrees: 135, factor: 0.99, bits: 6 })
+const moderate = /* @__PURE__ */ changesWithin({ shear: 0.3, translate: (size) => (150 / 331) * size, degrees: 30, factor: 0.9, bits: 4 })
+const wide = /* @__PURE__ */ changesWithin({ shear: 0.99, translate: () => 32, degrees: 135, factor: 0.99, bits: 6 })
 
 /** Changes each image by one of `changes`: images with the same change and strength together. */
 function changeEach(
