@@ -1,4 +1,4 @@
-import type { Operand, Routine, RoutineName, WindowGeometry } from 'cotangent'
+import type { Operand, Routine, RoutineName } from 'cotangent'
 import { algorithms, dataTypes, kinds, type NativeDescription, type NativePostOp, type NativeTensor } from './binding.ts'
 import { type PostOp, postOpsOf } from './post-ops.ts'
 
@@ -26,8 +26,6 @@ export function describe(routine: Routine): Described | undefined {
   if (operands.some(({ shape, strides }) => lastElement(shape, strides) >= 2 ** 31)) return undefined
   const described = routine.name === 'matmul' ? matmul(operands) : convolution(routine, operands)
   if (!described || !epilogue) return described
-  // Gradients of convolutions take none.
-  if (postOps.length > 0 && routine.name !== 'matmul' && routine.name !== 'conv') return undefined
   return withPostOps(described, postOps, routine)
 }
 
@@ -35,6 +33,9 @@ export function describe(routine: Routine): Described | undefined {
 function withPostOps(described: Described, postOps: readonly PostOp[], { inputs, epilogue }: Routine): Described | undefined {
   const own = inputs.length - epilogue!.inputs.length + 1
   const dtypes = epilogue!.inputs
+  const { kind } = described.describe(1)
+  // Gradients of convolutions take none.
+  if (postOps.length > 0 && (kind === kinds.convGradInput || kind === kinds.convGradWeight)) return undefined
   if (postOps.some((op) => 'input' in op && dataTypes[dtypes[op.input]!] === undefined)) return undefined
   return {
     work: described.work,
@@ -171,11 +172,15 @@ const roles = {
   convGradWeight: { src: 0, dst: 1, weights: 2 },
 } as const
 
-function convolution(routine: Exclude<Product, Routine<'matmul'>>, operands: readonly Operand[]): Described | undefined {
+type Convolution = Exclude<Product, Routine<'matmul'>>
+
+function convolution(routine: Convolution, operands: readonly Operand[]): Described | undefined {
   const { name, attrs } = routine
-  const { kernel, stride, padding, dilation, groups } = attrs as WindowGeometry & { readonly groups: number }
+  const { kernel, stride, padding, dilation, groups } = attrs
   if (kernel.length < 1 || kernel.length > maxSpatialAxes) return undefined
   if (padding.some(([before, after]) => before < 0 || after < 0)) return undefined
+  const pointwise = pointwiseMatmul(routine, operands)
+  if (pointwise) return pointwise
   const hasBias = operands.length > 3
   const words = { ...roles[name], ...(hasBias && { dst: 3 }) }
   const [x, w, y] = [operands[words.src]!, operands[words.weights]!, operands[words.dst]!]
@@ -205,6 +210,33 @@ function convolution(routine: Exclude<Product, Routine<'matmul'>>, operands: rea
     }),
   }
 }
+
+/** A convolution that looks at one position at a time as a product of matrices, which oneDNN computes faster; else undefined. */
+function pointwiseMatmul(routine: Convolution, operands: readonly Operand[]): Described | undefined {
+  const { kernel, stride, padding, groups } = routine.attrs
+  if (groups !== 1 || [...kernel, ...stride].some((n) => n !== 1) || padding.flat().some((n) => n !== 0)) return undefined
+  const { src, weights, dst } = roles[routine.name]
+  const last = operands.length - 1
+  const at = (role: number) => operands[role === 2 ? last : role]!
+  if (![at(src), at(dst)].every(({ shape, strides }) => rowMajor(shape).every((s, axis) => s === strides[axis]))) return undefined
+  const rows = ({ dtype, shape }: Operand): Operand => {
+    const channels = shape.at(-1)!
+    return { dtype, shape: [size(shape) / channels, channels], strides: [channels, 1] }
+  }
+  const { dtype, shape, strides } = at(weights)
+  const matrix: Operand = { dtype, shape: shape.slice(-2), strides: strides.slice(-2) }
+  const bias = operands.slice(2, last)
+  switch (routine.name) {
+    case 'conv':
+      return matmul([rows(at(src)), matrix, ...bias, rows(at(dst))])
+    case 'convGradInput':
+      return matmul([rows(at(dst)), transposed(matrix), rows(at(src))])
+    case 'convGradWeight':
+      return matmul([transposed(rows(at(src))), rows(at(dst)), matrix])
+  }
+}
+
+const transposed = ({ dtype, shape, strides }: Operand): Operand => ({ dtype, shape: shape.toReversed(), strides: strides.toReversed() })
 
 /** `[batch, ...spatial, channels]` as batch, channels, spatial; worked on with channels last. */
 function activations({ dtype, shape, strides }: Operand, word: number): NativeTensor {

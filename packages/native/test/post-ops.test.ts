@@ -105,6 +105,13 @@ describe.skipIf(!loaded)('epilogues by oneDNN', () => {
   afterAll(() => engine?.close())
 
   const products = {
+    pointwise: (shape: readonly number[]) =>
+      routine(
+        'convGradInput',
+        { kernel: [1], stride: [1], padding: [[0, 0]], dilation: [1], groups: 1 },
+        [dense('float32', [2, 6, 16]), dense('float32', [1, 24, 16])],
+        [dense('float32', shape)],
+      ),
     matmul: (shape: readonly number[]) =>
       routine('matmul', {}, [dense('float32', [9, 20]), dense('float32', [20, 17])], [dense('float32', shape)]),
     'a batch with bias': (shape: readonly number[]) =>
@@ -131,7 +138,7 @@ describe.skipIf(!loaded)('epilogues by oneDNN', () => {
         [dense('float32', shape)],
       ),
   }
-  const shapes = { matmul: [9, 17], 'a batch with bias': [3, 9, 17], conv: [2, 6, 6, 24] }
+  const shapes = { matmul: [9, 17], 'a batch with bias': [3, 9, 17], conv: [2, 6, 6, 24], pointwise: [2, 6, 24] }
 
   it.each(Object.entries(codes).flatMap(([name, [, code]]) => Object.keys(products).map((product) => [name, product, code] as const)))(
     '%s after %s',
