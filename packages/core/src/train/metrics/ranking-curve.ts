@@ -48,7 +48,8 @@ export function precisionRecallArea(
   let area = 0
   let [tpBefore, precisionBefore] = [0, 1]
   truePositives.forEach((tp, i) => {
-    const precision = tp + falsePositives[i]! === 0 ? 1 : tp / (tp + falsePositives[i]!)
+    const found = tp + falsePositives[i]!
+    const precision = found === 0 ? 1 : tp / found
     area += (tp - tpBefore) * (trapezoids ? (precision + precisionBefore) / 2 : precision)
     ;[tpBefore, precisionBefore] = [tp, precision]
   })
