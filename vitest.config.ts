@@ -15,6 +15,9 @@ export default defineConfig({
     // Processes, not threads: the engine starts threads of its own, shares memory between them and must be able to die alone.
     pool: 'forks',
     execArgv,
+    // The engines' own code is what tests are about; `COTANGENT_NATIVE=all npm test` runs them with the addon for products of
+    // any size, and packages/native has tests of its own.
+    env: { COTANGENT_NATIVE: process.env.COTANGENT_NATIVE ?? '0' },
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,

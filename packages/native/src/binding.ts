@@ -88,7 +88,7 @@ const buildName = 'cotangent-native.node'
 function candidates(): string[] {
   const require = createRequire(import.meta.url)
   const found: string[] = []
-  if (process.env.COTANGENT_NATIVE_BINARY) return [process.env.COTANGENT_NATIVE_BINARY]
+  if (process.env.COTANGENT_NATIVE_BINARY !== undefined) return [process.env.COTANGENT_NATIVE_BINARY]
   try {
     found.push(require.resolve(`@cotangent/native-${process.platform}-${process.arch}/${buildName}`))
   } catch {
