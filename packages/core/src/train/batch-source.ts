@@ -1,0 +1,56 @@
+import { yieldToHost } from '../data/yield.ts'
+import { CotangentError } from '../errors.ts'
+import type { Stateful } from '../io/checkpoint.ts'
+import type { BatchData } from './batch.ts'
+
+type AnyIterator = Iterator<unknown> | AsyncIterator<unknown>
+
+/** Batches of a training, pass after pass, with what it takes to go on in the middle of one. */
+export class BatchSource {
+  readonly #data: BatchData
+  #iterator: AnyIterator | undefined
+
+  /** @throws {CotangentError} `invalid-argument` for what cannot be gone through. */
+  constructor(data: BatchData) {
+    if (typeof data !== 'object' || data === null || !(Symbol.iterator in data || Symbol.asyncIterator in data)) {
+      throw new CotangentError('invalid-argument', {
+        op: 'fit',
+        message: 'the data cannot be gone through',
+        hint: 'Pass a Dataset, Batches, an array of batches, any iterable, or an object of tensors with { batchSize }.',
+      })
+    }
+    this.#data = data
+  }
+
+  /** Batches in a pass, where that is known. */
+  get length(): number | undefined {
+    const { length } = this.#data
+    return typeof length === 'number' && Number.isFinite(length) ? length : undefined
+  }
+
+  /** The data, if it can say where it is. */
+  get stateful(): Stateful | undefined {
+    const { stateDict, loadStateDict } = this.#data as Partial<Stateful>
+    return typeof stateDict === 'function' && typeof loadStateDict === 'function' ? (this.#data as unknown as Stateful) : undefined
+  }
+
+  /** The next batch; undefined at the end of a pass, behind which another one begins. Lets the host's other work run. */
+  async next(): Promise<unknown> {
+    this.#iterator ??= Symbol.asyncIterator in this.#data ? this.#data[Symbol.asyncIterator]() : this.#data[Symbol.iterator]()
+    const step = this.#iterator.next()
+    const { done, value } = step instanceof Promise ? await step : (step as IteratorResult<unknown>)
+    await yieldToHost()
+    if (done) {
+      this.#iterator = undefined
+      return undefined
+    }
+    return value
+  }
+
+  /** Ends the pass. */
+  async close(): Promise<void> {
+    const iterator = this.#iterator
+    this.#iterator = undefined
+    await iterator?.return?.()
+  }
+}

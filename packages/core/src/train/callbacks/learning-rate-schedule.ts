@@ -1,0 +1,84 @@
+import { CotangentError } from '../../errors.ts'
+import type { Optimizer } from '../../optim/optimizer.ts'
+import type { Scheduler, SchedulerState } from '../../optim/schedulers/scheduler.ts'
+import type { Callback } from '../callback.ts'
+import type { Training } from '../training.ts'
+
+/** A scheduler, or what makes one when the number of steps (or epochs) of the whole training is known. */
+export type SchedulerSource = Scheduler | ((optimizer: Optimizer, total: number) => Scheduler)
+
+/** Schedulers by what they count in. */
+export interface Schedule {
+  readonly step?: SchedulerSource
+  readonly epoch?: SchedulerSource
+}
+
+export interface LearningRateScheduleOptions {
+  /** Whether the schedule counts in steps or epochs (default). */
+  readonly every?: 'step' | 'epoch'
+  readonly name?: string
+}
+
+/** Steps a scheduler of `optim`. */
+export class LearningRateSchedule implements Callback {
+  readonly name: string
+  readonly #source: SchedulerSource
+  readonly #every: 'step' | 'epoch'
+  #scheduler: Scheduler | undefined
+  #saved: SchedulerState | undefined
+
+  constructor(source: SchedulerSource, { every = 'epoch', name = `LearningRateSchedule.${every}` }: LearningRateScheduleOptions = {}) {
+    this.name = name
+    this.#source = source
+    this.#every = every
+  }
+
+  onFitStart(training: Training): void {
+    this.#scheduler =
+      typeof this.#source === 'function' ? this.#source(training.optimizer as unknown as Optimizer, this.#total(training)) : this.#source
+    if (this.#saved) this.#scheduler.loadStateDict(this.#saved)
+    this.#saved = undefined
+  }
+
+  onStepEnd(training: Training): void {
+    if (this.#every === 'step') this.#step(training, training.step)
+  }
+
+  onEpochEnd(training: Training): void {
+    if (this.#every === 'epoch') this.#step(training, training.epoch + 1)
+  }
+
+  stateDict(): SchedulerState | null {
+    return this.#scheduler?.stateDict() ?? this.#saved ?? null
+  }
+
+  loadStateDict(state: SchedulerState | null): void {
+    // A scheduler that is yet to be made sets the rates of its beginning first.
+    this.#saved = state ?? undefined
+  }
+
+  /** @param done How many steps or epochs are over. */
+  #step(training: Training, done: number): void {
+    // One that was made for this training alone has nothing to say beyond its end.
+    if (typeof this.#source === 'function' && done >= this.#total(training)) return
+    this.#scheduler!.step()
+  }
+
+  #total({ plan }: Training): number {
+    const total = this.#every === 'step' ? plan.totalSteps : plan.epochs
+    if (total !== undefined && total !== Number.POSITIVE_INFINITY) return total
+    throw new CotangentError('invalid-argument', {
+      op: 'LearningRateSchedule',
+      message: `the number of ${this.#every}s is not known`,
+      hint: 'Give fit { epochs } and data with a length, { batchesPerEpoch } or { maxSteps }; or pass a scheduler that was made before.',
+    })
+  }
+}
+
+/** The callbacks of a trainer's `schedule`. */
+export function scheduleCallbacks({ step, epoch }: Schedule = {}): LearningRateSchedule[] {
+  return [
+    ...(step ? [new LearningRateSchedule(step, { every: 'step' })] : []),
+    ...(epoch ? [new LearningRateSchedule(epoch, { every: 'epoch' })] : []),
+  ]
+}

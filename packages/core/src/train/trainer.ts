@@ -1,0 +1,222 @@
+import { Batches } from '../data/batches.ts'
+import { CotangentError } from '../errors.ts'
+import type { Module } from '../nn/module.ts'
+import { concat } from '../op/index.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import { leavesOf, mapTree } from '../tree.ts'
+import { BatchSource } from './batch-source.ts'
+import { type BatchData, batchSizeOf, isTensor, readBatch } from './batch.ts'
+import type { Callback } from './callback.ts'
+import { scheduleCallbacks } from './callbacks/learning-rate-schedule.ts'
+import { displayCallback } from './display.ts'
+import { countOf, evaluateAll, FitLoop, type FitResult, inUse, wholeNumber } from './fit-loop.ts'
+import type { BatchingOptions, FitOptions, TensorData } from './fit-options.ts'
+import { interruption } from './interruption.ts'
+import type { Logs } from './metric-set.ts'
+import { StepProgram } from './step-program.ts'
+import type { TrainerOptions } from './trainer-options.ts'
+
+export interface EvaluateOptions {
+  /** Where the data are tensors: rows a batch. Default 32. */
+  readonly batchSize?: number
+  /** Only the first so many batches; below 1, a share of them. */
+  readonly limitBatches?: number
+  readonly signal?: AbortSignal
+}
+
+export interface PredictOptions {
+  /** Rows a batch, where the data are tensors. Default 32. */
+  readonly batchSize?: number
+  readonly limitBatches?: number
+}
+
+/**
+ * Trains, evaluates and uses a model. Steps are compiled whole: forward pass, gradients, clipping, update, loss and metrics.
+ *
+ *     const trainer = new train.Trainer(model, {
+ *       optimizer: new optim.AdamW(model, { lr: 1e-3 }),
+ *       loss: crossEntropy,
+ *       metrics: [new train.Accuracy({ classes: 10 })],
+ *     })
+ *     const { history } = await trainer.fit(batches, { epochs: 5, validation })
+ *     const { accuracy } = await trainer.evaluate(test)
+ *     const logits = await trainer.predict(images)
+ *
+ * Batches are `[inputs, targets, weights?]` or objects (see `batch`); inputs, outputs and targets may be trees of tensors. Steps know
+ * which parameters are frozen, but not what else is changed in the model between calls: `clear()` has them compiled anew.
+ */
+export class Trainer<O = Tensor, T = Tensor> {
+  readonly model: Module
+  readonly options: TrainerOptions<O, T>
+  readonly #program: StepProgram
+
+  /** @throws {CotangentError} `invalid-argument` for options that are none, or contradict each other. */
+  constructor(model: Module, options: TrainerOptions<O, T> = {}) {
+    checkOptions(options as TrainerOptions<never, never>)
+    this.model = model
+    this.options = options
+    this.#program = new StepProgram(model, options as unknown as TrainerOptions<never, never>)
+  }
+
+  /** @throws {CotangentError} `invalid-argument` where there is none. */
+  get optimizer(): Optimizer<never> {
+    return this.#program.optimizer
+  }
+
+  /**
+   * Trains the model on the data, epoch by epoch. Ctrl-C, or the `signal`, ends it behind the batch at hand, as an ordinary end.
+   *
+   * @param data Batches: a Dataset, an array, anything that can be gone through again and again; or tensors of the same first size, by
+   *   name, which are cut into shuffled batches.
+   * @throws {CotangentError} `invalid-argument` for options or data that are none; what the model, the data or a callback throws.
+   */
+  async fit(data: BatchData | TensorData, options: FitOptions = {}): Promise<FitResult> {
+    const sets = await this.#dataOf(data, options)
+    const { callbacks: own = [], schedule, display, parts = {}, accumulate = 1 } = this.options
+    const dev = options.fastDevRun !== undefined && options.fastDevRun !== false
+    const chosen: Callback[] = [...scheduleCallbacks(schedule), ...own, ...(options.callbacks ?? [])].filter(({ keeps }) => !(dev && keeps))
+    const loop = new FitLoop({
+      program: this.#program,
+      ...sets,
+      callbacks: [...chosen, ...displayCallback(options.display ?? display)],
+      accumulate,
+      parts,
+      options: dev ? devRun(options) : options,
+    })
+    return loop.run()
+  }
+
+  /**
+   * Loss and metrics of the model on data, with the model set to use. Tables, such as a confusion matrix, are left in the metrics
+   * themselves.
+   *
+   * @throws {CotangentError} as `fit`.
+   */
+  async evaluate(data: BatchData | TensorData, { batchSize = 32, limitBatches, signal }: EvaluateOptions = {}): Promise<Logs> {
+    const source = new BatchSource(isTensorData(data) ? new Batches(data, { batchSize }) : data)
+    const limit = countOf('limitBatches', limitBatches, source.length)
+    const stop = interruption({ ...(signal && { signal }), interruptible: false })
+    try {
+      await evaluateAll(this.#program, source, { limit, stopped: () => stop.happened })
+    } finally {
+      await source.close()
+    }
+    return this.#program.logs('evaluate')
+  }
+
+  /**
+   * The outputs of the model for all inputs, put together along the first axis.
+   *
+   * @param data Batches, as for `fit` (targets are left alone), a tensor of inputs, or several by name for a model that takes an object.
+   */
+  async predict(data: BatchData | TensorData | Tensor, { batchSize = 32, limitBatches }: PredictOptions = {}): Promise<O> {
+    const whole = data instanceof Tensor || isTensorData(data)
+    const source = new BatchSource(whole ? rows(data as Tensor | TensorData, batchSize) : (data as BatchData))
+    const limit = countOf('limitBatches', limitBatches, source.length)
+    const outputs: unknown[] = []
+    await inUse(this.model, async () => {
+      while (outputs.length < limit) {
+        const batch = await source.next()
+        if (batch === undefined) break
+        outputs.push(this.#program.predict(whole ? batch : readBatch(batch, this.options.batch).inputs))
+      }
+    }).finally(() => source.close())
+    if (outputs.length === 0) throw refused('predict', 'there are no batches to predict for', 'Pass a tensor of inputs, or batches.')
+    return together(outputs) as O
+  }
+
+  /** Has the steps compiled anew, for instance after a layer was replaced by another one. */
+  clear(): void {
+    this.#program.clear()
+  }
+
+  async #dataOf(data: BatchData | TensorData, options: FitOptions): Promise<{ data: BatchData; validation: BatchData | undefined }> {
+    const { batchSize = 32, shuffle = true, validationSplit, overfitBatches } = options
+    let { validation } = options
+    let training = data
+    if (validationSplit !== undefined) {
+      if (!isTensorData(data))
+        throw refused('fit', 'validationSplit needs data that are tensors', 'Split the data before, and pass { validation }.')
+      if (validation) throw refused('fit', 'there are both validation and validationSplit', 'Use one of them.')
+      ;[training, validation] = split(data, validationSplit)
+    }
+    const batched: BatchData = isTensorData(training) ? new Batches(training, { batchSize, shuffle }) : (training as BatchData)
+    if (overfitBatches !== undefined) {
+      const few = await firstOf(batched, overfitBatches)
+      return { data: few, validation: validation && few }
+    }
+    return {
+      data: batched,
+      validation: validation && (isTensorData(validation) ? new Batches(validation, { batchSize }) : (validation as BatchData)),
+    }
+  }
+}
+
+function checkOptions({ accumulate, optimization, trainStep, classWeights }: TrainerOptions<never, never>): void {
+  if (accumulate !== undefined && wholeNumber('accumulate', accumulate, 1) === Infinity)
+    throw refused('Trainer', 'accumulate is Infinity', 'It is a number of batches.')
+  if (optimization === 'manual' && !trainStep)
+    throw refused('Trainer', "optimization is 'manual', but there is no trainStep", 'Give { trainStep } that steps the optimisers.')
+  if (classWeights && trainStep)
+    throw refused('Trainer', 'classWeights go with a loss, not with a trainStep', 'Weigh the loss in the trainStep.')
+}
+
+function devRun(options: FitOptions): FitOptions {
+  const count = options.fastDevRun === true ? 1 : Number(options.fastDevRun)
+  const { resume: _, maxSteps: __, batchesPerEpoch: ___, validateEvery: ____, ...rest } = options
+  return { ...rest, epochs: 1, limitBatches: { train: count, validation: count } }
+}
+
+const isTensorData = (data: unknown): data is TensorData =>
+  typeof data === 'object' &&
+  data !== null &&
+  !(Symbol.iterator in data) &&
+  !(Symbol.asyncIterator in data) &&
+  Object.values(data).length > 0 &&
+  Object.values(data).every(isTensor)
+
+/** Rows of the end for validation. */
+function split(data: TensorData, share: number): [TensorData, TensorData] {
+  const size = batchSizeOf(data)
+  const held = Math.round(share * size)
+  if (!(share > 0 && share < 1) || held === 0 || held === size) {
+    throw refused('fit', `validationSplit is ${share} of ${size} rows`, 'It is a share between 0 and 1 that leaves rows on both sides.')
+  }
+  const cut = (start: number, count: number) =>
+    Object.fromEntries(Object.entries(data).map(([name, x]) => [name, x.narrow(0, start, count)]))
+  return [cut(0, size - held), cut(size - held, held)]
+}
+
+async function firstOf(data: BatchData, count: number): Promise<unknown[]> {
+  const source = new BatchSource(data)
+  const limit = countOf('overfitBatches', count, source.length)
+  const batches: unknown[] = []
+  while (batches.length < limit) {
+    const batch = await source.next()
+    if (batch === undefined) break
+    batches.push(batch)
+  }
+  await source.close()
+  return batches
+}
+
+/** Inputs, cut along the first axis. */
+function rows(data: Tensor | TensorData, batchSize: number): BatchData {
+  const size = batchSizeOf(data)
+  const starts = Array.from({ length: Math.ceil(size / batchSize) }, (_, i) => i * batchSize)
+  return starts.map((start) => mapTree(data, isTensor, (x) => x.narrow(0, start, Math.min(batchSize, size - start))))
+}
+
+/** Trees of one structure -> one, whose leaves are put together. */
+function together(trees: readonly unknown[]): unknown {
+  if (trees.length === 1) return trees[0]
+  const columns = trees.map((tree) => leavesOf(tree, isTensor))
+  let next = 0
+  return mapTree(trees[0], isTensor, () => {
+    const i = next++
+    return concat(columns.map((column) => column[i]!))
+  })
+}
+
+const refused = (op: string, message: string, hint: string) => new CotangentError('invalid-argument', { op, message, hint })
