@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import {
   autocast,
   checkpoint,
@@ -68,6 +69,24 @@ describe('modes', () => {
     const y = autocast(() => x().cast('bfloat16').exp())
     expect(y.dtype).toBe('float32')
     expect(autocast(() => table.get('exp')!.call(x().cast('float16') as never) as Tensor).dtype).toBe('float32')
+  })
+
+  test('the manual lists every op under its rule', () => {
+    const manual = readFileSync(new URL('../../../../docs/mixed-precision.md', import.meta.url), 'utf8')
+    const rows = new Map(
+      ['lower', 'float32', 'widest'].map((rule) => [rule, manual.split('\n').find((line) => line.startsWith(`| \`${rule}`))!]),
+    )
+    const isLoss = (name: string) => /Loss$|^crossEntropy$/.test(name)
+    for (const [rule, row] of rows) {
+      const listed = row
+        .split('|')[3]!
+        .match(/(?<=`)\w+(?=`)/g)!
+        .filter((name) => name.length > 1)
+      const declared = [...table.values()].filter((op) => op.precision === rule && !isLoss(op.name)).map((op) => op.name)
+      expect(listed.toSorted()).toEqual(declared.toSorted())
+    }
+    const losses = [...table.values()].filter((op) => isLoss(op.name))
+    expect(losses.filter((op) => op.precision !== 'float32').map((op) => op.name)).toEqual([])
   })
 
   test('leaves float64, integers and bools alone', () => {
