@@ -33,7 +33,7 @@ export interface AccuracyOptions<A extends ClassAverage = ClassAverage> extends 
  */
 export class Accuracy<A extends ClassAverage = 'micro'> extends SumMetric<
   OfClasses<A>,
-  'right' | 'total',
+  'right' | 'total' | 'support',
   [predictions: Tensor, targets: Tensor, options?: MetricUpdateOptions]
 > {
   readonly #setup: ClassSetup
@@ -44,7 +44,7 @@ export class Accuracy<A extends ClassAverage = 'micro'> extends SumMetric<
   constructor({ average, topK = 1, subset = false, ...options }: AccuracyOptions<A> = {}) {
     const setup = classSetup('accuracy', options)
     const shape = [subset ? 1 : setup.classes]
-    super(setup.name, { right: shape, total: shape })
+    super(setup.name, { right: shape, total: shape, support: shape })
     this.#setup = setup
     this.#average = average ?? 'micro'
     this.#topK = topK
@@ -69,7 +69,8 @@ export class Accuracy<A extends ClassAverage = 'micro'> extends SumMetric<
     const { right, actual, weights } =
       this.#topK === 1 ? this.#matches(predictions, targets, options) : this.#ranks(predictions, targets, options)
     const count = (w: Tensor) => actual.bincount({ weights: w, length: this.#setup.classes })
-    return { right: count(weights.mul(right.cast('float64'))), total: count(weights) }
+    const total = count(weights)
+    return { right: count(weights.mul(right.cast('float64'))), total, support: total }
   }
 
   #matches(predictions: Tensor, targets: Tensor, options: MetricUpdateOptions) {
@@ -95,19 +96,20 @@ export class Accuracy<A extends ClassAverage = 'micro'> extends SumMetric<
   #countLabels(predictions: Tensor, targets: Tensor, options: MetricUpdateOptions) {
     const labels = labelScores(this.#setup, predictions, targets, options)
     const right = flagsOf(this.#setup, labels).eq(labels.actual)
-    if (!this.#subset) return { right: labels.weights.mul(right.cast('float64')).sum(0), total: labels.weights.sum(0) }
+    const support = labels.weights.mul(labels.actual).sum(0)
+    if (!this.#subset) return { right: labels.weights.mul(right.cast('float64')).sum(0), total: labels.weights.sum(0), support }
     // What has no weight is right whatever it is; a sample counts as much as the most of its labels.
     const whole = right.logicalOr(labels.weights.eq(0)).all(-1).cast('float64')
     const weights = labels.weights.max(-1)
-    return { right: weights.mul(whole).sum(), total: weights.sum() }
+    return { right: weights.mul(whole).sum(), total: weights.sum(), support: weights.sum() }
   }
 
-  protected evaluate({ right, total }: Sums<'right' | 'total'>): OfClasses<A> {
+  protected evaluate({ right, total, support }: Sums<'right' | 'total' | 'support'>): OfClasses<A> {
     const sum = (x: Float64Array) => x.reduce((a, b) => a + b, 0)
     if (this.#average === 'micro' || this.#setup.task === 'binary') return (sum(right) / sum(total)) as OfClasses<A>
     return averaged(
       Array.from(right, (n, i) => n / total[i]!),
-      [...total],
+      [...support],
       this.#average,
     ) as OfClasses<A>
   }

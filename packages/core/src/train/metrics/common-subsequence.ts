@@ -1,4 +1,4 @@
-/** The places in `a` of a longest common subsequence with `b`, ascending. Of several, the one that uses the latest places of `a` least. */
+/** The places in `a` of a longest common subsequence with `b`, ascending. Which of several, is as in Lin's package. */
 export function commonSubsequence(a: readonly string[], b: readonly string[]): number[] {
   const width = b.length + 1
   // Length of the longest one of the first i of a and the first j of b.
