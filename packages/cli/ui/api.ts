@@ -4,6 +4,8 @@ import type {
   HistogramSeries,
   MediaList,
   NoteList,
+  ProfileList,
+  ProfileReply,
   RunList,
   ScalarCurve,
   SystemReply,
@@ -38,6 +40,8 @@ export const fetchMedia = json<MediaList>('media')
 export const fetchTexts = json<NoteList>('texts')
 export const fetchCurves = json<CurveList>('curves')
 export const fetchGraph = json<GraphReply>('graph')
+export const fetchProfiles = json<ProfileList>('profiles')
+export const fetchSlices = json<ProfileReply>('slices')
 export const fetchTrace = json<unknown>('trace')
 export const fetchSystem = json<SystemReply>('system')
 

@@ -24,7 +24,7 @@ const tabs = [
   { name: 'hparams', title: 'Hyperparameters', view: HparamsView, has: () => runList.value.runs.some(({ hparams }) => hparams) },
   { name: 'curves', title: 'PR curves', view: Curves, has: () => hasKind('curve') },
   { name: 'graph', title: 'Graph', view: GraphView, has: () => runList.value.runs.some(({ graph }) => graph) },
-  { name: 'profile', title: 'Profile', view: Profile, has: () => runList.value.traces.length > 0 },
+  { name: 'profile', title: 'Profile', view: Profile, has: () => runList.value.traces.length > 0 || hasKind('profile') },
   { name: 'system', title: 'System', view: System, has: () => true },
 ] as const
 

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { BoardError } from './board-error.ts'
 import { commonBuckets } from './common-buckets.ts'
 import { containedPath } from './contained-path.ts'
-import type { CurveList, HistogramSeries, MediaList, NoteList, RunList, Table } from './protocol.ts'
+import type { CurveList, HistogramSeries, MediaList, NoteList, ProfileList, ProfileReply, RunList, Table } from './protocol.ts'
 import { Query } from './query.ts'
 import type { Hparams, Kind } from './run-event.ts'
 import { isTrace } from './run-folders.ts'
@@ -62,6 +62,17 @@ export class BoardApi {
       }
       case 'curves':
         return json(this.#curves(query))
+      case 'profiles': {
+        const { items, seen } = this.#one('profile', query).profiles.get(this.#tag('profile', query))!
+        return json({ seen, moments: items.map(({ step, time }) => ({ step, time })) } satisfies ProfileList)
+      }
+      case 'slices': {
+        const { items } = this.#one('profile', query).profiles.get(this.#tag('profile', query))!
+        const step = query.number('step')
+        const found = items.find((item) => item.step === step)
+        if (!found) throw new BoardError(404, `there is no profile at step ${step}`)
+        return json({ slices: found.slices } satisfies ProfileReply)
+      }
       case 'graph': {
         const { graph } = this.#run(query)
         if (!graph) throw new BoardError(404, 'this run has no graph')

@@ -53,7 +53,7 @@ function translate(event: TensorBoardEvent): RunEvent | undefined {
     if (event.kind === 'histogram') return { ...tagged, kind: 'histogram', buckets: event.histogram }
     if (event.kind === 'image') return { ...tagged, kind: 'image', frames: event.images }
     if (event.kind === 'audio') return { ...tagged, kind: 'audio', frames: event.clips.map(({ data }) => data) }
-    if (event.kind === 'text') return { ...tagged, kind: 'text', text: event.texts.join('\n\n') }
+    if (event.kind === 'text') return { ...tagged, kind: 'text', text: markdownOf(event.texts, event.shape) }
     if (event.kind === 'prCurve') return { ...tagged, kind: 'curve', curve: event.curve }
     if (event.kind !== 'hparams') return undefined
     const { hparams } = event
@@ -61,6 +61,10 @@ function translate(event: TensorBoardEvent): RunEvent | undefined {
     if (hparams.type !== 'start') return undefined
     const values = [...hparams.hparams].filter((pair): pair is [string, number | string | boolean] => pair[1] !== null)
     return { step, time, kind: 'hparams', values: Object.fromEntries(values) }
+  }
+  if (event.kind === 'profile') {
+    const slices = event.slices.map(({ name, device, thread, start, ms }) => ({ name, lane: `${device} ${thread}`.trim(), start, ms }))
+    return { step, time, tag: event.tag, kind: 'profile', slices }
   }
   if (event.kind !== 'graph') return undefined
   const nodes = event.nodes.map(({ name, op, inputs, device, shapes, attributes }) => ({
@@ -74,4 +78,14 @@ function translate(event: TensorBoardEvent): RunEvent | undefined {
     },
   }))
   return { step, time, kind: 'graph', graph: { nodes } }
+}
+
+/** Texts in a row become paragraphs, texts in two dimensions a table. */
+function markdownOf(texts: readonly string[], shape: readonly number[]): string {
+  const columns = shape[1]
+  if (shape.length !== 2 || !columns) return texts.join('\n\n')
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ')).join(' | ')} |`
+  const rows = Array.from({ length: texts.length / columns }, (_, row) => texts.slice(row * columns, (row + 1) * columns))
+  return [line(rows[0] ?? []), line(new Array<string>(columns).fill('---')), ...rows.slice(1).map(line)].join('\n')
 }

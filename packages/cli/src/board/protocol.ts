@@ -1,5 +1,5 @@
 /** What the server says and the page reads. JSON, but for scalars, which are packed numbers: see scalar-frame.ts. */
-import type { Graph, Hparams, Kind, Status, TagWords } from './run-event.ts'
+import type { Graph, Hparams, Kind, Slice, Status, TagWords } from './run-event.ts'
 
 export interface RunList {
   /** The folder that is watched. */
@@ -86,7 +86,14 @@ export interface CurveList {
   }[]
 }
 
-export type { Graph, GraphNode } from './run-event.ts'
+export interface ProfileList {
+  seen: number
+  moments: { step: number; time: number }[]
+}
+
+export interface ProfileReply {
+  slices: readonly Slice[]
+}
 
 export interface GraphReply {
   graph: Graph

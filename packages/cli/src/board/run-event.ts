@@ -5,6 +5,7 @@ export type RunEvent = { readonly step: number; /** Seconds since 1970. */ reado
   | (Tagged & { readonly kind: 'image' | 'audio'; readonly frames: readonly Uint8Array[] })
   | (Tagged & { readonly kind: 'text'; readonly text: string })
   | (Tagged & { readonly kind: 'curve'; readonly curve: Curve })
+  | (Tagged & { readonly kind: 'profile'; readonly slices: readonly Slice[] })
   | { readonly kind: 'graph'; readonly graph: Graph }
   | { readonly kind: 'hparams'; readonly values: Hparams }
   | { readonly kind: 'status'; readonly status: Status }
@@ -36,6 +37,14 @@ export interface Curve {
   readonly recall: ArrayLike<number>
 }
 
+/** A stretch of time of a profile, in milliseconds. Slices of a lane lie in one another or apart. */
+export interface Slice {
+  readonly name: string
+  readonly lane: string
+  readonly start: number
+  readonly ms: number
+}
+
 export interface Graph {
   readonly nodes: readonly GraphNode[]
 }
@@ -56,6 +65,6 @@ export type Hparams = Readonly<Record<string, number | string | boolean>>
 export type Status = 'unknown' | 'success' | 'failure' | 'running'
 
 /** Kinds of series, those with tags. */
-export const kinds = ['scalar', 'histogram', 'image', 'audio', 'text', 'curve'] as const
+export const kinds = ['scalar', 'histogram', 'image', 'audio', 'text', 'curve', 'profile'] as const
 
 export type Kind = (typeof kinds)[number]

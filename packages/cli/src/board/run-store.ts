@@ -187,5 +187,6 @@ const tagCount = (run: Run): number =>
   run.audio.size +
   run.texts.size +
   run.curves.size +
+  run.profiles.size +
   (run.graph ? 1 : 0) +
   Object.keys(run.hparams ?? {}).length

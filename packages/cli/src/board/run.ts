@@ -1,4 +1,4 @@
-import type { Buckets, Curve, Graph, Hparams, Kind, RunEvent, Status, TagWords } from './run-event.ts'
+import type { Buckets, Curve, Graph, Hparams, Kind, RunEvent, Slice, Status, TagWords } from './run-event.ts'
 import { Series } from './series.ts'
 import { Thinned } from './thinned.ts'
 
@@ -20,8 +20,12 @@ export interface CurveAt extends Moment {
   curve: Curve
 }
 
+export interface ProfileAt extends Moment {
+  slices: readonly Slice[]
+}
+
 /** How many moments of each kind are kept a tag: enough for a picture or a slider; scalars are all kept. */
-const limits = { histogram: 400, media: 64, text: 256, curve: 128 }
+const limits = { histogram: 400, media: 64, text: 256, curve: 128, profile: 16 }
 
 /** All that is known of one run: a folder with event files. */
 export class Run {
@@ -34,6 +38,7 @@ export class Run {
   readonly audio = new Map<string, Thinned<Media>>()
   readonly texts = new Map<string, Thinned<Note>>()
   readonly curves = new Map<string, Thinned<CurveAt>>()
+  readonly profiles = new Map<string, Thinned<ProfileAt>>()
   graph: Graph | undefined
   hparams: Hparams | undefined
   status: Status = 'unknown'
@@ -69,6 +74,8 @@ export class Run {
         return at(this.texts, event.tag, () => new Thinned(limits.text)).add({ step, time, text: event.text })
       case 'curve':
         return at(this.curves, event.tag, () => new Thinned(limits.curve)).add({ step, time, curve: event.curve })
+      case 'profile':
+        return at(this.profiles, event.tag, () => new Thinned(limits.profile)).add({ step, time, slices: event.slices })
       case 'graph':
         this.graph = event.graph
         return undefined
@@ -83,8 +90,8 @@ export class Run {
 
   /** The series of a kind, by tag. */
   of(kind: Kind): ReadonlyMap<string, unknown> {
-    const { scalars, histograms, images, audio, texts, curves } = this
-    return { scalar: scalars, histogram: histograms, image: images, audio, text: texts, curve: curves }[kind]
+    const { scalars, histograms, images, audio, texts, curves, profiles } = this
+    return { scalar: scalars, histogram: histograms, image: images, audio, text: texts, curve: curves, profile: profiles }[kind]
   }
 
   /** How many scalar points it holds. */

@@ -5,7 +5,9 @@ import { useSeen } from './use-element.ts'
 interface CardProps {
   title: string
   /** Under the title, small. */
-  note?: string | undefined
+  note?: ComponentChildren
+  /** What it is called aloud, where the title alone says too little. */
+  label?: string
   /** Space that the card takes while it is not on the screen, in CSS pixels. */
   height: number
   actions?: ComponentChildren
@@ -14,12 +16,12 @@ interface CardProps {
 }
 
 /** A titled box in a grid, which can be widened to the whole row. */
-export function Card({ title, note, height, actions, children }: CardProps) {
+export function Card({ title, note, label = title, height, actions, children }: CardProps) {
   const root = useRef<HTMLElement>(null)
   const seen = useSeen(root)
   const [wide, setWide] = useState(false)
   return (
-    <article class={wide ? 'card wide' : 'card'} ref={root} aria-label={title}>
+    <article class={wide ? 'card wide' : 'card'} ref={root} aria-label={label}>
       <header>
         <h3 title={title}>{title}</h3>
         {note && <span class="faint note">{note}</span>}
@@ -31,7 +33,7 @@ export function Card({ title, note, height, actions, children }: CardProps) {
             aria-pressed={wide}
             onClick={() => setWide(!wide)}
             title={wide ? 'Narrow' : 'Widen'}
-            aria-label={`Widen ${title}`}
+            aria-label={`Widen ${label}`}
           >
             {wide ? '⤡' : '⤢'}
           </button>

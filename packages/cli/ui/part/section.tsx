@@ -31,18 +31,21 @@ function Section({ title, count, children }: SectionProps) {
   )
 }
 
-/** Tags in sections by what comes before their first slash. */
+/** Tags in sections by what comes before their first slash. Those that would have a section of their own come together, at the end. */
 export function TagSections({ tags, children }: { tags: readonly TagRuns[]; children: (tag: TagRuns) => ComponentChildren }) {
   const groups = new Map<string, TagRuns[]>()
   for (const tag of tags) {
-    const slash = tag.tag.name.indexOf('/')
-    const group = slash > 0 ? tag.tag.name.slice(0, slash) : ''
-    groups.set(group, [...(groups.get(group) ?? []), tag])
+    const name = /^.[^/]*(?=\/)/.exec(tag.tag.name)?.[0] ?? ''
+    groups.set(name, [...(groups.get(name) ?? []), tag])
   }
+  const isSection = ([name, members]: [string, TagRuns[]]): boolean => name !== '' && members.length > 1
+  const sections = [...groups].filter(isSection)
+  const loose = [...groups].filter((group) => !isSection(group)).flatMap(([, members]) => members)
+  if (loose.length > 0) sections.push([sections.length > 0 ? 'Other' : 'All', loose])
   return (
     <>
-      {[...groups].map(([name, members]) => (
-        <Section key={name} title={name || 'General'} count={members.length}>
+      {sections.map(([name, members]) => (
+        <Section key={name} title={name} count={members.length}>
           {() => members.map(children)}
         </Section>
       ))}

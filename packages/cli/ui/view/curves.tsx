@@ -1,3 +1,89 @@
+import { useMemo, useState } from 'preact/hooks'
+import { formatIds } from '../../src/board/id-set.ts'
+import type { CurveList } from '../../src/board/protocol.ts'
+import { fetchCurves } from '../api.ts'
+import { versionOf } from '../live.ts'
+import { Card } from '../part/card.tsx'
+import { Filter, Slider } from '../part/controls.tsx'
+import { Empty } from '../part/empty.tsx'
+import { TagSections } from '../part/section.tsx'
+import { useFetched } from '../part/use-fetched.ts'
+import { LineChart } from '../plot/line-chart.tsx'
+import type { Line } from '../plot/line-plot.ts'
+import { cardWidth, chosenColors, colorOf, dashOf, filterTest, runsById, tagFilter, type TagRuns, tagsOf, titleOf } from '../state.ts'
+import { isDark } from '../theme.ts'
+import { count } from '../words.ts'
+
+/** Precision against recall, the runs over one another. */
 export function Curves() {
-  return <p>Curves</p>
+  const tags = tagsOf('curve')
+  const height = Math.round(cardWidth.value * 0.75)
+  return (
+    <>
+      <div class="toolbar" role="group" aria-label="Which curves are shown">
+        <Filter label="Filter tags" state={tagFilter} isValid={filterTest(tagFilter.value) !== undefined} />
+        <Slider
+          label="Size"
+          min={240}
+          max={800}
+          step={20}
+          value={cardWidth.value}
+          onInput={(v) => (cardWidth.value = v)}
+          words={`${cardWidth.value}px`}
+        />
+      </div>
+      {tags.length === 0 && <Empty what="PR curves" />}
+      <TagSections tags={tags}>
+        {(tag) => (
+          <Card key={tag.tag.id} title={titleOf(tag.tag)} note="precision over recall" height={height}>
+            {(wide) => <PrCurves {...tag} height={wide ? 480 : height} />}
+          </Card>
+        )}
+      </TagSections>
+    </>
+  )
+}
+
+const unit = [-0.02, 1.02] as const
+
+function PrCurves({ tag, runs, height }: TagRuns & { height: number }) {
+  const ids = runs.map(({ id }) => id)
+  const params = { tag: tag.id, runs: formatIds(ids) }
+  const { value: list, error } = useFetched((signal) => fetchCurves(params, signal), JSON.stringify(params), versionOf(ids))
+  // How far along each run is looked at: runs may write at different steps.
+  const [place, setPlace] = useState(1)
+  const lines = useMemo(() => linesOf(list, place), [list, place, runsById.value, chosenColors.value, isDark.value])
+  if (error !== undefined) return <p class="error">{error}</p>
+  const longest = Math.max(0, ...(list?.runs.map(({ moments }) => moments.length) ?? []))
+  const steps = new Set(list?.runs.map(({ moments }) => momentAt(moments, place)?.step))
+  const words = steps.size === 1 ? String([...steps][0]) : `${Math.round(place * 100)}%`
+  return (
+    <>
+      {longest > 1 && <Slider label="Step" min={0} max={1} step={1 / (longest - 1)} value={place} onInput={setPlace} words={words} />}
+      <LineChart
+        label={`${titleOf(tag)}: precision over recall of ${count(lines.length, 'run')}`}
+        xName="Recall"
+        xKind="number"
+        lines={lines}
+        height={height}
+        logX={false}
+        logY={false}
+        skipsOutliers={false}
+        xRange={unit}
+        yRange={unit}
+      />
+    </>
+  )
+}
+
+const momentAt = <T,>(moments: readonly T[], place: number): T | undefined => moments[Math.round(place * (moments.length - 1))]
+
+function linesOf(list: CurveList | undefined, place: number): Line[] {
+  return (list?.runs ?? []).flatMap(({ run: id, moments }) => {
+    const run = runsById.value.get(id)
+    const moment = momentAt(moments, place)
+    if (!run || !moment) return []
+    // Recall falls as the threshold rises: turned round, x ascends.
+    return [{ id, name: run.name, color: colorOf(run), dash: dashOf(run), x: moment.recall.toReversed(), y: moment.precision.toReversed() }]
+  })
 }

@@ -1,3 +1,141 @@
+import { computed, signal } from '@preact/signals'
+import { formatIds } from '../../src/board/id-set.ts'
+import type { RunSummary } from '../../src/board/protocol.ts'
+import { fetchTable } from '../api.ts'
+import { versionOf } from '../live.ts'
+import { Empty } from '../part/empty.tsx'
+import { useFetched } from '../part/use-fetched.ts'
+import { ParallelCoordinates } from '../plot/parallel-coordinates.tsx'
+import { colorOf, highlighted, runList, titleOf, visibleRuns } from '../state.ts'
+import { formatValue } from '../words.ts'
+
+/** A column of the table and an axis of the drawing. */
+export interface Column {
+  key: string
+  title: string
+  isMetric: boolean
+  of: (run: RunSummary) => Cell
+}
+
+export type Cell = number | string | boolean | null
+
+/** Keys of columns that the user switched on or off; the rest is as `isDefault` says. */
+const switched = signal<ReadonlyMap<string, boolean>>(new Map())
+const order = signal<{ key: string; falls: boolean }>({ key: '', falls: true })
+
+/** Metrics that are shown before anyone has chosen. */
+const fewMetrics = 4
+
+const runsWithHparams = computed(() => visibleRuns.value.filter(({ hparams }) => hparams !== null))
+
 export function HparamsView() {
-  return <p>HparamsView</p>
+  const runs = runsWithHparams.value
+  const scalars = runList.value.tags.filter(({ kind }) => kind === 'scalar')
+  const tags = formatIds(scalars.map(({ id }) => id))
+  const { value: table, error } = useFetched((signal) => fetchTable({ tags }, signal), tags, versionOf(runs.map(({ id }) => id)))
+  if (error !== undefined) return <p class="error">{error}</p>
+  if (runs.length === 0) return <Empty what="hyperparameters" />
+
+  const metrics = new Map(table?.rows.map((row) => [row.run, row.metrics]))
+  const names = [...new Set(runs.flatMap(({ hparams }) => Object.keys(hparams!)))]
+  const usedTags = new Set(runs.flatMap((run) => run.tags))
+  const columns: Column[] = [
+    ...names.map((name) => ({ key: `h ${name}`, title: name, isMetric: false, of: ({ hparams }: RunSummary) => hparams![name] ?? null })),
+    ...scalars
+      .filter(({ id }) => usedTags.has(id))
+      .map((tag) => ({
+        key: `m ${tag.id}`,
+        title: titleOf(tag),
+        isMetric: true,
+        of: ({ id }: RunSummary) => metrics.get(id)?.[tag.id]?.last ?? null,
+      })),
+  ]
+  const firstMetrics = new Set(columns.filter(({ isMetric }) => isMetric).slice(0, fewMetrics))
+  // What is the same in all runs tells nothing.
+  const varies = ({ of }: Column): boolean => runs.length === 1 || runs.some((run) => of(run) !== of(runs[0]!))
+  const isOn = (column: Column): boolean => switched.value.get(column.key) ?? (column.isMetric ? firstMetrics.has(column) : varies(column))
+  const shown = columns.filter(isOn)
+  return (
+    <>
+      <details class="columns-menu">
+        <summary>
+          Columns <span class="badge">{`${shown.length} of ${columns.length}`}</span>
+        </summary>
+        <div class="columns-list">
+          {columns.map((column) => (
+            <label key={column.key} class="toggle">
+              <input
+                type="checkbox"
+                checked={isOn(column)}
+                onChange={() => (switched.value = new Map(switched.value).set(column.key, !isOn(column)))}
+              />
+              {column.title} <span class="faint">{column.isMetric ? 'metric' : 'hyperparameter'}</span>
+            </label>
+          ))}
+        </div>
+      </details>
+      <ParallelCoordinates columns={shown} runs={runs} />
+      <HparamsTable columns={shown} runs={runs} />
+    </>
+  )
+}
+
+function HparamsTable({ columns, runs }: { columns: readonly Column[]; runs: readonly RunSummary[] }) {
+  const { key, falls } = order.value
+  const by = columns.find((column) => column.key === key)
+  const sorted = by ? [...runs].sort((a, b) => compareCells(by.of(a), by.of(b), falls)) : runs
+  return (
+    <div class="scroll tall" tabIndex={0} role="region" aria-label="Hyperparameters and metrics by run">
+      <table class="data framed">
+        <thead>
+          <tr>
+            <th scope="col">Run</th>
+            {columns.map((column) => (
+              <th key={column.key} scope="col" aria-sort={column !== by ? 'none' : falls ? 'descending' : 'ascending'}>
+                <button
+                  type="button"
+                  class="sort"
+                  onClick={() => (order.value = { key: column.key, falls: column === by ? !falls : column.isMetric })}
+                >
+                  {column.title}
+                  <span aria-hidden="true">{column !== by ? '' : falls ? ' ↓' : ' ↑'}</span>
+                </button>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {sorted.map((run) => (
+            <tr
+              key={run.id}
+              class={highlighted.value === run.id ? 'highlighted' : ''}
+              onMouseEnter={() => (highlighted.value = run.id)}
+              onMouseLeave={() => (highlighted.value = undefined)}
+            >
+              <th scope="row">
+                <i class="swatch" style={{ background: colorOf(run) }} />
+                {run.name}
+              </th>
+              {columns.map((column) => (
+                <td key={column.key}>{formatCell(column.of(run))}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+export const formatCell = (cell: Cell): string => (typeof cell === 'number' || cell === null ? formatValue(cell) : String(cell))
+
+const collator = new Intl.Collator('en', { numeric: true })
+
+/** Numbers before words, and what is missing last in either direction. */
+export function compareCells(a: Cell, b: Cell, falls: boolean): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null)
+  const [isA, isB] = [typeof a === 'number', typeof b === 'number']
+  if (isA !== isB) return isA ? -1 : 1
+  const sign = falls ? -1 : 1
+  return sign * (isA ? (a as number) - (b as number) : collator.compare(String(a), String(b)))
 }

@@ -1,3 +1,47 @@
+import { useState } from 'preact/hooks'
+import type { RunSummary, Tag } from '../../src/board/protocol.ts'
+import { address, fetchMedia } from '../api.ts'
+import { versionOf } from '../live.ts'
+import { RunCards } from '../part/run-cards.tsx'
+import { momentIndex, StepSlider } from '../part/step-slider.tsx'
+import { useFetched } from '../part/use-fetched.ts'
+import { cardWidth, titleOf } from '../state.ts'
+import { formatValue } from '../words.ts'
+
+/** Pictures and sounds by step. */
 export function MediaView() {
-  return <p>MediaView</p>
+  return (
+    <RunCards kinds={['image', 'audio']} what="images and sounds" height={Math.round(cardWidth.value * 0.7)}>
+      {(tag, run, wide) => <Media tag={tag} run={run} wide={wide} />}
+    </RunCards>
+  )
+}
+
+function Media({ tag, run, wide }: { tag: Tag; run: RunSummary; wide: boolean }) {
+  const [chosen, setChosen] = useState<number>()
+  const params = { kind: tag.kind, tag: tag.id, run: run.id }
+  const { value: list, error } = useFetched((signal) => fetchMedia(params, signal), `${tag.id} ${run.id}`, versionOf([run.id]))
+  if (error !== undefined) return <p class="error">{error}</p>
+  if (!list) return null
+  const index = momentIndex(chosen, list.moments.length)
+  const moment = list.moments[index]
+  if (!moment) return null
+  // The time tells apart what was written twice for one step, for the browser's cache.
+  const source = (frame: number): string => address('blob', { ...params, step: moment.step, frame, time: moment.time })
+  const label = (frame: number): string =>
+    `${titleOf(tag)} of ${run.name} at step ${formatValue(moment.step)}${moment.frames > 1 ? `, ${frame + 1} of ${moment.frames}` : ''}`
+  return (
+    <>
+      <StepSlider moments={list.moments} index={index} onInput={setChosen} seen={list.seen} />
+      <div class={wide ? 'media wide' : 'media'} data-frames={moment.frames}>
+        {Array.from({ length: moment.frames }, (_, frame) =>
+          tag.kind === 'image' ? (
+            <img key={frame} src={source(frame)} alt={label(frame)} loading="lazy" />
+          ) : (
+            <audio key={frame} src={source(frame)} aria-label={label(frame)} controls preload="none" />
+          ),
+        )}
+      </div>
+    </>
+  )
 }

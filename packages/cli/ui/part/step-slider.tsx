@@ -1,0 +1,26 @@
+import { formatTime, formatValue } from '../words.ts'
+import { Slider } from './controls.tsx'
+
+interface StepSliderProps {
+  moments: readonly { step: number; time?: number }[]
+  index: number
+  onInput: (index: number) => void
+  /** How many there were before some were thinned out. */
+  seen?: number
+}
+
+/** Chooses one of the steps at which something was written. */
+export function StepSlider({ moments, index, onInput, seen = 0 }: StepSliderProps) {
+  const moment = moments[index]
+  if (!moment) return null
+  const thinned = seen > moments.length ? `, ${moments.length} of ${seen} kept` : ''
+  return (
+    <div class="steps" title={(moment.time === undefined ? '' : formatTime(moment.time)) + thinned}>
+      <Slider label="Step" min={0} max={moments.length - 1} step={1} value={index} onInput={onInput} words={formatValue(moment.step)} />
+    </div>
+  )
+}
+
+/** Which moment to show: the one chosen, or the latest as long as nobody chose. */
+export const momentIndex = (chosen: number | undefined, length: number): number =>
+  chosen === undefined ? length - 1 : Math.min(chosen, length - 1)
