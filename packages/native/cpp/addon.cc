@@ -280,6 +280,9 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
   });
 }
 
+/** Changes with what `prepare` and `run` take; binding.ts has the same. */
+constexpr uint32_t protocol = 1;
+
 } // namespace
 
 NAPI_MODULE_INIT() {
@@ -290,5 +293,7 @@ NAPI_MODULE_INIT() {
       {"info", nullptr, libraryInfo, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+  napi_value number;
+  if (napi_create_uint32(env, protocol, &number) == napi_ok) napi_set_named_property(env, exports, "protocol", number);
   return exports;
 }

@@ -56,6 +56,9 @@ export interface NativeDescription {
 /** What only the binary can hold. */
 export type Handle = object
 
+/** Changes with what `prepare` and `run` take; addon.cc has the same. */
+const protocol = 1
+
 export interface LibraryInfo {
   /** Of oneDNN. */
   readonly version: string
@@ -75,6 +78,7 @@ export interface Binding {
   ): { readonly handle: Handle; readonly scratchBytes: number; readonly implementation: string } | undefined
   run(heap: Handle, routine: Handle, block: number, bytes: number): void
   info(): LibraryInfo
+  readonly protocol: number
 }
 
 export interface LoadedBinding {
@@ -117,6 +121,7 @@ export function loadBinding(): LoadedBinding {
   for (const file of files) {
     try {
       const binding = restingThreads(() => createRequire(import.meta.url)(file) as Binding)
+      if (binding.protocol !== protocol) throw new Error('it was built from other sources than this package')
       binding.info()
       loaded = { binding, file }
       return loaded
