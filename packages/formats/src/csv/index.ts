@@ -1,0 +1,6 @@
+// What runs everywhere: `@cotangent/formats/csv` in a browser.
+export type { ByteSource, Bytes } from '../bytes.ts'
+export type { FileSource } from '../file-source.ts'
+export type { Compression } from '../inflate.ts'
+export type { Columns, ColumnSpec, ColumnType, TableBatch, TableRow } from '../table/column.ts'
+export { type CsvBatch, type CsvOptions, type CsvRow, type InferredBatch, type InferredRow, readCsv, readCsvBatches } from './read-csv.ts'
