@@ -2,7 +2,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { BatchData } from './batch.ts'
 import type { Callback } from './callback.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
-import type { DisplayMode } from './display.ts'
+import type { DisplayMode, DisplayOptions } from './display.ts'
 
 /** Tensors that go together, by name, to be cut into batches: `{ x, y }`. */
 export type TensorData = Readonly<Record<string, Tensor>>
@@ -42,7 +42,7 @@ export interface FitOptions extends BatchingOptions {
   /** Goes on from the latest checkpoint, if there is one. */
   readonly resume?: CheckpointStore | { readonly store: CheckpointStore; readonly which: 'latest' | 'best' | (string & {}) }
   readonly callbacks?: readonly Callback[]
-  readonly display?: DisplayMode
+  readonly display?: DisplayMode | DisplayOptions
   /** Ends the training behind the batch at which it is aborted, as Ctrl-C does. */
   readonly signal?: AbortSignal
   /** Whether the first Ctrl-C ends the training, and not the program. Default true, where the process has signals. */

@@ -1,3 +1,5 @@
+import { smoothedRate } from './smoothed-rate.ts'
+import { drawBar, formatClock, formatCount, formatDuration, formatMetric } from './terminal-format.ts'
 import { colorAllowed, defaultWriter, displayWidth, fitWidth, type TerminalWriter } from './terminal.ts'
 
 export interface ProgressOptions {
@@ -27,8 +29,6 @@ export interface ProgressBar {
 const redrawEvery = 100
 /** Without a terminal every state is a line of a log, so there are few. */
 const plainLineEvery = 5000
-/** The rate follows changes with this time constant. */
-const rateMemory = 5000
 const maxBarColumns = 30
 const minBarColumns = 6
 
@@ -105,26 +105,6 @@ export function progressBar(options: ProgressOptions = {}): ProgressBar {
   }
 }
 
-/** Exponentially weighted items a second: recent speed counts, and the first samples are not biased towards zero. */
-function smoothedRate(start: number) {
-  let lastTime = start
-  let lastDone = 0
-  let sum = 0
-  let weights = 0
-  return {
-    sample(time: number, done: number) {
-      const elapsed = time - lastTime
-      if (elapsed <= 0) return
-      const weight = 1 - Math.exp(-elapsed / rateMemory)
-      sum += weight * ((1000 * (done - lastDone)) / elapsed - sum)
-      weights += weight * (1 - weights)
-      lastTime = time
-      lastDone = done
-    },
-    perSecond: () => (weights ? Math.max(0, sum / weights) : 0),
-  }
-}
-
 interface State {
   total: number | undefined
   label: string
@@ -173,33 +153,4 @@ function drawLine(state: State, columns: number): string {
   }
   if (fraction === undefined || free() < barNeeds) return fitWidth(lineOf(), columns)
   return lineOf(drawBar(fraction, Math.min(maxBarColumns, free() - 1), state.color))
-}
-
-/** `━━━━━╸────`, in half columns. */
-function drawBar(fraction: number, columns: number, color: boolean): string {
-  const halves = Math.floor(fraction * columns * 2)
-  const filled = '━'.repeat(halves >> 1) + (halves % 2 ? '╸' : '')
-  const rest = '─'.repeat(columns - filled.length)
-  if (!color) return filled + rest
-  return `\x1b[${fraction === 1 ? 32 : 36}m${filled}\x1b[0m${rest && `\x1b[2m${rest}\x1b[0m`}`
-}
-
-const formatCount = (n: number): string => (n < 10 && !Number.isInteger(n) ? n.toFixed(1) : Math.round(n).toLocaleString('en-US'))
-
-/** Steady in width while a value moves within its range, so that the line does not jump. */
-function formatMetric(value: number): string {
-  if (!Number.isFinite(value) || Number.isInteger(value)) return String(value)
-  const size = Math.abs(value)
-  if (size < 0.001 || size >= 1e6) return value.toExponential(2)
-  return value.toFixed(size < 10 ? 4 : size < 1000 ? 2 : 0)
-}
-
-const formatDuration = (ms: number): string => (ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : formatClock(ms))
-
-/** `0:07`, `12:34` or `1:02:03`. */
-function formatClock(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000))
-  const two = (n: number): string => String(n).padStart(2, '0')
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
 }

@@ -6,7 +6,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { BatchNames } from './batch.ts'
 import type { Callback } from './callback.ts'
 import type { Schedule } from './callbacks/learning-rate-schedule.ts'
-import type { DisplayMode } from './display.ts'
+import type { DisplayMode, DisplayOptions } from './display.ts'
 import type { ClassWeights, Loss } from './loss-terms.ts'
 import type { Metrics } from './metric-set.ts'
 
@@ -69,7 +69,7 @@ export interface TrainerOptions<O = Tensor, T = Tensor> {
   /** In their order; those of `fit` follow. */
   readonly callbacks?: readonly Callback[]
   /** How progress is shown. Default `auto`: a live display on a terminal, else plain lines. */
-  readonly display?: DisplayMode
+  readonly display?: DisplayMode | DisplayOptions
   /** What else belongs into checkpoints, such as a second optimiser. */
   readonly parts?: CheckpointParts
 }

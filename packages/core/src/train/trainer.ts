@@ -9,9 +9,9 @@ import { BatchSource } from './batch-source.ts'
 import { type BatchData, batchSizeOf, isTensor, readBatch } from './batch.ts'
 import type { Callback } from './callback.ts'
 import { scheduleCallbacks } from './callbacks/learning-rate-schedule.ts'
-import { displayCallback } from './display.ts'
+import { displayOf } from './display.ts'
 import { countOf, evaluateAll, FitLoop, type FitResult, inUse, wholeNumber } from './fit-loop.ts'
-import type { BatchingOptions, FitOptions, TensorData } from './fit-options.ts'
+import type { FitOptions, TensorData } from './fit-options.ts'
 import { interruption } from './interruption.ts'
 import type { Logs } from './metric-set.ts'
 import { StepProgram } from './step-program.ts'
@@ -75,11 +75,12 @@ export class Trainer<O = Tensor, T = Tensor> {
     const sets = await this.#dataOf(data, options)
     const { callbacks: own = [], schedule, display, parts = {}, accumulate = 1 } = this.options
     const dev = options.fastDevRun !== undefined && options.fastDevRun !== false
-    const chosen: Callback[] = [...scheduleCallbacks(schedule), ...own, ...(options.callbacks ?? [])].filter(({ keeps }) => !(dev && keeps))
+    const given: Callback[] = [...scheduleCallbacks(schedule), ...own, ...(options.callbacks ?? [])]
+    const chosen = given.filter(({ keeps }) => !(dev && keeps))
     const loop = new FitLoop({
       program: this.#program,
       ...sets,
-      callbacks: [...chosen, ...displayCallback(options.display ?? display)],
+      callbacks: [...chosen, ...displayOf(options.display ?? display)],
       accumulate,
       parts,
       options: dev ? devRun(options) : options,
