@@ -14,16 +14,13 @@ const remedy = {
   darwin: 'xcode-select --install; brew install onednn',
 }
 
-/** What stops the build, said in one line. */
-export class BuildProblem extends Error {}
-
 /**
- * Builds the addon unless it is newer than its sources. `COTANGENT_NATIVE_CXXFLAGS` goes to the compiler as it is.
+ * Builds the addon unless it is newer than its sources; what stops it is an error of one line. `COTANGENT_NATIVE_CXXFLAGS` goes to the compiler as it is.
  * @param {{ force?: boolean, oneDnn?: string, output?: string, flags?: string[] }} options
  *   `oneDnn` is a folder with `include` and `lib`, default `ONEDNN_ROOT`, else where the package managers put it.
  */
 export function build({ force = false, oneDnn = process.env.ONEDNN_ROOT, output = binary, flags = [] } = {}) {
-  if (!(process.platform in remedy)) throw new BuildProblem(`there is no build for ${process.platform} yet`)
+  if (!(process.platform in remedy)) throw new Error(`there is no build for ${process.platform} yet`)
   const files = readdirSync(sources).map((name) => join(sources, name))
   const newest = Math.max(...files.map((file) => statSync(file).mtimeMs))
   if (!force && existsSync(output) && statSync(output).mtimeMs > newest) return { output, built: false }
@@ -48,7 +45,7 @@ export function build({ force = false, oneDnn = process.env.ONEDNN_ROOT, output 
     renameSync(temporary, output)
   } catch (error) {
     rmSync(temporary, { force: true })
-    throw new BuildProblem(problemOf(error, compiler))
+    throw new Error(problemOf(error, compiler), { cause: error })
   }
   return { output, built: true }
 }

@@ -1,15 +1,28 @@
 // Runs when the package is installed. Builds the addon where that is possible; it never fails an install.
+import { createRequire } from 'node:module'
+
+const prebuilt = `@cotangent/native-${process.platform}-${process.arch}`
 const gains = 'matrix products and convolutions run two to four times as fast with it; everything works without'
 
-try {
-  const { build, BuildProblem } = await import('./build.mjs')
+function hasPrebuilt() {
   try {
-    const { built } = build({ force: process.env.npm_command === 'rebuild' })
-    console.log(`@cotangent/native: ${built ? 'built' : 'is up to date'}`)
-  } catch (error) {
-    if (!(error instanceof BuildProblem)) throw error
-    console.log(`@cotangent/native: not built, ${error.message} (${gains})`)
+    return Boolean(createRequire(import.meta.url).resolve(`${prebuilt}/cotangent-native.node`))
+  } catch {
+    // The usual case: no such package for this platform.
+    return false
   }
-} catch (error) {
-  console.log(`@cotangent/native: not built, ${error instanceof Error ? error.message.split('\n', 1)[0] : error} (${gains})`)
 }
+
+async function outcome() {
+  if (hasPrebuilt()) return `uses ${prebuilt}`
+  try {
+    // Imported here, so that whatever is wrong with it ends in one line, too.
+    const { build } = await import('./build.mjs')
+    const { built } = build({ force: process.env.npm_command === 'rebuild' })
+    return built ? 'built' : 'is up to date'
+  } catch (error) {
+    return `not built, ${String(error?.message ?? error).split('\n', 1)[0]} (${gains})`
+  }
+}
+
+console.log(`@cotangent/native: ${await outcome()}`)
