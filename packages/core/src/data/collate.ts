@@ -85,7 +85,10 @@ function join(elements: readonly unknown[], path: string): unknown {
 /** One copy into memory of their own, which becomes a tensor with another. */
 function stackArrays(elements: readonly unknown[], path: string): Tensor {
   const [first] = elements as [TypedArray]
-  const Type = first.constructor as new (length: number) => TypedArray & { set(values: TypedArray, at: number): void }
+  // Node's Buffer is a Uint8Array that is not to be made with a length.
+  const Type = (first instanceof Uint8Array ? Uint8Array : first.constructor) as new (
+    length: number,
+  ) => TypedArray & { set(values: TypedArray, at: number): void }
   const whole = new Type(elements.length * first.length)
   elements.forEach((x, i) => {
     if (!(x instanceof Type)) throw mixed(elements, path)

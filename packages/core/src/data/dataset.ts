@@ -1,17 +1,36 @@
 import { CotangentError } from '../errors.ts'
 import { defaultGenerator } from '../tensor/generator.ts'
-import type { Batched } from './collate.ts'
+import { type Batched, collate } from './collate.ts'
 import { mix, seedOf } from './key.ts'
 import { type Later, Pending } from './later.ts'
+import { padElements, type PaddingOptions } from './pad-elements.ts'
+import type { Sampler } from './sampler.ts'
 import { elementsStage, type ElementsLike } from './sources/elements.ts'
 import { type IndexedElements, indexedElementsStage } from './sources/indexed-elements.ts'
 import { rangeStage } from './sources/range.ts'
 import { tensorsStage } from './sources/tensors.ts'
 import { type Cursor, describeStage, Opening, type Stage } from './stage.ts'
 import { type BatchOptions, batchStage } from './stages/batch.ts'
+import { type BucketOptions, bucketStage } from './stages/bucket.ts'
+import { cacheStage } from './stages/cache.ts'
+import { concatenateStage } from './stages/concatenate.ts'
+import { enumerateStage } from './stages/enumerate.ts'
 import { filterStage, type FilterOptions } from './stages/filter.ts'
+import { type GroupKey, groupStage } from './stages/group.ts'
+import { ignoreErrorsStage, type IgnoreErrorsOptions } from './stages/ignore-errors.ts'
+import { type InnerFunction, type InterleaveOptions, interleaveStage } from './stages/interleave.ts'
 import { type MapFunction, type MapOptions, mapStage } from './stages/map.ts'
+import { type PrefetchDepth, prefetchStage } from './stages/prefetch.ts'
+import { type RejectionResampleOptions, rejectionResampleStage } from './stages/rejection-resample.ts'
+import { repeatStage } from './stages/repeat.ts'
+import { type SampleFromOptions, sampleFromStage } from './stages/sample-from.ts'
+import { type SampleOptions, sampleStage } from './stages/sample.ts'
+import { type ScanFunction, scanStage } from './stages/scan.ts'
 import { shuffleStage, type ShuffleOptions } from './stages/shuffle.ts'
+import { shardStage, skipStage, takeStage } from './stages/slice.ts'
+import { type WindowOptions, windowStage } from './stages/window.ts'
+import { zipStage } from './stages/zip.ts'
+import { unbatch, type Unbatched } from './unbatch.ts'
 import { yieldToHost } from './yield.ts'
 
 /** Where a dataset stands, for a checkpoint. */
@@ -73,6 +92,18 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
     return new Dataset(rangeStage(start, end, step))
   }
 
+  /** Elements of several datasets side by side, `[a, b]` or `{ a, b }`, as many as the shortest one has. */
+  static zip<const D extends readonly Dataset<unknown>[] | Readonly<Record<string, Dataset<unknown>>>>(datasets: D): Dataset<Zipped<D>> {
+    const names = Object.keys(datasets)
+    const put = (row: unknown[]) => (Array.isArray(datasets) ? row : Object.fromEntries(names.map((name, i) => [name, row[i]])))
+    return new Dataset(zipStage(stagesOf(Object.values(datasets)), put)) as Dataset<Zipped<D>>
+  }
+
+  /** Each element from one of several datasets, chosen at random. */
+  static sampleFrom<T>(datasets: readonly Dataset<T>[], options: SampleFromOptions = {}): Dataset<T> {
+    return new Dataset(sampleFromStage(stagesOf(datasets), options))
+  }
+
   /** Elements (batches, behind `batch`) of an epoch; undefined where that is not known beforehand, Infinity where it never ends. */
   get length(): number | undefined {
     return this.stage.length
@@ -107,9 +138,130 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
     return new Dataset(batchStage(this.stage, batchSize, options))
   }
 
+  /**
+   * Batches of elements of different sizes: tensors and typed arrays are brought to one size first.
+   *
+   *     dataset.paddedBatch(32, { value: { labels: -100 }, multipleOf: 8 })
+   */
+  paddedBatch(
+    batchSize: number,
+    { dropLast = false, ...padding }: PaddingOptions & { readonly dropLast?: boolean } = {},
+  ): Dataset<Batched<T>> {
+    const pad = (elements: T[]) => collate(padElements('paddedBatch', elements, padding))
+    return new Dataset(batchStage(this.stage, batchSize, { dropLast, collate: pad }, 'paddedBatch'))
+  }
+
+  /** Padded batches of elements of like lengths, which need little padding. */
+  bucketBySequenceLength(lengthOf: (value: T) => number, options: BucketBySequenceLengthOptions): Dataset<Batched<T>> {
+    const { boundaries, batchSizes, dropLast = false, padToBoundary = false, ...padding } = options
+    return new Dataset(bucketStage(this.stage, lengthOf, { boundaries, batchSizes, dropLast, padToBoundary, padding }))
+  }
+
+  /** The elements of batches: slices along the first axis. */
+  unbatch(): Dataset<Unbatched<T>> {
+    return new Dataset(interleaveStage('unbatch', this.stage, unbatch, { cycleLength: 1, blockLength: Infinity }))
+  }
+
   /** A random order: of all elements where they have indices, else of a buffer that elements pass through. */
   shuffle(options: ShuffleOptions = {}): Dataset<T> {
     return new Dataset(shuffleStage(this.stage, options))
+  }
+
+  /** What a sampler chooses among elements with indices: `weightedRandomSampler`, `distributedSampler`... */
+  sample(sampler: Sampler, options: SampleOptions = {}): Dataset<T> {
+    return new Dataset(sampleStage(this.stage, sampler, options))
+  }
+
+  /** All elements `count` times, by default without end. Shuffles before it make a new order each time. */
+  repeat(count = Infinity): Dataset<T> {
+    return new Dataset(repeatStage(this.stage, count))
+  }
+
+  /** The first `count` elements. */
+  take(count: number): Dataset<T> {
+    return new Dataset(takeStage(this.stage, count))
+  }
+
+  /** All but the first `count` elements. */
+  skip(count: number): Dataset<T> {
+    return new Dataset(skipStage(this.stage, count))
+  }
+
+  /** Every `count`-th element from the `index`-th on: a part for each of `count` processes. */
+  shard(count: number, index: number): Dataset<T> {
+    return new Dataset(shardStage(this.stage, count, index))
+  }
+
+  /** The elements of what a function makes of each element, one after the other. */
+  flatMap<U>(f: InnerFunction<T, U>): Dataset<U> {
+    return new Dataset(interleaveStage('flatMap', this.stage, f, { cycleLength: 1, blockLength: Infinity }))
+  }
+
+  /** The elements of what a function makes of each element, some from each of several in turn: of many files, for example. */
+  interleave<U>(f: InnerFunction<T, U>, options: InterleaveOptions = {}): Dataset<U> {
+    return new Dataset(interleaveStage('interleave', this.stage, f, options))
+  }
+
+  /** Pairs with the elements of another dataset, as many as the shorter one has. */
+  zip<U>(other: Dataset<U>): Dataset<[T, U]> {
+    return new Dataset(zipStage([this.stage, other.stage], (row) => row as [T, U]))
+  }
+
+  /** These elements, then those of other datasets. */
+  concatenate(...others: Dataset<T>[]): Dataset<T> {
+    return new Dataset(concatenateStage([this.stage, ...others.map(({ stage }) => stage)]))
+  }
+
+  /** Arrays of `size` elements that follow each other. */
+  window(size: number, options: WindowOptions = {}): Dataset<T[]> {
+    return new Dataset(windowStage(this.stage, size, options))
+  }
+
+  /** Elements made of each element and what those before it came to. */
+  scan<S, U>(initial: S, f: ScanFunction<S, T, U>): Dataset<U> {
+    return new Dataset(scanStage(this.stage, initial, f))
+  }
+
+  /** Elements with their number. */
+  enumerate(start = 0): Dataset<[index: number, value: T]> {
+    return new Dataset(enumerateStage(this.stage, start))
+  }
+
+  /** All elements by a key, which takes as much memory as they do. */
+  groupBy<K extends GroupKey>(keyOf: (value: T) => K | PromiseLike<K>): Dataset<{ key: K; elements: T[] }> {
+    return this.groupByWindow(keyOf, Infinity)
+  }
+
+  /** Elements of one key, handed out when there are `windowSize` of them, and the rest at the end. */
+  groupByWindow<K extends GroupKey>(
+    keyOf: (value: T) => K | PromiseLike<K>,
+    windowSize: number | ((key: K) => number),
+    { dropLast = false }: { readonly dropLast?: boolean } = {},
+  ): Dataset<{ key: K; elements: T[] }> {
+    const sizeOf = typeof windowSize === 'number' ? () => windowSize : windowSize
+    return new Dataset(
+      groupStage({ name: 'groupBy', input: this.stage, keyOf, sizeOf, dropLast, make: (key, elements: T[]) => ({ key, elements }) }),
+    )
+  }
+
+  /** Leaves out elements at random such that the classes that a function tells come as often as wanted. */
+  rejectionResample(classOf: (value: T) => number | PromiseLike<number>, options: RejectionResampleOptions): Dataset<T> {
+    return new Dataset(rejectionResampleStage(this.stage, classOf, options))
+  }
+
+  /** Keeps the elements in memory, or in a store, when they are first made. */
+  cache(): Dataset<T> {
+    return new Dataset(cacheStage(this.stage))
+  }
+
+  /** Makes elements before they are asked for, where making them takes waiting; how many: a number, or found out. */
+  prefetch(depth: PrefetchDepth = 'auto'): Dataset<T> {
+    return new Dataset(prefetchStage(this.stage, depth))
+  }
+
+  /** Leaves out elements that cannot be read, or on which a function before this fails. */
+  ignoreErrors(options: IgnoreErrorsOptions = {}): Dataset<T> {
+    return new Dataset(ignoreErrorsStage(this.stage, options))
   }
 
   *[Symbol.iterator](): Generator<T, void, undefined> {
@@ -197,6 +349,13 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
     return this.#seed
   }
 }
+
+/** Elements of datasets side by side. */
+export type Zipped<D> = { -readonly [K in keyof D]: D[K] extends Dataset<infer T> ? T : never }
+
+export interface BucketBySequenceLengthOptions extends PaddingOptions, BucketOptions {}
+
+const stagesOf = <T>(datasets: readonly Dataset<T>[]): Stage<T>[] => datasets.map(({ stage }) => stage)
 
 function now<T>(value: Later<T>, stage: Stage<unknown>): T {
   if (!(value instanceof Pending)) return value

@@ -1,11 +1,33 @@
 export { Batches, type BatchOptions as BatchesOptions } from './batches.ts'
 export { type Batched, collate } from './collate.ts'
-export { Dataset, type DatasetState } from './dataset.ts'
+export { type BucketBySequenceLengthOptions, Dataset, type DatasetState, type Zipped } from './dataset.ts'
+export type { PaddingOptions } from './pad-elements.ts'
 export { badRecord, type Place } from './place.ts'
+export {
+  distributedSampler,
+  type DistributedSamplerOptions,
+  randomSampler,
+  type RandomSamplerOptions,
+  type Sampler,
+  subsetRandomSampler,
+  subsetSampler,
+  weightedRandomSampler,
+  type WeightedRandomSamplerOptions,
+} from './sampler.ts'
 export type { Source, SourceItem, SourceReader } from './source.ts'
 export type { Elements, ElementsLike } from './sources/elements.ts'
 export type { IndexedElements } from './sources/indexed-elements.ts'
 export type { BatchOptions } from './stages/batch.ts'
 export type { FilterOptions } from './stages/filter.ts'
+export type { GroupKey } from './stages/group.ts'
+export type { IgnoreErrorsOptions } from './stages/ignore-errors.ts'
+export type { Inner, InnerFunction, InterleaveOptions } from './stages/interleave.ts'
 export type { ElementContext, MapFunction, MapOptions } from './stages/map.ts'
+export type { PrefetchDepth } from './stages/prefetch.ts'
+export type { RejectionResampleOptions } from './stages/rejection-resample.ts'
+export type { SampleFromOptions } from './stages/sample-from.ts'
+export type { SampleOptions } from './stages/sample.ts'
+export type { ScanFunction } from './stages/scan.ts'
 export type { ShuffleOptions } from './stages/shuffle.ts'
+export type { WindowOptions } from './stages/window.ts'
+export type { Unbatched } from './unbatch.ts'

@@ -34,6 +34,11 @@ export class Pending<T> {
   }
 }
 
+/**
+ * The answer of what was closed while somebody waited for it. No answer leaves those who wait, and so the state of the pass, as they are.
+ */
+export const unanswered = <T>(): Pending<T> => new Pending()
+
 /** The answer of somebody else's function, which may be a promise. */
 export function later<T>(answer: T | PromiseLike<T>): Later<T> {
   if (!isPromise(answer)) return answer

@@ -1,6 +1,8 @@
 import { CotangentError } from '../errors.ts'
 import { tensor } from '../op/creation.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import type { Place } from './place.ts'
+import type { Step } from './stage.ts'
 
 // Elements that wait in a pipeline are part of its state. A checkpoint holds tensors, numbers, texts, plain objects and arrays;
 // what else data is made of is written as an object with this key.
@@ -80,3 +82,13 @@ const refused = (what: string) =>
     message: `an element that waits in the pipeline holds ${what}, which cannot be saved`,
     hint: 'Elements of tensors, numbers, texts, typed arrays, dates, plain objects and arrays can: make the rest behind shuffle, prefetch and the like.',
   })
+
+/** A step in the terms of a checkpoint. */
+export interface SavedStep {
+  readonly value: unknown
+  readonly place: Place | null
+}
+
+export const saveStep = ({ value, place }: Step<unknown>): SavedStep => ({ value: saveValue(value), place: place ?? null })
+
+export const loadStep = <T>({ value, place }: SavedStep): Step<T> => ({ value: loadValue(value) as T, place: place ?? undefined })

@@ -1,4 +1,4 @@
-import { after, type Later, later, run, wait } from './later.ts'
+import { after, type Later, later, run, unanswered, wait } from './later.ts'
 import { isBadRecord, type Place } from './place.ts'
 import type { Cursor, Stage } from './stage.ts'
 
@@ -59,13 +59,14 @@ function openSource<T>(source: Source<T>, saved: SourceState | undefined): Curso
   let reader: SourceReader<T> | undefined
   let state: SourceState = saved ?? { read: 0 }
   let ended = false
+  let closed = false
   const advance = () => {
     const position = reader?.position?.()
     state = position === undefined ? { read: state.read + 1 } : { read: state.read + 1, position }
   }
   function* start() {
     const opened = yield* wait(later(source.open(state.position)))
-    if (ended) return yield* wait(later(opened.close?.()))
+    if (closed) return yield* wait(later(opened.close?.()))
     reader = opened
     if (state.position !== undefined) return
     for (let skip = state.read; skip > 0; skip--) {
@@ -78,10 +79,11 @@ function openSource<T>(source: Source<T>, saved: SourceState | undefined): Curso
   }
   function* next() {
     if (ended) return undefined
-    if (!reader) yield* start()
+    if (!reader && !closed) yield* start()
     let item: SourceItem<T> | undefined
     try {
-      item = yield* wait(later(reader?.next()))
+      if (!closed) item = yield* wait(later(reader!.next()))
+      if (closed) return yield* wait(unanswered<undefined>())
     } catch (error) {
       if (isBadRecord(error)) advance()
       throw error
@@ -99,7 +101,7 @@ function openSource<T>(source: Source<T>, saved: SourceState | undefined): Curso
     state: () => state,
     close: (): Later<void> => {
       const open = reader
-      ended = true
+      closed = true
       reader = undefined
       return after(later(open?.close?.()), () => {})
     },

@@ -12,18 +12,23 @@ export interface BatchOptions<T, B> {
   readonly collate?: (elements: T[]) => B | PromiseLike<B>
 }
 
-export function batchStage<T, B>(input: Stage<T>, batchSize: number, { dropLast = false, collate: own }: BatchOptions<T, B>): Stage<B> {
-  checkCount('batch', 'batchSize', batchSize)
+export function batchStage<T, B>(
+  input: Stage<T>,
+  batchSize: number,
+  { dropLast = false, collate: own }: BatchOptions<T, B>,
+  name = 'batch',
+): Stage<B> {
+  checkCount(name, 'batchSize', batchSize)
   const batches = input.length === undefined ? undefined : input.length / batchSize
   const length = batches === undefined ? undefined : dropLast ? Math.floor(batches) : Math.ceil(batches)
   const { indexed } = input
   if (indexed && input.hasRows && !own) return rowsStage(input, batchSize, length!, (opening) => indexed(opening)) as unknown as Stage<B>
   return stageOver<T, B, GatherState>({
-    name: 'batch',
+    name,
     input,
     length,
     pass: (cursor, _, saved) =>
-      gather(cursor, saved, { op: 'batch', size: batchSize, dropLast, make: own ?? (collate as unknown as (elements: T[]) => B) }),
+      gather(cursor, saved, { op: name, size: batchSize, dropLast, make: own ?? (collate as unknown as (elements: T[]) => B) }),
   })
 }
 

@@ -1,6 +1,5 @@
-import { Pending, type Later } from '../later.ts'
-import type { Place } from '../place.ts'
-import { loadValue, saveValue } from '../saved-value.ts'
+import { type Later, Pending, unanswered } from '../later.ts'
+import { loadStep, type SavedStep, saveStep } from '../saved-value.ts'
 import type { Cursor, Pass, Step } from '../stage.ts'
 
 export interface ParallelOptions<T, U> {
@@ -16,7 +15,7 @@ export interface ParallelState {
   /** Elements that came in. */
   readonly index: number
   /** Those that were not handed out when the state was saved: they are made again. */
-  readonly waiting: readonly { readonly index: number; readonly value: unknown; readonly place: Place | null }[]
+  readonly waiting: readonly (SavedStep & { readonly index: number })[]
 }
 
 interface Slot<T, U> {
@@ -41,6 +40,7 @@ class ParallelPass<T, U> implements Pass<U, ParallelState> {
   #index: number
   #pulling = false
   #ended = false
+  #closed = false
   #waiter: Pending<Step<U> | undefined> | undefined
   #restored: ParallelState['waiting']
 
@@ -52,6 +52,7 @@ class ParallelPass<T, U> implements Pass<U, ParallelState> {
   }
 
   next(): Later<Step<U> | undefined> {
+    if (this.#closed) return unanswered()
     if (this.#restored.length > 0) this.#restart()
     // Where everything answers at once there is nothing to keep track of.
     if (this.#options.atOnce === 1 && this.#slots.length === 0 && !this.#pulling && !this.#ended) {
@@ -73,27 +74,25 @@ class ParallelPass<T, U> implements Pass<U, ParallelState> {
   }
 
   state(): ParallelState {
-    const waiting = this.#slots.flatMap(({ input }) =>
-      input ? [{ index: input.index, value: saveValue(input.step.value), place: input.step.place ?? null }] : [],
-    )
+    const waiting = this.#slots.flatMap(({ input }) => (input ? { index: input.index, ...saveStep(input.step) } : []))
     return { index: this.#index, waiting: [...this.#restored, ...waiting] }
   }
 
   close(): Later<void> {
-    this.#ended = true
+    this.#closed = true
     return this.#input.close()
   }
 
   #restart(): void {
     const restored = this.#restored
     this.#restored = []
-    for (const { index, value, place } of restored) this.#start({ value: loadValue(value) as T, place: place ?? undefined }, index)
+    for (const { index, ...step } of restored) this.#start(loadStep(step), index)
   }
 
   /** Takes in elements until enough are under way. */
   #fill(): void {
     const { atOnce } = this.#options
-    while (this.#slots.length < atOnce && !this.#pulling && !this.#ended) {
+    while (this.#slots.length < atOnce && !this.#pulling && !this.#ended && !this.#closed) {
       let step: Later<Step<T> | undefined>
       try {
         step = this.#input.next()

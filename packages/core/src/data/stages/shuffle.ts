@@ -3,9 +3,8 @@ import { checkCount } from '../check.ts'
 import { indexedStage, reordered } from '../indexed.ts'
 import { randomOf } from '../key.ts'
 import { Pending, run } from '../later.ts'
-import type { Place } from '../place.ts'
 import { Random } from '../random.ts'
-import { loadValue, saveValue } from '../saved-value.ts'
+import { loadStep, type SavedStep, saveStep } from '../saved-value.ts'
 import { type Indexed, type Opening, type Pass, type Cursor, type Stage, stageOver, type Step } from '../stage.ts'
 
 export interface ShuffleOptions {
@@ -61,13 +60,13 @@ function shuffled<T>(elements: Indexed<T>, bufferSize: number, random: Random): 
 
 interface ShuffleState {
   readonly random: readonly number[]
-  readonly buffer: readonly { readonly value: unknown; readonly place: Place | null }[]
+  readonly buffer: readonly SavedStep[]
 }
 
 /** Takes a random element out of a buffer and the next one of the input in its place. */
 function bufferPass<T>(input: Cursor<T>, bufferSize: number, saved: ShuffleState | undefined, fresh: Random): Pass<T, ShuffleState> {
   const random = saved ? new Random(saved.random) : fresh
-  const buffer: Step<T>[] = (saved?.buffer ?? []).map(({ value, place }) => ({ value: loadValue(value) as T, place: place ?? undefined }))
+  const buffer: Step<T>[] = (saved?.buffer ?? []).map(loadStep<T>)
   let ended = false
   function* next() {
     while (!ended && buffer.length < bufferSize) {
@@ -85,6 +84,6 @@ function bufferPass<T>(input: Cursor<T>, bufferSize: number, saved: ShuffleState
   }
   return {
     next: () => run(next()),
-    state: () => ({ random: random.state, buffer: buffer.map(({ value, place }) => ({ value: saveValue(value), place: place ?? null })) }),
+    state: () => ({ random: random.state, buffer: buffer.map(saveStep) }),
   }
 }
