@@ -2,6 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
 import { classScores, type ClassOptions, type ClassSetup, classSetup, labelScores } from './class-labels.ts'
+import { weighted } from './sample-weights.ts'
 import { SumMetric, type Sums } from './sum-metric.ts'
 
 export interface CalibrationOptions extends Omit<ClassOptions, 'threshold'> {
@@ -58,7 +59,7 @@ export class CalibrationError extends SumMetric<number, Binned, [predictions: Te
         .clamp({ min: 0, max: bins - 1 })
         .cast('int32')
       const sum = (w: Tensor) => bin.bincount({ weights: w, length: bins })
-      return { weight: sum(weights), confidence: sum(weights.mul(confidence)), right: sum(weights.mul(right.cast('float64'))) }
+      return { weight: sum(weights), confidence: sum(weighted(weights, confidence)), right: sum(weighted(weights, right)) }
     })
   }
 
