@@ -61,6 +61,8 @@ export function makeColumn(name: string, spec: ColumnSpec): Column {
   return { name, dtype: type, parse, missing: missing ?? (type.startsWith('float') ? Number.NaN : undefined) }
 }
 
+const integers: Readonly<Record<string, readonly [low: number, high: number]>> = { int32: [-(2 ** 31), 2 ** 31 - 1], uint8: [0, 255] }
+
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 const endless = /^([+-]?)inf(inity)?$/i
 
@@ -91,8 +93,8 @@ const truths = new Map<string, boolean>([
 const parsers: Record<Exclude<ColumnType, object>, Column['parse']> = {
   float32: parseNumber,
   float64: parseNumber,
-  int32: parseInteger(-(2 ** 31), 2 ** 31 - 1),
-  uint8: parseInteger(0, 255),
+  int32: parseInteger(...integers.int32!),
+  uint8: parseInteger(...integers.uint8!),
   int64: (text) => {
     const trimmed = text.trim()
     const value = /^[+-]?\d+$/.test(trimmed) ? BigInt(trimmed.replace('+', '')) : undefined
@@ -105,6 +107,27 @@ const parsers: Record<Exclude<ColumnType, object>, Column['parse']> = {
     return value
   },
   string: (text) => text,
+}
+
+/** A cell of a file that has types of its own, as this column holds it. Texts are read as in CSV. */
+export function convertCell({ name, dtype, parse, missing }: Column, value: unknown): number | bigint | boolean | string {
+  if (value === null || value === undefined) {
+    if (missing !== undefined) return missing
+    throw new Error(`column ${quoted(name)} has no value: give the column { type, missing }`)
+  }
+  if (typeof value === 'string') return parse(value)
+  if (dtype === 'bool' && typeof value === 'boolean') return value
+  if (dtype === 'int64' && typeof value === 'bigint') return value
+  if (typeof value === 'number') {
+    if (dtype === 'float32' || dtype === 'float64') return value
+    const range = integers[dtype]
+    if (range && Number.isInteger(value) && value >= range[0] && value <= range[1]) return value
+  }
+  if (dtype === 'string' || (typeof value !== 'number' && typeof value !== 'bigint' && typeof value !== 'boolean')) {
+    const what = value instanceof Date ? 'a date' : Array.isArray(value) ? 'a list' : `a ${typeof value}`
+    throw new Error(`column ${quoted(name)} holds ${what}, not ${dtype}`)
+  }
+  return parse(String(value))
 }
 
 /** The narrowest of number, truth value and text that all samples are; what is missing does not count. */
