@@ -2,9 +2,11 @@ import type { Operand, Routine, RoutineName } from 'cotangent'
 import { algorithms, dataTypes, kinds, type NativeDescription, type NativePostOp, type NativeTensor } from './binding.ts'
 import { type PostOp, postOpsOf } from './post-ops.ts'
 
-/** Multiply-adds of the routine, and its description for `threads` threads. */
 export interface Described {
+  /** Multiply-adds. */
   readonly work: number
+  /** Whether it reads each weight once: memory's speed is its limit then. */
+  readonly vector: boolean
   describe(threads: number): NativeDescription
 }
 
@@ -38,7 +40,7 @@ function withPostOps(described: Described, postOps: readonly PostOp[], { inputs,
   if (postOps.length > 0 && (kind === kinds.convGradInput || kind === kinds.convGradWeight)) return undefined
   if (postOps.some((op) => 'input' in op && dataTypes[dtypes[op.input]!] === undefined)) return undefined
   return {
-    work: described.work,
+    ...described,
     describe(threads) {
       const plain = described.describe(threads)
       const dst = { ...plain.dst, word: inputs.length }
@@ -125,6 +127,7 @@ function matmul(operands: readonly Operand[]): Described | undefined {
   const flat = batch.map(() => 1)
   return {
     work: size(batch.map((axis) => axis.size)) * m * n * k,
+    vector: m === 1 || n === 1,
     describe: (threads) => ({
       kind: kinds.matmul,
       src,
@@ -192,6 +195,7 @@ function convolution(routine: Convolution, operands: readonly Operand[]): Descri
   if ([src, dst, weights].some(overlaps)) return undefined
   return {
     work: (size(y.shape) * size(w.shape)) / w.shape.at(-1)!,
+    vector: false,
     describe: (threads) => ({
       kind: kinds[name],
       src,

@@ -1,5 +1,5 @@
 import type { RoutineBackend } from 'cotangent'
-import { defaults, NativeBackend } from './backend.ts'
+import { defaults, everything, NativeBackend } from './backend.ts'
 import { type LibraryInfo, loadBinding } from './binding.ts'
 
 export { NativeBackend, type NativeBackendOptions } from './backend.ts'
@@ -11,11 +11,7 @@ let backend: RoutineBackend | undefined
  * @throws Error with one line that says why it can't be used.
  */
 export function nativeBackend(): RoutineBackend {
-  // `all` is for tests: small routines are oneDNN's too then.
-  backend ??= new NativeBackend(loadBinding().binding, {
-    ...defaults,
-    ...(process.env.COTANGENT_NATIVE === 'all' && { minimumWork: 0, workPerThread: 1 }),
-  })
+  backend ??= new NativeBackend(loadBinding().binding, process.env.COTANGENT_NATIVE === 'all' ? everything : defaults)
   return backend
 }
 

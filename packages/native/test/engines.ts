@@ -4,7 +4,7 @@ import { referenceRoutine } from '../../core/src/engine/reference/routine.ts'
 import type { Operand, Routine } from '../../core/src/engine/routine.ts'
 import { WasmEngine } from '../../core/src/engine/wasm/engine.ts'
 import { runProgram, small } from '../../core/test/engine.ts'
-import { NativeBackend } from '../src/backend.ts'
+import { everything, NativeBackend } from '../src/backend.ts'
 import { type LoadedBinding, loadBinding } from '../src/binding.ts'
 
 let found: LoadedBinding | undefined
@@ -18,12 +18,12 @@ try {
 /** Undefined where it is not built: tests that need it are skipped then. */
 export const loaded = found
 
-/** The backend for routines of any size, which tells how many routines it has taken. */
+/** The backend, by default for routines of any size, which tells how many routines it has taken. */
 export class CountingBackend extends NativeBackend {
   taken = 0
 
-  constructor(options: { workPerThread?: number } = {}) {
-    super(loaded!.binding, { minimumWork: 0, workPerThread: 1, ...options })
+  constructor(options = everything) {
+    super(loaded!.binding, options)
   }
 
   override attach(memory: WebAssembly.Memory): AttachedBackend {
@@ -40,8 +40,8 @@ export class CountingBackend extends NativeBackend {
 
 const reference = new ReferenceEngine()
 
-export function nativeEngine(threads: number): { engine: WasmEngine; backend: CountingBackend } {
-  const backend = new CountingBackend()
+export function nativeEngine(threads: number, options = everything): { engine: WasmEngine; backend: CountingBackend } {
+  const backend = new CountingBackend(options)
   return { engine: new WasmEngine({ threads, fallback: referenceRoutine, backends: [backend] }), backend }
 }
 

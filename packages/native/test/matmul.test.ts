@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { type Operand, routine } from '../../core/src/engine/routine.ts'
 import { rowMajor } from '../../core/src/layout.ts'
 import { dense } from '../../core/test/engine.ts'
+import { defaults } from '../src/backend.ts'
 import { both, generator, loaded, nativeEngine } from './engines.ts'
 
 type DType = Operand['dtype']
@@ -67,6 +68,20 @@ describe.skipIf(!loaded)('matrix products by oneDNN', () => {
     ['one element everywhere', [strided('float32', [4, 5], [0, 0]), dense('float32', [5, 6])], dense('float32', [4, 6])],
     ['overlapping rows', [strided('float32', [4, 5], [1, 1]), dense('float32', [5, 6])], dense('float32', [4, 6])],
   ])('%s: left to emitted code', (_, inputs, out) => expectAgreement(inputs, out, false))
+
+  it.each<[boolean, string, Operand[], Operand]>([
+    [true, 'large', [dense('float32', [64, 64]), dense('float32', [64, 64])], dense('float32', [64, 64])],
+    [false, 'small', [dense('float32', [8, 8]), dense('float32', [8, 8])], dense('float32', [8, 8])],
+    [false, 'a row', [dense('float32', [1, 300]), dense('float32', [300, 300])], dense('float32', [1, 300])],
+    [false, 'a column', [dense('float32', [300, 300]), dense('float32', [300, 1])], dense('float32', [300, 1])],
+    [true, 'a row of bfloat16', [dense('bfloat16', [1, 300]), dense('bfloat16', [300, 300])], dense('float32', [1, 300])],
+  ])('by default takes what pays: %s for %s', (taken, _, inputs, out) => {
+    const own = nativeEngine(2, defaults)
+    const { expected, actual } = both(own.engine, routine('matmul', {}, inputs, [out]))
+    expect(actual).toEqual(expected)
+    expect(own.backend.taken).toBe(Number(taken))
+    own.engine.close()
+  })
 
   it('random shapes and strides', () => {
     const random = generator(7)
