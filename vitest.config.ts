@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
@@ -7,8 +8,12 @@ const conditions = ['source', ...defaultServerConditions.filter((c) => c !== 'mo
 // Node before 22.18 cannot load TypeScript by itself, and workers that the library starts do not go through vitest.
 const execArgv = process.features.typescript ? ['--conditions=source'] : ['--conditions=source', '--import', 'tsx']
 
+// Optional peers are large and not in the root install: `npm install --prefix DIR apache-arrow sharp`, COTANGENT_PEERS=DIR.
+const peers = process.env.COTANGENT_PEERS
+const alias = peers ? [{ find: /^(apache-arrow|sharp)$/, replacement: `${resolve(peers)}/node_modules/$1` }] : []
+
 export default defineConfig({
-  resolve: { conditions },
+  resolve: { conditions, alias },
   ssr: { resolve: { conditions } },
   test: {
     include: ['packages/*/{src,test}/**/*.test.ts', 'examples/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts'],

@@ -1,0 +1,50 @@
+import { CotangentError, type Tensor } from 'cotangent'
+import { bytesFrom, wholeOf } from '../bytes.ts'
+import { type PathOrBytes, sourceOf } from '../path-bytes.node.ts'
+import { badImage, checkChannels, type DecodeOptions, type EncodeOptions, fromTensor, toTensor } from './pixels.ts'
+
+/**
+ * A picture (PNG, JPEG, WebP, GIF, AVIF, TIFF, SVG) as a uint8 tensor `[H, W, C]`, by sharp (`npm install sharp`).
+ *
+ * @throws CotangentError `bad-record` where it cannot be decoded, `io-failure` where the file cannot be read, `unsupported` without sharp.
+ */
+export async function decodeImage(
+  source: PathOrBytes,
+  { channels = 3, orient = false, maxPixels = 2 ** 28 }: DecodeOptions = {},
+): Promise<Tensor> {
+  checkChannels(channels)
+  const sharp = await loadSharp()
+  const bytes = bytesFrom(sourceOf(source))
+  const file = await wholeOf(bytes)
+  try {
+    let image = sharp(file, { failOn: 'error', limitInputPixels: maxPixels })
+    if (orient) image = image.autoOrient()
+    image = image.toColourspace('srgb')
+    const { data, info } = await (channels === 4 ? image.ensureAlpha() : image.removeAlpha())
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true })
+    return toTensor({ width: info.width, height: info.height, data, stride: info.channels as 3 | 4 }, channels)
+  } catch (cause) {
+    throw badImage(bytes.name, cause)
+  }
+}
+
+/** A uint8 tensor `[H, W]` or `[H, W, C]` as a picture file, by sharp. */
+export async function encodeImage(image: Tensor, { format = 'png', quality = 90 }: EncodeOptions = {}): Promise<Uint8Array> {
+  const { width, height, channels, data } = fromTensor(image)
+  const picture = (await loadSharp())(data, { raw: { width, height, channels } })
+  const encoded = format === 'png' ? picture.png() : format === 'jpeg' ? picture.jpeg({ quality }) : picture.webp({ quality })
+  return new Uint8Array(await encoded.toBuffer())
+}
+
+async function loadSharp(): Promise<typeof import('sharp').default> {
+  try {
+    return (await import('sharp')).default
+  } catch (cause) {
+    throw new CotangentError('unsupported', {
+      message: 'pictures are read and written by the package sharp, which cannot be loaded',
+      hint: 'npm install sharp',
+      cause,
+    })
+  }
+}
