@@ -81,7 +81,10 @@ public:
   }
   Tensor tensor(napi_value object) const {
     Tensor t;
-    t.type = oneOf({memory::data_type::f32, memory::data_type::bf16}, get(object, "type"));
+    const auto dataType = [&](napi_value index) { return oneOf({memory::data_type::f32, memory::data_type::bf16}, index); };
+    t.type = dataType(get(object, "type"));
+    const auto wantedType = get(object, "wantedType");
+    if (has(wantedType)) t.wantedType = dataType(wantedType);
     t.dims = dims(get(object, "dims"));
     t.strides = dims(get(object, "strides"));
     if (t.dims.size() != t.strides.size()) throw Failed("dims and strides differ in length");
@@ -281,7 +284,7 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
 }
 
 /** Changes with what `prepare` and `run` take; binding.ts has the same. */
-constexpr uint32_t protocol = 1;
+constexpr uint32_t protocol = 2;
 
 } // namespace
 

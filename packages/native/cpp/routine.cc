@@ -26,8 +26,9 @@ dnnl::stream &stream() {
 memory::desc givenDesc(const Tensor &t) { return memory::desc(t.dims, t.type, t.strides); }
 
 memory::desc workDesc(const Tensor &t) {
-  if (!t.wanted) return givenDesc(t);
-  return t.wanted->empty() ? memory::desc(t.dims, t.type, memory::format_tag::any) : memory::desc(t.dims, t.type, *t.wanted);
+  const auto type = t.wantedType.value_or(t.type);
+  if (t.wanted && t.wanted->empty()) return memory::desc(t.dims, type, memory::format_tag::any);
+  return memory::desc(t.dims, type, t.wanted.value_or(t.strides));
 }
 
 dnnl::primitive_attr attributes(const Description &d) {

@@ -21,6 +21,8 @@ struct Tensor {
   dnnl::memory::dims dims, strides;
   /** The layout that the primitive is to work on, where it is another one; empty: oneDNN's choice. */
   std::optional<dnnl::memory::dims> wanted;
+  /** What the primitive is to work on, where it is another type. */
+  std::optional<dnnl::memory::data_type> wantedType;
   /** Which word of a run's block holds its address. */
   uint32_t word = 0;
 };

@@ -21,10 +21,12 @@ export class NativeBackend implements RoutineBackend {
   readonly name = '@cotangent/native'
   readonly #binding: Binding
   readonly #options: NativeBackendOptions
+  readonly #fastBfloat16: boolean
 
   constructor(binding: Binding, options: NativeBackendOptions) {
     this.#binding = binding
     this.#options = options
+    this.#fastBfloat16 = /BF16|AMX|FP16/.test(binding.info().instructionSet)
   }
 
   attach(memory: WebAssembly.Memory): AttachedBackend {
@@ -34,7 +36,7 @@ export class NativeBackend implements RoutineBackend {
   }
 
   #prepare(memory: WebAssembly.Memory, heap: object, routine: Routine, threads: number): BackendRoutine | undefined {
-    const described = describe(routine)
+    const described = describe(routine, { fastBfloat16: this.#fastBfloat16 })
     const { minimumWork, workPerThread, vectors } = this.#options
     if (!described || described.work < minimumWork) return undefined
     if (described.vector && !vectors && routine.inputs[0]!.dtype === 'float32') return undefined

@@ -11,6 +11,8 @@ export interface NativeTensor {
   readonly strides: readonly number[]
   /** Strides of the layout to work on, where it is not the given one; empty: oneDNN chooses. */
   readonly wanted: readonly number[] | undefined
+  /** Of `dataTypes`: what to work on, where it is another one. */
+  readonly wantedType?: number | undefined
   /** Which word of a run's block holds the address. */
   readonly word: number
 }
@@ -57,7 +59,7 @@ export interface NativeDescription {
 export type Handle = object
 
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
-const protocol = 1
+const protocol = 2
 
 export interface LibraryInfo {
   /** Of oneDNN. */

@@ -12,8 +12,11 @@ export interface Described {
 
 const maxSpatialAxes = 3
 
-/** A routine in oneDNN's terms; undefined where it is none of the addon's business. */
-export function describe(routine: Routine): Described | undefined {
+/**
+ * A routine in oneDNN's terms; undefined where it is none of the addon's business.
+ * @param options.fastBfloat16 Whether the machine multiplies bfloat16 numbers faster than float32.
+ */
+export function describe(routine: Routine, { fastBfloat16 }: { fastBfloat16: boolean }): Described | undefined {
   const { epilogue, outputs } = routine
   const postOps = epilogue ? postOpsOf(epilogue) : []
   if (!postOps) return undefined
@@ -26,7 +29,8 @@ export function describe(routine: Routine): Described | undefined {
   // Products of bfloat16 numbers may have a float32 result; the other way round it would have to be rounded twice.
   if (result === 'bfloat16' && first !== 'bfloat16') return undefined
   if (operands.some(({ shape, strides }) => lastElement(shape, strides) >= 2 ** 31)) return undefined
-  const described = routine.name === 'matmul' ? matmul(operands) : convolution(routine, operands)
+  const medium = fastBfloat16 && routine.name === 'matmul' && routine.attrs.precision === 'medium'
+  const described = routine.name === 'matmul' ? matmul(operands, medium) : convolution(routine, operands)
   if (!described || !epilogue) return described
   return withPostOps(described, postOps, routine)
 }
@@ -90,8 +94,11 @@ interface Axis {
   readonly y: number
 }
 
-/** Operands: a, b, optional bias, y. */
-function matmul(operands: readonly Operand[]): Described | undefined {
+/** Multiply-adds for each number that is converted from which on converting pays. */
+const worthConverting = 64
+
+/** Operands: a, b, optional bias, y. `medium`: float32 operands may be multiplied as bfloat16 numbers. */
+function matmul(operands: readonly Operand[], medium = false): Described | undefined {
   const [a, b] = operands as [Operand, Operand]
   const y = operands.at(-1)!
   const bias = operands.length > 3 ? operands[2] : undefined
@@ -112,12 +119,14 @@ function matmul(operands: readonly Operand[]): Described | undefined {
       batch = [outer, ...batch]
     }
   }
+  const converts = medium && a.dtype === 'float32' && (m * n) / (m + n) >= worthConverting
   const operand = ({ dtype }: Operand, word: number, of: 'a' | 'b' | 'y', rows: number, columns: number, last: readonly number[]) => {
     const sizes = batch.map((axis) => (axis[of] === 0 ? 1 : axis.size))
     const dims = [...sizes, rows, columns]
     const dense = rowMajor(dims)
     const strides = batch.map((axis, i) => (axis[of] === 0 ? dense[i]! : axis[of])).concat(last)
-    return tensor(dtype, dims, strides, word, isMatrix(rows, columns, last) ? undefined : dense)
+    const given = tensor(dtype, dims, strides, word, isMatrix(rows, columns, last) ? undefined : dense)
+    return converts && of !== 'y' ? { ...given, wanted: dense, wantedType: dataTypes.bfloat16 } : given
   }
   const strided = (o: Operand) => [o.strides[row]!, o.strides[column]!]
   const src = operand(a, 0, 'a', m, k, strided(a))

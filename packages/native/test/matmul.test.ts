@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { type Operand, routine } from '../../core/src/engine/routine.ts'
 import { rowMajor } from '../../core/src/layout.ts'
-import { dense } from '../../core/test/engine.ts'
+import { dense, runProgram } from '../../core/test/engine.ts'
 import { defaults } from '../src/backend.ts'
 import { both, generator, loaded, nativeEngine } from './engines.ts'
 
@@ -68,6 +68,21 @@ describe.skipIf(!loaded)('matrix products by oneDNN', () => {
     ['one element everywhere', [strided('float32', [4, 5], [0, 0]), dense('float32', [5, 6])], dense('float32', [4, 6])],
     ['overlapping rows', [strided('float32', [4, 5], [1, 1]), dense('float32', [5, 6])], dense('float32', [4, 6])],
   ])('%s: left to emitted code', (_, inputs, out) => expectAgreement(inputs, out, false))
+
+  it('medium precision rounds operands to bfloat16 where the machine is faster with them', () => {
+    const [m, k, n] = [160, 40, 200]
+    const inputs = [strided('float32', [m, k], [1, m]), dense('float32', [k, n])]
+    const fine = (precision?: 'medium') => {
+      const program = routine('matmul', precision ? { precision } : {}, inputs, [dense('float32', [m, n])])
+      const ones = (size: number, value: number) => Array.from({ length: size }, () => value)
+      return Number(runProgram(engine, program, [ones(m * k, 1 + 2 ** -12), ones(k * n, 1)])[0]![m * n - 1])
+    }
+    expect(fine()).toBeCloseTo(40 * (1 + 2 ** -12), 5)
+    const fast = loaded!.binding.info().instructionSet.match(/BF16|AMX|FP16/)
+    expect(fine('medium')).toBeCloseTo(fast ? 40 : 40 * (1 + 2 ** -12), 5)
+    const { expected, actual } = both(engine, routine('matmul', { precision: 'medium' }, inputs, [dense('float32', [m, n])]))
+    expect(actual).toEqual(expected)
+  })
 
   it.each<[boolean, string, Operand[], Operand]>([
     [true, 'large', [dense('float32', [64, 64]), dense('float32', [64, 64])], dense('float32', [64, 64])],

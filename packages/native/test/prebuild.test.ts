@@ -18,7 +18,8 @@ function load(script: string): { result: string; libraries: string[] } {
   return JSON.parse(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8', cwd: scratch, env }))
 }
 
-it.skipIf(!loaded || process.platform !== 'linux')('the package of a platform brings all that it needs', () => {
+// It compiles, which takes a busy machine a while.
+it.skipIf(!loaded || process.platform !== 'linux')('the package of a platform brings all that it needs', { timeout: 120_000 }, () => {
   execFileSync(process.execPath, [join(root, 'scripts/prebuild.mjs'), scratch], { encoding: 'utf8' })
   const made = join(scratch, `native-${platform}`)
   const { name, files } = JSON.parse(readFileSync(join(made, 'package.json'), 'utf8'))
