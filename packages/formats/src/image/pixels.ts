@@ -56,7 +56,7 @@ export function fromTensor(image: Tensor): { width: number; height: number; chan
       op: 'encodeImage',
       message: 'pixels are uint8',
       dtypes: [image.dtype],
-      hint: "Floats in [0, 1]: image.mul(255).round().to('uint8').",
+      hint: "Floats in [0, 1]: image.mul(255).round().cast('uint8').",
     })
   }
   if ((image.rank !== 2 && image.rank !== 3) || !height || !width || (channels !== 1 && channels !== 3 && channels !== 4)) {

@@ -106,7 +106,7 @@ function byteOf(dtype: Tensor['dtype']): (value: number) => number {
     op: 'image',
     message: 'pixels are uint8, bool or floats in [0, 1]',
     dtypes: [dtype],
-    hint: "Convert them with .to('uint8') or divide by their maximum.",
+    hint: "Convert them with .cast('uint8') or divide by their maximum.",
   })
 }
 
