@@ -1,10 +1,13 @@
 import type { DType } from '../../dtype.ts'
 import { rowMajor } from '../../layout.ts'
-import { argsOf, type Kernel, type Node, type NodeId } from '../kernel.ts'
+import { argsOf, type Kernel, KernelBuilder, type Node, type NodeId } from '../kernel.ts'
+import { type Operand, productNames, type Routine } from '../routine.ts'
 import type { ModuleBuilder } from './assembler.ts'
+import { emitLoad, emitStore } from './emit-memory.ts'
 import { emitComputed, emitFusedSum, emitParam, isComputed, isInstruction } from './emit-node.ts'
 import { scalarCost } from './emit-scalar.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import type { HalfType } from './gemm-pack.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { fusedProducts } from './kernel-plan.ts'
 import { type Lanes, type LaneType, laneTypes } from './lanes.ts'
@@ -21,14 +24,15 @@ interface EpilogueOperand {
   /** Which of the kernel's inputs. */
   readonly input: number
   readonly kind: OperandKind
+  readonly dtype: DType
 }
 
 /**
  * An epilogue that can be emitted into the code of a matrix product or a convolution. All its operands and outputs have the
- * type that the routine computes in.
+ * type that the routine computes in, or, where that is float32, half precision.
  *
  * Its arguments are a block of words: addresses of the raw result, the operands and the outputs, then the params as float64
- * numbers. Dense operands and outputs are found by their distance from the raw result, so however a routine cuts its result
+ * numbers. Dense operands and outputs are found by where in the raw result an element is, so however a routine cuts its result
  * into tiles, batches and phases, the epilogue has to be told nothing but where in the result it is.
  */
 export interface Epilogue {
@@ -38,8 +42,8 @@ export interface Epilogue {
   readonly operands: readonly EpilogueOperand[]
   /** By node, for loads. */
   readonly operandOf: ReadonlyMap<NodeId, number>
-  /** The values to store. */
-  readonly outputs: readonly NodeId[]
+  /** The values to store, and as what. */
+  readonly outputs: readonly { readonly node: NodeId; readonly dtype: DType }[]
   readonly params: number
 }
 
@@ -52,6 +56,7 @@ export function planEpilogue(kernel: Kernel): Epilogue | undefined {
   if (!isLaneType(type)) return undefined
   const wide = type === 'float64' || type === 'int64'
   if (!wide && nodes.some((node) => node.type === 'float64' || node.type === 'int64')) return undefined
+  const fits = (dtype: DType) => dtype === type || (type === 'float32' && isHalf(dtype))
   const dense = rowMajor(parallel)
   const last = parallel.length - 1
   const strideIs = (strides: readonly number[], wanted: (axis: number) => number) =>
@@ -67,23 +72,37 @@ export function planEpilogue(kernel: Kernel): Epilogue | undefined {
   for (const [id, node] of nodes.entries()) {
     if (node.op === 'load') {
       const kind = kindOf(node.strides)
-      if (!kind || node.offset !== 0 || inputs[node.input] !== type) return undefined
+      const dtype = inputs[node.input]!
+      if (!kind || node.offset !== 0 || !fits(dtype)) return undefined
       if (node.input === 0 && kind !== 'dense') return undefined
-      operandOf.set(id, node.input === 0 ? RAW : operands.push({ input: node.input, kind }) - 1)
+      operandOf.set(id, node.input === 0 ? RAW : operands.push({ input: node.input, kind, dtype }) - 1)
     } else if (node.op !== 'const' && node.op !== 'param' && !isComputed(node)) return undefined
   }
-  if (outputs.some(({ dtype, strides }) => dtype !== type || !isDense(strides))) return undefined
+  if (outputs.some(({ dtype, strides }) => !fits(dtype) || !isDense(strides))) return undefined
   const number = (part: unknown) => (Object.is(part, -0) ? '-0' : part)
   const code = nodes.map((node, id) => (node.op === 'load' ? operandOf.get(id) : Object.values(node).map(number).join(' ')))
-  const stored = outputs.map(({ node }) => node)
-  const key = [code.join(), operands.map(({ kind }) => kind).join(), stored.join()].join(';')
+  const stored = outputs.map(({ node, dtype }) => ({ node, dtype }))
+  const key = [code, operands.map(({ kind, dtype }) => kind + dtype), stored.map(({ node, dtype }) => node + dtype)].join(';')
   return { key, nodes, operands, operandOf, outputs: stored, params: params.length }
 }
 
-/** The same code over a raw result of half precision that nobody has rounded yet: what rounds it is the code. */
-export function overFloat32(kernel: Kernel): Kernel {
+/**
+ * The code that follows a routine's float32 sums: its epilogue, where results of half precision are rounded before anything
+ * else; without one, the rounding alone. Undefined where nothing follows.
+ */
+export function epilogueOver({ name, epilogue, outputs }: Routine): Kernel | undefined {
+  if (epilogue) return overFloat32(epilogue)
+  const [{ dtype, shape }] = outputs as [Operand, ...Operand[]]
+  if (!isHalf(dtype) || !productNames.has(name)) return undefined
+  const k = new KernelBuilder('round', shape)
+  k.output(dtype, k.load(k.input('float32'), rowMajor(shape)))
+  return k.build()
+}
+
+/** The same code over a raw result that nobody has rounded yet. */
+function overFloat32(kernel: Kernel): Kernel {
   const [dtype, ...others] = kernel.inputs as [DType, ...DType[]]
-  if (dtype !== 'bfloat16' && dtype !== 'float16') return kernel
+  if (!isHalf(dtype!)) return kernel
   const nodes: Node[] = []
   const moved: NodeId[] = []
   for (const node of kernel.nodes) {
@@ -94,6 +113,8 @@ export function overFloat32(kernel: Kernel): Kernel {
   const outputs = kernel.outputs.map((output) => ({ ...output, node: moved[output.node]! }))
   return { ...kernel, inputs: ['float32', ...others], nodes, outputs }
 }
+
+const isHalf = (dtype: DType): dtype is HalfType => dtype === 'bfloat16' || dtype === 'float16'
 
 const isLaneType = (dtype: DType): dtype is LaneType => (laneTypes as readonly DType[]).includes(dtype)
 
@@ -137,9 +158,11 @@ export class EpilogueCode {
   readonly #epilogue: Epilogue
   readonly #code: VectorCode
   readonly #block: Local<'i32'>
-  /** Distance from the raw result for what is dense, else an address. */
+  /** Distance from the raw result for what is dense and as wide, else an address. */
   readonly #operandAt: readonly Local<'i32'>[]
   readonly #outputAt: readonly Local<'i32'>[]
+  /** Where the raw result starts. */
+  readonly #rawAt: I32
   /** By node. */
   readonly #uniform: readonly boolean[]
   readonly #values: (Local<'v128'> | undefined)[] = []
@@ -154,18 +177,19 @@ export class EpilogueCode {
     this.#code = new VectorCode(f, context)
     this.#block = block
     const word = (at: number): I32 => ['load', block, 4 * at]
-    const distance = (at: number) => define(f, ['-', word(at), word(0)])
-    this.#operandAt = operands.map(({ kind }, i) => (kind === 'dense' ? distance(operandWord(i)) : define(f, word(operandWord(i)))))
-    this.#outputAt = outputs.map((_, o) => distance(outputWord(epilogue, o)))
+    const base = (dtype: DType, at: number) => define(f, isHalf(dtype) ? word(at) : ['-', word(at), word(0)])
+    this.#rawAt = [...operands, ...outputs].some(({ dtype }) => isHalf(dtype)) ? define(f, word(0)) : 0
+    this.#operandAt = operands.map(({ kind, dtype }, i) =>
+      kind === 'dense' ? base(dtype, operandWord(i)) : define(f, word(operandWord(i))),
+    )
+    this.#outputAt = outputs.map(({ dtype }, o) => base(dtype, outputWord(epilogue, o)))
     const uniform: boolean[] = []
     for (const [id, node] of nodes.entries()) {
       uniform.push(node.op === 'load' ? operands[operandOf.get(id)!]?.kind === 'one' : argsOf(node).every((a) => uniform[a]))
     }
     this.#uniform = uniform
     const varies = uniform.map((same) => !same)
-    this.#fused = context.relaxed
-      ? fusedProducts({ nodes, outputs: outputs.map((node) => ({ node })) }, new Set(nodes.keys()), varies.map(Number), varies)
-      : new Set()
+    this.#fused = context.relaxed ? fusedProducts({ nodes, outputs }, new Set(nodes.keys()), varies.map(Number), varies) : new Set()
     for (const [id, node] of nodes.entries())
       if (uniform[id] && node.op !== 'const' && !this.#fused.has(id)) this.#values[id] = this.#compute(id)
   }
@@ -173,8 +197,10 @@ export class EpilogueCode {
   /**
    * The epilogue of the vectors in `raw`, neighbours of one row from `place` on; `store` finds an address and a value on the
    * stack. All values come before the first store: outputs may lie on top of operands.
+   *
+   * @param left How many elements there are, where they may be fewer than a vector's.
    */
-  apply(raw: readonly Local<'v128'>[], place: Place, store: (offset: number) => void): void {
+  apply(raw: readonly Local<'v128'>[], place: Place, store: (offset: number) => void, left?: Local<'i32'>): void {
     const { nodes, operandOf, outputs } = this.#epilogue
     const f = this.#f
     const results = raw.map((vector, copy) => {
@@ -191,11 +217,18 @@ export class EpilogueCode {
       }
       return { own, values }
     })
-    for (const [o, id] of outputs.entries()) {
+    for (const [o, { node, dtype }] of outputs.entries()) {
       for (const [copy, { values }] of results.entries()) {
-        push(f, ['+', place.to, this.#outputAt[o]!])
-        this.#value(id, values)()
-        store(16 * copy)
+        const value = this.#value(node, values)
+        if (isHalf(dtype)) {
+          const pointer = define(f, this.#halfAddress(this.#outputAt[o]!, place.to))
+          emitStore(this.#code, { dtype, lanes: 'contiguous', pointer, step: undefined, vector: copy, remaining: left }, value)
+          f.release(pointer)
+        } else {
+          push(f, ['+', place.to, this.#outputAt[o]!])
+          value()
+          store(16 * copy)
+        }
       }
     }
     for (const { own } of results) f.release(...own)
@@ -225,10 +258,23 @@ export class EpilogueCode {
     return local
   }
 
+  /** Where an element of a dense buffer of half precision is, from where it is in the raw result. */
+  #halfAddress(start: I32, to: I32): I32 {
+    return ['+', start, ['/', ['-', to, this.#rawAt], 2]]
+  }
+
   #load(id: NodeId, place: Place | undefined, offset: number): void {
     const operand = this.#epilogue.operandOf.get(id)!
-    const { kind } = this.#epilogue.operands[operand]!
+    const { kind, dtype } = this.#epilogue.operands[operand]!
     const at = this.#operandAt[operand]!
+    if (isHalf(dtype)) {
+      const column: I32 = place ? ['+', at, ['/', place.column, 2]] : at
+      const pointer = define(this.#f, place && kind === 'dense' ? this.#halfAddress(at, place.to) : column)
+      const lanes = kind === 'one' ? 'same' : 'contiguous'
+      emitLoad(this.#code, { dtype, lanes, pointer, step: undefined, vector: offset / 16, remaining: undefined })()
+      this.#f.release(pointer)
+      return
+    }
     push(this.#f, place ? ['+', at, kind === 'dense' ? place.to : place.column] : at)
     this.#f.mem(kind === 'one' ? this.#lanes.loadSplat : 'v128.load', offset, { align: 0 })
   }
@@ -254,14 +300,14 @@ export function emitFinish(
   const [cRow, column, rows, columns] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const code = new EpilogueCode(f, lanes, epilogue, context, block)
   const [from, to, place, left] = f.locals('i32', 4)
-  const vectors = (count: number, store: (offset: number) => void) => {
+  const vectors = (count: number, store: (offset: number) => void, ofRow?: Local<'i32'>) => {
     const raw = f.locals('v128', count)
     for (const [copy, vector] of raw.entries()) {
       f.get(from)
       f.mem('v128.load', 16 * copy, { align: 0 })
       f.set(vector)
     }
-    code.apply(raw, { to, column: place }, store)
+    code.apply(raw, { to, column: place }, store, ofRow)
     f.release(...raw)
     for (const pointer of [from, to, place]) f.increment(pointer, 16 * count)
     f.increment(left, -lanes.count * count)
@@ -280,10 +326,14 @@ export function emitFinish(
       f.while(
         () => push(f, ['>', left, 0]),
         () =>
-          vectors(1, () => {
-            f.get(left)
-            f.call(storeLanes)
-          }),
+          vectors(
+            1,
+            () => {
+              f.get(left)
+              f.call(storeLanes)
+            },
+            left,
+          ),
       )
       assign(f, source, ['+', source, sourceRow])
       assign(f, c, ['+', c, cRow])

@@ -74,6 +74,18 @@ const codes = {
     k.output('float16', k.add(k.load(raw, rowMajor(shape)), k.load(residual, rowMajor([...shape].reverse()).reverse())))
     return { epilogue: k.build(), operands: [dense(type, shape)] }
   },
+  'operands and a result of half precision'(shape, type) {
+    const k = new KernelBuilder('halves', shape)
+    const [raw, residual, channel, one] = [k.input(type), k.input('bfloat16'), k.input('float16'), k.input('bfloat16')]
+    const x = k.load(raw, rowMajor(shape))
+    const wide = (input: number, strides: readonly number[]) => k.cast(k.load(input, strides), k.typeOf(x))
+    const none = shape.map(() => 0)
+    const y = k.add(k.mul(x, wide(channel, lastOnly(shape))), k.mul(wide(residual, rowMajor(shape)), wide(one, none)))
+    k.output('bfloat16', y)
+    k.output(type, k.sub(x, y))
+    k.output('float16', x)
+    return { epilogue: k.build(), operands: [dense('bfloat16', shape), dense('float16', [shape.at(-1)!]), dense('bfloat16', [1])] }
+  },
 } satisfies Record<string, (shape: readonly number[], type: DType) => Code>
 
 const lastOnly = (shape: readonly number[]) => shape.map((_, axis) => (axis === shape.length - 1 ? 1 : 0))
@@ -94,10 +106,13 @@ function expectAlike(plain: Routine): void {
     const program = withEpilogue(plain, epilogue, operands)
     const inputs = program.inputs.map(values)
     const expected = runProgram(reference, program, inputs, scalars)
-    const closeness = sizeOf(plain.inputs[0]!.shape) > 1000 ? 1e-3 : 1e-4
+    const exact = sizeOf(plain.inputs[0]!.shape) > 1000 ? 1e-3 : 1e-4
     for (const engine of engines) {
       const actual = runProgram(engine, program, inputs, scalars)
       actual.forEach((result, o) => {
+        // A raw result or a sum may be rounded to the next number.
+        const rounded = [dtype, program.outputs[o]!.dtype]
+        const closeness = rounded.includes('bfloat16') ? 0.03 : rounded.includes('float16') ? 4e-3 : exact
         const wrong = result.findIndex((v, i) => !(Math.abs(Number(v) - Number(expected[o]![i])) <= closeness * (1 + Math.abs(Number(v)))))
         const what = `${plain.name} [${shape}] ${name}, output ${o}, ${engine.threads} threads`
         expect(wrong < 0 ? what : `${what}: ${result[wrong]} at ${wrong} instead of ${expected[o]![wrong]}`).toBe(what)
@@ -145,7 +160,18 @@ describe('epilogues', () => {
     }
     expectAlike(product([2], 9, 11, 200, { dtype: 'float64', bias: true }))
     expectAlike(product([], 5, 3, 20, { dtype: 'float64' }))
-    expectAlike(product([], 5, 3, 20, { dtype: 'float16' }))
+  })
+
+  it.each(['bfloat16', 'float16'] as const)('follow products of %s', (dtype) => {
+    for (const bias of [false, true]) {
+      expectAlike(product([], 1, 37, 19, { dtype, bias }))
+      expectAlike(product([], 5, 3, 20, { dtype, bias }))
+      expectAlike(product([], 37, 1, 19, { dtype, bias, ta: true }))
+      expectAlike(product([], 2, 700, 130, { dtype, bias, tb: true }))
+      expectAlike(product([], 70, 67, 130, { dtype, bias, ta: true }))
+      expectAlike(product([3], 33, 50, 400, { dtype, bias }))
+      expectAlike(product([], 9, 5, 0, { dtype, bias }))
+    }
   })
 
   it('have no elements to follow', () => {

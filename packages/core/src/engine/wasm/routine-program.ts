@@ -3,7 +3,7 @@ import { rowMajor, sizeOf } from '../../layout.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
 import { type Operand, productNames, type Routine, withoutEpilogue } from '../routine.ts'
 import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
-import { overFloat32, planEpilogue } from './epilogue.ts'
+import { epilogueOver, planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler } from './kernel-program.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
@@ -48,14 +48,14 @@ export class RoutineCompiler {
   }
 
   #emitted(routine: Routine): KernelRun | undefined {
-    const epilogue = routine.epilogue && productNames.has(routine.name) ? planEpilogue(routine.epilogue) : undefined
-    if (routine.epilogue && !epilogue) {
-      const code = overFloat32(routine.epilogue)
-      const wide = { ...routine, epilogue: code }
-      const run = this.#emitted(withoutEpilogue(wide))
+    const code = epilogueOver(routine)
+    const epilogue = code && productNames.has(routine.name) ? planEpilogue(code) : undefined
+    const wide = code ? { ...routine, epilogue: code } : routine
+    const plain = withoutEpilogue(wide)
+    if (code && !epilogue) {
+      const run = this.#emitted(plain)
       return run && this.#separately(wide, code, run)
     }
-    const plain = withoutEpilogue(routine)
     const recipe = recipeOf(plain, epilogue)
     if (!recipe) return undefined
     const { demands, results } = recipe
@@ -103,8 +103,9 @@ export class RoutineCompiler {
       }
       const inPlace = all(first, [...temporaries])
       if (!unfinished) return inPlace
-      // Sums are finished piece by piece in the first output's memory, unless an operand is there.
+      // Sums are finished piece by piece in the first output's memory, unless an operand is there or they are wider.
       const elsewhere = all(temporary(written[0]!), temporaries)
+      if (routine.outputs[0]!.dtype !== written[0]!.dtype) return elsewhere
       return (pointers, scalars) => (operandsAt.some((at) => pointers[at] === pointers[first]) ? elsewhere : inPlace)(pointers, scalars)
     }
     return this.#sequence(temporaries, [...steps, { run: launch, buffers: [...operandAt, ...outputAt] }, ...finish])
