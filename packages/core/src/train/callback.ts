@@ -22,6 +22,8 @@ export interface Callback {
   onFitStart?(training: Training): Awaitable<void>
   /** Also when it was stopped early or interrupted. */
   onFitEnd?(training: Training): Awaitable<void>
+  /** Behind every `onFitEnd`, so also behind the last checkpoint: to leave the model as it is to be used. */
+  afterFit?(training: Training): Awaitable<void>
   /** In place of `onFitEnd`; `fit` throws the error behind it. */
   onError?(training: Training, error: unknown): Awaitable<void>
   onEpochStart?(training: Training): Awaitable<void>
@@ -42,7 +44,7 @@ export interface Callback {
   loadStateDict?(state: never): void
 }
 
-export type Hook = { [K in keyof Callback]-?: K extends `on${string}` ? K : never }[keyof Callback]
+export type Hook = { [K in keyof Callback]-?: K extends `on${string}` | 'afterFit' ? K : never }[keyof Callback]
 type Rest<H extends Hook> = Parameters<NonNullable<Callback[H]>> extends [Training, ...infer R] ? R : never
 
 /** All callbacks of a training. Hooks that none of them has cost nothing. */

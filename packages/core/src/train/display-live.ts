@@ -53,7 +53,7 @@ export class LiveDisplay implements Callback {
 
   onFitEnd(training: Training): void {
     const color = training.stopReason === 'interrupted' ? 33 : 32
-    this.#region.printAndDraw([`${this.#style(color, training.stopReason === 'interrupted' ? '■' : '✓')} ${describeEnd(training)}`], [])
+    this.#region.printAndDraw(['', `${this.#style(color, training.stopReason === 'interrupted' ? '■' : '✓')} ${describeEnd(training)}`], [])
   }
 
   onError(training: Training): void {
@@ -75,7 +75,7 @@ export class LiveDisplay implements Callback {
   }
 
   #lines(training: Training): string[] {
-    return [this.#epochLine(training), this.#logsLine(training)].map((line) =>
+    return ['', this.#epochLine(training), this.#logsLine(training)].map((line) =>
       displayWidth(line) > this.#region.columns ? fitWidth(plain(line), this.#region.columns) : line,
     )
   }
@@ -108,7 +108,7 @@ export class LiveDisplay implements Callback {
     const texts = Object.entries({ ...this.#logs, ...(training.phase === 'train' ? training.extraLogs : {}) })
       .filter(([name]) => training.phase !== 'train' || !/^val[A-Z]/.test(name))
       .map(([name, value]) => `${this.#dim(name)} ${formatMetric(value)}`)
-    const spark = sparkline(this.#losses.values, sparkColumns)
+    const spark = sparkline(this.#losses.values, sparkColumns, { log: true })
     const left = timeLeft(training)
     const [head, run] = [spark && this.#style(36, spark), left === undefined ? '' : this.#dim(`run ${formatClock(left)} left`)]
     while (texts.length > 1 && displayWidth([head, ...texts, run].join('  ')) > this.#region.columns) texts.pop()

@@ -94,6 +94,7 @@ export class FitLoop {
       while (this.training.epoch < plan.epochs && this.training.stopReason === null) await this.#epoch()
       this.training.stop('finished')
       await this.#callbacks.call('onFitEnd')
+      await this.#callbacks.call('afterFit')
       return this.#result()
     } catch (error) {
       await this.#callbacks.call('onError', error)

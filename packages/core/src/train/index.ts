@@ -1,11 +1,6 @@
 export type { BatchData, BatchNames } from './batch.ts'
 export type { Callback } from './callback.ts'
-export {
-  LearningRateSchedule,
-  type LearningRateScheduleOptions,
-  type Schedule,
-  type SchedulerSource,
-} from './callbacks/learning-rate-schedule.ts'
+export * from './callbacks/index.ts'
 export type { CheckpointEntry, CheckpointSaveOptions, CheckpointStore, RestoredCheckpoint } from './checkpoint-store.ts'
 export type { CheckpointRetention } from './checkpoint-retention.ts'
 export { type ProgressBar, type ProgressOptions, progressBar } from './progress.ts'

@@ -1,8 +1,14 @@
 const levels = '▁▂▃▄▅▆▇█'
 
+export interface SparklineOptions {
+  /** Bars as high as logarithms, where all numbers are positive: losses fall fast at first. */
+  readonly log?: boolean
+}
+
 /** Numbers as a row of bars, from the least to the greatest; what is not finite leaves a gap. */
-export function sparkline(values: readonly number[], columns: number): string {
-  const shown = resample(values, columns)
+export function sparkline(values: readonly number[], columns: number, { log = false }: SparklineOptions = {}): string {
+  const means = resample(values, columns)
+  const shown = log && means.every((value) => !(value <= 0)) ? means.map(Math.log) : means
   const finite = shown.filter(Number.isFinite)
   const [low, high] = [Math.min(...finite), Math.max(...finite)]
   return shown

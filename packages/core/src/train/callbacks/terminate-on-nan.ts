@@ -1,0 +1,34 @@
+import { CotangentError } from '../../errors.ts'
+import type { Callback } from '../callback.ts'
+import type { Training } from '../training.ts'
+
+export interface TerminateOnNaNOptions {
+  /** Steps between two looks at the loss, each of which waits for the engine. Default 1. */
+  readonly everySteps?: number
+  /** `stop` (default) ends the training as if it were over; `throw` throws a `non-finite` error. */
+  readonly action?: 'stop' | 'throw'
+}
+
+/** Ends a training whose loss has become NaN or infinite. */
+export class TerminateOnNaN implements Callback {
+  readonly #everySteps: number
+  readonly #action: 'stop' | 'throw'
+
+  constructor({ everySteps = 1, action = 'stop' }: TerminateOnNaNOptions = {}) {
+    this.#everySteps = everySteps
+    this.#action = action
+  }
+
+  async onBatchEnd(training: Training): Promise<void> {
+    if (training.batch % this.#everySteps !== 0) return
+    const loss = await training.loss()
+    if (Number.isFinite(loss)) return
+    const message = `the loss is ${loss} in epoch ${training.epoch + 1}, batch ${training.batch}`
+    if (this.#action === 'stop') return training.stop(message)
+    throw new CotangentError('non-finite', {
+      op: 'TerminateOnNaN',
+      message,
+      hint: 'Lower the learning rate, clip gradients, or look for its origin with detectAnomaly().',
+    })
+  }
+}
