@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import type { Hash } from './digest.ts'
+import { cut } from './whole-file.node.ts'
 
 /** Below this, starting a thread takes longer than hashing. */
 const threadBytes = 2 ** 20
@@ -10,9 +11,8 @@ const source = `
 const { createHash } = require('node:crypto')
 const { parentPort, workerData } = require('node:worker_threads')
 const hash = createHash('sha256')
-for (const piece of workerData) hash.update(piece)
-const digest = hash.digest('hex')
-parentPort.postMessage({ digest, pieces: workerData }, [...new Set(workerData.map((piece) => piece.buffer))])
+for (const piece of workerData.parts) hash.update(piece)
+parentPort.postMessage({ digest: hash.digest('hex'), pieces: workerData.pieces }, [...new Set(workerData.pieces.map((piece) => piece.buffer))])
 `
 
 /**
@@ -29,7 +29,7 @@ export const nodeHashNow: Hash = async (pieces) => ({ digest: hashNow(pieces), p
 
 function hashNow(pieces: readonly Uint8Array[]): string {
   const hash = createHash('sha256')
-  for (const piece of pieces) hash.update(piece)
+  for (const piece of pieces) for (const part of cut(piece)) hash.update(part)
   return hash.digest('hex')
 }
 
@@ -40,10 +40,12 @@ function hashElsewhere(pieces: readonly Uint8Array[]): Promise<Awaited<ReturnTyp
       name: 'cotangent hash',
       execArgv: [],
       env: {},
-      workerData: pieces,
+      workerData: { pieces, parts: pieces.flatMap((piece) => [...cut(piece)]) },
       transferList: [...new Set(pieces.map((piece) => piece.buffer as ArrayBuffer))],
     })
     worker.once('message', resolve)
     worker.once('error', reject)
+    // Without effect where the message has come.
+    worker.once('exit', () => reject(new Error('the thread that makes the digest has ended')))
   })
 }

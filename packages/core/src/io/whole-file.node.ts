@@ -26,21 +26,31 @@ export async function writeWhole(path: string, content: Uint8Array | readonly Ui
   }
 }
 
-/** Pieces with small ones put together, because each is a call to the system. */
+/** What one call to the system should write at least, and what it can. */
+const [smallBytes, largeBytes] = [2 ** 18, 2 ** 30]
+
+/** Pieces with small ones put together and large ones cut. */
 function* gathered(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
   let small: Uint8Array[] = []
   let bytes = 0
   for (const piece of pieces) {
-    small.push(piece)
-    bytes += piece.length
-    if (bytes < 2 ** 18) continue
-    const last = small.pop()!
-    if (small.length > 0) yield joinPieces(small)
-    yield last
-    small = []
-    bytes = 0
+    if (piece.length < smallBytes) {
+      small.push(piece)
+      bytes += piece.length
+    }
+    if (piece.length >= smallBytes || bytes >= smallBytes) {
+      if (bytes > 0) yield joinPieces(small)
+      small = []
+      bytes = 0
+    }
+    if (piece.length >= smallBytes) yield* cut(piece)
   }
-  if (small.length > 0) yield joinPieces(small)
+  if (bytes > 0) yield joinPieces(small)
+}
+
+/** In parts that calls of Node take, which count bytes in 31 bits. */
+export function* cut(piece: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < piece.length; at += largeBytes) yield viewBytes(piece, at, Math.min(piece.length, at + largeBytes))
 }
 
 /** So that the new name survives a power cut. Windows has no such thing. */
@@ -101,7 +111,7 @@ export async function readWhole(path: string): Promise<Uint8Array> {
       const bytes = new Uint8Array(size)
       let at = 0
       for (;;) {
-        const { bytesRead } = await file.read(bytes, at, Math.min(2 ** 30, size - at), at)
+        const { bytesRead } = await file.read(bytes, at, Math.min(largeBytes, size - at), at)
         if (bytesRead === 0) return viewBytes(bytes, 0, at)
         at += bytesRead
       }

@@ -285,6 +285,19 @@ describe('what goes wrong outside', () => {
     expect(await stepsIn(store)).toEqual([1])
   })
 
+  test('processes that save into one directory at the same time', async () => {
+    // 2 MB each, so that they are at it at the same time.
+    const { lines, stderr, folder } = await elsewhere('$RUN 2000000 15 & $RUN 2000000 15 & wait')
+    expect(stderr).toBe('')
+    const store = new CheckpointDirectory(folder)
+    const said = lines.filter((line) => line.startsWith('saved')).map((line) => Number(line.slice(6)))
+    const ascending = (steps: readonly number[]) => steps.toSorted((x, y) => x - y)
+    expect(said.length).toBeGreaterThanOrEqual(15)
+    expect(ascending(await stepsIn(store))).toEqual(ascending(said))
+    expect(readdirSync(folder)).toHaveLength(said.length)
+    for (const { name } of await store.list()) expect((await store.restore({}, name))?.name).toBe(name)
+  })
+
   test('what killed processes left is cleared away, what others are writing is not', async () => {
     const dead = spawnSync(process.execPath, ['-e', '0']).pid
     const host = hostname().replaceAll(/[^A-Za-z0-9]/g, '_')
