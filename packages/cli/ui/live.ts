@@ -32,8 +32,24 @@ async function refreshRuns(): Promise<void> {
   isFetching = false
 }
 
-/** Fetches the list of runs and follows what changes. */
+/**
+ * Fetches the list of runs and follows what changes, while the page is to be seen: a browser has six lines to a server, for all its
+ * pages together, and one that is kept open in every background tab would take them all.
+ */
 export function goLive(): void {
+  let stream: EventSource | undefined
+  const follow = (): void => {
+    if (document.visibilityState === 'visible') stream ??= open()
+    else {
+      stream?.close()
+      stream = undefined
+    }
+  }
+  document.addEventListener('visibilitychange', follow)
+  follow()
+}
+
+function open(): EventSource {
   const stream = new EventSource('api/live')
   stream.onopen = () => {
     isLive.value = true
@@ -52,6 +68,7 @@ export function goLive(): void {
     if (message.structure) void refreshRuns()
     bump(message.runs)
   }
+  return stream
 }
 
 function bump(runs: readonly number[]): void {

@@ -10,7 +10,7 @@ export function formatValue(value: number | null): string {
   const size = Math.abs(value)
   if (Number.isInteger(value) && size < 1e7) return value.toLocaleString('en').replace('-', minus)
   const text =
-    size < 1e-3 || size >= 1e6
+    size < 1e-4 || size >= 1e6
       ? value
           .toExponential(3)
           .replace(/\.?0+e/, 'e')

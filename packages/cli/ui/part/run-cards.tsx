@@ -10,7 +10,8 @@ import { TagSections } from './section.tsx'
 interface RunCardsProps {
   kinds: readonly Kind[]
   what: string
-  height: number
+  /** Space that a card takes, in CSS pixels. */
+  height: (tag: Tag) => number
   /** Further controls above the cards. */
   controls?: ComponentChildren
   children: (tag: Tag, run: RunSummary, wide: boolean) => ComponentChildren
@@ -47,7 +48,7 @@ export function RunCards({ kinds, what, height, controls, children }: RunCardsPr
                 </>
               }
               label={`${titleOf(tag)} of ${run.name}`}
-              height={height}
+              height={height(tag)}
             >
               {(wide) => children(tag, run, wide)}
             </Card>

@@ -12,7 +12,7 @@ interface StepSliderProps {
 /** Chooses one of the steps at which something was written. */
 export function StepSlider({ moments, index, onInput, seen = 0 }: StepSliderProps) {
   const moment = moments[index]
-  if (!moment) return null
+  if (!moment || moments.length < 2) return null
   const thinned = seen > moments.length ? `, ${moments.length} of ${seen} kept` : ''
   return (
     <div class="steps" title={(moment.time === undefined ? '' : formatTime(moment.time)) + thinned}>

@@ -114,7 +114,10 @@ export function layOutGraph(graph: Graph, scopes: ReadonlyMap<string, number>, o
   const at = (name: string) => drawing.node(name) as { x: number; y: number; width: number; height: number }
   return {
     boxes: [...shown].map(([name, node]) => ({ ...at(name), name, title: titleOf(name), node, ops: scopes.get(name) ?? 0 })),
-    frames: [...frames].map((frame) => ({ ...at(frame), name: frame.slice(0, -1), title: titleOf(frame.slice(0, -1)) })),
+    // Outer ones first: inner ones are drawn over them.
+    frames: [...frames]
+      .sort((a, b) => a.length - b.length)
+      .map((frame) => ({ ...at(frame), name: frame.slice(0, -1), title: titleOf(frame.slice(0, -1)) })),
     edges: [...counts.values()].map(({ from, to, count }) => ({
       from,
       to,

@@ -154,7 +154,7 @@ export class LinePlot {
       axes: [
         {
           ...axis,
-          size: 28,
+          size: xKind === 'time' ? 42 : 28,
           gap: 6,
           space: 56,
           ...(xKind !== 'time' && { values: (_, ticks) => labels(ticks, xKind === 'duration' ? formatDuration : short) }),
@@ -219,7 +219,7 @@ export class LinePlot {
       ctx.strokeStyle = line.color
       ctx.fillStyle = line.color
       if (line.raw) {
-        ctx.globalAlpha = alpha * 0.22
+        ctx.globalAlpha = alpha * 0.26
         ctx.lineWidth = ratio
         ctx.setLineDash([])
         stroke(ctx, line.x, line.raw, toX, toY, this.#options.logY, bbox)

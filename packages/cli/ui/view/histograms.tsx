@@ -21,7 +21,7 @@ export function Histograms() {
     <RunCards
       kinds={['histogram']}
       what="histograms"
-      height={height}
+      height={() => height}
       controls={
         <Choice
           label="How histograms are drawn"

@@ -11,7 +11,11 @@ import { formatValue } from '../words.ts'
 /** Pictures and sounds by step. */
 export function MediaView() {
   return (
-    <RunCards kinds={['image', 'audio']} what="images and sounds" height={Math.round(cardWidth.value * 0.7)}>
+    <RunCards
+      kinds={['image', 'audio']}
+      what="images and sounds"
+      height={({ kind }) => (kind === 'image' ? Math.round(cardWidth.value * 0.7) : 62)}
+    >
       {(tag, run, wide) => <Media tag={tag} run={run} wide={wide} />}
     </RunCards>
   )

@@ -80,7 +80,7 @@ function RunProfile({ tag, run }: { tag: number; run: number }) {
   if (error !== undefined) return <p class="error">{error}</p>
   return (
     <>
-      {list && list.moments.length > 1 && <StepSlider moments={list.moments} index={index} onInput={setChosen} seen={list.seen} />}
+      {list && <StepSlider moments={list.moments} index={index} onInput={setChosen} seen={list.seen} />}
       {reply && <Flames slices={reply.slices} />}
     </>
   )

@@ -10,7 +10,7 @@ import { useFetched } from '../part/use-fetched.ts'
 /** Notes by step. */
 export function Texts() {
   return (
-    <RunCards kinds={['text']} what="texts" height={120}>
+    <RunCards kinds={['text']} what="texts" height={() => 120}>
       {(tag, run) => <Text tag={tag} run={run} />}
     </RunCards>
   )
@@ -28,7 +28,7 @@ function Text({ tag, run }: { tag: Tag; run: RunSummary }) {
   const index = momentIndex(chosen, list.moments.length)
   return (
     <>
-      {list.moments.length > 1 && <StepSlider moments={list.moments} index={index} onInput={setChosen} seen={list.seen} />}
+      <StepSlider moments={list.moments} index={index} onInput={setChosen} seen={list.seen} />
       <Markdown text={list.moments[index]?.text ?? ''} />
     </>
   )
