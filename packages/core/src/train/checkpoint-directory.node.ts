@@ -55,6 +55,7 @@ export class CheckpointDirectory implements CheckpointStore {
   /** Ends when all that was begun has ended. */
   #turn: Promise<unknown> = Promise.resolve()
   #cleaned = false
+  #warned = false
 
   /** @throws {CotangentError} `invalid-argument` for options that make no sense. */
   constructor(path: string, retention: CheckpointRetention = {}) {
@@ -71,6 +72,7 @@ export class CheckpointDirectory implements CheckpointStore {
     if (!Number.isSafeInteger(step) || step < 0) {
       return Promise.reject(refused(`${step} is no number of steps`, 'Count the steps of the training from 0.'))
     }
+    this.#checkMonitor(metrics)
     const info: Info = { step, metrics, lineage: this.#lineage }
     const pieces = checkpointPieces(parts, { extra, info }, nodeHash)
     // It may fail before its turn comes.
@@ -95,6 +97,15 @@ export class CheckpointDirectory implements CheckpointStore {
   /** The checkpoints that look whole from outside, in the order that they were saved in. */
   list(): Promise<readonly CheckpointEntry[]> {
     return this.#inTurn(async () => (await this.#files()).filter(isEntry).map(({ name, step, metrics }) => ({ name, step, metrics })))
+  }
+
+  /** None would ever be kept as the best if the metric's name were misspelt. */
+  #checkMonitor(metrics: Readonly<Record<string, number>>): void {
+    const { monitor } = this.#retention
+    const given = Object.keys(metrics)
+    if (monitor === undefined || monitor in metrics || given.length === 0 || this.#warned) return
+    this.#warned = true
+    notice(`The best checkpoints in ${this.path} are to be known by ${monitor}, but this one has ${given.join(', ')}.`)
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -89,6 +89,16 @@ describe('a directory of checkpoints', () => {
     expect(notices).toEqual([])
   })
 
+  test('knows the best by what the metric is called', async () => {
+    const store = new CheckpointDirectory(path, { monitor: 'valAccuracy', keepLast: 1, keepBest: 1 })
+    for (const [step, valAccuracy] of [0.4, 0.9, 0.7].entries()) await store.save({}, { step, metrics: { valAccuracy } })
+    expect(await stepsIn(store)).toEqual([1, 2])
+    expect((await store.restore({}, 'best'))?.step).toBe(1)
+    expect(notices).toEqual([])
+    for (const step of [3, 4]) await store.save({}, { step, metrics: { valAcuracy: 1, loss: 2 } })
+    expect(notices).toEqual([expect.stringMatching(/known by valAccuracy, but this one has valAcuracy, loss/)])
+  })
+
   test('is null where there is nothing, also no directory', async () => {
     const store = new CheckpointDirectory(join(path, 'a', 'b'), { monitor: 'x' })
     expect(await store.restore({})).toBeNull()
