@@ -13,7 +13,10 @@ describe('resuming gives the uninterrupted rest', () => {
     })
   const pipelines: Record<string, () => Dataset<unknown>> = {
     tensors: () => Dataset.fromTensors({ x: arange(7), y: arange(14).reshape([7, 2]) }),
-    'tensors, shuffled batches': () => Dataset.fromTensors({ x: arange(11) }).shuffle().batch(3),
+    'tensors, shuffled batches': () =>
+      Dataset.fromTensors({ x: arange(11) })
+        .shuffle()
+        .batch(3),
     'an array': () => Dataset.from(['a', 'b', 'c']),
     'a stream': () => stream(5),
     map: () => stream(6).map((x, { generator }) => [x, generator.state.seed]),
@@ -22,20 +25,40 @@ describe('resuming gives the uninterrupted rest', () => {
     'filter and batch': () => stream(12).filter(isEven).batch(2),
     'filter that waits': () => Dataset.range(8).filter((x) => slowly(isEven(x)), { parallel: 3 }),
     'shuffle with a buffer': () => stream(10).shuffle({ bufferSize: 4 }),
-    'shuffle with a buffer of tensors': () => stream(6).map((x) => ({ x: tensor([x]), bytes: Uint8Array.of(x), at: new Date(x) })).shuffle({ bufferSize: 3 }),
-    'prefetch of slow maps': () => stream(10).map((x) => slowly(x, 3), { parallel: 4 }).prefetch(3),
+    'shuffle with a buffer of tensors': () =>
+      stream(6)
+        .map((x) => ({ x: tensor([x]), bytes: Uint8Array.of(x), at: new Date(x) }))
+        .shuffle({ bufferSize: 3 }),
+    'prefetch of slow maps': () =>
+      stream(10)
+        .map((x) => slowly(x, 3), { parallel: 4 })
+        .prefetch(3),
     'prefetch, batch, prefetch': () => stream(10).shuffle({ bufferSize: 3 }).prefetch(2).batch(2).prefetch('auto'),
     repeat: () => stream(3).shuffle({ bufferSize: 2 }).repeat(3),
     'repeat of a shuffle with all': () => Dataset.range(4).shuffle().repeat(2).batch(3),
     'take, skip, shard of a stream': () => stream(20).skip(2).take(14).shard(3, 1),
     'take, skip, shard of numbers': () => Dataset.range(20).skip(2).take(14).shard(3, 1).shuffle(),
     flatMap: () => stream(5).flatMap((x) => numbers(x).map((y) => 10 * x + y)),
-    'interleave': () => stream(5).interleave((x) => Dataset.range(x).map((y) => slowly(10 * x + y)), { cycleLength: 2, blockLength: 2 }),
-    'interleave, ahead': () => stream(5).interleave((x) => stream(x).shuffle().map((y) => slowly(10 * x + y)), { cycleLength: 3, prefetch: 2 }),
+    interleave: () => stream(5).interleave((x) => Dataset.range(x).map((y) => slowly(10 * x + y)), { cycleLength: 2, blockLength: 2 }),
+    'interleave, ahead': () =>
+      stream(5).interleave(
+        (x) =>
+          stream(x)
+            .shuffle()
+            .map((y) => slowly(10 * x + y)),
+        { cycleLength: 3, prefetch: 2 },
+      ),
     unbatch: () => Dataset.range(7).batch(3).unbatch(),
     zip: () => Dataset.zip({ a: stream(6), b: Dataset.range(5).shuffle() }),
-    'zip of tensors': () => Dataset.zip([Dataset.fromTensors(arange(6)), Dataset.fromTensors(arange(6).neg())]).shuffle().batch(4),
-    concatenate: () => stream(3).concatenate(Dataset.range(3).map((x) => -x), stream(2)),
+    'zip of tensors': () =>
+      Dataset.zip([Dataset.fromTensors(arange(6)), Dataset.fromTensors(arange(6).neg())])
+        .shuffle()
+        .batch(4),
+    concatenate: () =>
+      stream(3).concatenate(
+        Dataset.range(3).map((x) => -x),
+        stream(2),
+      ),
     window: () => stream(9).window(3, { shift: 2, stride: 2 }),
     'window with gaps': () => stream(11).window(2, { shift: 4 }),
     scan: () => stream(6).scan(0, (sum, x) => [sum + x, sum + x]),
@@ -43,11 +66,20 @@ describe('resuming gives the uninterrupted rest', () => {
     enumerate: () => stream(4).shuffle({ bufferSize: 2 }).enumerate(5),
     groupBy: () => stream(7).groupBy((x) => x % 3),
     groupByWindow: () => stream(13).groupByWindow((x) => slowly(x % 3), 2),
-    paddedBatch: () => stream(7).map((x) => ({ x: arange(x) })).paddedBatch(3),
+    paddedBatch: () =>
+      stream(7)
+        .map((x) => ({ x: arange(x) }))
+        .paddedBatch(3),
     bucketBySequenceLength: () =>
-      stream(12).map((x) => arange(1 + ((7 * x) % 5))).bucketBySequenceLength((x) => x.size, { boundaries: [3], batchSizes: [3, 2] }),
+      stream(12)
+        .map((x) => arange(1 + ((7 * x) % 5)))
+        .bucketBySequenceLength((x) => x.size, { boundaries: [3], batchSizes: [3, 2] }),
     rejectionResample: () => stream(30).rejectionResample((x) => (x % 3 === 0 ? 1 : 0), { target: [1, 1] }),
-    'cache of a stream': () => stream(5).shuffle({ bufferSize: 3 }).cache().map((x) => x + 1),
+    'cache of a stream': () =>
+      stream(5)
+        .shuffle({ bufferSize: 3 })
+        .cache()
+        .map((x) => x + 1),
     'cache of elements with indices': () => Dataset.from([1, 2, 3, 4]).cache().shuffle(),
     sampleFrom: () => Dataset.sampleFrom([stream(5), Dataset.range(100, 108)], { weights: [1, 3] }),
     'sampleFrom that stops': () => Dataset.sampleFrom([stream(5), Dataset.range(100, 108)], { stopOnEmpty: true }),
@@ -66,7 +98,12 @@ describe('resuming gives the uninterrupted rest', () => {
 
 describe('passes', () => {
   test('a plain for and for await see the same, where nothing waits', async () => {
-    const make = () => Dataset.range(20).shuffle({ seed: 4 }).map((x) => 2 * x).filter((x) => x % 3 !== 0).batch(4)
+    const make = () =>
+      Dataset.range(20)
+        .shuffle({ seed: 4 })
+        .map((x) => 2 * x)
+        .filter((x) => x % 3 !== 0)
+        .batch(4)
     expect([...make()].map(plain)).toEqual(await elementsOf(make()))
   })
 

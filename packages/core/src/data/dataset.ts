@@ -1,6 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { defaultGenerator } from '../tensor/generator.ts'
 import { type Batched, collate } from './collate.ts'
+import type { ElementContext } from './element-context.ts'
 import { mix, seedOf } from './key.ts'
 import { type Later, Pending } from './later.ts'
 import { padElements, type PaddingOptions } from './pad-elements.ts'
@@ -19,6 +20,7 @@ import { filterStage, type FilterOptions } from './stages/filter.ts'
 import { type GroupKey, groupStage } from './stages/group.ts'
 import { ignoreErrorsStage, type IgnoreErrorsOptions } from './stages/ignore-errors.ts'
 import { type InnerFunction, type InterleaveOptions, interleaveStage } from './stages/interleave.ts'
+import { type MapInWorkersOptions, mapInWorkersStage } from './stages/map-in-workers.ts'
 import { type MapFunction, type MapOptions, mapStage } from './stages/map.ts'
 import { type PrefetchDepth, prefetchStage } from './stages/prefetch.ts'
 import { type RejectionResampleOptions, rejectionResampleStage } from './stages/rejection-resample.ts'
@@ -31,6 +33,7 @@ import { shardStage, skipStage, takeStage } from './stages/slice.ts'
 import { type WindowOptions, windowStage } from './stages/window.ts'
 import { zipStage } from './stages/zip.ts'
 import { unbatch, type Unbatched } from './unbatch.ts'
+import type { WorkerModule, WorkerPool } from './worker-pool.ts'
 import { yieldToHost } from './yield.ts'
 
 /** Where a dataset stands, for a checkpoint. */
@@ -122,6 +125,25 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
   /** Each element changed by a function. */
   map<U>(f: MapFunction<T, U>, options: MapOptions = {}): Dataset<U> {
     return new Dataset(mapStage(this.stage, f, options))
+  }
+
+  /**
+   * Each element changed by a function of a module that runs in worker threads. What it returns comes back without being copied
+   * where the host can hand memory over. Elements and random numbers are the same for any number of workers.
+   *
+   *     // augment.ts
+   *     export const augment = inWorker(async (path: string, { generator }) => ({ image, label }))
+   *     // elsewhere
+   *     import type { augment } from './augment.ts'
+   *     files.mapInWorkers<typeof augment>(new URL('./augment.ts', import.meta.url), { workers: 4 })
+   *
+   * With a bundler, `() => new Worker(new URL('./augment.ts', import.meta.url), { type: 'module' })` instead of the URL.
+   */
+  mapInWorkers<F extends (value: T, context: ElementContext) => unknown>(
+    module: WorkerModule | WorkerPool<F>,
+    options: MapInWorkersOptions = {},
+  ): Dataset<Awaited<ReturnType<F>>> {
+    return new Dataset(mapInWorkersStage(this.stage, module as WorkerModule, options)) as Dataset<Awaited<ReturnType<F>>>
   }
 
   /** The elements for which a function answers true. */

@@ -1,17 +1,8 @@
-import { Generator } from '../../tensor/generator.ts'
 import { checkCount } from '../check.ts'
-import { type Key, mix, seedOf } from '../key.ts'
+import { type ElementContext, LazyContext } from '../element-context.ts'
 import { applyTo } from '../place.ts'
 import { type Stage, stageOver } from '../stage.ts'
 import { parallelPass, type ParallelState } from './parallel.ts'
-
-/** What a map's function is told besides the element. */
-export interface ElementContext {
-  /** Number of the element in this pass. */
-  readonly index: number
-  /** Random numbers that depend on seed, pass and element only, however many elements are made at once. */
-  readonly generator: Generator
-}
 
 export interface MapOptions {
   /** How many elements are made at once, where the function gives promises; default 1. */
@@ -39,20 +30,4 @@ export function mapStage<T, U>(input: Stage<T>, f: MapFunction<T, U>, { parallel
       })
     },
   })
-}
-
-/** Most functions draw no random numbers: the generator is made when it is asked for. */
-class LazyContext implements ElementContext {
-  readonly index: number
-  readonly #key: Key
-  #generator: Generator | undefined
-
-  constructor(index: number, key: Key) {
-    this.index = index
-    this.#key = key
-  }
-
-  get generator(): Generator {
-    return (this.#generator ??= new Generator(seedOf(mix(this.#key, this.index))))
-  }
 }

@@ -166,7 +166,8 @@ class ParallelPass<T, U> implements Pass<U, ParallelState> {
 
   #deliver(): void {
     const waiter = this.#waiter
-    if (!waiter) return
+    // What is not handed out stays in the state.
+    if (!waiter || this.#closed) return
     const slot = this.#take()
     if (!slot && !(this.#ended && this.#slots.length === 0)) return
     this.#waiter = undefined
