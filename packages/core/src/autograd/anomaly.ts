@@ -52,17 +52,18 @@ function hasNaN(x: Tensor): boolean {
 /** The first stack frame outside this library. */
 export function userLine(stack: string | undefined): string {
   const frames = (stack ?? '').split('\n').filter((line) => /^\s*at |@/.test(line))
-  const own = ownDirectory()
-  const frame = frames.find((line) => !line.includes(own) && !line.includes('node:') && !line.includes('(<anonymous>)')) ?? frames.at(-1)
+  const frame = frames.find((line) => !isLibraryFrame(line) && !line.includes('node:') && !line.includes('(<anonymous>)')) ?? frames.at(-1)
   return frame?.trim().replace(/^at /, '') ?? 'an unknown place'
 }
 
+/** Whether a line of a stack lies in this library. */
+export const isLibraryFrame = (line: string): boolean => line.includes(ownDirectory)
+
 /**
- * Where this library's code lies: `.../src/` from source (tests beside it are users), the bundle's own file once built. As a
- * path, which the frames of all hosts contain: some show URLs, some do not.
+ * Where this library's code lies: `.../src/` from source (tests beside it are users), its package's `dist/`, or the file that it
+ * was bundled into. As a path, which the frames of all hosts contain: some show URLs, some do not.
  */
-function ownDirectory(): string {
-  const { url } = import.meta
-  const own = url.includes('/autograd/') ? url.replace(/\/autograd\/[^/]*$/, '/') : url
-  return own.replace(/^file:\/\//, '')
-}
+const ownDirectory = import.meta.url
+  .replace(/\/autograd\/[^/]*$/, '/')
+  .replace(/\/(cotangent|core)\/dist\/.*$/, '/$1/dist/')
+  .replace(/^file:\/\//, '')

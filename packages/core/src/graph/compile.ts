@@ -1,21 +1,21 @@
 import type { Engine } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { CotangentError } from '../errors.ts'
+import type { Spec } from '../layout.ts'
 import { matmulPrecision } from '../tensor/matmul-precision.ts'
 import { modes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { leavesOf, mapTree } from '../tree.ts'
+import { mapTree } from '../tree.ts'
 import { Aliases } from './aliases.ts'
-import { readArguments } from './arguments.ts'
+import { readArguments, readSizes, withSizes } from './arguments.ts'
+import { optimizeProgram, refuseEngines, type Result, traceProgram } from './built-program.ts'
 import { CompileLog } from './debug.ts'
+import { type Maker, SizeFamily } from './dynamic/size-family.ts'
 import { ProgramExecutable } from './executor.ts'
-import { type Graph, type Guard, isRead } from './graph.ts'
-import { Joint } from './joint.ts'
-import { lower } from './lower.ts'
-import { optimize } from './passes.ts'
-import { rootOf } from './program.ts'
+import type { Guard } from './graph.ts'
+import type { Joint } from './joint.ts'
 import { Recompiles } from './recompiles.ts'
-import { isTensor, trace } from './trace.ts'
+import { isTensor } from './trace.ts'
 
 export interface CompileOptions {
   /**
@@ -26,6 +26,13 @@ export interface CompileOptions {
   readonly freeze?: boolean
   /** Runs the function as it is, op by op, so that a debugger can step through it. */
   readonly debug?: boolean
+  /**
+   * Whether programs for further sizes of an axis (a last, smaller batch) follow from those that there are, without tracing `f`
+   * again. `'auto'`: from the third size on, and only if `f` itself has not looked at that size, that is, read `x.shape[axis]`
+   * or `x.size`; `true`: also then, which promises that `f` computes the same way at all sizes; `false`: `f` is traced
+   * for each. Default `'auto'`.
+   */
+  readonly dynamic?: 'auto' | boolean
   /** Programs that are kept, one for each combination of shapes, dtypes and other arguments; the longest unused one goes first. Default 64. */
   readonly cacheSize?: number
 }
@@ -43,8 +50,6 @@ export interface Specialization {
   /** What results are: outputs by their position, or the very tensors that came in. */
   readonly results: readonly Result[]
 }
-
-type Result = { readonly output: number } | { readonly argument: number } | { readonly captured: Tensor }
 
 export type Compiled<F> = F & {
   /** The programs so far. */
@@ -96,13 +101,16 @@ class Cache {
   readonly #f: Loose
   readonly #size: number
   readonly #freeze: boolean
+  readonly #dynamic: NonNullable<CompileOptions['dynamic']>
   readonly #recompiles: Recompiles
   readonly #known = new Map<string, Specialization[]>()
+  /** Programs that differ in sizes. */
+  readonly #families = new Map<string, SizeFamily>()
   /** Longest unused first. */
   readonly #used = new Set<Specialization>()
   #last: Specialization | undefined
 
-  constructor(f: Callable, { cacheSize = 64, freeze = false }: CompileOptions) {
+  constructor(f: Callable, { cacheSize = 64, freeze = false, dynamic = 'auto' }: CompileOptions) {
     if (!(Number.isInteger(cacheSize) && cacheSize > 0)) {
       throw new CotangentError('invalid-argument', {
         op: 'compile',
@@ -110,9 +118,17 @@ class Cache {
         hint: 'cacheSize is an integer of at least 1.',
       })
     }
+    if (dynamic !== 'auto' && typeof dynamic !== 'boolean') {
+      throw new CotangentError('invalid-argument', {
+        op: 'compile',
+        message: `dynamic is ${String(dynamic)}`,
+        hint: "It is 'auto', true or false.",
+      })
+    }
     this.#f = f as Loose
     this.#size = cacheSize
     this.#freeze = freeze
+    this.#dynamic = dynamic
     this.#recompiles = new Recompiles(f.name)
   }
 
@@ -122,6 +138,7 @@ class Cache {
 
   clear(): void {
     this.#known.clear()
+    this.#families.clear()
     this.#used.clear()
     this.#last = undefined
   }
@@ -157,31 +174,16 @@ class Cache {
 
   #make(key: string, args: readonly unknown[], tensors: readonly Tensor[], engine: Engine): Specialization {
     const log = CompileLog.open(this.#f.name)
-    const traced = trace(
-      (...placeholders) => {
-        let next = 0
-        return this.#f(...(mapTree(args, isTensor, () => placeholders[next++]!) as unknown[]))
-      },
-      tensors.map((x) => ({ spec: x.spec, requiresGrad: x.requiresGrad, grad: x.grad?.spec ?? null })),
-    )
-    log?.traced(traced.graph)
-    const joint = modes.grad ? Joint.of(this.#f.name || 'compiled function', traced) : null
-    const graph = joint?.forward ?? traced.graph
-    const home = programEngine(graph, tensors, engine)
-    const executable = new ProgramExecutable(home, optimize(lower(graph), { engine: home, frozen: this.#freeze }, log?.stage))
-    const { result } = traced
-    const made: Specialization = {
-      key,
-      guards: graph.guards,
-      executable,
-      result,
-      joint,
-      aliases: new Aliases(graph, executable.ownStorages),
-      results: leavesOf(result, isTensor).map((x, output) => describeResult(x, output, graph)),
-    }
     const known = this.#known.get(key) ?? []
-    log?.made(made, tensors, { same: known, count: this.specializations.length })
-    this.#recompiles.traced(args, brokenGuards(known, tensors))
+    const count = this.specializations.length
+    const { built, traced, obstacle = null } = this.#build(args, tensors, engine, log)
+    const { program, joint, result, results } = built
+    const executable = new ProgramExecutable(built.engine, program)
+    const { graph } = program
+    const aliases = new Aliases(graph, executable.ownStorages)
+    const made: Specialization = { key, guards: graph.guards, executable, result, joint, aliases, results }
+    log?.made(made, tensors, { same: known, count, traced })
+    if (traced) this.#recompiles.traced(args, brokenGuards(known, tensors), obstacle)
     this.#known.set(key, [...known, made])
     this.#used.add(made)
     for (const old of this.#used) {
@@ -189,6 +191,42 @@ class Cache {
       this.#forget(old)
     }
     return made
+  }
+
+  /** A program for arguments that there is none for: one that follows from others, or else the function is traced. */
+  #build(args: readonly unknown[], tensors: readonly Tensor[], engine: Engine, log: CompileLog | null) {
+    const freeze = this.#freeze
+    const trace = (specs: readonly Spec[], watch: boolean, told: CompileLog | null) =>
+      traceProgram(this.#f, args, tensors, specs, { engine, log: told, watch })
+    const own = tensors.map((x) => x.spec)
+    // A `.grad` that is there has sizes of its own.
+    if (this.#dynamic === false || tensors.some((x) => x.grad)) {
+      return { built: optimizeProgram(trace(own, false, log), { freeze, log }), traced: true }
+    }
+    const { key, sizes } = readSizes(args)
+    const family = this.#familyOf(`${stateKey(engine)}${key}`)
+    const { watches } = family
+    const maker: Maker = {
+      holds: ({ program }) => program.graph.guards.every(({ check }) => check(tensors)),
+      trace: (others) => trace(withSizes(tensors, others), watches, null),
+      optimize: (traced) => optimizeProgram(traced, { freeze, log: null }),
+    }
+    const derived = family.derive(sizes, maker)
+    if (derived) return { built: derived, traced: false }
+    const traced = trace(own, watches, log)
+    const built = optimizeProgram(traced, { freeze, log })
+    family.add({ sizes, traced, built }, maker)
+    return { built, traced: true, obstacle: family.obstacle }
+  }
+
+  #familyOf(key: string): SizeFamily {
+    const known = this.#families.get(key)
+    if (known) return known
+    const family = new SizeFamily({ trusting: this.#dynamic === true })
+    this.#families.set(key, family)
+    const [oldest] = this.#families.keys()
+    if (this.#families.size > this.#size) this.#families.delete(oldest!)
+    return family
   }
 
   #forget(old: Specialization): void {
@@ -199,15 +237,11 @@ class Cache {
   }
 }
 
+/** What a program depends on besides arguments. */
+const stateKey = (engine: Engine): string => `${modes.grad ? 'g' : ''}${modes.autocast?.dtype ?? ''}|${engine.name}|`
+
 const resultOf = (result: Result, outputs: readonly Tensor[], args: readonly Tensor[]): Tensor =>
   'output' in result ? outputs[result.output]! : 'argument' in result ? args[result.argument]! : result.captured
-
-function describeResult(x: Tensor, output: number, graph: Graph): Result {
-  const argument = graph.arguments.indexOf(x)
-  if (argument >= 0) return { argument }
-  // A view that the function has made of a parameter has an offset or shape of its own, and is an output.
-  return x.isTracer || !x.isLeaf ? { output } : { captured: x }
-}
 
 const brokenGuards = (known: readonly Specialization[], args: readonly Tensor[]): string[] =>
   known.flatMap(({ guards }) => guards.find(({ check }) => !check(args))?.what ?? [])
@@ -218,27 +252,4 @@ function engineOf(args: readonly Tensor[]): Engine {
   const { engine } = args[0]!
   for (let i = 1; i < args.length; i++) if (args[i]!.engine !== engine) refuseEngines('the arguments', engine, args[i]!.engine)
   return engine
-}
-
-/** The engine that a program runs on: that of its arguments, or of what it captured if there are none. */
-function programEngine(graph: Graph, args: readonly Tensor[], wanted: Engine): Engine {
-  let engine = args.length > 0 ? wanted : undefined
-  for (const { inputs, outputs } of graph.nodes) {
-    for (const x of [...inputs, ...outputs]) {
-      if (!isRead(x)) continue
-      const { source } = rootOf(x.value)
-      if (source.kind !== 'captured') continue
-      engine ??= source.storage.engine
-      if (source.storage.engine !== engine) refuseEngines('the tensors that it uses', engine, source.storage.engine)
-    }
-  }
-  return engine ?? wanted
-}
-
-function refuseEngines(what: string, a: Engine, b: Engine): never {
-  throw new CotangentError('invalid-argument', {
-    op: 'compile',
-    message: `${what} live on different engines, ${a.name} and ${b.name}`,
-    hint: `Copy one of them: setEngine('${a.name}'), then tensor(x.dataSync(), { shape: x.shape }).`,
-  })
 }

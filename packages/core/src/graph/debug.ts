@@ -56,15 +56,14 @@ export class CompileLog {
   made(
     made: Specialization,
     tensors: readonly Tensor[],
-    others: { readonly same: readonly Specialization[]; readonly count: number },
+    others: { readonly same: readonly Specialization[]; readonly count: number; readonly traced: boolean },
   ): void {
     const now = performance.now()
     const { plan, program } = made.executable
     if (this.#level >= 3) print(`-- ${this.#name}: memory\n${formatPlan(plan)}`)
-    print(
-      `compile ${this.#name}: ${reasonOf(tensors, others)}; ${this.#ops} ops traced in ${formatTime(this.#traced - this.#start)}, ` +
-        `${program.operations.length} operations compiled in ${formatTime(now - this.#traced)}`,
-    )
+    const traced = others.traced ? `${this.#ops} ops traced in ${formatTime(this.#traced - this.#start)}` : 'follows from other sizes'
+    const compiled = `${program.operations.length} operations compiled in ${formatTime(now - this.#traced)}`
+    print(`compile ${this.#name}: ${reasonOf(tensors, others)}; ${traced}, ${compiled}`)
     if (this.#level >= 2) print(explainSpecialization(this.#name, made).toString())
   }
 }

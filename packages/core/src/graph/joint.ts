@@ -12,7 +12,7 @@ import { ProgramExecutable } from './executor.ts'
 import { type Graph, type GraphNode, type HostStep, isLive, isRead, type Read, type Value } from './graph.ts'
 import { lower } from './lower.ts'
 import { optimize } from './passes.ts'
-import { rootOf } from './program.ts'
+import { type Program, rootOf } from './program.ts'
 import { isTensor, type Traced } from './trace.ts'
 
 /** Where gradients leave a compiled function: to a tensor among its arguments, or to one that it captured. */
@@ -24,111 +24,147 @@ type Exit = { readonly argument: number } | { readonly edge: Edge }
  * handed from one to the other (Chen et al., "AOTAutograd", PyTorch 2).
  */
 export class Joint {
-  /** The function with what its backward pass needs as further outputs. */
-  readonly forward: Graph
-  readonly #name: string
-  /** Positions of the results that gradients come in by. */
-  readonly #roots: readonly number[]
-  /** Positions of those whose gradients the function itself has taken already. */
-  readonly #spent: { readonly roots: readonly number[]; readonly node: TapeNode }
-  readonly #specs: readonly Spec[]
-  readonly #exits: readonly Exit[]
-  readonly #split: Split | CotangentError
-  readonly #results: number
+  readonly #parts: JointParts
   #backward: ProgramExecutable | undefined
 
   /** Null if no result depends on anything that requires gradients. */
   static of(name: string, traced: Traced): Joint | null {
     const results = leavesOf(traced.result, isTensor)
     const depends = results.flatMap(({ edge }, i) => (edge && !edge.node.leaf && edge.node.id >= traced.firstNode ? [i] : []))
-    return depends.length > 0 ? new Joint(name, traced, results, depends) : null
+    return depends.length > 0 ? new Joint(partsOf(name, traced, results, depends)) : null
   }
 
-  private constructor(name: string, traced: Traced, results: readonly Tensor[], depends: readonly number[]) {
-    const { graph, firstNode } = traced
-    this.#name = name
-    this.#results = results.length
-    const reached = new Map(depends.map((i) => [i, nodesBelow(results[i]!.edge!.node, firstNode)]))
-    const isSpent = (i: number) => [...reached.get(i)!].some((node) => node.freed)
-    const node = new TapeNode(name, emptyRecord())
-    node.free()
-    this.#spent = { roots: depends.filter(isSpent), node }
-    this.#roots = depends.filter((i) => !isSpent(i))
-    this.#specs = this.#roots.map((i) => specOf(results[i]!.dtype, results[i]!.shape))
-    const edges = exitsOf(
-      this.#roots.flatMap((i) => [...reached.get(i)!]),
-      firstNode,
-    )
-    this.#exits = edges.map((edge): Exit => {
-      const argument = graph.arguments.findIndex((x) => x === edge.node.leaf)
-      return argument < 0 ? { edge } : { argument }
-    })
-    this.#split = edges.length > 0 ? this.#trace(traced, results, edges) : { ...emptySplit, forward: graph }
-    this.forward = this.#split instanceof CotangentError ? graph : this.#split.forward
+  private constructor(parts: JointParts) {
+    this.#parts = parts
+  }
+
+  /** The function with what its backward pass needs as further outputs. */
+  get forward(): Graph {
+    const { split, graph } = this.#parts
+    return split instanceof CotangentError ? graph : split.forward
+  }
+
+  get parts(): JointParts {
+    return this.#parts
+  }
+
+  /** The same for results of other sizes. */
+  resized(specs: readonly Spec[], backward: (() => Program) | null): Joint {
+    const parts = this.#parts
+    const { split } = parts
+    return new Joint({ ...parts, specs, split: split instanceof CotangentError || !backward ? split : { ...split, program: backward } })
   }
 
   /** Makes the results of a call depend on what they were computed from; `outputs` has the values for the backward pass too. */
   attach(engine: Engine, outputs: readonly Tensor[], args: readonly Tensor[]): void {
-    this.#spent.roots.forEach((i) => outputs[i]!.attach({ node: this.#spent.node, index: 0 }))
-    if (this.#roots.length === 0) return
-    const split = this.#split
-    const saved = split instanceof CotangentError ? [] : [...outputs.slice(this.#results), ...split.numbers()]
+    const { name, results, roots, spent, specs, exits, split } = this.#parts
+    spent.roots.forEach((i) => outputs[i]!.attach({ node: spent.node, index: 0 }))
+    if (roots.length === 0) return
+    const saved = split instanceof CotangentError ? [] : [...outputs.slice(results), ...split.numbers()]
     const rule: GradientRule = (gradients, { inputs }) => {
       if (split instanceof CotangentError) throw split
       return this.#run(engine, split, gradients, inputs as readonly (Tensor | Scalar)[])
     }
-    const node = new TapeNode(this.#name, {
+    const node = new TapeNode(name, {
       ...emptyRecord(),
       rule,
-      edges: this.#exits.map((exit) => ('edge' in exit ? exit.edge : args[exit.argument]!.edge)),
-      outputSpecs: this.#specs,
+      edges: exits.map((exit) => ('edge' in exit ? exit.edge : args[exit.argument]!.edge)),
+      outputSpecs: specs,
       inputs: saved.map(save),
       trace: modes.anomaly ? new Error().stack : undefined,
     })
-    this.#roots.forEach((i, index) => outputs[i]!.attach({ node, index }))
+    roots.forEach((i, index) => outputs[i]!.attach({ node, index }))
   }
 
   #run(engine: Engine, split: Split, gradients: readonly Tensor[], saved: readonly (Tensor | Scalar)[]): readonly (Tensor | null)[] {
     if (modes.grad || modes.tracer) {
       throw new CotangentError('unsupported', {
-        op: this.#name,
+        op: this.#parts.name,
         message: 'the gradient of a compiled function is a program too, whose own gradient nobody has recorded',
         hint: 'Compile the function that computes the gradient: compile((x) => grad(f)(x)) rather than grad(compile(f)).',
       })
     }
     split.give(saved.flatMap((x) => (x instanceof Scalar ? [x.value] : [])))
-    this.#backward ??= outsideScopes(() => new ProgramExecutable(engine, optimize(lower(split.backward), { engine, frozen: false })))
+    this.#backward ??= outsideScopes(() => new ProgramExecutable(engine, optimize(split.program(), { engine, frozen: false })))
     const seeds = gradients.map((g) => (g.spec.contiguous ? g : g.contiguous()))
     const found = this.#backward.run([...seeds, ...saved.filter((x) => x instanceof Tensor)])
     return split.gradients.map((at) => (at === null ? null : found[at]!))
   }
+}
 
-  #trace(traced: Traced, results: readonly Tensor[], edges: readonly Edge[]): Split | CotangentError {
-    const { graph, firstNode } = traced
-    const outside = edges.find(({ node }) => !node.leaf && node.id < firstNode)
-    if (outside) {
-      return new CotangentError('unsupported', {
-        op: this.#name,
-        message: `it captured a result of ${outside.node.name}, whose gradient was recorded outside`,
-        hint: 'Pass that tensor as an argument, or compute it inside; x.detach() if its gradient is not wanted.',
-      })
-    }
-    try {
-      const found: (Tensor | null)[] = []
-      const joint = traced.extend(this.#specs, (...seeds) => {
-        const roots = this.#roots.map((i) => results[i]!)
-        const leaves = edges.map(({ node }) => node.leaf!)
-        found.push(...withoutHooks(edges, () => gradientsOf(roots, leaves, seeds)))
-        return found.filter((x) => x !== null)
-      })
-      let next = 0
-      const gradients = found.map((x) => (x ? next++ : null))
-      return split(graph, joint, this.#roots.length, gradients)
-    } catch (error) {
-      // Said when somebody asks for the gradient: until then nothing is wrong.
-      if (error instanceof CotangentError) return error
-      throw error
-    }
+interface JointParts {
+  readonly name: string
+  readonly graph: Graph
+  /** How many the function has. */
+  readonly results: number
+  /** Positions of the results that gradients come in by. */
+  readonly roots: readonly number[]
+  /** Positions of those whose gradients the function itself has taken already. */
+  readonly spent: { readonly roots: readonly number[]; readonly node: TapeNode }
+  /** Of the results at `roots`. */
+  readonly specs: readonly Spec[]
+  readonly exits: readonly Exit[]
+  /** An error is said when somebody asks for the gradient. */
+  readonly split: Split | CotangentError
+}
+
+function partsOf(name: string, traced: Traced, results: readonly Tensor[], depends: readonly number[]): JointParts {
+  const { graph, firstNode } = traced
+  const reached = new Map(depends.map((i) => [i, nodesBelow(results[i]!.edge!.node, firstNode)]))
+  const isSpent = (i: number) => [...reached.get(i)!].some((node) => node.freed)
+  const node = new TapeNode(name, emptyRecord())
+  node.free()
+  const roots = depends.filter((i) => !isSpent(i))
+  const specs = roots.map((i) => specOf(results[i]!.dtype, results[i]!.shape))
+  const edges = exitsOf(
+    roots.flatMap((i) => [...reached.get(i)!]),
+    firstNode,
+  )
+  const exits = edges.map((edge): Exit => {
+    const argument = graph.arguments.findIndex((x) => x === edge.node.leaf)
+    return argument < 0 ? { edge } : { argument }
+  })
+  const parts = { name, graph, results: results.length, roots, spent: { roots: depends.filter(isSpent), node }, specs, exits }
+  return { ...parts, split: edges.length > 0 ? traceBackward(traced, results, parts, edges) : { ...emptySplit, forward: graph } }
+}
+
+function traceBackward(
+  traced: Traced,
+  results: readonly Tensor[],
+  { name, roots, specs }: Omit<JointParts, 'split'>,
+  edges: readonly Edge[],
+): Split | CotangentError {
+  const { graph, firstNode } = traced
+  const outside = edges.find(({ node }) => !node.leaf && node.id < firstNode)
+  if (outside) {
+    return new CotangentError('unsupported', {
+      op: name,
+      message: `it captured a result of ${outside.node.name}, whose gradient was recorded outside`,
+      hint: 'Pass that tensor as an argument, or compute it inside; x.detach() if its gradient is not wanted.',
+    })
+  }
+  try {
+    const found: (Tensor | null)[] = []
+    const joint = traced.extend(specs, (...seeds) => {
+      const leaves = edges.map(({ node }) => node.leaf!)
+      found.push(
+        ...withoutHooks(edges, () =>
+          gradientsOf(
+            roots.map((i) => results[i]!),
+            leaves,
+            seeds,
+          ),
+        ),
+      )
+      return found.filter((x) => x !== null)
+    })
+    let next = 0
+    const gradients = found.map((x) => (x ? next++ : null))
+    return split(graph, joint, roots.length, gradients)
+  } catch (error) {
+    // Said when somebody asks for the gradient: until then nothing is wrong.
+    if (error instanceof CotangentError) return error
+    throw error
   }
 }
 
@@ -169,8 +205,8 @@ function withoutHooks<T>(edges: readonly Edge[], body: () => T): T {
 /** A joint graph in two. */
 interface Split {
   readonly forward: Graph
-  /** Takes the gradients of results, then what the forward half has given out for it. */
-  readonly backward: Graph
+  /** Takes the gradients of results, then what the forward half has given out for it; not optimised yet. */
+  program(): Program
   /** For each exit, which output of the backward half is its gradient. */
   readonly gradients: readonly (number | null)[]
   /** The numbers from the host that the last run of the forward half used, and a way to give them to the backward half. */
@@ -192,18 +228,19 @@ function split(forward: Graph, joint: Graph, seeds: number, gradients: readonly 
   const { nodes, saved } = backwardOf(forward, joint, new Set(given.map((x) => x.value)))
   const whole = (value: Value): Read => ({ value, spec: specOf(value.dtype, [value.size]), offset: 0 })
   const numbers = new Numbers(forward.host, nodes)
+  const backward: Graph = {
+    inputs: [...given, ...saved.map((value) => whole(rootOf(value)))],
+    arguments: [],
+    nodes,
+    outputs: joint.outputs,
+    writes: new Map(),
+    gradients: new Map(),
+    host: [...numbers.backward, ...joint.host.slice(forward.host.length)],
+    guards: [],
+  }
   return {
     forward: { ...forward, outputs: [...forward.outputs, ...saved.map(whole)], host: numbers.forward },
-    backward: {
-      inputs: [...given, ...saved.map((value) => whole(rootOf(value)))],
-      arguments: [],
-      nodes,
-      outputs: joint.outputs,
-      writes: new Map(),
-      gradients: new Map(),
-      host: [...numbers.backward, ...joint.host.slice(forward.host.length)],
-      guards: [],
-    },
+    program: () => lower(backward),
     gradients,
     numbers: () => numbers.used(),
     give: (values) => numbers.give(values),

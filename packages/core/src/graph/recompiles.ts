@@ -13,15 +13,20 @@ export class Recompiles {
   readonly #name: string
   readonly #calls: Call[] = []
   readonly #guards: string[] = []
+  #obstacle: string | null = null
   #told = false
 
   constructor(name: string) {
     this.#name = name || 'a function'
   }
 
-  /** @param guards What had changed in programs for such arguments. */
-  traced(args: readonly unknown[], guards: readonly string[]): void {
+  /**
+   * @param guards What had changed in programs for such arguments.
+   * @param obstacle Why programs for other sizes do not follow without tracing, if that is known.
+   */
+  traced(args: readonly unknown[], guards: readonly string[], obstacle: string | null): void {
     if (this.#told) return
+    this.#obstacle = obstacle
     const call = new Map<string, string>()
     args.forEach((arg, i) => describe(`args[${i}]`, arg, call))
     this.#calls.push(call)
@@ -45,7 +50,7 @@ export class Recompiles {
       return `What keeps changing: ${guard.what}. Keep it as it is, or compile one function for each.`
     if (values.length === 1) return 'Its programs were dropped, by clear() or for want of room (cacheSize).'
     const [before, after] = values.slice(-2)
-    return `${path} keeps changing (${before}, then ${after}). ${remedyFor(after!)}`
+    return `${path} keeps changing (${before}, then ${after}). ${remedyFor(after!, this.#obstacle)}`
   }
 }
 
@@ -69,8 +74,10 @@ function describe(path: string, x: unknown, into: Map<string, string>): void {
 const isPlain = (x: unknown): x is Record<string, unknown> =>
   typeof x === 'object' && x !== null && [Object.prototype, null].includes(Object.getPrototypeOf(x) as null)
 
-function remedyFor(value: string): string {
+function remedyFor(value: string, obstacle: string | null): string {
   if (value.includes('strides')) return 'Pass x.contiguous().'
+  if (/^\w+ \[/.test(value) && obstacle)
+    return `It is traced for each, as ${obstacle}. If it computes alike at all sizes, say so: compile(f, { dynamic: true }).`
   if (/^\w+ \[/.test(value)) return 'Each shape takes a program of its own: pad it to a few sizes, or leave out the last, smaller batch.'
   if (/ #\d+$/.test(value)) return 'Objects count by identity: make it once, outside of the loop.'
   return 'Plain values are constants of a program: pass what changes as a tensor.'

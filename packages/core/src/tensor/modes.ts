@@ -1,6 +1,7 @@
 import type { Saved } from '../autograd/tape.ts'
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
+import type { Shape } from '../layout.ts'
 import type { Autocast } from './autocast.ts'
 import type { Generator } from './generator.ts'
 import type { Plan, Primitive } from './primitive.ts'
@@ -53,6 +54,15 @@ export interface Tracer {
 /** Decides how recorded ops keep the values that their gradients need. */
 export interface Saver {
   save(value: Tensor | Scalar): Saved
+  /** What is being computed a second time, so as not to have been kept since the first. */
+  readonly again?: object
+}
+
+/** Sees which shapes are looked at while a function is traced, and may give others that tell more. */
+export interface ShapeWatcher {
+  shape(shape: Shape): Shape
+  /** @param count Of a tensor's elements. */
+  size(count: number): number
 }
 
 /** Runs `body`, which is an op or a compiled function of that name, and remembers how long it took. */
@@ -69,6 +79,8 @@ export const modes = {
   saver: null as Saver | null,
   /** Runs what is timed: ops and compiled functions. Null: nobody looks. */
   watcher: null as Watcher | null,
+  /** Sees reads of `shape` and `size`. Null: nobody looks. */
+  shapeWatcher: null as ShapeWatcher | null,
   /** The mixed precision that ops cast their operands for. Null: they take them as they come. */
   autocast: null as Autocast | null,
 }

@@ -36,7 +36,8 @@ export class Tensor<S extends Shape = Shape> {
   }
 
   get shape(): S {
-    return this.spec.shape as S
+    const { shapeWatcher } = modes
+    return (shapeWatcher ? shapeWatcher.shape(this.spec.shape) : this.spec.shape) as S
   }
 
   get dtype(): DType {
@@ -50,7 +51,8 @@ export class Tensor<S extends Shape = Shape> {
 
   /** Number of elements. */
   get size(): number {
-    return this.spec.size
+    const { shapeWatcher } = modes
+    return shapeWatcher ? shapeWatcher.size(this.spec.size) : this.spec.size
   }
 
   get engine(): Engine {

@@ -1,5 +1,6 @@
 import type { Engine } from '../../engine/engine.ts'
 import { spec } from '../../layout.ts'
+import { outsideScopes, type Storage } from '../../tensor/storage.ts'
 import { ProgramExecutable } from '../executor.ts'
 import { isLive, type Value } from '../graph.ts'
 import { type Operation, type Program, resultsOf } from '../program.ts'
@@ -23,18 +24,37 @@ export function foldConstants(program: Program, engine: Engine, { frozen }: { re
   if (frontier.length === 0) return program
   const outputs = frontier.map((value) => ({ value, spec: spec(value.dtype, [value.size]), offset: 0 }))
   const nothing = { inputs: [], arguments: [], nodes: [], writes: new Map(), gradients: new Map(), host: [], guards: [] }
-  const folded = new ProgramExecutable(engine, removeDeadCode({ graph: { ...nothing, outputs }, operations: constants })).run([])
+  const recipe = removeDeadCode({ graph: { ...nothing, outputs }, operations: constants })
   const instead = new Map<Value, Value>()
-  frontier.forEach((value, i) => {
-    const { storage } = folded[i]!
-    storage.kept = true
-    instead.set(value, { ...value, source: { kind: 'captured', storage } })
+  constantsOf(recipe, engine).forEach((storage, i) => {
+    instead.set(frontier[i]!, { ...frontier[i]!, source: { kind: 'captured', storage } })
   })
   const moved = operations.map((operation) => ({
     ...operation,
     inputs: operation.inputs.map((x) => ({ ...x, value: instead.get(x.value) ?? x.value })),
   }))
   return removeDeadCode({ ...program, operations: moved })
+}
+
+/** What made a constant: an output of a program of constants. */
+export interface Recipe {
+  readonly program: Program
+  readonly output: number
+}
+
+const recipes = new WeakMap<Storage, Recipe>()
+
+/** What made a constant; undefined for memory that came from outside. */
+export const recipeOf = (constant: Storage): Recipe | undefined => recipes.get(constant)
+
+/** Computes the outputs of a program that takes no arguments. */
+export function constantsOf(program: Program, engine: Engine): Storage[] {
+  const made = outsideScopes(() => new ProgramExecutable(engine, program).run([]))
+  return made.map(({ storage }, output) => {
+    storage.kept = true
+    recipes.set(storage, { program, output })
+    return storage
+  })
 }
 
 /** Those that give the same on each run. */
