@@ -98,7 +98,7 @@ function TabBar({ shown, current }: { shown: readonly (typeof tabs)[number][]; c
   )
 }
 
-const themeWords: Record<Theme, string> = { system: 'As the system', light: 'Light', dark: 'Dark' }
+const themeWords: Record<Theme, string> = { system: 'Auto', light: 'Light', dark: 'Dark' }
 
 function Header() {
   const { found, read } = loading.value
