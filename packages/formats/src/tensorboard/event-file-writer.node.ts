@@ -1,12 +1,9 @@
-import { close, fdatasync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { deflateSync } from 'node:zlib'
 import type { Profile, Tensor } from 'cotangent'
-import { ioFailure } from 'cotangent/node'
+import { AppendFile } from '../append-file.node.ts'
 import { type EmbeddingOptions, saveEmbedding } from './embedding.node.ts'
-import type { EventSink } from './event-sink.ts'
 import { EventWriter, type EventWriterOptions } from './event-writer.ts'
 import { saveProfile } from './profile-file.node.ts'
 
@@ -29,7 +26,7 @@ export class EventFileWriter extends EventWriter {
 
   constructor(folder: string, options: EventFileWriterOptions = {}) {
     const path = join(folder, eventFileName(options.suffix))
-    super(new FileSink(folder, path), { deflate: deflateSync, ...options })
+    super(new AppendFile(path), { deflate: deflateSync, ...options })
     this.folder = folder
     this.path = path
     writers.add(this)
@@ -70,48 +67,4 @@ let made = 0
 function eventFileName(suffix = ''): string {
   const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0')
   return `events.out.tfevents.${seconds}.${hostname() || 'localhost'}.${process.pid}.${made++}${suffix}`
-}
-
-class FileSink implements EventSink {
-  readonly #path: string
-  readonly #file: number
-  /** Bytes of whole records. */
-  #size = 0
-
-  constructor(folder: string, path: string) {
-    this.#path = path
-    this.#file = this.#attempt(() => {
-      mkdirSync(folder, { recursive: true })
-      return openSync(path, 'ax')
-    })
-  }
-
-  append(bytes: Uint8Array): void {
-    this.#attempt(() => {
-      try {
-        for (let done = 0; done < bytes.length;) done += writeSync(this.#file, bytes, done)
-      } catch (cause) {
-        // Half a record would hide all that follows it.
-        ftruncateSync(this.#file, this.#size)
-        throw cause
-      }
-      this.#size += bytes.length
-    })
-  }
-
-  async flush(): Promise<void> {
-    await promisify(fdatasync)(this.#file)
-  }
-
-  async close(): Promise<void> {
-    await promisify(close)(this.#file)
-  }
-
-  #attempt<T>(action: () => T): T {
-    try {
-      return action()
-    } catch (cause) {
-      throw ioFailure(this.#path, 'written', cause)
-    }
-  }
 }

@@ -1,0 +1,3 @@
+// `@cotangent/formats/tracking` in Node: runs in folders.
+export * from './index.ts'
+export { localMetrics, type LocalRun, localRuns, LocalTracker, type MetricRow } from './local-tracker.node.ts'
