@@ -1,5 +1,5 @@
 import { CotangentError } from '../../errors.ts'
-import type { NameOption } from './mean.ts'
+import type { NameOption } from './mean-metric.ts'
 import { nGrams, TextMetric } from './text-metric.ts'
 import { bleuTokenizers } from './text-tokenizers.ts'
 

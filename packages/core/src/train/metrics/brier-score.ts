@@ -1,7 +1,7 @@
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
 import { classScores, type ClassOptions, type ClassSetup, classSetup, labelScores } from './class-labels.ts'
-import { MeanMetric } from './mean.ts'
+import { MeanMetric } from './mean-metric.ts'
 
 /**
  * Brier's score of probabilities, less is better: the mean of (probability - outcome)², which in a multiclass task is summed over

@@ -4,7 +4,7 @@ import { sameShape, type Shape } from '../../layout.ts'
 import { where } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
-import type { NameOption } from './mean.ts'
+import type { NameOption } from './mean-metric.ts'
 import { checkSameShape, sampleWeights } from './sample-weights.ts'
 
 /** One class or not, one class of several, or several at once. */

@@ -2,7 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import { where } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
-import type { NameOption } from './mean.ts'
+import type { NameOption } from './mean-metric.ts'
 import { checkSameShape, sampleWeights, weighted } from './sample-weights.ts'
 import { AccumulatingMetric, type Sums } from './sum-metric.ts'
 

@@ -1,7 +1,7 @@
 import { where } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
-import { MeanMetric, type NameOption } from './mean.ts'
+import { MeanMetric, type NameOption } from './mean-metric.ts'
 import { checkSameShape, sampleWeights } from './sample-weights.ts'
 
 /** The mean cosine of the angle between predicted and target vectors, which are on the last axis. 0 where one is 0; NaN without any. */

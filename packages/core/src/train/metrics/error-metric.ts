@@ -1,6 +1,6 @@
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
-import { MeanMetric } from './mean.ts'
+import { MeanMetric } from './mean-metric.ts'
 import { checkSameShape, sampleWeights } from './sample-weights.ts'
 
 /**

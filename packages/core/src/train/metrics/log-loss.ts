@@ -12,7 +12,7 @@ import {
   targetIndices,
   targetWeights,
 } from './class-labels.ts'
-import { MeanMetric } from './mean.ts'
+import { MeanMetric } from './mean-metric.ts'
 
 export interface LogLossOptions extends Omit<ClassOptions, 'threshold'> {
   /** Probabilities are kept so far from 0 and 1. Default 2^-52, as in scikit-learn. */

@@ -1,6 +1,6 @@
 import type { Tensor } from '../../tensor/tensor.ts'
 import { ErrorMetric } from './error-metric.ts'
-import type { NameOption } from './mean.ts'
+import type { NameOption } from './mean-metric.ts'
 
 /** MAE: the mean of |prediction - target|. */
 export class MeanAbsoluteError extends ErrorMetric {

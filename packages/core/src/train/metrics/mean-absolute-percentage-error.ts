@@ -1,6 +1,6 @@
 import type { Tensor } from '../../tensor/tensor.ts'
 import { ErrorMetric } from './error-metric.ts'
-import type { NameOption } from './mean.ts'
+import type { NameOption } from './mean-metric.ts'
 
 export interface PercentageErrorOptions extends NameOption {
   /** Stands in for targets that are closer to 0. Default 2^-52, as in scikit-learn. */

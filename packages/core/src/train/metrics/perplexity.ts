@@ -2,7 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
 import { classLogLoss } from './log-loss.ts'
-import { MeanMetric, type NameOption } from './mean.ts'
+import { MeanMetric, type NameOption } from './mean-metric.ts'
 
 export interface PerplexityOptions extends NameOption {
   /** Tokens with this index count for nothing. Default: none. */

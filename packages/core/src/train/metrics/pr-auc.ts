@@ -12,14 +12,3 @@ export class PrAuc<A extends ClassAverage = 'macro'> extends RankingMetric<A> {
     return precisionRecallArea(curve, { trapezoids: true })
   }
 }
-
-/** The mean of the precisions at each sample found, without interpolation. NaN where there are no positives. */
-export class AveragePrecision<A extends ClassAverage = 'macro'> extends RankingMetric<A> {
-  constructor(options: RankingOptions<A> = {}) {
-    super('averagePrecision', options)
-  }
-
-  protected area(curve: RankingCurve): number {
-    return precisionRecallArea(curve, { trapezoids: false })
-  }
-}

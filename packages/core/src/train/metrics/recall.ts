@@ -11,14 +11,3 @@ export class Recall<A extends ClassAverage = 'macro'> extends ClassCountMetric<A
     return [hits, actual]
   }
 }
-
-/** The share of those not of a class that were not taken for it: true negatives / negatives. Default average: `macro`. */
-export class Specificity<A extends ClassAverage = 'macro'> extends ClassCountMetric<A> {
-  constructor(options: AveragedClassOptions<A> = {}) {
-    super('specificity', options)
-  }
-
-  protected ratio({ total, predicted, actual, hits }: ClassCount): [number, number] {
-    return [total - predicted - actual + hits, total - actual]
-  }
-}

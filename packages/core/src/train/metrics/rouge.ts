@@ -1,6 +1,6 @@
 import { CotangentError } from '../../errors.ts'
 import { commonSubsequence, unionOfSubsequences } from './common-subsequence.ts'
-import type { NameOption } from './mean.ts'
+import type { NameOption } from './mean-metric.ts'
 import { nGrams, TextMetric } from './text-metric.ts'
 import { rougeTokens } from './text-tokenizers.ts'
 

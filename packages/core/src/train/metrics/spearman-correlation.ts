@@ -2,7 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import { stack } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
-import type { NameOption } from './mean.ts'
+import type { NameOption } from './mean-metric.ts'
 import { checkSameShape, sampleWeights } from './sample-weights.ts'
 import { StoredMetric, type StoredRows } from './stored-metric.ts'
 
