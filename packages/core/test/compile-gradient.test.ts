@@ -3,6 +3,7 @@ import {
   compile,
   CotangentError,
   defaultGenerator,
+  explain,
   grad,
   manualSeed,
   nn,
@@ -193,6 +194,27 @@ describe('backward through a compiled function', () => {
       gradient((x) => checkpoint(() => compiled(x))),
       expected,
     )
+  })
+
+  test('what checkpoint() forgets is computed again, not kept', () => {
+    const w = numbers(64, 64).setRequiresGrad()
+    const blocks = Array.from({ length: 6 }, () => (x: Tensor) => x.matmul(w).tanh().matmul(w).sigmoid() as Tensor)
+    const step = (through: (block: (x: Tensor) => Tensor, x: Tensor) => Tensor) => (x: Tensor) => {
+      const loss = blocks.reduce((h, block) => through(block, h), x).sum()
+      loss.backward()
+      return loss
+    }
+    const x = numbers(512, 64)
+    const kept = explain(
+      step((block, h) => block(h)),
+      x,
+    ).total
+    const forgotten = explain(
+      step((block, h) => checkpoint(() => block(h))),
+      x,
+    ).total
+    expect(forgotten.flops).toBeGreaterThan(kept.flops * 1.15)
+    expect(forgotten.arenaBytes).toBeLessThan(kept.arenaBytes * 0.75)
   })
 
   test('no gradients, no tape', () => {

@@ -50,6 +50,7 @@ class Segment<R> {
         this.#values.set(next++, value)
         return new Kept(value)
       },
+      again: this,
     }
     // Rules that run later fetch these values: they must outlive the one that is running.
     outsideScopes(() => withModes({ saver, grad: true, autocast: this.#autocast }, this.#body, 'checkpoint'))

@@ -56,6 +56,8 @@ export interface GraphNode {
   readonly outputs: Read[]
   /** Made where the op was called; its stack leads to the user's line. */
   readonly origin: Error
+  /** The checkpoint that it belongs to where it runs again for a gradient, which is why it is not shared with the first run. */
+  readonly again?: object | undefined
 }
 
 /** Something that each run does on the host before the program starts, in order. All but effects give live numbers. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { rowMajor } from '../layout.ts'
-import { identityMap, isBijective, mapBetween, through, type IndexMap, type Walk } from './index-map.ts'
+import { areApart, identityMap, isBijective, mapBetween, through, type IndexMap, type Walk } from './index-map.ts'
 
 const dense = (...extents: number[]): Walk => ({ extents, strides: rowMajor(extents), offset: 0 })
 
@@ -62,6 +62,40 @@ describe('mapBetween', () => {
         }
         const count = (extents: readonly number[]) => extents.reduce((a, b) => a * b, 1)
         expect(isBijective(map, from.extents, to)).toBe(seen.size === count(to) && count(from.extents) === count(to))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('areApart', () => {
+  const addresses = (walk: Walk) => positions(walk.extents).map((position) => address(walk, position))
+
+  test('says so of parts along any axis of one tensor', () => {
+    // [4, 6, 5] cut along each axis.
+    const whole = { extents: [4, 6, 5], strides: [30, 5, 1] }
+    for (const axis of [0, 1, 2]) {
+      const part = (from: number, count: number): Walk => ({
+        extents: whole.extents.map((n, i) => (i === axis ? count : n)),
+        strides: whole.strides,
+        offset: from * whole.strides[axis]!,
+      })
+      expect(areApart(part(0, 2), part(2, 2))).toBe(true)
+      expect(areApart(part(0, 3), part(2, 2))).toBe(false)
+    }
+  })
+
+  test('is never wrong', () => {
+    const walk = fc
+      .array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 12 })), { maxLength: 3 })
+      .chain((axes) =>
+        fc.integer({ min: 0, max: 40 }).map((offset): Walk => ({ extents: axes.map(([n]) => n), strides: axes.map(([, s]) => s), offset })),
+      )
+    fc.assert(
+      fc.property(walk, walk, (a, b) => {
+        const own = new Set(addresses(a))
+        const meet = addresses(b).some((at) => own.has(at))
+        expect(areApart(a, b) && meet).toBe(false)
       }),
       { numRuns: 2000 },
     )

@@ -77,6 +77,28 @@ export function mapBetween(from: Walk, to: Walk): IndexMap | Split | null {
   return inRange ? { axes: from.extents.length, matrix, shift } : null
 }
 
+/** Whether two walks are known to have no element in common: their addresses are, or are modulo a stride. */
+export function areApart(a: Walk, b: Walk): boolean {
+  const moduli = [...a.strides, ...b.strides].filter((stride) => stride > 1)
+  return [Number.POSITIVE_INFINITY, ...moduli].some((modulus) => {
+    const [first, second] = [rangeOf(a, modulus), rangeOf(b, modulus)]
+    return first !== null && second !== null && (first.end <= second.start || second.end <= first.start)
+  })
+}
+
+/** Where a walk's addresses lie modulo a number; null where they go beyond it and start again. */
+function rangeOf({ extents, strides, offset }: Walk, modulus: number): { start: number; end: number } | null {
+  const start = modulus === Number.POSITIVE_INFINITY ? offset : offset % modulus
+  let [low, high] = [start, start]
+  for (const [axis, extent] of extents.entries()) {
+    const reach = strides[axis]! * (extent - 1)
+    if (modulus !== Number.POSITIVE_INFINITY && strides[axis]! % modulus === 0) continue
+    if (reach < 0) low += reach
+    else high += reach
+  }
+  return low >= 0 && high < modulus ? { start: low, end: high + 1 } : null
+}
+
 /** Strides and offset, in positions of `map`'s source, of a walk over the positions that it leads to. */
 export function through(map: IndexMap, strides: readonly number[], offset = 0): { strides: number[]; offset: number } {
   const moved = new Array<number>(map.axes).fill(0)

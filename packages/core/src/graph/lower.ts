@@ -10,7 +10,7 @@ export function lower(graph: Graph): Program {
   return { graph, operations: graph.nodes.flatMap(lowerNode) }
 }
 
-function lowerNode({ op, inputs, outputs, plan, origin }: GraphNode): Operation[] {
+function lowerNode({ op, inputs, outputs, plan, origin, again }: GraphNode): Operation[] {
   const numbers = inputs.filter((x): x is Scalar | LiveNumber => !isRead(x))
   const places = [...inputs.filter(isRead), ...outputs].map(({ value, offset }): Place => ({ value, offset }))
   const origins = [{ name: op.name, at: origin }]
@@ -28,6 +28,7 @@ function lowerNode({ op, inputs, outputs, plan, origin }: GraphNode): Operation[
       outputs: own.slice(count),
       numbers: step.scalars.map((at) => numbers[at]!),
       origins,
+      again,
     })
   })
 }

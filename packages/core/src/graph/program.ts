@@ -25,6 +25,8 @@ export interface Operation {
   readonly numbers: readonly (Scalar | LiveNumber)[]
   /** All that was fused into it. */
   readonly origins: readonly Origin[]
+  /** See `GraphNode`. */
+  readonly again?: object | undefined
 }
 
 /** Whether it has to run whoever reads its outputs, and in order with others of the kind. */

@@ -221,7 +221,8 @@ export class Recorder implements Tracer {
       for (const view of views) this.#views.add(view)
       return views
     }
-    const node: GraphNode = { op, inputs: inputs.map((x) => this.#operand(x)), attrs, plan, outputs: [], origin: new Error(op.name) }
+    const operands = inputs.map((x) => this.#operand(x))
+    const node: GraphNode = { op, inputs: operands, attrs, plan, outputs: [], origin: new Error(op.name), again: modes.saver?.again }
     const outputs = plan.outputs.map((spec, index) => {
       const target = into?.[index]
       if (target) return this.#write(target, node, index)

@@ -1,4 +1,5 @@
 import type { Value } from './graph.ts'
+import { areApart, type Walk } from './index-map.ts'
 import { hasEffect, type Operation, type Program, resultsOf, rootOf } from './program.ts'
 
 /** An operation between those that have to run before and after it. */
@@ -53,8 +54,8 @@ export class Weave {
             for (const [before, users] of known) if (rootOf(before) === root && before !== value) users.forEach(link)
           }
         }
-        // Writers of parts of one value keep their order, and so do those that read what earlier ones wrote.
-        this.#writers.get(value)?.forEach(link)
+        // Writers of parts of one value keep their order where the parts overlap, and so do those that read what earlier ones wrote.
+        for (const writer of this.#writers.get(value) ?? []) if (mayOverlap(writer.operation, operation, value)) link(writer)
         this.#readers.get(value)?.forEach(link)
       }
       this.#attach(strand)
@@ -193,6 +194,24 @@ export class Weave {
     this.#links.get(before)!.after.add(after)
     this.#links.get(after)!.before.add(before)
   }
+}
+
+/** Whether two operations write, or may write, the same elements of a value. */
+function mayOverlap(first: Operation, second: Operation, value: Value): boolean {
+  const [own, others] = [writtenIn(first, value), writtenIn(second, value)]
+  return !own || !others || own.some((a) => others.some((b) => !areApart(a, b)))
+}
+
+/** What an operation writes of a value; undefined where only running tells. */
+function writtenIn({ program, outputs }: Operation, value: Value): Walk[] | undefined {
+  if (program.kind === 'control') return undefined
+  return outputs.flatMap(({ value: written, offset }, i): Walk[] => {
+    if (written !== value) return []
+    if (program.kind === 'kernel')
+      return [{ extents: [...program.parallel, ...program.reduce], strides: program.outputs[i]!.strides, offset }]
+    const { shape, strides } = program.outputs[i]!
+    return [{ extents: shape, strides, offset }]
+  })
 }
 
 function addTo(map: Map<Value, Set<Strand>>, value: Value, strand: Strand): void {

@@ -1,7 +1,10 @@
 import { isLive, type Value } from '../graph.ts'
 import { type Operation, type Program, resultsOf, rootOf } from '../program.ts'
 
-/** Operations that compute what an earlier one has computed are left out, and their readers read that one's results. */
+/**
+ * Operations that compute what an earlier one has computed are left out, and their readers read that one's results. What
+ * checkpointing computes again stays.
+ */
 export function shareCommon(program: Program): Program {
   const programs = new Map<object, number>()
   const identity = (x: object) => {
@@ -30,7 +33,7 @@ export function shareCommon(program: Program): Program {
     const numbers = operation.numbers.map((n) =>
       isLive(n) ? `${n.lift}.${n.index}` : `${n.spec.id}=${Object.is(n.value, -0) ? '-0' : n.value}`,
     )
-    const key = `${identity(operation.program)}|${inputs.map(({ value, offset }) => `${value.id}+${offset}`)}|${numbers}`
+    const key = `${operation.again ? identity(operation.again) : ''}|${identity(operation.program)}|${inputs.map(({ value, offset }) => `${value.id}+${offset}`)}|${numbers}`
     const same = known.get(key)
     if (!same) {
       known.set(key, operation)

@@ -91,6 +91,7 @@ class Fuser {
     if (!alone && mode === 'chains') return 'others need its results'
     if (this.#weave.reachesIndirectly(maker, reader)) return 'an operation in between needs its results first'
     if (alone && isElementwise(first.program) && isRepeated(first, second)) return 'it would be computed many times over'
+    if (mode === 'chains' && this.#followsProduct(first) && this.#followsProduct(second)) return 'each can follow a product of its own'
     const fused = fuse(first, second, new Set(wantedElsewhere))
     if (!fused) return 'the two have no index space in common'
     return objection(fused) ?? this.#weave.replace([maker, reader], fused)
@@ -104,6 +105,11 @@ class Fuser {
       if (this.#weave.isNeeded(value)) return false
       return [...this.#weave.readersOf(value)].every(({ operation }) => isKernel(operation))
     })
+  }
+
+  /** Sums of many products are then made one after the other in one place, rather than of all of them at the end. */
+  #followsProduct({ program, inputs }: KernelOperation): boolean {
+    return isElementwise(program) && inputs.some(({ value }) => this.#isRawProduct(value))
   }
 
   /** Whether a value is a product's that only one operation reads, which may become its epilogue: then nobody need store it. */
