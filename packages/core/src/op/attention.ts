@@ -1,11 +1,13 @@
-import { dtypeInfo, isFloat } from '../dtype.ts'
+import { checkpoint } from '../autograd/checkpoint.ts'
+import { type DType, dtypeInfo, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
-import { broadcastShapes, sameShape } from '../layout.ts'
+import { broadcastShapes, sameShape, type Shape, sizeOf } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { dropout, dropoutOf } from './dropout.ts'
+import { concat } from './join.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { matmul } from './matmul.ts'
-import { dropout } from './random.ts'
 import { isZero, scaled, zero } from './scalar-math.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 
@@ -21,7 +23,8 @@ export interface AttentionWeightsOptions {
 interface Attrs {
   readonly axis: number
   readonly scale: number
-  readonly causal: boolean
+  /** Position of the first query, where a query sees keys up to its own position only. */
+  readonly causal: number | null
   readonly mask: 'none' | 'bool' | 'float'
 }
 
@@ -33,14 +36,17 @@ const attentionWeightsPrimitive = kernelPrimitive<Attrs>({
   axes: ({ axis }) => [axis],
   code: (k, [scores, mask], { scale, causal, mask: kind }) => {
     let x = scaled(k, scores!, scale)
-    if (kind === 'none' && !causal) {
+    if (kind === 'none' && causal === null) {
       const e = k.exp(k.sub(x, k.reduce('max', x)))
       return [k.div(e, k.reduce('sum', e))]
     }
     if (kind === 'float') x = k.add(x, k.cast(mask!, k.typeOf(x)))
     let allowed = k.gt(x, k.like(x, Number.NEGATIVE_INFINITY))
     if (kind === 'bool') allowed = k.and(allowed, mask!)
-    if (causal) allowed = k.and(allowed, k.le(k.index(k.parallel.length), k.index(k.parallel.length - 1)))
+    if (causal !== null) {
+      const query = k.add(k.index(k.parallel.length - 1), k.constant('int32', causal))
+      allowed = k.and(allowed, k.le(k.index(k.parallel.length), query))
+    }
     const seen = k.select(allowed, x, k.like(x, Number.NEGATIVE_INFINITY))
     const e = k.select(allowed, k.exp(k.sub(x, k.reduce('max', seen))), zero(k, x))
     const total = k.reduce('sum', e)
@@ -55,16 +61,15 @@ const attentionWeightsPrimitive = kernelPrimitive<Attrs>({
 export const attentionWeights = defineFunction({
   name: 'attentionWeights',
   doc: 'Softmax over the last axis of scaled scores [..., queries, keys], over the keys that a mask allows; 0 where it allows none.',
-  call: (scores: Tensor, { mask, causal = false, scale = 1 }: AttentionWeightsOptions = {}): Tensor => {
+  call: (scores: Tensor, options: AttentionWeightsOptions = {}): Tensor => {
     if (scores.rank < 2)
       throw new CotangentError('shape-mismatch', {
         op: 'attentionWeights',
         message: 'needs scores [..., queries, keys]',
         shapes: [scores.shape],
       })
-    if (mask) checkMask('attentionWeights', mask, scores.shape)
-    const kind = !mask ? 'none' : isFloat(mask.dtype) ? 'float' : 'bool'
-    return bind1(attentionWeightsPrimitive, mask ? [scores, mask] : [scores], { axis: scores.rank - 1, scale, causal, mask: kind })
+    if (options.mask) checkMask('attentionWeights', options.mask, scores.shape)
+    return weigh(scores, options, 0)
   },
   samples: () => {
     const allowed = sampleTensor([3, 4], { dtype: 'bool', values: [1, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0] })
@@ -76,6 +81,13 @@ export const attentionWeights = defineFunction({
     ]
   },
 })
+
+/** Weights of the queries from number `first` on. */
+function weigh(scores: Tensor, { mask, causal = false, scale = 1 }: AttentionWeightsOptions, first: number): Tensor {
+  const kind = !mask ? 'none' : isFloat(mask.dtype) ? 'float' : 'bool'
+  const attrs: Attrs = { axis: scores.rank - 1, scale, causal: causal ? first : null, mask: kind }
+  return bind1(attentionWeightsPrimitive, mask ? [scores, mask] : [scores], attrs)
+}
 
 function checkMask(op: string, mask: Tensor, shape: readonly number[]): void {
   if (dtypeInfo[mask.dtype].kind === 'int') {
@@ -96,6 +108,18 @@ export interface AttentionOptions extends AttentionWeightsOptions {
   readonly dropout?: number
 }
 
+/** Bytes of weights beyond which they are made for some queries at a time, and forgotten until the backward pass. */
+const MOST_WEIGHTS = 1 << 24
+/** Fewest queries at a time: the keys and values are gone through for each part. */
+const FEWEST_ROWS = 64
+
+/** How many queries go together, of scores [..., queries, keys]. */
+function rowsTogether(scores: Shape, dtype: DType): number {
+  const queries = scores.at(-2)!
+  const bytes = sizeOf(scores) * dtypeInfo[dtype].size
+  return bytes <= MOST_WEIGHTS ? queries : Math.max(FEWEST_ROWS, Math.floor((queries * MOST_WEIGHTS) / 4 / bytes))
+}
+
 export const scaledDotProductAttention = defineFunction({
   name: 'scaledDotProductAttention',
   precision: 'lower',
@@ -108,9 +132,24 @@ export const scaledDotProductAttention = defineFunction({
         shapes: [q.shape, k.shape, v.shape],
       })
     }
-    const { scale = 1 / Math.sqrt(q.shape.at(-1)!), dropout: p = 0, ...rest } = options
-    const weights = attentionWeights(matmul(q, k.transpose() as Tensor), { scale, ...rest })
-    return matmul(p > 0 ? dropout(weights, p) : weights, v)
+    const { scale = 1 / Math.sqrt(q.shape.at(-1)!), dropout: p = 0, mask, causal = false } = options
+    const batch = broadcastShapes('scaledDotProductAttention', q.shape.slice(0, -2), k.shape.slice(0, -2))
+    const scores = [...batch, q.shape.at(-2)!, k.shape.at(-2)!]
+    if (mask) checkMask('scaledDotProductAttention', mask, scores)
+    /** The queries from number `first` on. */
+    const attend = (queries: Tensor, first: number, drop: (weights: Tensor) => Tensor): Tensor => {
+      const varies = mask && mask.rank >= 2 && mask.shape.at(-2)! > 1
+      const own = varies ? mask.narrow(-2, first, queries.shape.at(-2)!) : mask
+      return matmul(drop(weigh(matmul(queries, k.transpose() as Tensor), { scale, causal, mask: own ?? null }, first)), v)
+    }
+    const rows = rowsTogether(scores, q.dtype)
+    if (rows >= scores.at(-2)!) return attend(q, 0, (weights) => (p > 0 ? dropout(weights, p) : weights))
+    const parts = q.split(rows, -2).map((queries, i) => {
+      // What is dropped is drawn once, and the same again in the backward pass.
+      const drop = p > 0 ? dropoutOf(p) : (weights: Tensor) => weights
+      return checkpoint(() => attend(queries, i * rows, drop))
+    })
+    return concat(parts, -2)
   },
   samples: () => {
     const [q, k, v] = [sampleTensor([2, 3, 4]), sampleTensor([2, 5, 4]), sampleTensor([2, 5, 2])]

@@ -26,8 +26,8 @@ const matmulPrimitive: Primitive<Attrs | undefined> = {
   },
   gradient([g], { inputs: [a, b], inputSpecs: [sa, sb, bias], wanted, attrs }) {
     return [
-      wanted[0] ? multiply(g!, swapLast(b!), attrs).fitTo(sa!.shape) : null,
-      wanted[1] ? weightGradient(a!, g!, sb!.shape, attrs) : null,
+      wanted[0] ? laidOutAs(sa!, g!, swapLast(b!), attrs).fitTo(sa!.shape) : null,
+      wanted[1] ? weightGradient(a!, g!, sb!, attrs) : null,
       ...(bias ? [wanted[2] ? g!.fitTo(bias.shape) : null] : []),
     ]
   },
@@ -43,10 +43,16 @@ const multiply = (a: Tensor, b: Tensor, attrs: Attrs | undefined): Tensor => bin
 
 const swapLast = (x: Tensor): Tensor => x.transpose(-2, -1)
 
+/** The product `a b`, with rows or columns next to each other in memory as `like` has them: a transposed operand's gradient is that of what it is a view of. */
+function laidOutAs(like: Spec, a: Tensor, b: Tensor, attrs: Attrs | undefined): Tensor {
+  const transposed = like.shape.at(-1)! > 1 && like.strides.at(-1) !== 1 && like.strides.at(-2) === 1
+  return transposed ? swapLast(multiply(swapLast(b), swapLast(a), attrs)) : multiply(a, b, attrs)
+}
+
 /** A weight shared by the whole batch collects its gradient in one product over batch and rows together. */
-function weightGradient(a: Tensor, g: Tensor, shape: Shape, attrs: Attrs | undefined): Tensor {
-  if (shape.length > 2 || a.rank === 2) return multiply(swapLast(a), g, attrs).fitTo(shape)
-  return multiply(swapLast(a.reshape([-1, a.shape.at(-1)!])), g.reshape([-1, g.shape.at(-1)!]), attrs)
+function weightGradient(a: Tensor, g: Tensor, weight: Spec, attrs: Attrs | undefined): Tensor {
+  if (weight.shape.length > 2 || a.rank === 2) return laidOutAs(weight, swapLast(a), g, attrs).fitTo(weight.shape)
+  return laidOutAs(weight, swapLast(a.reshape([-1, a.shape.at(-1)!])), g.reshape([-1, g.shape.at(-1)!]), attrs)
 }
 
 function product(op: string, a: Tensor, b: Tensor, bias?: Tensor): Tensor {

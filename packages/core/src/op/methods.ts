@@ -7,6 +7,7 @@ import type { CopyMethods } from './copy.ts'
 import type { CreationMethods } from './creation.ts'
 import type { CumulativeMethods } from './cumulative.ts'
 import type { DiagonalMethods } from './diagonal.ts'
+import type { DropoutMethods } from './dropout.ts'
 import type { GatherMethods } from './gather.ts'
 import type { JoinMethods } from './join.ts'
 import type { MaskMethods } from './mask.ts'
@@ -38,6 +39,7 @@ export interface Methods<S extends Shape>
     CreationMethods<S>,
     CumulativeMethods<S>,
     DiagonalMethods<S>,
+    DropoutMethods<S>,
     GatherMethods<S>,
     JoinMethods<S>,
     MaskMethods<S>,

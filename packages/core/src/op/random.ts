@@ -1,4 +1,4 @@
-import { checkDType, type DType, isFloat, isInt } from '../dtype.ts'
+import { checkDType, type DType, isFloat } from '../dtype.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { checkShape, type Shape, sizeOf } from '../layout.ts'
@@ -257,44 +257,7 @@ export const categorical = define({
   ],
 })
 
-/** The mask is drawn again for the gradient rather than kept. */
-const dropoutPrimitive = kernelPrimitive<undefined>({
-  name: 'dropout',
-  random: true,
-  operands: ['promote', 'own'],
-  code: (k, [x, k0, k1, call, p, scale]) => {
-    const keep = k.ge(uniform24(k, words(k, [k0!, k1!, call!])[0]), p!)
-    return [k.select(keep, k.mul(x!, k.cast(scale!, k.typeOf(x!))), k.like(x!, 0))]
-  },
-})
-
-export const dropout = define({
-  name: 'dropout',
-  doc: 'Zeroes elements with probability p (default 0.5) and scales the rest by 1 / (1 - p).',
-  random: true,
-  call<S extends Shape>(x: Tensor<S>, p = 0.5, options: { readonly generator?: Generator } = {}): Tensor<S> {
-    if (!(p >= 0 && p <= 1))
-      throw new CotangentError('invalid-argument', { op: 'dropout', message: `p is ${p}`, hint: 'It is a probability, from 0 to 1.' })
-    if (isInt(x.dtype) || x.dtype === 'bool')
-      throw new CotangentError('dtype-mismatch', {
-        op: 'dropout',
-        message: 'needs a float dtype',
-        dtypes: [x.dtype],
-        hint: "Cast with x.cast('float32').",
-      })
-    if (p === 0) return x
-    const scalars = [
-      ...keyScalars(options.generator ?? defaultGenerator),
-      new Scalar(p, 'float32'),
-      new Scalar(p === 1 ? 0 : 1 / (1 - p), 'float32'),
-    ]
-    return bind1(dropoutPrimitive, [x.reshape([-1]), ...scalars], undefined).reshape(x.shape as Shape) as Tensor<S>
-  },
-  samples: () => [{ args: [sampleTensor([3, 4]), 0.3] }, { args: [sampleTensor([2, 3])] }],
-})
-
 export interface RandomMethods<S extends Shape> {
   bernoulli(options?: RandomOptions): Tensor<S>
   categorical(options?: RandomOptions & { readonly count?: number; readonly replacement?: boolean }): Tensor
-  dropout(p?: number, options?: { readonly generator?: Generator }): Tensor<S>
 }
