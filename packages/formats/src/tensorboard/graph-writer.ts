@@ -44,8 +44,9 @@ const shapeOf = (shape: readonly number[]) => ({ dim: shape.map((size) => ({ siz
 
 function graphOf(input: Exclude<GraphInput, readonly NodeInput[]>): Graph {
   if (typeof input !== 'function') return input
-  const last = input.specializations.at(-1)
-  if (!last) throw invalid('graph', 'this compiled function has no program yet', 'Call it first, or specialize() it for arguments.')
+  // A plain function, which the types refuse, has none either.
+  const last = (input as Partial<typeof input>).specializations?.at(-1)
+  if (!last) throw invalid('graph', 'this function has no program yet', 'compile() it, and call it or specialize() it for arguments.')
   return last.executable.program.graph
 }
 
