@@ -1,7 +1,9 @@
+import { Kept, type Saved } from '../autograd/tape.ts'
 import { type DType, dtypeInfo, promote } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { leavesOf, mapTree } from '../tree.ts'
-import { modes, type Tracer, withModes } from './modes.ts'
+import { modes, type Saver, type Tracer, withModes } from './modes.ts'
+import type { Scalar } from './scalar.ts'
 import { Tensor } from './tensor.ts'
 
 /**
@@ -74,13 +76,16 @@ export function inAutocastOfNow<F extends (...args: never[]) => unknown>(f: F): 
 /** An op that casts its operands in the mode; what it calls itself takes them as they come. */
 export function inPrecision<F extends (...args: never[]) => unknown>(precision: Precision, call: F): F {
   return ((...args) => {
-    const mode = modes.autocast
+    const { autocast: mode, saver } = modes
     if (!mode) return call(...args)
     modes.autocast = null
     try {
-      return call(...(castOperands(mode, precision, args) as never[]))
+      const operands = castOperands(mode, precision, args) as never[]
+      if (precision === 'lower') modes.saver ??= recasting
+      return call(...operands)
     } finally {
       modes.autocast = mode
+      modes.saver = saver
     }
   }) as F
 }
@@ -101,14 +106,48 @@ const widest = (args: readonly unknown[]): DType =>
     .reduce(promote, 'bool')
 
 function castTo(x: Tensor, dtype: DType, { weights }: Autocast): Tensor {
-  if (!weights || dtype === 'float32' || !x.requiresGrad || !x.isLeaf) return x.cast(dtype)
-  const known = weights.get(x)
+  if (dtype === 'float32' || !x.requiresGrad || !x.isLeaf) return x.cast(dtype)
+  const known = weights?.get(x)
   const { grad, tracer } = modes
   if (known && known.dtype === dtype && known.version === x.version && known.grad === grad && known.tracer === tracer) {
     // A scope may have taken it away, and a backward pass its place on the tape.
     if (!known.cast.released && !known.cast.edge?.node.freed) return known.cast
   }
   const cast = x.cast(dtype)
-  weights.set(x, { cast, dtype, version: x.version, grad, tracer })
+  sources.set(cast, x)
+  weights?.set(x, { cast, dtype, version: x.version, grad, tracer })
   return cast
 }
+
+/** The weights that low-precision ones were cast from. */
+const sources = new WeakMap<Tensor, Tensor>()
+
+/** A weight is cast again for the gradient rather than kept until then in low precision too. */
+class Recast implements Saved {
+  readonly #source: Tensor
+  readonly #dtype: DType
+  readonly #version: number
+
+  constructor(source: Tensor, dtype: DType) {
+    this.#source = source
+    this.#dtype = dtype
+    this.#version = source.version
+  }
+
+  get(): Tensor | null {
+    if (this.#source.version !== this.#version) return null
+    return withModes({ autocast: null, saver: recasting }, () => this.#source.cast(this.#dtype))
+  }
+}
+
+class Recasting implements Saver {
+  /** A compiled function, too, computes it twice. */
+  readonly again = this
+
+  save(value: Tensor | Scalar): Saved {
+    const source = value instanceof Tensor ? sources.get(value) : undefined
+    return source ? new Recast(source, (value as Tensor).dtype) : new Kept(value)
+  }
+}
+
+const recasting = new Recasting()
