@@ -49,8 +49,10 @@ const digits = ({ images, labels, count }: typeof mnist.train, n = count) => ({
   labels: tensor(labels.subarray(0, n), { dtype: 'int32' }),
 })
 const training = digits(mnist.train, Math.min(Number(args.limit), 60_000))
-const batches = new data.Batches(training, { batchSize: 128, shuffle: true, seed: Number(args.seed) })
-const steps = Number(args.epochs) * batches.length
+const batches = data.Dataset.fromTensors(training)
+  .shuffle({ seed: Number(args.seed) })
+  .batch(128)
+const steps = Number(args.epochs) * batches.length!
 const scheduler = new optim.OneCycleLR(optimizer, { maxLr: 6e-3, totalSteps: steps + 1 })
 const step = compile((images: Tensor, labels: Tensor) => {
   optimizer.zeroGrad()
@@ -61,24 +63,24 @@ const step = compile((images: Tensor, labels: Tensor) => {
   scheduler.step()
   return { loss, right: logits.argmax(-1).eq(labels).sum() }
 })
-const parts = { model, optimizer, scheduler }
-if (args.resume) batches.position = Number((await loadCheckpoint(args.checkpoint, parts)).position)
+const parts = { model, optimizer, scheduler, batches }
+if (args.resume) await loadCheckpoint(args.checkpoint, parts)
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
 say(nn.summary(model, [1, 28, 28, 1]).toString())
 const start = performance.now()
-while (batches.position < steps && !stop.signal.aborted) {
-  const label = `epoch ${Math.floor(batches.position / batches.length) + 1}/${args.epochs}`
-  using bar = train.progressBar({ total: batches.size, label, unit: 'images', ...(args.json && { writer: train.silent }) })
+while (batches.epoch < Number(args.epochs) && !stop.signal.aborted) {
+  const label = `epoch ${batches.epoch + 1}/${args.epochs}`
+  using bar = train.progressBar({ total: training.labels.size, label, unit: 'images', ...(args.json && { writer: train.silent }) })
   let [seen, correct] = [0, 0]
   for await (const { images, labels } of batches) {
-    if (stop.signal.aborted) break
     const { loss, right } = step(images, labels)
     seen += labels.size
     correct += right.item()
     bar.update(seen, { loss: loss.item(), accuracy: correct / seen })
+    if (stop.signal.aborted) break
   }
-  await saveCheckpoint(args.checkpoint, parts, { position: batches.position })
+  await saveCheckpoint(args.checkpoint, parts)
 }
 if (stop.signal.aborted) {
   say(`\nsaved to ${args.checkpoint}; go on with: npm run demo -- --resume`)

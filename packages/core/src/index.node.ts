@@ -1,4 +1,6 @@
 // What needs Node: `import { saveFile } from 'cotangent/node'`.
+export { fileBytes, type FileBytesOptions } from './data/file-bytes.node.ts'
+export { FileStore, type FileStoreOptions } from './data/file-store.node.ts'
 export { loadMnist, type DigitSet, type Mnist } from './data/sets/mnist.node.ts'
 export { loadCheckpoint, loadFile, saveCheckpoint, saveFile } from './io/file.node.ts'
 export { saveDrawing, saveTrace } from './io/seeing.node.ts'

@@ -2,6 +2,7 @@ import { CotangentError } from '../errors.ts'
 import { defaultGenerator } from '../tensor/generator.ts'
 import { type Batched, collate } from './collate.ts'
 import type { ElementContext } from './element-context.ts'
+import type { ElementStore } from './element-store.ts'
 import { mix, seedOf } from './key.ts'
 import { type Later, Pending } from './later.ts'
 import { padElements, type PaddingOptions } from './pad-elements.ts'
@@ -30,6 +31,7 @@ import { type SampleOptions, sampleStage } from './stages/sample.ts'
 import { type ScanFunction, scanStage } from './stages/scan.ts'
 import { shuffleStage, type ShuffleOptions } from './stages/shuffle.ts'
 import { shardStage, skipStage, takeStage } from './stages/slice.ts'
+import { storedStage } from './stages/stored.ts'
 import { type WindowOptions, windowStage } from './stages/window.ts'
 import { zipStage } from './stages/zip.ts'
 import { unbatch, type Unbatched } from './unbatch.ts'
@@ -271,9 +273,12 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
     return new Dataset(rejectionResampleStage(this.stage, classOf, options))
   }
 
-  /** Keeps the elements in memory, or in a store, when they are first made. */
-  cache(): Dataset<T> {
-    return new Dataset(cacheStage(this.stage))
+  /**
+   * Keeps the elements when they are first made, in memory or in a store (`FileStore`) beyond the program's end: tf.data's `cache` and
+   * `snapshot`. Random choices before it are made once.
+   */
+  cache(store?: ElementStore): Dataset<T> {
+    return new Dataset(store ? storedStage(this.stage, store) : cacheStage(this.stage))
   }
 
   /** Makes elements before they are asked for, where making them takes waiting; how many: a number, or found out. */
