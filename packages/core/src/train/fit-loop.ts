@@ -46,6 +46,10 @@ export class FitLoop {
   readonly #validateEveryBatches: number
   readonly #deadline: number
   readonly #interruption: ReturnType<typeof interruption>
+  /** Batches of the pass through the data so far. */
+  #taken = 0
+  /** Passes without a batch, one after the other. */
+  #emptyPasses = 0
   /** Batches since the last step of the optimiser. */
   #pending = 0
   /** The batch of this epoch that was validated behind last. */
@@ -154,11 +158,9 @@ export class FitLoop {
     const due = (training.epoch + 1) % every === 0 || training.epoch + 1 === training.plan.epochs
     if (this.#validation && due && this.#validatedAt !== training.batch) await this.#validate()
     training.epochDone = complete
-    const all = { ...logs, ...training.extraLogs }
+    const all = training.collect(logs)
     this.#remember(all)
     await this.#callbacks.call('onEpochEnd', all)
-    // What callbacks have logged just now belongs to it, too.
-    this.#remember({ ...logs, ...training.extraLogs })
     if (complete) training.epoch++
     training.epochDone = false
   }
@@ -179,7 +181,11 @@ export class FitLoop {
     while (training.batch < this.#limit) {
       if (this.#shouldStop()) return false
       const batch = await this.#source.next()
-      if (batch === undefined) return this.#endOfData()
+      if (batch === undefined) {
+        if (this.#endOfData()) return true
+        continue
+      }
+      this.#taken++
       if (starts) await callbacks.call('onBatchStart', batch)
       const first = this.#pending === 0
       const size = batchSizeOf(batch)
@@ -199,14 +205,28 @@ export class FitLoop {
       if (this.#validation && training.batch % this.#validateEveryBatches === 0 && !this.#shouldStop()) await this.#validate()
     }
     // With batchesPerEpoch the next epoch goes on in the same pass.
-    if (this.#limit !== this.#plan.options.batchesPerEpoch) await this.#source.close()
+    if (this.#limit !== this.#plan.options.batchesPerEpoch) {
+      this.#taken = 0
+      await this.#source.close()
+    }
     return true
   }
 
+  /** A pass is over. @returns Whether the epoch is, too. */
   #endOfData(): boolean {
     const { training } = this
-    if (training.batch > 0 || training.epoch > 0) return true
-    throw refused('there are no batches in the data', 'Iterators give theirs only once: pass what gives a new one each time, or an array.')
+    const empty = this.#taken === 0
+    this.#taken = 0
+    if (empty && training.step === 0) {
+      throw refused(
+        'there are no batches in the data',
+        'Iterators give theirs only once: pass what gives a new one each time, or an array.',
+      )
+    }
+    if (this.#plan.options.batchesPerEpoch === undefined) return true
+    // One that goes on from a checkpoint may be at the end of a pass.
+    this.#emptyPasses = empty ? this.#emptyPasses + 1 : 0
+    return this.#emptyPasses > 1
   }
 
   async #finishStep(): Promise<void> {

@@ -1,11 +1,9 @@
-import type { Tensor } from '../tensor/tensor.ts'
 import type { BatchData } from './batch.ts'
 import type { Callback } from './callback.ts'
+import type { Schedule } from './callbacks/learning-rate-schedule.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import type { DisplayMode, DisplayOptions } from './display.ts'
-
-/** Tensors that go together, by name, to be cut into batches: `{ x, y }`. */
-export type TensorData = Readonly<Record<string, Tensor>>
+import type { TensorData } from './tensor-data.ts'
 
 export interface BatchingOptions {
   /** Where the data are tensors: rows a batch. Default 32. */
@@ -42,12 +40,11 @@ export interface FitOptions extends BatchingOptions {
   /** Goes on from the latest checkpoint, if there is one. */
   readonly resume?: CheckpointStore | { readonly store: CheckpointStore; readonly which: 'latest' | 'best' | (string & {}) }
   readonly callbacks?: readonly Callback[]
+  /** In place of the trainer's. */
+  readonly schedule?: Schedule
   readonly display?: DisplayMode | DisplayOptions
   /** Ends the training behind the batch at which it is aborted, as Ctrl-C does. */
   readonly signal?: AbortSignal
   /** Whether the first Ctrl-C ends the training, and not the program. Default true, where the process has signals. */
   readonly interruptible?: boolean
 }
-
-/** How a training ended. */
-export const stopReasons = { finished: 'finished', maxSteps: 'maxSteps', maxTime: 'maxTime', interrupted: 'interrupted' } as const

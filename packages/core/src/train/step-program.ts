@@ -15,6 +15,7 @@ import { classWeigher, type LossOf, lossTerms } from './loss-terms.ts'
 import { capital, type Logs, MetricSet } from './metric-set.ts'
 import { Mean } from './metrics/mean.ts'
 import type { StepResult, TrainerOptions } from './trainer-options.ts'
+import { callForward } from './update-batch-norm.ts'
 
 type AnyOptions = TrainerOptions<never, never>
 
@@ -73,7 +74,7 @@ export class StepProgram {
   }
 
   /** @throws {CotangentError} `invalid-argument` without an optimiser. */
-  get optimizer(): Optimizer<never> {
+  get optimizer(): Optimizer {
     const { optimizer } = this.#options
     if (!optimizer) throw refused('there is no optimizer', 'Make the trainer with { optimizer: new optim.AdamW(model) }.')
     return optimizer
@@ -176,8 +177,7 @@ export class StepProgram {
   #outputs(inputs: unknown): unknown {
     const { forward } = this.#options
     if (forward) return forward(inputs as never)
-    const model = this.model as unknown as { forward(...inputs: readonly unknown[]): unknown }
-    return Array.isArray(inputs) ? model.forward(...(inputs as readonly unknown[])) : model.forward(inputs)
+    return callForward(this.model, inputs)
   }
 
   #optimize(ends: number): null {

@@ -30,7 +30,7 @@ export type Precision = 'float32' | 'bfloat16' | 'float16'
 /** How a model is trained. */
 export interface TrainerOptions<O = Tensor, T = Tensor> {
   /** Needed to train, not to evaluate or predict. */
-  readonly optimizer?: Optimizer<never>
+  readonly optimizer?: Optimizer
   readonly loss?: Loss<O, T>
   /** What each output's loss is multiplied by, where there are several; default 1. */
   readonly lossWeights?: Readonly<Record<string, number>>

@@ -1,4 +1,3 @@
-import { Batches } from '../data/batches.ts'
 import { CotangentError } from '../errors.ts'
 import type { Module } from '../nn/module.ts'
 import { concat } from '../op/index.ts'
@@ -6,15 +5,16 @@ import type { Optimizer } from '../optim/optimizer.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../tree.ts'
 import { BatchSource } from './batch-source.ts'
-import { type BatchData, batchSizeOf, isTensor, readBatch } from './batch.ts'
+import { type BatchData, isTensor, readBatch } from './batch.ts'
 import type { Callback } from './callback.ts'
 import { scheduleCallbacks } from './callbacks/learning-rate-schedule.ts'
 import { displayOf } from './display.ts'
 import { countOf, evaluateAll, FitLoop, type FitResult, inUse, wholeNumber } from './fit-loop.ts'
-import type { FitOptions, TensorData } from './fit-options.ts'
+import type { FitOptions } from './fit-options.ts'
 import { interruption } from './interruption.ts'
 import type { Logs } from './metric-set.ts'
 import { StepProgram } from './step-program.ts'
+import { isTensorData, rowsOf, splitRows, tensorBatches, type TensorData } from './tensor-data.ts'
 import type { TrainerOptions } from './trainer-options.ts'
 
 export interface EvaluateOptions {
@@ -49,19 +49,20 @@ export interface PredictOptions {
 export class Trainer<O = Tensor, T = Tensor> {
   readonly model: Module
   readonly options: TrainerOptions<O, T>
-  readonly #program: StepProgram
+  /** The compiled steps, which `lrFind` and the like take by themselves. */
+  readonly program: StepProgram
 
   /** @throws {CotangentError} `invalid-argument` for options that are none, or contradict each other. */
   constructor(model: Module, options: TrainerOptions<O, T> = {}) {
     checkOptions(options as TrainerOptions<never, never>)
     this.model = model
     this.options = options
-    this.#program = new StepProgram(model, options as unknown as TrainerOptions<never, never>)
+    this.program = new StepProgram(model, options as unknown as TrainerOptions<never, never>)
   }
 
   /** @throws {CotangentError} `invalid-argument` where there is none. */
-  get optimizer(): Optimizer<never> {
-    return this.#program.optimizer
+  get optimizer(): Optimizer {
+    return this.program.optimizer
   }
 
   /**
@@ -75,10 +76,10 @@ export class Trainer<O = Tensor, T = Tensor> {
     const sets = await this.#dataOf(data, options)
     const { callbacks: own = [], schedule, display, parts = {}, accumulate = 1 } = this.options
     const dev = options.fastDevRun !== undefined && options.fastDevRun !== false
-    const given: Callback[] = [...scheduleCallbacks(schedule), ...own, ...(options.callbacks ?? [])]
+    const given: Callback[] = [...scheduleCallbacks(options.schedule ?? schedule), ...own, ...(options.callbacks ?? [])]
     const chosen = given.filter(({ keeps }) => !(dev && keeps))
     const loop = new FitLoop({
-      program: this.#program,
+      program: this.program,
       ...sets,
       callbacks: [...chosen, ...displayOf(options.display ?? display)],
       accumulate,
@@ -95,15 +96,15 @@ export class Trainer<O = Tensor, T = Tensor> {
    * @throws {CotangentError} as `fit`.
    */
   async evaluate(data: BatchData | TensorData, { batchSize = 32, limitBatches, signal }: EvaluateOptions = {}): Promise<Logs> {
-    const source = new BatchSource(isTensorData(data) ? new Batches(data, { batchSize }) : data)
+    const source = new BatchSource(isTensorData(data) ? tensorBatches(data, batchSize, { shuffle: false }) : data)
     const limit = countOf('limitBatches', limitBatches, source.length)
     const stop = interruption({ ...(signal && { signal }), interruptible: false })
     try {
-      await evaluateAll(this.#program, source, { limit, stopped: () => stop.happened })
+      await evaluateAll(this.program, source, { limit, stopped: () => stop.happened })
     } finally {
       await source.close()
     }
-    return this.#program.logs('evaluate')
+    return this.program.logs('evaluate')
   }
 
   /**
@@ -113,14 +114,14 @@ export class Trainer<O = Tensor, T = Tensor> {
    */
   async predict(data: BatchData | TensorData | Tensor, { batchSize = 32, limitBatches }: PredictOptions = {}): Promise<O> {
     const whole = data instanceof Tensor || isTensorData(data)
-    const source = new BatchSource(whole ? rows(data as Tensor | TensorData, batchSize) : (data as BatchData))
+    const source = new BatchSource(whole ? rowsOf(data as Tensor | TensorData, batchSize) : (data as BatchData))
     const limit = countOf('limitBatches', limitBatches, source.length)
     const outputs: unknown[] = []
     await inUse(this.model, async () => {
       while (outputs.length < limit) {
         const batch = await source.next()
         if (batch === undefined) break
-        outputs.push(this.#program.predict(whole ? batch : readBatch(batch, this.options.batch).inputs))
+        outputs.push(this.program.predict(whole ? batch : readBatch(batch, this.options.batch).inputs))
       }
     }).finally(() => source.close())
     if (outputs.length === 0) throw refused('predict', 'there are no batches to predict for', 'Pass a tensor of inputs, or batches.')
@@ -129,7 +130,7 @@ export class Trainer<O = Tensor, T = Tensor> {
 
   /** Has the steps compiled anew, for instance after a layer was replaced by another one. */
   clear(): void {
-    this.#program.clear()
+    this.program.clear()
   }
 
   async #dataOf(data: BatchData | TensorData, options: FitOptions): Promise<{ data: BatchData; validation: BatchData | undefined }> {
@@ -140,16 +141,17 @@ export class Trainer<O = Tensor, T = Tensor> {
       if (!isTensorData(data))
         throw refused('fit', 'validationSplit needs data that are tensors', 'Split the data before, and pass { validation }.')
       if (validation) throw refused('fit', 'there are both validation and validationSplit', 'Use one of them.')
-      ;[training, validation] = split(data, validationSplit)
+      ;[training, validation] = splitRows(data, validationSplit)
     }
-    const batched: BatchData = isTensorData(training) ? new Batches(training, { batchSize, shuffle }) : (training as BatchData)
+    const batched: BatchData = isTensorData(training) ? tensorBatches(training, batchSize, { shuffle }) : (training as BatchData)
     if (overfitBatches !== undefined) {
       const few = await firstOf(batched, overfitBatches)
       return { data: few, validation: validation && few }
     }
     return {
       data: batched,
-      validation: validation && (isTensorData(validation) ? new Batches(validation, { batchSize }) : (validation as BatchData)),
+      validation:
+        validation && (isTensorData(validation) ? tensorBatches(validation, batchSize, { shuffle: false }) : (validation as BatchData)),
     }
   }
 }
@@ -169,26 +171,6 @@ function devRun(options: FitOptions): FitOptions {
   return { ...rest, epochs: 1, limitBatches: { train: count, validation: count } }
 }
 
-const isTensorData = (data: unknown): data is TensorData =>
-  typeof data === 'object' &&
-  data !== null &&
-  !(Symbol.iterator in data) &&
-  !(Symbol.asyncIterator in data) &&
-  Object.values(data).length > 0 &&
-  Object.values(data).every(isTensor)
-
-/** Rows of the end for validation. */
-function split(data: TensorData, share: number): [TensorData, TensorData] {
-  const size = batchSizeOf(data)
-  const held = Math.round(share * size)
-  if (!(share > 0 && share < 1) || held === 0 || held === size) {
-    throw refused('fit', `validationSplit is ${share} of ${size} rows`, 'It is a share between 0 and 1 that leaves rows on both sides.')
-  }
-  const cut = (start: number, count: number) =>
-    Object.fromEntries(Object.entries(data).map(([name, x]) => [name, x.narrow(0, start, count)]))
-  return [cut(0, size - held), cut(size - held, held)]
-}
-
 async function firstOf(data: BatchData, count: number): Promise<unknown[]> {
   const source = new BatchSource(data)
   const limit = countOf('overfitBatches', count, source.length)
@@ -200,13 +182,6 @@ async function firstOf(data: BatchData, count: number): Promise<unknown[]> {
   }
   await source.close()
   return batches
-}
-
-/** Inputs, cut along the first axis. */
-function rows(data: Tensor | TensorData, batchSize: number): BatchData {
-  const size = batchSizeOf(data)
-  const starts = Array.from({ length: Math.ceil(size / batchSize) }, (_, i) => i * batchSize)
-  return starts.map((start) => mapTree(data, isTensor, (x) => x.narrow(0, start, Math.min(batchSize, size - start))))
 }
 
 /** Trees of one structure -> one, whose leaves are put together. */

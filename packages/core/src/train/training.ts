@@ -33,7 +33,7 @@ interface TrainingState {
 /** A training that is going on, as callbacks see it. */
 export class Training {
   readonly model: Module
-  readonly optimizer: Optimizer<never>
+  readonly optimizer: Optimizer
   readonly plan: TrainingPlan
   readonly history = new History()
   /** Epochs that are over. */
@@ -58,7 +58,8 @@ export class Training {
   parts: CheckpointParts = {}
   readonly #program: StepProgram
   readonly #now: () => number
-  readonly #extra = new Map<string, number>()
+  #extra: Record<string, number> = {}
+  #epochLogs: Record<string, number> | undefined
   #writer: (line: string) => void = () => {}
   #began: number
   #epochBegan: number
@@ -106,14 +107,21 @@ export class Training {
     return this.#program.logs(this.phase)
   }
 
-  /** Adds a number to the logs of this epoch. */
+  /** Adds a number to the logs of this epoch; at its end, callbacks that come later see it there. */
   log(name: string, value: number): void {
-    this.#extra.set(name, value)
+    this.#extra[name] = value
+    if (this.#epochLogs) this.#epochLogs[name] = value
   }
 
   /** Numbers that were added to the logs of this epoch. */
   get extraLogs(): Logs {
-    return Object.fromEntries(this.#extra)
+    return this.#extra
+  }
+
+  /** Begins the end of an epoch: its logs, to which callbacks may add. */
+  collect(logs: Logs): Logs {
+    this.#epochLogs = { ...logs, ...this.#extra }
+    return this.#epochLogs
   }
 
   /** Ends the training behind this batch. The first reason counts. */
@@ -135,7 +143,8 @@ export class Training {
     this.batch = 0
     this.epochSamples = 0
     this.epochDone = false
-    this.#extra.clear()
+    this.#extra = {}
+    this.#epochLogs = undefined
     this.#epochBegan = this.#now()
   }
 

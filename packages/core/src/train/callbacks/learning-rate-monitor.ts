@@ -13,7 +13,7 @@ export class LearningRateMonitor implements Callback {
 
   #log(training: Training): void {
     const groups = training.optimizer.paramGroups
-    const rates = groups.map((group) => (group as unknown as { lr: number }).lr)
+    const rates = groups.map((group) => group.lr)
     if (rates.every((lr) => lr === rates[0])) training.log('lr', rates[0]!)
     else rates.forEach((lr, i) => training.log(`lr${i}`, lr))
   }

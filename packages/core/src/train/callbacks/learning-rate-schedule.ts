@@ -34,8 +34,7 @@ export class LearningRateSchedule implements Callback {
   }
 
   onFitStart(training: Training): void {
-    this.#scheduler =
-      typeof this.#source === 'function' ? this.#source(training.optimizer as unknown as Optimizer, this.#total(training)) : this.#source
+    this.#scheduler = typeof this.#source === 'function' ? this.#source(training.optimizer, this.#total(training)) : this.#source
     if (this.#saved) this.#scheduler.loadStateDict(this.#saved)
     this.#saved = undefined
   }

@@ -1,4 +1,3 @@
-import type { Optimizer } from '../../optim/optimizer.ts'
 import { type PlateauState, ReduceLROnPlateau, type ReduceLROnPlateauOptions } from '../../optim/schedulers/reduce-lr-on-plateau.ts'
 import type { Callback } from '../callback.ts'
 import type { Logs } from '../metric-set.ts'
@@ -29,7 +28,7 @@ export class ReduceOnPlateau implements Callback {
   }
 
   onFitStart(training: Training): void {
-    const optimizer = training.optimizer as unknown as Optimizer
+    const optimizer = training.optimizer
     this.#scheduler ??= new ReduceLROnPlateau(optimizer, { ...this.#options, mode: this.#monitor.direction(training) })
     if (this.#saved) this.#scheduler.loadStateDict(this.#saved)
     this.#saved = null

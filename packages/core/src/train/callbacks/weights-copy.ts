@@ -39,6 +39,10 @@ export class WeightsCopy {
     noGrad(() => this.#pairs.forEach(({ own, copy }) => copy.assign(change(copy, own.detach()))))
   }
 
+  dispose(): void {
+    for (const { copy } of this.#pairs) copy.dispose()
+  }
+
   stateDict(): Record<string, Tensor> {
     return Object.fromEntries(this.#pairs.map(({ name, copy }) => [name, copy]))
   }

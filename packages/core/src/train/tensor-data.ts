@@ -1,0 +1,44 @@
+import { Dataset } from '../data/dataset.ts'
+import { CotangentError } from '../errors.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { mapTree } from '../tree.ts'
+import { type BatchData, batchSizeOf, isTensor } from './batch.ts'
+
+/** Tensors that go together, by name, to be cut into batches: `{ x, y }`. */
+export type TensorData = Readonly<Record<string, Tensor>>
+
+export const isTensorData = (data: unknown): data is TensorData =>
+  typeof data === 'object' &&
+  data !== null &&
+  !(Symbol.iterator in data) &&
+  !(Symbol.asyncIterator in data) &&
+  Object.values(data).length > 0 &&
+  Object.values(data).every(isTensor)
+
+export function tensorBatches(tensors: TensorData, batchSize: number, { shuffle }: { readonly shuffle: boolean }): BatchData {
+  const rows = Dataset.fromTensors(tensors)
+  return (shuffle ? rows.shuffle() : rows).batch(batchSize)
+}
+
+/** Inputs, cut along the first axis. */
+export function rowsOf(data: Tensor | TensorData, batchSize: number): BatchData {
+  const size = batchSizeOf(data)
+  const starts = Array.from({ length: Math.ceil(size / batchSize) }, (_, i) => i * batchSize)
+  return starts.map((start) => mapTree(data, isTensor, (x) => x.narrow(0, start, Math.min(batchSize, size - start))))
+}
+
+/** Rows of the end apart, for validation. */
+export function splitRows(data: TensorData, share: number): [TensorData, TensorData] {
+  const size = batchSizeOf(data)
+  const held = Math.round(share * size)
+  if (!(share > 0 && share < 1) || held === 0 || held === size) {
+    throw new CotangentError('invalid-argument', {
+      op: 'fit',
+      message: `validationSplit is ${share} of ${size} rows`,
+      hint: 'It is a share between 0 and 1 that leaves rows on both sides.',
+    })
+  }
+  const cut = (start: number, count: number) =>
+    Object.fromEntries(Object.entries(data).map(([name, x]) => [name, x.narrow(0, start, count)]))
+  return [cut(0, size - held), cut(size - held, held)]
+}
