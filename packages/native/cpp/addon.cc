@@ -191,6 +191,11 @@ napi_value attach(napi_env env, napi_callback_info info) {
   });
 }
 
+/** What the external of a routine points to; empty after `release`. */
+struct PreparedRoutine {
+  std::unique_ptr<Routine> routine;
+};
+
 /** prepare(description): an external for `run`, its scratch bytes, and what oneDNN calls the code; or undefined. */
 napi_value prepare(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
@@ -208,11 +213,22 @@ napi_value prepare(napi_env env, napi_callback_info info) {
     check(napi_create_double(env, double(routine->scratchBytes()), &scratch), "number");
     check(napi_create_string_utf8(env, routine->implementation().c_str(), NAPI_AUTO_LENGTH, &name), "string");
     const auto handle =
-        external(env, routine.release(), routineTag, [](napi_env, void *data, void *) { delete static_cast<Routine *>(data); });
+        external(env, new PreparedRoutine{std::move(routine)}, routineTag,
+                 [](napi_env, void *data, void *) { delete static_cast<PreparedRoutine *>(data); });
     check(napi_set_named_property(env, result, "handle", handle), "handle");
     check(napi_set_named_property(env, result, "scratchBytes", scratch), "scratchBytes");
     check(napi_set_named_property(env, result, "implementation", name), "implementation");
     return result;
+  });
+}
+
+/** release(routine): frees it now; the external itself waits for the garbage collector. */
+napi_value release(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value args[1];
+    arguments(env, info, args);
+    unwrapped<PreparedRoutine>(env, args[0], routineTag)->routine.reset();
+    return nullptr;
   });
 }
 
@@ -222,7 +238,8 @@ napi_value run(napi_env env, napi_callback_info info) {
     napi_value args[4];
     arguments(env, info, args);
     const auto *heap = unwrapped<AttachedHeap>(env, args[0], heapTag);
-    auto *routine = unwrapped<Routine>(env, args[1], routineTag);
+    auto &routine = unwrapped<PreparedRoutine>(env, args[1], routineTag)->routine;
+    if (!routine) throw Failed("this routine was released");
     const Reader read(env);
     routine->run(*heap, uint32_t(read.number(args[2])), uint64_t(read.number(args[3])));
     return nullptr;
@@ -284,7 +301,7 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
 }
 
 /** Changes with what `prepare` and `run` take; binding.ts has the same. */
-constexpr uint32_t protocol = 2;
+constexpr uint32_t protocol = 3;
 
 } // namespace
 
@@ -292,9 +309,12 @@ NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       {"attach", nullptr, attach, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"prepare", nullptr, prepare, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"release", nullptr, release, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"run", nullptr, run, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"info", nullptr, libraryInfo, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
+  // Routines are kept ready by whoever asks for them; what oneDNN keeps besides is for those that share primitives.
+  dnnl::set_primitive_cache_capacity(128);
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   napi_value number;
   if (napi_create_uint32(env, protocol, &number) == napi_ok) napi_set_named_property(env, exports, "protocol", number);

@@ -1,6 +1,7 @@
 import type { AttachedBackend, BackendRoutine, Routine, RoutineBackend } from 'cotangent'
 import type { Binding } from './binding.ts'
 import { describe } from './describe.ts'
+import { RoutineCache } from './routine-cache.ts'
 
 export interface NativeBackendOptions {
   /** Multiply-adds below which a routine is left to the engine: emitted code starts faster. */
@@ -9,23 +10,27 @@ export interface NativeBackendOptions {
   readonly workPerThread: number
   /** Whether it takes products with vectors, too, of float32 numbers: emitted code is up to twice as fast there. */
   readonly vectors: boolean
+  /** How many different routines are kept ready. */
+  readonly routines: number
 }
 
-export const defaults: NativeBackendOptions = { minimumWork: 2 ** 15, workPerThread: 2 ** 21, vectors: false }
+export const defaults: NativeBackendOptions = { minimumWork: 2 ** 15, workPerThread: 2 ** 21, vectors: false, routines: 512 }
 
 /** For tests: whatever oneDNN can do, on all threads. */
-export const everything: NativeBackendOptions = { minimumWork: 0, workPerThread: 1, vectors: true }
+export const everything: NativeBackendOptions = { minimumWork: 0, workPerThread: 1, vectors: true, routines: 64 }
 
 /** Computes routines with oneDNN. */
 export class NativeBackend implements RoutineBackend {
   readonly name = '@cotangent/native'
   readonly #binding: Binding
   readonly #options: NativeBackendOptions
+  readonly #cache: RoutineCache
   readonly #fastBfloat16: boolean
 
   constructor(binding: Binding, options: NativeBackendOptions) {
     this.#binding = binding
     this.#options = options
+    this.#cache = new RoutineCache(binding, options.routines)
     this.#fastBfloat16 = /BF16|AMX|FP16/.test(binding.info().instructionSet)
   }
 
@@ -41,9 +46,8 @@ export class NativeBackend implements RoutineBackend {
     if (!described || described.work < minimumWork) return undefined
     if (described.vector && !vectors && routine.inputs[0]!.dtype === 'float32') return undefined
     const binding = this.#binding
-    const prepared = binding.prepare(described.describe(Math.max(1, Math.min(threads, Math.round(described.work / workPerThread)))))
-    if (!prepared) return undefined
-    const { handle, scratchBytes } = prepared
-    return { scratchBytes, run: (block) => binding.run(heap, handle, block, memory.buffer.byteLength) }
+    const cached = this.#cache.get(described.describe(Math.max(1, Math.min(threads, Math.round(described.work / workPerThread)))))
+    if (!cached) return undefined
+    return { scratchBytes: cached.scratchBytes, run: (block) => binding.run(heap, cached.handle(), block, memory.buffer.byteLength) }
   }
 }

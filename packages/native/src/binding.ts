@@ -59,7 +59,7 @@ export interface NativeDescription {
 export type Handle = object
 
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
-const protocol = 2
+const protocol = 3
 
 export interface LibraryInfo {
   /** Of oneDNN. */
@@ -78,6 +78,8 @@ export interface Binding {
   prepare(
     description: NativeDescription,
   ): { readonly handle: Handle; readonly scratchBytes: number; readonly implementation: string } | undefined
+  /** Frees what `prepare` made; it must not run again. */
+  release(routine: Handle): void
   run(heap: Handle, routine: Handle, block: number, bytes: number): void
   info(): LibraryInfo
   readonly protocol: number

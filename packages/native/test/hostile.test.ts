@@ -9,6 +9,7 @@ import { referenceRoutine } from '../../core/src/engine/reference/routine.ts'
 import { routine } from '../../core/src/engine/routine.ts'
 import { WasmEngine } from '../../core/src/engine/wasm/engine.ts'
 import { dense, runProgram, small } from '../../core/test/engine.ts'
+import { everything } from '../src/backend.ts'
 import { type Binding, kinds, type NativeDescription } from '../src/binding.ts'
 import { status } from '../src/index.ts'
 import { CountingBackend, loaded, nativeEngine } from './engines.ts'
@@ -110,6 +111,9 @@ describe.skipIf(!loaded)('the addon under hostile input', () => {
     expect(() => binding.prepare({ ...description, words: 2 })).toThrow(/no word/)
     expect(() => binding.prepare({} as never)).toThrow(/number/)
     expect(() => binding.attach({} as never)).toThrow(/Uint8Array/)
+    binding.release(prepared.handle)
+    expect(() => attempt()).toThrow(/released/)
+    binding.release(prepared.handle)
     // Sizes that do not go together, and sizes beyond all memory: nothing that oneDNN has code for.
     expect(binding.prepare({ ...description, weights: { ...tensor(1), dims: [9, 8] } })).toBeUndefined()
     const huge = (word: number) => ({ ...tensor(word), dims: [2 ** 40, 2 ** 40], strides: [2 ** 40, 1] })
@@ -131,6 +135,28 @@ describe.skipIf(!loaded)('the addon under hostile input', () => {
     const after = engine.heap.stats
     expect(after.blocks - before.blocks).toBeLessThanOrEqual(1001)
     expect(after.bytesInUse - before.bytesInUse).toBeLessThan(1000 * 128 + 2 ** 20)
+  })
+
+  it('routines that were forgotten for want of room run again', () => {
+    const few = nativeEngine(1, { ...everything, routines: 2 })
+    const programs = [1, 2, 3, 4].map((n) => product(20, 10 * n, 30))
+    const executables = programs.map((program) => few.engine.prepare(program))
+    for (let round = 0; round < 3; round++) {
+      programs.forEach((program, i) => {
+        const sizes = [...program.inputs, ...program.outputs].map(({ shape }) => shape[0]! * shape[1]!)
+        const buffers = sizes.map((size, b) => {
+          const buffer = few.engine.allocate(4 * size)
+          few.engine.write(buffer, 'float32', 0, Float32Array.from(small(b + round, size)))
+          return buffer
+        })
+        executables[i]!.run(buffers, [0, 0, 0], [])
+        const [expected] = runProgram(reference, program, [small(round, sizes[0]!), small(1 + round, sizes[1]!)])
+        expect([...few.engine.readSync(buffers[2]!, 'float32', 0, sizes[2]!)]).toEqual(expected)
+        buffers.forEach((buffer) => few.engine.free(buffer))
+      })
+    }
+    expect(few.backend.taken).toBe(4)
+    few.engine.close()
   })
 
   it('says what it runs on', () => {
