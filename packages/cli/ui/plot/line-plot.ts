@@ -2,6 +2,7 @@ import uPlot from 'uplot'
 import { lowerBound } from '../../src/board/series.ts'
 import { styleOf } from '../theme.ts'
 import { formatDuration, formatValue } from '../words.ts'
+import { logTicks } from './log-ticks.ts'
 
 export interface Line {
   id: number
@@ -52,13 +53,14 @@ export class LinePlot {
   readonly #events: LinePlotEvents
   #options: LinePlotOptions
   #lines: readonly Line[] = []
-  #extent: { x: [number, number]; y: [number, number] } = { x: [0, 1], y: [0, 1] }
+  #extent: { x: Extent; y: Extent }
   #zoom: { x: readonly [number, number] | undefined; y: readonly [number, number] | undefined } = { x: undefined, y: undefined }
   #highlight: number | undefined
 
   constructor(root: HTMLElement, size: { width: number; height: number }, options: LinePlotOptions, events: LinePlotEvents) {
     this.#options = options
     this.#events = events
+    this.#extent = extentOf([], options, undefined)
     this.#plot = new uPlot(
       this.#settings(size),
       [
@@ -121,8 +123,10 @@ export class LinePlot {
   zoomBy(factor: number): void {
     const [from, to] = this.#zoom.x ?? this.#extent.x
     const { left = -1 } = this.#plot.cursor
-    const middle = left < 0 ? (from + to) / 2 : this.#plot.posToVal(left, 'x')
-    this.#setZoom([middle - (middle - from) * factor, middle + (to - middle) * factor], this.#zoom.y)
+    const middle = left < 0 ? (this.#options.logX ? Math.sqrt(from * to) : (from + to) / 2) : this.#plot.posToVal(left, 'x')
+    const low = this.#options.logX ? middle * (from / middle) ** factor : middle - (middle - from) * factor
+    const high = this.#options.logX ? middle * (to / middle) ** factor : middle + (to - middle) * factor
+    this.#setZoom([low, high], this.#zoom.y)
   }
 
   #setZoom(x: readonly [number, number], y: readonly [number, number] | undefined): void {
@@ -154,12 +158,20 @@ export class LinePlot {
       axes: [
         {
           ...axis,
+          ...(logX && logAxis(72)),
           size: xKind === 'time' ? 42 : 28,
           gap: 6,
           space: 56,
           ...(xKind !== 'time' && { values: (_, ticks) => labels(ticks, xKind === 'duration' ? formatDuration : short) }),
         },
-        { ...axis, size: (plot, ticks) => axisWidth(plot, ticks, font), gap: 6, space: 28, values: (_, ticks) => labels(ticks, short) },
+        {
+          ...axis,
+          ...(logY && logAxis(26)),
+          size: (plot, ticks) => axisWidth(plot, ticks, font),
+          gap: 6,
+          space: 28,
+          values: (_, ticks) => labels(ticks, short),
+        },
       ],
       series: [{}, { show: true, points: { show: false }, paths: () => null }],
       cursor: { points: { show: false }, drag: { x: true, y: true, uni: 24, setScale: false }, y: false },
@@ -333,8 +345,13 @@ function padded([low, high]: Extent, share: number, log: boolean): Extent {
   return [low - room, high + room]
 }
 
-/** Tick labels; a log axis leaves some of its ticks without one. */
-const labels = (ticks: (number | null)[], words: (v: number) => string): string[] => ticks.map((tick) => (tick === null ? '' : words(tick)))
+/** An axis with the ticks of {@link logTicks}, all of them with labels; `space` is what one takes at least, in CSS pixels. */
+const logAxis = (space: number): Partial<uPlot.Axis> => ({
+  splits: (plot, index, min, max) => logTicks(min, max, (index === 0 ? plot.over.clientWidth : plot.over.clientHeight) / space),
+  filter: (_, ticks) => ticks,
+})
+
+const labels = (ticks: readonly number[], words: (v: number) => string): string[] => ticks.map(words)
 
 const suffixes: readonly (readonly [number, string])[] = [
   [1e9, 'G'],
