@@ -71,13 +71,18 @@ export interface LibraryInfo {
   readonly threadsAdjustable: boolean
 }
 
+export interface PreparedRoutine {
+  readonly handle: Handle
+  readonly scratchBytes: number
+  /** What oneDNN calls its code. */
+  readonly implementation: string
+}
+
 /** The addon's functions. */
 export interface Binding {
   attach(memory: Uint8Array): Handle
   /** Undefined where oneDNN has no fast code for it. */
-  prepare(
-    description: NativeDescription,
-  ): { readonly handle: Handle; readonly scratchBytes: number; readonly implementation: string } | undefined
+  prepare(description: NativeDescription): PreparedRoutine | undefined
   /** Frees what `prepare` made; it must not run again. */
   release(routine: Handle): void
   run(heap: Handle, routine: Handle, block: number, bytes: number): void

@@ -51,6 +51,14 @@ it('two users of one description that was forgotten share it again', () => {
   }
 })
 
+it('tells numbers apart that JSON does not', () => {
+  const { binding, made } = counting()
+  const cache = new RoutineCache(binding, 10)
+  const numbers = [NaN, Infinity, -Infinity, 0, -0, 1]
+  for (let round = 0; round < 2; round++) for (const value of numbers) cache.get({ words: 1, postOps: [{ value }] } as NativeDescription)
+  expect(made()).toBe(numbers.length)
+})
+
 it('does not remember what there is nothing for', () => {
   const { binding } = counting()
   const cache = new RoutineCache(binding, 1)

@@ -1,4 +1,4 @@
-import type { Binding, Handle, NativeDescription } from './binding.ts'
+import type { Binding, Handle, NativeDescription, PreparedRoutine } from './binding.ts'
 
 /** A routine that is made ready when it is needed. */
 export interface CachedRoutine {
@@ -7,19 +7,24 @@ export interface CachedRoutine {
   handle(): Handle
 }
 
+/** JSON makes null of some numbers, and 0 of -0. */
+const distinct = (_: string, value: unknown) =>
+  typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)) ? (Object.is(value, -0) ? '-0' : String(value)) : value
+
 class Entry implements CachedRoutine {
   readonly scratchBytes: number
-  /** The description, as JSON. */
   readonly key: string
+  readonly description: NativeDescription
   readonly #cache: RoutineCache
   live: Handle | undefined
   used = 0
 
-  constructor(cache: RoutineCache, key: string, handle: Handle, scratchBytes: number) {
+  constructor(cache: RoutineCache, key: string, description: NativeDescription, prepared: PreparedRoutine) {
     this.#cache = cache
     this.key = key
-    this.live = handle
-    this.scratchBytes = scratchBytes
+    this.description = description
+    this.live = prepared.handle
+    this.scratchBytes = prepared.scratchBytes
   }
 
   handle(): Handle {
@@ -50,12 +55,12 @@ export class RoutineCache {
 
   /** Undefined where oneDNN has nothing for it. */
   get(description: NativeDescription): CachedRoutine | undefined {
-    const key = JSON.stringify(description)
+    const key = JSON.stringify(description, distinct)
     const known = this.#live.get(key)
     if (known) return known
     const prepared = this.#binding.prepare(description)
     if (!prepared) return undefined
-    const entry = new Entry(this, key, prepared.handle, prepared.scratchBytes)
+    const entry = new Entry(this, key, description, prepared)
     this.#admit(entry)
     return entry
   }
@@ -63,7 +68,7 @@ export class RoutineCache {
   use(entry: Entry): Handle {
     entry.used = ++this.#clock
     if (!entry.live) {
-      entry.live = this.#binding.prepare(JSON.parse(entry.key) as NativeDescription)!.handle
+      entry.live = this.#binding.prepare(entry.description)!.handle
       this.#admit(entry)
     }
     return entry.live
