@@ -3,7 +3,8 @@
 import { conv2d, currentEngine, normal } from 'cotangent'
 import { nativeBackend } from '../src/index.ts'
 
-nativeBackend()
+// COTANGENT_NATIVE=0 shows what grows without the addon.
+if (process.env.COTANGENT_NATIVE !== '0') nativeBackend()
 const end = performance.now() + Number(process.argv[2] ?? 30) * 60e3
 const random = (from: number, to: number) => from + Math.floor(Math.random() * (to - from + 1))
 const engine = currentEngine()

@@ -55,7 +55,8 @@ it('tells numbers apart that JSON does not', () => {
   const { binding, made } = counting()
   const cache = new RoutineCache(binding, 10)
   const numbers = [NaN, Infinity, -Infinity, 0, -0, 1]
-  for (let round = 0; round < 2; round++) for (const value of numbers) cache.get({ words: 1, postOps: [{ value }] } as NativeDescription)
+  for (let round = 0; round < 2; round++)
+    for (const value of numbers) cache.get({ words: 1, postOps: [{ value }] } as unknown as NativeDescription)
   expect(made()).toBe(numbers.length)
 })
 
