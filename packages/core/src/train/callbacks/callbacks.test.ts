@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { batchesOf, points, relu, smallModel, smallTrainer } from '../../../test/small-training.ts'
+import { batchesOf, points, relu, smallModel, smallTrainer as compiledTrainer } from '../../../test/small-training.ts'
 import { manualSeed, nn, optim, type Tensor, train } from '../../index.ts'
 
 const batches = batchesOf(points())
+
+/** Callbacks see nothing of how steps run; op by op, nothing has to be compiled first. */
+const smallTrainer = (options: train.TrainerOptions = {}, model?: nn.Module) => compiledTrainer({ compile: false, ...options }, model)
 
 /** Runs with metrics of validation made up, one an epoch. */
 function told(values: readonly number[], callbacks: train.Callback[], options: train.FitOptions = {}) {
