@@ -25,15 +25,16 @@ function make(optimizer: optim.Optimizer, name: string, options: Options): AnySc
 
 type Run = (name: string, options: Options, lrs: number[], steps: number, optimizer: 'SGD' | 'Adam' | 'AdamW', given: number[] | null) => Tensor[]
 
-/** Runs a schedule; halfway its state moves to a new scheduler, which must go on as if nothing had happened. */
+/**
+ * Runs a schedule; halfway its state moves to a new scheduler, which must go on as if nothing had happened, whether it is made before or
+ * after the optimiser has its state.
+ */
 const run =
-  (interrupted: boolean): Run =>
+  (interrupted: 'never' | 'made before' | 'made after'): Run =>
   (name, options, lrs, steps, kind, given) => {
-    const start = () => {
-      const optimizer = new optim[kind](lrs.map((lr) => ({ params: zeros([1]), lr }))) as optim.Optimizer
-      return { optimizer, scheduler: make(optimizer, name, options) }
-    }
-    let { optimizer, scheduler } = start()
+    const start = () => new optim[kind](lrs.map((lr) => ({ params: zeros([1]), lr }))) as optim.Optimizer
+    let optimizer = start()
+    let scheduler = make(optimizer, name, options)
     const rates: number[][] = []
     const momenta: number[][] = []
     for (let step = 0; step <= steps; step++) {
@@ -41,10 +42,12 @@ const run =
       momenta.push(optimizer.paramGroups.map((group) => momentumOf(group)))
       if (step === steps) break
       scheduler.step(...(given ? [given[step]!] : []))
-      if (interrupted && step === Math.floor(steps / 2)) {
+      if (interrupted !== 'never' && step === Math.floor(steps / 2)) {
         const saved = JSON.parse(JSON.stringify([optimizer.stateDict(), scheduler.stateDict()]))
-        ;({ optimizer, scheduler } = start())
+        optimizer = start()
+        if (interrupted === 'made before') scheduler = make(optimizer, name, options)
         optimizer.loadStateDict(saved[0])
+        if (interrupted === 'made after') scheduler = make(optimizer, name, options)
         scheduler.loadStateDict(saved[1])
       }
     }
@@ -53,5 +56,6 @@ const run =
 
 const momentumOf = (group: object): number => ('betas' in group ? (group.betas as number[])[0]! : (group as { momentum: number }).momentum)
 
-testGolden('schedulers', () => run(false) as never)
-testGolden('schedulers', () => run(true) as never)
+testGolden('schedulers', () => run('never') as never)
+testGolden('schedulers', () => run('made before') as never)
+testGolden('schedulers', () => run('made after') as never)

@@ -7,15 +7,18 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bundle } from './bundle.ts'
 
 /** `COTANGENT_KILLS=50 npx vitest run packages/core/test/resume.test.ts` is the long form. */
-const kills = Number(process.env.COTANGENT_KILLS ?? 3)
+const kills = Number(process.env.COTANGENT_KILLS ?? 2)
 const epochs = 10
 
 const scratch = mkdtempSync(join(tmpdir(), 'cotangent-'))
-const program = join(scratch, 'training.mjs')
+const programs = ['trains-with-checkpoints', 'fits-with-checkpoints'] as const
+const fileOf = (program: string) => join(scratch, `${program}.mjs`)
 const children = new Set<ChildProcess>()
 beforeAll(async () => {
-  const { code } = await bundle(new URL('./fixtures/trains-with-checkpoints.ts', import.meta.url))
-  writeFileSync(program, code)
+  for (const program of programs) {
+    const { code } = await bundle(new URL(`./fixtures/${program}.ts`, import.meta.url))
+    writeFileSync(fileOf(program), code)
+  }
 })
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL')
@@ -34,8 +37,8 @@ interface Outcome {
 }
 
 /** Runs the training, and kills it so many milliseconds after its first step. */
-async function run(folder?: string, killAfter?: number): Promise<Outcome> {
-  const child = spawn(process.execPath, [program, String(epochs), ...(folder === undefined ? [] : [folder])], { stdio: 'pipe' })
+async function run(program: string, folder?: string, killAfter?: number): Promise<Outcome> {
+  const child = spawn(process.execPath, [fileOf(program), String(epochs), ...(folder === undefined ? [] : [folder])], { stdio: 'pipe' })
   children.add(child)
   const outcome: Outcome = { ms: 0, errors: '' }
   let began = 0
@@ -57,19 +60,19 @@ async function run(folder?: string, killAfter?: number): Promise<Outcome> {
   return outcome
 }
 
-test(
-  `a training that is killed ${kills} times ends with the same bits as one that is not`,
-  async () => {
-    const straight = await run()
+test.each(programs)(
+  `%s: killed ${kills} times, a training ends with the same bits as one that is not`,
+  async (program) => {
+    const straight = await run(program)
     expect(straight.end).toBeDefined()
     let killed = 0
     let folder = ''
     let longest = straight.ms
     for (let trainings = 0; killed < kills; trainings++) {
-      folder = join(scratch, `run ${trainings}`)
+      folder = join(scratch, `${program} ${trainings}`)
       let safe = 0
       for (let end: string | undefined; end === undefined;) {
-        const outcome = await run(folder, killed < kills ? Math.random() * longest : undefined)
+        const outcome = await run(program, folder, killed < kills ? Math.random() * longest : undefined)
         const { from, saved } = outcome
         expect(outcome.errors).toBe('')
         // What was said to be saved is: nothing is ever lost.

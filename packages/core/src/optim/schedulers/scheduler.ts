@@ -133,9 +133,12 @@ export abstract class FormulaScheduler extends Scheduler {
     return { ...super.stateDict(), baseLrs: this.baseLrs }
   }
 
+  /** Takes over a saved state and sets the learning rates that it set last, and momenta, where the schedule has them. */
   override loadStateDict(state: SchedulerState): void {
     super.loadStateDict(state)
     this.baseLrs = [...(state.baseLrs ?? this.baseLrs)]
+    const { momentum } = this.#schedule
+    if (momentum) this.optimizer.paramGroups.forEach((group, i) => setMomentum(group, momentum(this.epoch, i)))
   }
 }
 

@@ -34,12 +34,17 @@ export class SequentialLR extends Scheduler {
   step(): void {
     hostEffect(() => {
       this.epoch++
-      const passed = this.milestones.filter((m) => m <= this.epoch).length
+      const passed = this.#passed()
       const active = this.schedulers[passed]!
       if (passed > 0 && this.milestones[passed - 1] === this.epoch) active.restart()
       else active.step()
       this.lastLrs = active.lastLrs
     })
+  }
+
+  /** Milestones behind us, and so the scheduler whose turn it is. */
+  #passed(): number {
+    return this.milestones.filter((m) => m <= this.epoch).length
   }
 
   begin(): void {
@@ -63,5 +68,8 @@ export class SequentialLR extends Scheduler {
   override loadStateDict(state: SchedulerState): void {
     loadStates('SequentialLR', this.schedulers, state)
     super.loadStateDict(state)
+    // Rates and momenta are those of the one whose turn it is, whatever the others have set.
+    const active = this.#passed()
+    this.schedulers[active]!.loadStateDict(state.schedulers![active]!)
   }
 }

@@ -33,7 +33,7 @@ export abstract class StoredMetric<Out, In extends readonly unknown[]> implement
   /** The value, from all rows. */
   protected abstract evaluate(rows: StoredRows): Out
 
-  /** Keeps rows `[samples, columns]`. `rows` runs without recording gradients. */
+  /** Keeps rows `[samples, columns]`, which must be in memory of their own. `rows` runs without recording gradients. */
   protected store(rows: () => Tensor): void {
     const block = noGrad(rows)
     if (block.isTracer) {
@@ -43,7 +43,7 @@ export abstract class StoredMetric<Out, In extends readonly unknown[]> implement
         hint: 'Return predictions from the compiled function and update the metric outside, or use a metric with { thresholds }.',
       })
     }
-    this.#push(block.clone())
+    this.#push(block)
   }
 
   #push(block: Tensor): void {
