@@ -156,8 +156,8 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
   }
 
   /** `batchSize` elements put together: see `collate`. */
-  batch(batchSize: number, options?: { readonly dropLast?: boolean }): Dataset<Batched<T>>
-  batch<B>(batchSize: number, options: BatchOptions<T, B> & { readonly collate: (elements: T[]) => B | PromiseLike<B> }): Dataset<B>
+  batch(batchSize: number, options?: { readonly dropLast?: boolean; readonly collate?: undefined }): Dataset<Batched<T>>
+  batch<B>(batchSize: number, options: BatchOptions<T, B>): Dataset<B>
   batch<B>(batchSize: number, options: BatchOptions<T, B> = {}): Dataset<B> {
     return new Dataset(batchStage(this.stage, batchSize, options))
   }

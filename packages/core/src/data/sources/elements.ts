@@ -12,6 +12,7 @@ export type ElementsLike<T> = Elements<T> | Source<T> | (() => Elements<T> | Pro
 export function elementsStage<T>(elements: ElementsLike<T>): Stage<T> {
   if (Array.isArray(elements)) return arrayStage(elements as readonly T[])
   if (isSource(elements)) return sourceStage(elements as Source<T>)
+  if (typeof elements !== 'function' && !hasElements(elements)) throw without(elements)
   let passes = 0
   const { size } = elements as { size?: unknown }
   return sourceStage<T>({
@@ -20,7 +21,7 @@ export function elementsStage<T>(elements: ElementsLike<T>): Stage<T> {
     open: () => {
       if (typeof elements === 'function') {
         const made = elements()
-        return 'then' in made ? made.then(readerOf) : readerOf(made)
+        return typeof made === 'object' && 'then' in made ? made.then(readerOf) : readerOf(made)
       }
       if (passes++ > 0 && isOnce(elements as Elements<T>)) throw usedUp()
       return readerOf(elements as Elements<T>)
@@ -38,6 +39,7 @@ function isOnce(elements: Elements<unknown>): boolean {
 const isStream = (x: object): x is ReadableStream<unknown> => typeof (x as ReadableStream).getReader === 'function'
 
 function readerOf<T>(elements: Elements<T>): SourceReader<T> {
+  if (!hasElements(elements)) throw without(elements)
   if (isStream(elements)) {
     const reader = elements.getReader()
     return {
@@ -58,19 +60,23 @@ function readerOf<T>(elements: Elements<T>): SourceReader<T> {
       close: () => void iterator.return?.(),
     }
   }
-  if (typeof elements === 'object' && elements !== null && Symbol.asyncIterator in elements) {
-    const iterator = elements[Symbol.asyncIterator]()
-    return {
-      next: () => iterator.next().then((step) => (step.done ? undefined : { value: step.value })),
-      close: async () => void (await iterator.return?.()),
-    }
+  const iterator = elements[Symbol.asyncIterator]()
+  return {
+    next: () => iterator.next().then((step) => (step.done ? undefined : { value: step.value })),
+    close: async () => void (await iterator.return?.()),
   }
-  throw new CotangentError('invalid-argument', {
+}
+
+function hasElements(value: unknown): value is Elements<unknown> {
+  return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value || isStream(value))
+}
+
+const without = (value: unknown) =>
+  new CotangentError('invalid-argument', {
     op: 'from',
-    message: `${String(elements)} has no elements`,
+    message: `${typeof value === 'string' ? 'a text' : String(value)} has no elements`,
     hint: 'Pass an iterable (an array, a set, a generator), an async iterable, a stream, a source, or a function that makes one.',
   })
-}
 
 const usedUp = () =>
   new CotangentError('invalid-argument', {

@@ -9,7 +9,7 @@ export interface BatchOptions<T, B> {
   /** Leaves out a last batch that is not full. */
   readonly dropLast?: boolean
   /** Makes a batch of elements; default `collate`, which stacks. */
-  readonly collate?: (elements: T[]) => B | PromiseLike<B>
+  readonly collate?: ((elements: T[]) => B | PromiseLike<B>) | undefined
 }
 
 export function batchStage<T, B>(
