@@ -5,7 +5,7 @@ import { type ByteSource, type Bytes, bytesFrom } from '../bytes.ts'
 import { badElement, FileSource, readerOf } from '../file-source.ts'
 import { type Compression, inflate, isGzip, peek } from '../inflate.ts'
 import { batched } from '../table/batched.ts'
-import { type Column, type Columns, inferType, makeColumn, quoted, type TableBatch, type TableRow } from '../table/column.ts'
+import { type Column, type Columns, inferType, makeColumn, quoted, rowMaker, type TableBatch, type TableRow } from '../table/column.ts'
 import { type CsvPosition, type CsvRecord, CsvRecords } from './csv-records.ts'
 
 export interface CsvOptions<C extends Columns = Columns> {
@@ -50,11 +50,9 @@ const samples = 1000
  * @throws CotangentError `corrupt-file` where the file is no such table; `io-failure` where it cannot be read.
  */
 export function readCsv<const C extends Columns = Columns>(source: ByteSource, options: CsvOptions<C> = {}): FileSource<CsvRow<C>> {
-  return csvSource(
-    bytesFrom(source),
-    options as CsvOptions,
-    (columns) => (cells) => Object.fromEntries(columns.map(({ name }, i) => [name, cells[i]])) as CsvRow<C>,
-  )
+  return csvSource(bytesFrom(source), options as CsvOptions, (columns) => rowMaker(columns.map(({ name }) => name))) as FileSource<
+    CsvRow<C>
+  >
 }
 
 /** The rows of a CSV file in batches of columns: tensors `[rows]`, and texts as arrays. The last batch may have fewer rows. */
@@ -208,18 +206,24 @@ function inferred(names: readonly string[], records: readonly CsvRecord[], missi
 function cellsOf({ fields, problem }: CsvRecord, width: number, columns: Layout['columns'], missing: ReadonlySet<string>): unknown[] {
   if (problem !== undefined) throw new Error(problem)
   if (fields.length !== width) throw new Error(`the record has ${fields.length} fields, the table ${width} columns`)
-  return columns.map(({ column, at }) => {
-    const text = fields[at]!
-    if (column.dtype !== 'string' && missing.has(text.trim())) {
-      if (column.missing !== undefined) return column.missing
-      throw new Error(`column ${quoted(column.name)} has no value: give the column { type, missing }`)
-    }
-    try {
-      return column.parse(text)
-    } catch (error) {
-      throw new Error(`column ${quoted(column.name)}: ${(error as Error).message}`, { cause: error })
-    }
-  })
+  const cells = new Array<unknown>(columns.length)
+  for (let i = 0; i < columns.length; i++) {
+    const { column, at } = columns[i]!
+    cells[i] = cellOf(column, fields[at]!, missing)
+  }
+  return cells
+}
+
+function cellOf(column: Column, text: string, missing: ReadonlySet<string>): unknown {
+  if (column.dtype !== 'string' && missing.has(text.trim())) {
+    if (column.missing !== undefined) return column.missing
+    throw new Error(`column ${quoted(column.name)} has no value: give the column { type, missing }`)
+  }
+  try {
+    return column.parse(text)
+  } catch (error) {
+    throw new Error(`column ${quoted(column.name)}: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 function checkDialect({ quote = '"', delimiter = ',', comment, encoding = 'utf-8' }: CsvOptions): void {

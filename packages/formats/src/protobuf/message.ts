@@ -10,13 +10,21 @@ import { type Numbers, type NumberType, numberLists } from './number-list.ts'
  */
 export class Message<F extends Fields> {
   readonly name: string
-  readonly #fields: F
-  readonly #byNumber: ReadonlyMap<number, readonly [name: string, field: AnyField]>
+  readonly #fields: readonly NamedField[]
+  /** By number, which are small. */
+  readonly #byNumber: readonly (NamedField | undefined)[]
+  /** A message without fields: copying it is faster than making it. Lists that are added to must be new for each. */
+  readonly #empty: Readonly<Record<string, unknown>>
+  readonly #own: readonly NamedField[]
 
   constructor(name: string, fields: F) {
     this.name = name
-    this.#fields = fields
-    this.#byNumber = new Map(Object.entries(fields).map(([key, field]) => [field.number, [key, field]]))
+    this.#fields = Object.entries(fields)
+    const byNumber: NamedField[] = []
+    for (const entry of this.#fields) byNumber[entry[1].number] = entry
+    this.#byNumber = byNumber
+    this.#empty = Object.fromEntries(this.#fields.map(([key, field]) => [key, field.initial()]))
+    this.#own = this.#fields.filter(([, field]) => field.initial() !== field.initial())
   }
 
   encode(value: Encodable<F>): Uint8Array<ArrayBuffer> {
@@ -43,24 +51,27 @@ export class Message<F extends Fields> {
 
   /** @internal */
   write(value: Encodable<F>, writer: PbfWriter): void {
-    for (const name in this.#fields) {
-      const given = value[name]
-      if (given !== undefined) this.#fields[name]!.write(writer, given as never)
+    for (const [name, field] of this.#fields) {
+      const given: unknown = value[name]
+      if (given !== undefined) field.write(writer, given)
     }
   }
 
   /** @internal */
   read(reader: PbfReader, end: number): Decoded<F> {
-    const out: Record<string, unknown> = {}
-    for (const name in this.#fields) out[name] = this.#fields[name]!.initial()
+    const out: Record<string, unknown> = { ...this.#empty }
+    for (const [name, field] of this.#own) out[name] = field.initial()
     while (reader.pos < end) {
       const key = reader.readVarint()
       if (!(key > 7 && key <= 0xffffffff)) throw new RangeError(`${key} is no key of a field`)
-      const known = this.#byNumber.get(key >>> 3)
+      const known = this.#byNumber[key >>> 3]
       const wire = key & 7
-      if (known?.[1].wires.includes(wire)) out[known[0]] = known[1].read(reader, wire, end, out[known[0]], key)
-      else reader.skip(wire)
-      checkEnd(reader, end)
+      if (known && (known[1].wire === wire || (known[1].packed && wire === 2))) {
+        out[known[0]] = known[1].read(reader, wire, end, out[known[0]], key)
+      } else {
+        reader.skip(wire)
+      }
+      if (!(reader.pos <= end)) throw new RangeError('a field ends past what holds it')
     }
     return out as Decoded<F>
   }
@@ -68,11 +79,15 @@ export class Message<F extends Fields> {
 
 // oxlint-disable-next-line typescript/no-explicit-any -- a field of any type: its own methods are the only ones to see its values
 type AnyField = Field<any, any>
+type NamedField = readonly [name: string, field: AnyField]
 export type Fields = Readonly<Record<string, AnyField>>
 
 export interface Field<In, Out> {
   readonly number: number
-  readonly wires: readonly number[]
+  /** How it is on the wire. */
+  readonly wire: number
+  /** Whether it may also be a packed list. */
+  readonly packed: boolean
   initial(): Out
   write(writer: PbfWriter, value: In): void
   read(reader: PbfReader, wire: number, end: number, before: Out, key: number): Out
@@ -101,17 +116,20 @@ export function one(number: number, type: ScalarType | Message<Fields>): AnyFiel
   if (typeof type === 'string') {
     return {
       number,
-      wires: [wireOf[type]],
+      wire: wireOf[type],
+      packed: false,
       initial,
       write: (writer, value) => writeScalar(writer, number, type, value),
       read: (reader) => readScalar(reader, type),
     }
   }
+  const write = (value: Encodable<Fields>, writer: PbfWriter) => type.write(value, writer)
   return {
     number,
-    wires: [2],
+    wire: 2,
+    packed: false,
     initial,
-    write: (writer, value) => writer.writeMessage(number, (v: Encodable<Fields>, w) => type.write(v, w), value),
+    write: (writer, value) => writer.writeMessage(number, write, value),
     read: (reader, _wire, end) => type.read(reader, endOfNested(reader, end)),
   }
 }
@@ -147,7 +165,8 @@ export function mapOf<F extends Fields>(
   const single = one(number, entry)
   return {
     number,
-    wires: [2],
+    wire: 2,
+    packed: false,
     initial: () => new Map(),
     write: (writer, values) => values.forEach((value, key) => single.write(writer, { key, value })),
     read: (reader, wire, end, before, key) => {
@@ -180,8 +199,4 @@ function endOfNested(reader: PbfReader, end: number): number {
   const nested = reader.pos + length
   if (!(nested <= end)) throw new RangeError(`a field of ${length} bytes ends past what holds it`)
   return nested
-}
-
-function checkEnd(reader: PbfReader, end: number): void {
-  if (!(reader.pos <= end)) throw new RangeError('a field ends past what holds it')
 }

@@ -12,7 +12,8 @@ export interface Numbers {
 export type NumberType = keyof Numbers
 
 interface NumberList<T> {
-  wires: readonly number[]
+  wire: number
+  packed: boolean
   initial(): T
   write(writer: PbfWriter, values: ArrayLike<number | bigint>): void
   read(reader: PbfReader, wire: number, end: number, before: T, key: number): T
@@ -41,7 +42,8 @@ function fixed<T extends Floats>(single: number, type: ArrayType<T>): (number: n
   const size = type.BYTES_PER_ELEMENT
   const none = new type(0)
   return (number) => ({
-    wires: [2, single],
+    wire: single,
+    packed: true,
     initial: () => none,
     write: (writer, values) => {
       // Files are little-endian, as is every machine that V8, JavaScriptCore and SpiderMonkey run on.
@@ -78,7 +80,8 @@ function varints<T extends Integers>(type: ArrayType<T>): (number: number) => Nu
   const none = new type(0)
   const next = (r: PbfReader): number | bigint => (big ? readBig(r, signed) : r.readVarint(signed))
   return (number) => ({
-    wires: [0, 2],
+    wire: 0,
+    packed: true,
     initial: () => none,
     write: (writer, values) => {
       if (!values.length) return

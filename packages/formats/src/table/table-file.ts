@@ -2,7 +2,7 @@ import { CotangentError } from 'cotangent'
 import type { SourceItem } from 'cotangent/data'
 import { badElement, FileSource } from '../file-source.ts'
 import { batched } from './batched.ts'
-import { type Column, type Columns, type ColumnType, convertCell, makeColumn, quoted } from './column.ts'
+import { type Column, type Columns, type ColumnType, convertCell, makeColumn, quoted, rowMaker } from './column.ts'
 
 /** A file of a table whose columns have types: Parquet, Arrow. */
 export interface TableFile {
@@ -35,7 +35,7 @@ export function tableRows(
 ): FileSource<Record<string, unknown>> {
   return cellSource(name, open, (file) => {
     const names = columns ?? file.fields.map((field) => field.name)
-    return { names, convert: (cells) => Object.fromEntries(names.map((key, i) => [key, cells[i]])) }
+    return { names, convert: rowMaker(names) }
   })
 }
 
