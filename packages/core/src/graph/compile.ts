@@ -160,7 +160,7 @@ class Cache {
   specialize(args: readonly unknown[]): { found: Specialization; tensors: readonly Tensor[] } {
     const { key, tensors } = readArguments(args)
     const engine = engineOf(tensors)
-    const fullKey = `${modes.grad ? 'g' : ''}|${modes.autocast?.dtype ?? ''}|${matmulPrecision()}|${engine.name}|${key}`
+    const fullKey = `${stateKey(engine)}${key}`
     const found =
       this.#known.get(fullKey)?.find(({ guards }) => guards.every(({ check }) => check(tensors))) ??
       this.#make(fullKey, args, tensors, engine)
@@ -238,7 +238,7 @@ class Cache {
 }
 
 /** What a program depends on besides arguments. */
-const stateKey = (engine: Engine): string => `${modes.grad ? 'g' : ''}${modes.autocast?.dtype ?? ''}|${engine.name}|`
+const stateKey = (engine: Engine): string => `${modes.grad ? 'g' : ''}|${modes.autocast?.dtype ?? ''}|${matmulPrecision()}|${engine.name}|`
 
 const resultOf = (result: Result, outputs: readonly Tensor[], args: readonly Tensor[]): Tensor =>
   'output' in result ? outputs[result.output]! : 'argument' in result ? args[result.argument]! : result.captured

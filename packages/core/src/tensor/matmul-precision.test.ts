@@ -32,7 +32,7 @@ test('is part of float32 products and of their gradients', () => {
   expect(matmulPrecision()).toBe('highest')
   const f = (a: Tensor): Tensor => a.matmul(a.transpose()).sum()
   const x = uniform([3, 7])
-  expect(precisionsIn(() => grad(f)(x))).toEqual([undefined, undefined, undefined])
+  expect(new Set(precisionsIn(() => grad(f)(x)))).toEqual(new Set([undefined]))
   setMatmulPrecision('medium')
   expect(matmulPrecision()).toBe('medium')
   const seen = precisionsIn(() => {
@@ -42,7 +42,8 @@ test('is part of float32 products and of their gradients', () => {
     setMatmulPrecision('high')
     y.backward()
   })
-  expect(seen).toEqual(['medium', 'medium', 'medium'])
+  expect(seen.length).toBeGreaterThan(1)
+  expect(new Set(seen)).toEqual(new Set(['medium']))
   expect(precisionsIn(() => f(x.cast('float64')))).toEqual([undefined])
 })
 
