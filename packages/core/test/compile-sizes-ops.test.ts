@@ -108,7 +108,7 @@ test.each(Object.keys(functions))('%s', (name) => {
     }
     expectSame(compiled(x), expected, `size ${size}`)
   }
-  if (!lawless.has(name)) expect(runs).toBeLessThan(9)
+  if (!lawless.has(name)) expect(runs).toBeLessThan(10)
 })
 
 test.each(Object.keys(functions))('the gradient of %s', (name) => {

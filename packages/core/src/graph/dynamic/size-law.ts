@@ -22,7 +22,8 @@ interface Sample<T> {
  * Things that were made for several sizes of an axis, and the law by which those for further sizes follow.
  *
  * It is seen from at least three of them, and used between the smallest and the largest only: what was decided by comparing numbers
- * that are linear in the size, and came out alike at both ends, comes out alike between them.
+ * that are linear in the size, and came out alike at both ends, comes out alike between them. Their sizes are no multiples of
+ * a step apart either, so that rounding up to multiples of anything shows.
  */
 export class SizeLaw<T> {
   readonly #fit: (items: readonly T[], sizes: readonly number[]) => Law<T>
@@ -31,6 +32,12 @@ export class SizeLaw<T> {
   #law: Law<T> | null = null
   /** Sizes, going up and down, at which things are known to be of another structure. */
   readonly #limits = { up: Infinity, down: LEAST - 1 }
+  /** The largest number that all sizes which agreed are multiples of apart. */
+  #step = 0
+  /** Whether something between the smallest and the largest size does not fit, so that nothing is believed. */
+  #broken = false
+  /** Whether there is nothing of this structure at a size between steps. */
+  #stepStays = false
 
   /** @param fit Finds a law, or throws a `Misfit`. */
   constructor(fit: (items: readonly T[], sizes: readonly number[]) => Law<T>, size: number, item: T) {
@@ -50,7 +57,8 @@ export class SizeLaw<T> {
   /** Whether it is known what there is at a size. */
   covers(size: number): boolean {
     const { low, high } = this.#range
-    return this.#law !== null && this.#samples.length >= ENOUGH && low <= size && size <= high
+    const isLaw = this.#law !== null && !this.#broken && this.#samples.length >= ENOUGH && this.#step === 1
+    return isLaw && low <= size && size <= high
   }
 
   at(size: number): T | null {
@@ -75,33 +83,53 @@ export class SizeLaw<T> {
     } catch (error) {
       if (!(error instanceof Misfit)) throw error
       // Numbers may follow a law of higher degree, which takes one more of them to tell.
-      if (error.kind === 'structure' || samples.length > ENOUGH) return false
+      if (error.kind === 'structure' || samples.length > ENOUGH) {
+        const { low, high } = this.#range
+        if (low < size && size < high) this.#broken = true
+        return false
+      }
       this.#law = null
     }
+    this.#step = samples.reduce((step, sample) => commonDivisor(step, Math.abs(sample.size - this.#samples[0]!.size)), this.#step)
     this.#samples = kept(samples)
     return true
   }
 
   /**
-   * Looks at a size further out than `size`, so that not each step on the way there is another sample to be made.
+   * Looks at further sizes so that `size` is covered, and with it many that are asked for later.
    *
    * @param make Null where it cannot be made.
    * @returns Whether `size` is covered now.
    */
   widen(size: number, make: (size: number) => T | null): boolean {
+    if (!this.#law || this.#broken) return false
     const { low, high } = this.#range
-    if (!this.#law || (size >= low && size <= high)) return false
-    const up = size > high
+    if ((size < low || size > high) && !this.#reach(size, size > high ? 'up' : 'down', make)) return false
+    if (this.#step > 1) this.#breakStep(make)
+    return this.covers(size)
+  }
+
+  /** Takes a sample from further out than `size`, so that not each step on the way there is one to be made. */
+  #reach(size: number, way: 'up' | 'down', make: (size: number) => T | null): boolean {
     const limits = this.#limits
+    const up = way === 'up'
     const known = up ? limits.up < Infinity : limits.down >= LEAST
     const outmost = up ? 2 * size + 1 : LEAST
     const between = up ? Math.floor((size + limits.up) / 2) : Math.ceil((size + limits.down) / 2)
     const target = known ? between : outmost
     if (up ? target < size || target >= limits.up : target > size || target <= limits.down) return false
     const item = make(target)
-    if (item !== null && this.take(target, item)) return this.covers(size)
-    limits[up ? 'up' : 'down'] = target
+    if (item !== null && this.take(target, item)) return true
+    limits[way] = target
     return false
+  }
+
+  /** Takes a sample that lies no step from the others; tried once. */
+  #breakStep(make: (size: number) => T | null): void {
+    if (this.#stepStays) return
+    const target = this.#range.low + 1
+    const item = make(target)
+    this.#stepStays = item === null || !this.take(target, item)
   }
 
   get #range(): { low: number; high: number } {
@@ -110,7 +138,9 @@ export class SizeLaw<T> {
   }
 }
 
-/** Those that a law goes on being held to: the first, and those at the ends of its range among them. */
+const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b))
+
+/** The samples that a law goes on being held to: the first, those at the ends of its range, and the latest. */
 function kept<T>(samples: readonly Sample<T>[]): readonly Sample<T>[] {
   if (samples.length <= KEPT) return samples
   const sorted = samples.toSorted((a, b) => a.size - b.size)
