@@ -1,7 +1,7 @@
-/** The child process of compile-facts.ts: writes one JSON array of facts. */
+/** The child process of facts.ts: writes one JSON array of facts. */
 import * as ct from 'cotangent'
 import { compile as cases } from './cases/compile.ts'
-import type { Fact } from './compile-facts.ts'
+import type { Fact } from './facts.ts'
 import { build, type PeerOptions, type Prepared } from './peer.ts'
 import peer from './peers/ours.ts'
 

@@ -3,13 +3,13 @@ import { availableParallelism, cpus, release, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { suites } from './cases/index.ts'
-import { compileFacts } from './compile-facts.ts'
+import { factsOf } from './facts.ts'
 import { measure, type Effort } from './measure.ts'
 import { Reporter, type Row, type Skip } from './report.ts'
 import { measureStartup } from './startup.ts'
 import { type PeerName, remedies, Subject, subjectNames, type SubjectName, withNative } from './subject.ts'
 
-const suiteNames = [...Object.keys(suites), 'startup']
+const suiteNames = [...Object.keys(suites), 'fit', 'startup']
 const peerNames = subjectNames.filter((name): name is PeerName => !name.startsWith('ours'))
 
 const help = `Times cotangent and its peers in turns and prints ratio = peer / ours (above 1: we are faster or smaller).
@@ -144,7 +144,7 @@ async function time(names: readonly (keyof typeof suites)[], who: readonly Subje
 }
 
 const wasm: SubjectName[] = options.engine === withNative ? ['ours-wasm'] : []
-const timed = options.suites.filter((name) => name !== 'startup') as (keyof typeof suites)[]
+const timed = options.suites.filter((name) => name in suites) as (keyof typeof suites)[]
 await time(
   timed.filter((name) => name !== 'compile'),
   ['ours', ...wasm, ...options.peers],
@@ -155,7 +155,11 @@ await time(
   ['ours', 'ours-eager', ...wasm, ...options.peers],
   'compiled',
 )
-if (options.suites.includes('compile')) keep(await compileFacts({ ...options, mode: 'compiled' }))
+if (options.suites.includes('compile')) keep(await factsOf('compile', { ...options, mode: 'compiled' }))
+if (options.suites.includes('fit')) {
+  report.suite('fit')
+  keep(await factsOf('fit', { ...options, mode: 'compiled' }))
+}
 
 if (options.suites.includes('startup')) {
   report.suite('startup')

@@ -16,20 +16,21 @@ export interface Fact {
   readonly note: string
 }
 
-/** Measures what `compile` is held to besides the time of steps, in a fresh process. */
-export async function compileFacts(
+/** Measures what `compile` is held to besides the time of steps, or what `fit` costs beside a loop by hand, in a fresh process. */
+export async function factsOf(
+  suite: 'compile' | 'fit',
   options: PeerOptions & { filter: string; effort: { rounds: number } },
 ): Promise<{ rows: Row[]; skipped: Skip[] }> {
-  const file = fileURLToPath(new URL('compile-child.ts', import.meta.url))
+  const file = fileURLToPath(new URL(`${suite}-child.ts`, import.meta.url))
   const args = [...process.execArgv, '--expose-gc', file, JSON.stringify(options)]
   let stdout: string
   try {
     ;({ stdout } = await promisify(execFile)(process.execPath, args, { env: { ...process.env, ...nativeSwitch(options.engine) } }))
   } catch (error) {
     const reason = (error as { stderr?: string }).stderr?.match(/^\w*Error.*$/m)?.[0] ?? String(error)
-    return { rows: [], skipped: [{ suite: 'compile', name: 'what compile costs', who: 'ours', reason }] }
+    return { rows: [], skipped: [{ suite, name: `what ${suite} costs`, who: 'ours', reason }] }
   }
-  const base = { suite: 'compile', oursNoise: null, peerNoise: null, engine: options.engine, mode: 'compiled' } as const
+  const base = { suite, oursNoise: null, peerNoise: null, engine: options.engine, mode: 'compiled' } as const
   const rows = (JSON.parse(stdout) as Fact[]).map(({ name, unit, ours, against, limit, note }): Row => {
     const scale = unit === 'KiB' ? 1 / 1024 : perSecond[unit]
     return {

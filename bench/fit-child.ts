@@ -1,0 +1,69 @@
+/** A child process of facts.ts: what a step of `Trainer.fit` costs beside the same step compiled by hand. Writes one JSON array of facts. */
+import * as ct from 'cotangent'
+import type { WorkOf } from './case.ts'
+import { train as cases } from './cases/train.ts'
+import type { Fact } from './facts.ts'
+import { labels, type PeerOptions, randomNormal } from './peer.ts'
+import peer from './peers/ours.ts'
+
+const options = JSON.parse(process.argv[2]!) as PeerOptions & { filter: string; effort: { rounds: number } }
+console.log = console.info = console.error
+await peer.open(options)
+
+const relu = (x: ct.Tensor): ct.Tensor => x.relu()
+
+function modelOf({ sizes }: WorkOf<'mlp'>): ct.nn.Sequential {
+  const linear = sizes.slice(1).map((out, i) => new ct.nn.Linear(sizes[i]!, out) as ct.nn.Module as ct.nn.TensorModule)
+  return new ct.nn.Sequential(...linear.flatMap((layer, i) => (i < linear.length - 1 ? [layer, relu] : [layer]))) as ct.nn.Sequential
+}
+
+const optimizerOf = ({ optimiser, learningRate: lr }: WorkOf<'mlp'>, model: ct.nn.Module) =>
+  optimiser === 'adam' ? new ct.optim.Adam(model, { lr }) : new ct.optim.SGD(model, { lr })
+
+function batchOf({ sizes, batch, loss }: WorkOf<'mlp'>): readonly [ct.Tensor, ct.Tensor] {
+  const outputs = sizes.at(-1)!
+  const target = loss === 'mse' ? ct.tensor(randomNormal(batch * outputs), { shape: [batch, outputs] }) : ct.tensor(labels(batch, outputs))
+  return [ct.tensor(randomNormal(batch * sizes[0]!), { shape: [batch, sizes[0]!] }), target]
+}
+
+async function compare(name: string, unit: 'us' | 'ms', work: WorkOf<'mlp'>, steps: number): Promise<Fact> {
+  const loss = (work.loss === 'mse' ? ct.mseLoss : ct.crossEntropy) as ct.train.LossFunction
+  const model = modelOf(work)
+  const optimizer = optimizerOf(work, model)
+  const step = ct.compile((x: ct.Tensor, y: ct.Tensor) => {
+    const value = loss(model.forward(x) as ct.Tensor, y)
+    optimizer.zeroGrad()
+    value.backward()
+    optimizer.step()
+    return value
+  })
+  const own = modelOf(work)
+  const trainer = new ct.train.Trainer(own, { optimizer: optimizerOf(work, own), loss, display: 'quiet' })
+  const batches = new Array<readonly [ct.Tensor, ct.Tensor]>(steps).fill(batchOf(work))
+  const byHand = async () => {
+    for (const [x, y] of batches) step(x, y)
+  }
+  const runs = [() => trainer.fit(batches), byHand]
+  const seconds: number[][] = [[], []]
+  for (let round = 0; round <= 2 * options.effort.rounds; round++) {
+    for (const [i, run] of runs.entries()) {
+      const start = performance.now()
+      await run()
+      // The first round compiles and warms up.
+      if (round > 0) seconds[i]!.push((performance.now() - start) / 1e3 / steps)
+    }
+  }
+  // The least of the rounds: a difference needs both times undisturbed.
+  const [fit, hand] = seconds.map((samples) => Math.min(...samples)) as [number, number]
+  const adds = fit - hand
+  const note = `fit adds ${(1e6 * adds).toFixed(1)} us a step, ${((100 * adds) / hand).toFixed(1)}%`
+  return { name: `${name}-fit`, unit, ours: fit, against: 'loop by hand', limit: hand, note }
+}
+
+const facts: Fact[] = []
+for (const { name, unit, work } of cases) {
+  if (work.kind !== 'mlp' || !name.includes(options.filter)) continue
+  facts.push(await compare(name, unit === 'us' ? 'us' : 'ms', work, unit === 'us' ? 10_000 : 40))
+}
+process.stdout.write(JSON.stringify(facts))
+process.exit(0)

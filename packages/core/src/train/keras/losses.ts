@@ -1,0 +1,39 @@
+import { isFloat } from '../../dtype.ts'
+import { bceLoss, bceWithLogitsLoss, crossEntropy, hingeLoss, huberLoss, l1Loss, mseLoss, nllLoss, poissonNllLoss } from '../../op/index.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import type { LossFunction } from '../loss-terms.ts'
+
+/** What Keras keeps probabilities from 0 by. */
+const epsilon = 1e-7
+
+/** Of probabilities, as Keras has it: for logits there is `crossEntropy`. */
+const categorical: LossFunction = (probabilities, targets, options) => {
+  const logs = probabilities.clamp({ min: epsilon, max: 1 }).log()
+  if (!isFloat(targets.dtype)) return nllLoss(logs, targets, options) as Tensor
+  const losses = logs.mul(targets).sum(-1).neg()
+  return options?.reduction === 'none' ? losses : losses.mean()
+}
+
+const divergence: LossFunction = (probabilities, targets, options) => {
+  const p = targets.clamp({ min: epsilon, max: 1 })
+  const losses = p.mul(p.log().sub(probabilities.clamp({ min: epsilon, max: 1 }).log())).sum(-1)
+  return options?.reduction === 'none' ? losses : losses.mean()
+}
+
+/** Losses by the names that Keras has for them, and `crossEntropy` and `bceWithLogits` of logits. */
+export const losses: Readonly<Record<string, LossFunction>> = {
+  categoricalCrossentropy: categorical,
+  sparseCategoricalCrossentropy: categorical,
+  binaryCrossentropy: (p, targets, options) =>
+    bceLoss(p.clamp({ min: epsilon, max: 1 - epsilon }), targets.cast(p.dtype), options) as Tensor,
+  crossEntropy: (logits, targets, options) => crossEntropy(logits, targets, options) as Tensor,
+  bceWithLogits: (logits, targets, options) => bceWithLogitsLoss(logits, targets.cast(logits.dtype), options) as Tensor,
+  mse: (x, targets, options) => mseLoss(x, targets, options) as Tensor,
+  meanSquaredError: (x, targets, options) => mseLoss(x, targets, options) as Tensor,
+  mae: (x, targets, options) => l1Loss(x, targets, options) as Tensor,
+  meanAbsoluteError: (x, targets, options) => l1Loss(x, targets, options) as Tensor,
+  huber: (x, targets, options) => huberLoss(x, targets, options) as Tensor,
+  hinge: (x, targets, options) => hingeLoss(x, targets, options) as Tensor,
+  poisson: (rates, targets, options) => poissonNllLoss(rates, targets, { logInput: false, ...options }) as Tensor,
+  klDivergence: divergence,
+}

@@ -1,0 +1,197 @@
+import { CotangentError } from '../../errors.ts'
+import { Module, type Slot } from '../../nn/module.ts'
+import { Sequential } from '../../nn/sequential.ts'
+import { type InputSpec, summary } from '../../nn/summary.ts'
+import { Optimizer } from '../../optim/optimizer.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import type { BatchData } from '../batch.ts'
+import type { FitOptions } from '../fit-options.ts'
+import type { ClassWeights, Loss, LossFunction } from '../loss-terms.ts'
+import type { AnyMetric, Logs } from '../metric-set.ts'
+import type { TensorData } from '../tensor-data.ts'
+import type { TrainerOptions } from '../trainer-options.ts'
+import { type PredictOptions, Trainer } from '../trainer.ts'
+import { FunctionalModule, type LayerLike, type NodeTree } from './functional.ts'
+import { losses } from './losses.ts'
+import { metrics as metricsByName } from './metrics.ts'
+import { named } from './named.ts'
+import { type OptimizerMaker, optimizers } from './optimizers.ts'
+
+/** How a model is to be trained; names are those of Keras, in either case and with or without underscores. */
+export interface ModelCompileOptions extends Omit<TrainerOptions, 'optimizer' | 'loss' | 'metrics' | 'classWeights'> {
+  readonly optimizer: string | Optimizer | OptimizerMaker
+  /** For an optimiser that is given by name. */
+  readonly learningRate?: number
+  readonly loss: string | Loss | Readonly<Record<string, string | LossFunction>>
+  readonly metrics?: readonly (string | AnyMetric)[]
+}
+
+export interface ModelFitOptions extends Omit<FitOptions, 'validation'> {
+  /** `[x, y]`, or batches. */
+  readonly validationData?: readonly [Tensor, Tensor] | BatchData
+  readonly classWeight?: ClassWeights
+  /** How much each example counts, where the data are tensors. */
+  readonly sampleWeight?: Tensor
+  /** 0: silent. Default 1. */
+  readonly verbose?: 0 | 1
+}
+
+export interface KerasHistory {
+  /** The values of each metric, epoch by epoch. */
+  readonly history: Readonly<Record<string, readonly number[]>>
+  readonly epoch: readonly number[]
+}
+
+/** A model with Keras' methods, over `Trainer`: `compile`, `fit`, `evaluate`, `predict`, `summary`. */
+export class Model extends Module {
+  /** Private, so that its parts have the names that they have in it. */
+  readonly #module: Module
+  #options: ModelCompileOptions | undefined
+  readonly #trainers = new Map<string, Trainer>()
+
+  /** Of a module, or of values that layers make of inputs. */
+  constructor(of: Module | { readonly inputs: NodeTree; readonly outputs: NodeTree }) {
+    super()
+    this.#module = of instanceof Module ? of : new FunctionalModule(of.inputs, of.outputs)
+  }
+
+  forward(...inputs: readonly unknown[]): unknown {
+    return (this.#module as unknown as { forward(...inputs: readonly unknown[]): unknown }).forward(...inputs)
+  }
+
+  /** @throws {CotangentError} `invalid-argument` for a name that nothing has, with those that are near. */
+  compile(options: ModelCompileOptions): this {
+    const { optimizer, learningRate, loss, metrics = [] } = options
+    const made =
+      optimizer instanceof Optimizer
+        ? optimizer
+        : (typeof optimizer === 'string' ? named('compile', 'optimizer', optimizer, optimizers) : optimizer)(this, learningRate)
+    this.#options = { ...options, optimizer: made, loss: lossOf(loss), metrics }
+    // Names are looked up now, so that a wrong one is known at once.
+    metricsOf(metrics, loss)
+    this.#lossName = loss
+    this.#trainers.clear()
+    return this
+  }
+
+  #lossName: ModelCompileOptions['loss'] = ''
+
+  /**
+   * Trains on tensors `x` and `y`, or on batches.
+   *
+   * @throws {CotangentError} as `Trainer.fit`, and `invalid-argument` before `compile`.
+   */
+  async fit(x: Tensor, y: Tensor, options?: ModelFitOptions): Promise<KerasHistory>
+  async fit(data: BatchData, options?: ModelFitOptions): Promise<KerasHistory>
+  async fit(data: Tensor | BatchData, second?: Tensor | ModelFitOptions, third: ModelFitOptions = {}): Promise<KerasHistory> {
+    const tensors = isTensor(data)
+    const { validationData, classWeight, sampleWeight, verbose = 1, ...options } = tensors ? third : ((second ?? {}) as ModelFitOptions)
+    const batches = tensors ? withWeights(data, second as Tensor, sampleWeight) : data
+    const { history } = await this.#trainer(classWeight).fit(batches, {
+      ...options,
+      ...(validationData && { validation: setOf(validationData) }),
+      ...(verbose === 0 && { display: 'quiet' }),
+    })
+    const names = [...new Set(history.epochs.flatMap(({ logs }) => Object.keys(logs)))]
+    return {
+      history: Object.fromEntries(names.map((name) => [name, history.values(name)])),
+      epoch: history.epochs.map(({ epoch }) => epoch - 1),
+    }
+  }
+
+  evaluate(x: Tensor, y: Tensor, options?: { readonly batchSize?: number }): Promise<Logs>
+  evaluate(data: BatchData, options?: { readonly batchSize?: number }): Promise<Logs>
+  evaluate(
+    data: Tensor | BatchData,
+    second?: Tensor | { readonly batchSize?: number },
+    third?: { readonly batchSize?: number },
+  ): Promise<Logs> {
+    if (isTensor(data)) return this.#trainer().evaluate({ x: data, y: second as Tensor }, third)
+    return this.#trainer().evaluate(data, second as { readonly batchSize?: number })
+  }
+
+  predict(x: Tensor | BatchData, options?: PredictOptions): Promise<Tensor> {
+    return this.#trainer().predict(x, options)
+  }
+
+  /** The layers with their output shapes, parameters and multiply-adds, for inputs of that shape (batch included). */
+  summary(...inputs: readonly InputSpec[]): string {
+    return summary(this.#module, ...inputs).toString()
+  }
+
+  override get training(): boolean {
+    return super.training
+  }
+
+  override set training(training: boolean) {
+    super.training = training
+    this.#module.training = training
+  }
+
+  override *slots(prefix = ''): Generator<Slot> {
+    yield* this.#module.slots(prefix)
+  }
+
+  override namedChildren(): Map<string, Module> {
+    return this.#module.namedChildren()
+  }
+
+  override toString(): string {
+    return this.#module.toString()
+  }
+
+  #trainer(classWeights?: ClassWeights): Trainer {
+    if (!this.#options) throw refused('the model has not been compiled', "Call model.compile({ optimizer: 'adam', loss: 'mse' }) first.")
+    const key = JSON.stringify(classWeights ?? null)
+    let trainer = this.#trainers.get(key)
+    if (!trainer) {
+      const { optimizer, loss, metrics = [], learningRate: _, ...rest } = this.#options
+      trainer = new Trainer(this, {
+        ...rest,
+        optimizer: optimizer as Optimizer,
+        loss: loss as Loss,
+        metrics: metricsOf(metrics, this.#lossName),
+        ...(classWeights && { classWeights }),
+      })
+      this.#trainers.set(key, trainer)
+    }
+    return trainer
+  }
+}
+
+/** `keras.sequential([new nn.Linear(784, 32), relu, new nn.Linear(32, 10)])`. */
+export function sequential(layers: readonly LayerLike[]): Model {
+  return new Model(new Sequential(...(layers as never[])))
+}
+
+function lossOf(loss: ModelCompileOptions['loss']): Loss {
+  if (typeof loss === 'string') return named('compile', 'loss', loss, losses)
+  if (typeof loss === 'function' || 'forward' in loss) return loss as Loss
+  return Object.fromEntries(
+    Object.entries(loss).map(([output, each]) => [
+      output,
+      typeof each === 'string' ? named('compile', 'loss', each, losses) : (each as LossFunction),
+    ]),
+  )
+}
+
+function metricsOf(metrics: readonly (string | AnyMetric)[], loss: ModelCompileOptions['loss']): Record<string, AnyMetric> {
+  const logits = typeof loss === 'string' && /logits/i.test(loss)
+  return Object.fromEntries(
+    metrics.map((metric, i) => {
+      if (typeof metric === 'string') return [metric, named('compile', 'metric', metric, metricsByName)({ logits })]
+      return [metric.name || `metric${i}`, metric]
+    }),
+  )
+}
+
+const isTensor = (data: unknown): data is Tensor => typeof data === 'object' && data !== null && 'requiresGrad' in data
+
+const withWeights = (x: Tensor, y: Tensor, weights: Tensor | undefined): TensorData => ({ x, y, ...(weights && { weights }) })
+
+function setOf(data: readonly [Tensor, Tensor] | BatchData): BatchData | TensorData {
+  if (Array.isArray(data) && data.length === 2 && data.every(isTensor)) return { x: data[0] as Tensor, y: data[1] as Tensor }
+  return data as BatchData
+}
+
+const refused = (message: string, hint: string) => new CotangentError('invalid-argument', { op: 'Model', message, hint })
