@@ -48,7 +48,7 @@ export async function writeEveryKind(writer: EventFileWriter): Promise<void> {
   })
   const x = tensor(written.points).reshape([3, 2])
   step(x)
-  writer.graph(step as never, { names: model.namedParameters() })
+  writer.graph(step, { names: model.namedParameters() })
   writer.profile('step', await profile(() => model.forward(x)), 7)
   writer.embedding('points', x, 0, { labels: ['a', 'b\tc', 'd'], images: tensor(written.pixels.map(Number)).reshape([3, 1, 1, 2]) })
 }
