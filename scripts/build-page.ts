@@ -4,6 +4,9 @@ import { build } from 'vite'
 
 const root = join(import.meta.dirname, '..', 'packages', 'cli', 'ui')
 
+/** Where the command looks for the page. */
+export const builtPage = join(root, '..', 'dist', 'ui')
+
 /** @param outDir where to; emptied first. */
 export async function buildPage(outDir: string, { minify = true } = {}): Promise<void> {
   await build({

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { type Plugin, rolldown } from 'rolldown'
+import { buildPage, builtPage } from './build-page.ts'
 import { stripTable } from './strip-table.ts'
 
 type Target = string | { [condition: string]: Target }
@@ -15,6 +16,7 @@ const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'ts
 for (const name of readdirSync(join(root, 'packages'))) {
   const folder = join(root, 'packages', name)
   if (existsSync(join(folder, 'tsconfig.build.json'))) await build(folder)
+  if (name === 'cli') await buildPage(builtPage)
 }
 
 async function build(folder: string): Promise<void> {

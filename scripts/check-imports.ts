@@ -11,7 +11,7 @@ const paths = roots
   .filter((folder) => existsSync(join(root, folder)))
   .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)))
   .map((path) => path.split(sep).join('/'))
-  .filter((path) => path.endsWith('.ts') && !skipped.test(path))
+  .filter((path) => /\.tsx?$/.test(path) && !skipped.test(path))
 
 const dependencies = new Map<string, string[]>()
 for (const folder of new Set(['', ...paths.map(packageOf)])) {
@@ -21,6 +21,7 @@ for (const folder of new Set(['', ...paths.map(packageOf)])) {
     folder,
     fields.flatMap((field) => Object.keys(manifest[field] ?? {})),
   )
+  dependencies.set(`${folder}/ui`, Object.keys(manifest['devDependencies'] ?? {}))
 }
 
 const problems = checkImports({ files: new Map(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')])), dependencies })

@@ -36,6 +36,20 @@ describe('importsOf', () => {
   })
 })
 
+describe('the page of a package', () => {
+  const dependencies = new Map([
+    ['packages/cli', ['commander']],
+    ['packages/cli/ui', ['preact']],
+  ])
+  const inPackage = (path: string, source: string) => checkImports({ files: new Map([[`packages/cli/${path}`, source]]), dependencies })
+
+  it('may import what is only there to be bundled, and the rest of its package may not', () => {
+    const source = "import { render } from 'preact'; import { Command } from 'commander'\nexport const view = <p>{render}{Command}</p>"
+    expect(inPackage('ui/main.tsx', source)).toEqual([])
+    expect(inPackage('src/main.tsx', source)).toEqual([expect.stringContaining('packages/cli does not depend on preact')])
+  })
+})
+
 describe('rooms', () => {
   it.each([
     ['shape.ts', "import { a } from './dtype.ts'"],

@@ -69,14 +69,17 @@ export function importsOf(source: string, path: string): Import[] {
     }
     Object.values(node).forEach(visit)
   }
-  visit(parseAst(source, { lang: 'ts' }, path).body)
+  visit(parseAst(source, { lang: path.endsWith('x') ? 'tsx' : 'ts' }, path).body)
   return found
 }
 
 export interface Project {
   /** Sources by path from the repository's root, with `/`. */
   files: ReadonlyMap<string, string>
-  /** What each folder's package.json lets its sources import by name; the root's (`''`) is for tests and tools. */
+  /**
+   * What each folder's package.json lets its sources import by name; the root's (`''`) is for tests and tools, `packages/NAME/ui` for a web page,
+   * which is bundled.
+   */
   dependencies: ReadonlyMap<string, readonly string[]>
 }
 
@@ -124,7 +127,8 @@ function checkBare(path: string, edge: Import, dependencies: Project['dependenci
   }
   const name = edge.from.split('/', edge.from.startsWith('@') ? 2 : 1).join('/')
   const folder = packageOf(path)
-  return dependencies.get(folder)?.includes(name) ? undefined : `${folder || 'the root'} does not depend on ${name}`
+  const may = [folder, ...(path.startsWith(`${folder}/ui/`) ? [`${folder}/ui`] : [])].flatMap((place) => dependencies.get(place) ?? [])
+  return may.includes(name) ? undefined : `${folder || 'the root'} does not depend on ${name}`
 }
 
 const roomOf = (path: string): Room | undefined => rooms.find((room) => room.files.test(path))

@@ -42,7 +42,9 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
 
   const emulate = (scheme: string) =>
     page.command('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] })
-  const poll = <T>(expression: string) => expect.poll(() => page.evaluate<T>(expression), { timeout: 10_000 })
+  function expectPoll(expression: string) {
+    return expect.poll(() => page.evaluate<unknown>(expression), { timeout: 10_000 })
+  }
   const open = (tab: string) => page.evaluate(`location.hash = '${tab}'`)
   const text = (selector: string) => `[...document.querySelectorAll(${JSON.stringify(selector)})].map((e) => e.textContent.trim())`
   const click = (selector: string) => page.evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`)
@@ -75,7 +77,7 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
   }
 
   test('draws the scalars of all runs, in their colours', async () => {
-    await poll(text('.run-name')).toEqual(['adam-lr1e-3', 'adam-lr3e-4', 'sgd-lr1e-1'])
+    await expectPoll(text('.run-name')).toEqual(['adam-lr1e-3', 'adam-lr3e-4', 'sgd-lr1e-1'])
     await expect
       .poll(async () => (await drawn('train/loss')).map(({ name }) => name), { timeout: 10_000 })
       .toEqual(['adam-lr1e-3', 'adam-lr3e-4', 'sgd-lr1e-1'])
@@ -104,7 +106,7 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
     await page.evaluate(
       `(() => { const f = document.querySelector('.rail .filter'); f.value = '('; f.dispatchEvent(new Event('input', { bubbles: true })) })()`,
     )
-    await poll(`document.querySelector('.rail .filter').getAttribute('aria-invalid')`).toBe('true')
+    await expectPoll(`document.querySelector('.rail .filter').getAttribute('aria-invalid')`).toBe('true')
     await page.evaluate(
       `(() => { const f = document.querySelector('.rail .filter'); f.value = ''; f.dispatchEvent(new Event('input', { bubbles: true })) })()`,
     )
@@ -128,22 +130,22 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
     await expect.poll(async () => (await drawn('train/loss'))[0]?.x[0], { timeout: 10_000 }).toBe(0)
     await page.evaluate(`document.querySelector('article[aria-label="train/loss"] .chart').focus()`)
     await key('ArrowRight', 39)
-    await poll(text('article[aria-label="train/loss"] .tooltip tbody th')).toHaveLength(3)
-    await poll(text('article[aria-label="train/loss"] .tooltip-head')).toEqual(['Step 0'])
+    await expectPoll(text('article[aria-label="train/loss"] .tooltip tbody th')).toHaveLength(3)
+    await expectPoll(text('article[aria-label="train/loss"] .tooltip-head')).toEqual(['Step 0'])
     await key('+')
-    await poll(text('article[aria-label="train/loss"] .zoom-out')).toEqual(['Reset zoom'])
+    await expectPoll(text('article[aria-label="train/loss"] .zoom-out')).toEqual(['Reset zoom'])
     await key('Escape', 27)
-    await poll(text('article[aria-label="train/loss"] .zoom-out')).toEqual([])
+    await expectPoll(text('article[aria-label="train/loss"] .zoom-out')).toEqual([])
     await click('article[aria-label="train/loss"] button[aria-label$="as a table"]')
-    await poll(text('article[aria-label="train/loss"] tbody th')).toEqual(['adam-lr1e-3', 'adam-lr3e-4', 'sgd-lr1e-1'])
-    await poll(`document.querySelector('article[aria-label="train/loss"] tbody tr td:last-child').textContent`).toBe('2,950')
+    await expectPoll(text('article[aria-label="train/loss"] tbody th')).toEqual(['adam-lr1e-3', 'adam-lr3e-4', 'sgd-lr1e-1'])
+    await expectPoll(`document.querySelector('article[aria-label="train/loss"] tbody tr td:last-child').textContent`).toBe('2,950')
     await click('article[aria-label="train/loss"] button[aria-label$="as a table"]')
   })
 
   test('points appear while a run goes on', async () => {
     const writer = new EventFileWriter(join(root, 'runs', 'live'), { maxQueue: 1 })
     writer.scalar('train/loss', 2, 0)
-    await poll(text('.run-name')).toContain('live')
+    await expectPoll(text('.run-name')).toContain('live')
     const live = async (): Promise<number[]> => (await drawn('train/loss')).find(({ name }) => name === 'live')?.y ?? []
     await expect.poll(live, { timeout: 10_000 }).toEqual([2])
     writer.scalar('train/loss', 1, 50)
@@ -154,34 +156,34 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
 
   test('every view draws, and nothing breaks the policy of the page', async () => {
     await open('histograms')
-    await poll(`Number(document.querySelector('article .chart')?.dataset.rows) > 20`).toBe(true)
+    await expectPoll(`Number(document.querySelector('article .chart')?.dataset.rows) > 20`).toBe(true)
     expect((await pixelsOf('article .chart', ['#ffffff']))[0]).toBeGreaterThan(1000)
     await open('media')
-    await poll(`[...document.images].slice(0, 3).map((i) => [i.complete, i.naturalWidth, i.naturalHeight])`).toEqual(
+    await expectPoll(`[...document.images].slice(0, 3).map((i) => [i.complete, i.naturalWidth, i.naturalHeight])`).toEqual(
       Array.from({ length: 3 }, () => [true, 64, 48]),
     )
     await open('text')
-    await poll(`document.querySelector('.markdown strong')?.textContent`).toBe('adam-lr1e-3')
+    await expectPoll(`document.querySelector('.markdown strong')?.textContent`).toBe('adam-lr1e-3')
     expect(await page.evaluate(`document.querySelector('.markdown b')`)).toBeNull()
     expect(await page.evaluate(`document.querySelector('.markdown').textContent.includes('<b>not bold</b>')`)).toBe(true)
     await open('hparams')
-    await poll(`document.querySelectorAll('.parallel path.on').length`).toBe(3)
+    await expectPoll(`document.querySelectorAll('.parallel path.on').length`).toBe(3)
     const byLoss = `[...document.querySelectorAll('.sort')].find((b) => b.textContent.startsWith('val/loss')).click()`
     await page.evaluate(byLoss)
-    await poll(text('.framed tbody th')).toEqual(['sgd-lr1e-1', 'adam-lr1e-3', 'adam-lr3e-4'])
+    await expectPoll(text('.framed tbody th')).toEqual(['sgd-lr1e-1', 'adam-lr1e-3', 'adam-lr3e-4'])
     await open('curves')
-    await poll(`document.querySelector('article .chart')?.lines?.length`).toBe(3)
+    await expectPoll(`document.querySelector('article .chart')?.lines?.length`).toBe(3)
     await open('graph')
-    await poll(text('.box text:first-of-type')).toContain('matmul')
+    await expectPoll(text('.box text:first-of-type')).toContain('matmul')
     await page.evaluate(
       `[...document.querySelectorAll('.box')].find((b) => b.textContent.includes('relu')).dispatchEvent(new MouseEvent('click', { bubbles: true }))`,
     )
-    await poll(text('.details h4')).toEqual(['Reads', 'Read by'])
+    await expectPoll(text('.details h4')).toEqual(['Reads', 'Read by'])
     await open('profile')
-    await poll(`Number(document.querySelector('.flame')?.dataset.slices) > 10`).toBe(true)
-    await poll(text('.framed tbody th')).toContain('matmul')
+    await expectPoll(`Number(document.querySelector('.flame')?.dataset.slices) > 10`).toBe(true)
+    await expectPoll(text('.framed tbody th')).toContain('matmul')
     await open('system')
-    await poll(text('article h3')).toEqual(['Processor', 'Memory', 'Cores', 'Load'])
+    await expectPoll(text('article h3')).toEqual(['Processor', 'Memory', 'Cores', 'Load'])
     expect(page.log).toEqual([])
   })
 
@@ -190,11 +192,11 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
     const background = `getComputedStyle(document.body).backgroundColor`
     const light = await page.evaluate<string>(background)
     await emulate('dark')
-    await poll(background).not.toBe(light)
+    await expectPoll(background).not.toBe(light)
     await page.evaluate(
       `(() => { const s = document.querySelector('.top select'); s.value = 'light'; s.dispatchEvent(new Event('change', { bubbles: true })) })()`,
     )
-    await poll(background).toBe(light)
+    await expectPoll(background).toBe(light)
   })
 
   test('everything that can be operated has a name', async () => {

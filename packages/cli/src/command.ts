@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { CotangentError } from 'cotangent'
 import { startBoard } from './board/server.ts'
+import { describe, diagnose } from './doctor.ts'
 import { openBrowser } from './open-browser.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -53,6 +54,15 @@ function commands({ out, error, stop }: Terminal): Command {
       if (options.open) openBrowser(board.url)
       await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener('abort', () => resolve())))
       await board.close()
+    })
+
+  program
+    .command('doctor')
+    .description('say what this machine has for computing, what Cotangent makes of it, and why not more')
+    .option('--json', 'as JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const diagnosis = await diagnose()
+      out(json ? `${JSON.stringify(diagnosis, undefined, 2)}\n` : describe(diagnosis, version))
     })
   return program
 }

@@ -96,7 +96,7 @@ describe('what the board tells', () => {
       [1, 60],
       [2, 60],
     ])
-    expect([...plain[0]!.x.slice(0, 3)]).toEqual([0, 50, 100])
+    expect(Array.from(plain[0]!.x.slice(0, 3))).toEqual([0, 50, 100])
     expect(plain[0]!.smoothed.length).toBe(0)
     const smoothed = unpackCurves(
       new Uint8Array((await ask(`/api/scalars?tag=${tag}&runs=1&weight=0.9&axis=relative&from=10&to=20`)).body).buffer,
