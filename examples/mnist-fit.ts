@@ -25,7 +25,7 @@ const trainer = new train.Trainer(model, {
   optimizer: new optim.AdamW(model, { lr: 1e-3 }),
   schedule: { step: (optimizer, totalSteps) => new optim.OneCycleLR(optimizer, { maxLr: 6e-3, totalSteps }) },
 })
-const store = new CheckpointDirectory('runs/mnist-fit', { keepBest: 1, monitor: 'valAccuracy', mode: 'max' })
+const store = new CheckpointDirectory('checkpoints/mnist-fit', { keepBest: 1, monitor: 'valAccuracy', mode: 'max' })
 await trainer.fit(digits(mnist.train).shuffle().batch(128), {
   epochs: 3,
   validation: digits(mnist.test).batch(512),
