@@ -3,11 +3,17 @@
  * Numbers in tensors come from `Generator`.
  */
 export class Random {
-  readonly #state: Uint32Array
+  #a: number
+  #b: number
+  #c: number
+  #counter: number
 
   /** @param state What `state` was: it goes on there. */
-  constructor(state: readonly number[]) {
-    this.#state = Uint32Array.from(state)
+  constructor([a = 0, b = 0, c = 0, counter = 0]: readonly number[]) {
+    this.#a = a | 0
+    this.#b = b | 0
+    this.#c = c | 0
+    this.#counter = counter | 0
   }
 
   static seeded(a: number, b: number): Random {
@@ -18,19 +24,17 @@ export class Random {
   }
 
   get state(): number[] {
-    return [...this.#state]
+    return [this.#a, this.#b, this.#c, this.#counter]
   }
 
   /** 32 random bits, as an unsigned number. */
   word(): number {
-    const s = this.#state
-    const [a, b, c, counter] = s as unknown as [number, number, number, number]
-    const word = (a + b + counter) >>> 0
-    s[3] = counter + 1
-    s[0] = b ^ (b >>> 9)
-    s[1] = c + (c << 3)
-    s[2] = ((c << 21) | (c >>> 11)) + word
-    return word
+    const word = (this.#a + this.#b + this.#counter) | 0
+    this.#counter = (this.#counter + 1) | 0
+    this.#a = this.#b ^ (this.#b >>> 9)
+    this.#b = (this.#c + (this.#c << 3)) | 0
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + word) | 0
+    return word >>> 0
   }
 
   /** 0 <= x < 1, with 53 random bits. */
@@ -41,11 +45,12 @@ export class Random {
   /** A whole number 0 <= x < n, each equally likely; n up to 2^53. */
   below(n: number): number {
     if (n > 2 ** 32) return Math.floor(this.uniform() * n)
-    // What is left over beyond the last whole multiple of n would favour small numbers.
-    const limit = 2 ** 32 - (2 ** 32 % n)
-    let word = this.word()
-    while (word >= limit) word = this.word()
-    return word % n
+    if (n === 1) return 0
+    // As many bits as n has; numbers beyond it are drawn again, which keeps all equally likely.
+    const unused = Math.clz32(n - 1)
+    let word = this.word() >>> unused
+    while (word >= n) word = this.word() >>> unused
+    return word
   }
 
   /** Puts values in a random order (Fisher and Yates, as Durstenfeld 1964 has it). */
