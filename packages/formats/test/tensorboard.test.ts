@@ -126,6 +126,44 @@ describe('read by us', () => {
   })
 })
 
+describe('written by others', () => {
+  const read = async (name: string) => {
+    const events: TensorBoardEvent[] = []
+    for await (const event of readEvents(join(import.meta.dirname, 'fixtures', name))) events.push(event)
+    return events
+  }
+
+  test('PyTorch', async () => {
+    expect(await read('torch.tfevents')).toMatchObject([
+      { kind: 'fileVersion', version: 'brain.Event:2' },
+      { kind: 'scalar', tag: 'loss', step: 0, value: 1 },
+      { kind: 'scalar', tag: 'loss', step: 1, value: 0.5 },
+      { kind: 'scalar', tag: 'loss', step: 2, value: Math.fround(1 / 3) },
+      { kind: 'histogram', tag: 'weights', histogram: { count: expect.any(Float64Array) } },
+      { kind: 'image', tag: 'picture', width: 4, height: 2, images: [expect.any(Uint8Array)] },
+      { kind: 'audio', tag: 'beep', mimeType: 'audio/wav', clips: [{ data: expect.any(Uint8Array) }] },
+      { kind: 'text', tag: 'note/text_summary', texts: ['hello'] },
+      { kind: 'prCurve', tag: 'pr', curve: { truePositives: Float64Array.of(1, 1, 0) } },
+    ])
+    const [{ histogram }] = (await read('torch.tfevents')).filter((event) => event.kind === 'histogram') as [
+      Extract<TensorBoardEvent, { kind: 'histogram' }>,
+    ]
+    expect(histogram.count.reduce((a, b) => a + b)).toBe(4)
+    expect([histogram.left[0], histogram.right.at(-1)]).toEqual([-1, 2])
+  })
+
+  test('TensorFlow 2', async () => {
+    expect(await read('tf2.tfevents')).toMatchObject([
+      { kind: 'fileVersion' },
+      { kind: 'scalar', tag: 'loss', step: 1, wallTime: 7.5, value: 0.25, displayName: 'Loss', description: 'words' },
+      { kind: 'scalar', tag: 'loss', step: 2, value: 0.125, displayName: 'Loss' },
+      { kind: 'histogram', histogram: { left: Float64Array.of(-1, 0), right: Float64Array.of(0, 2), count: Float64Array.of(3, 1) } },
+      { kind: 'image', width: 4, height: 2, images: [expect.any(Uint8Array), expect.any(Uint8Array)] },
+      { kind: 'tensor', plugin: 'mine', tensor: { shape: [2, 3], values: Int32Array.of(0, 1, 2, 3, 4, 5) } },
+    ])
+  })
+})
+
 describe.skipIf(!python)('read by the real TensorBoard', { timeout: 60_000 }, () => {
   interface Entry {
     step: number
