@@ -46,6 +46,8 @@ export function LineChart({ label, xName, lines, height, onZoom, ...options }: L
     plot.current = made
     return () => {
       made.destroy()
+      // The cursor is gone with the chart.
+      highlighted.value = undefined
       plot.current = null
       setZoomed(false)
       zoomed.current?.(undefined)

@@ -10,6 +10,8 @@ const height = 320
 const top = 46
 const bottom = 26
 const side = 70
+/** Between two axes. */
+const closest = 96
 
 interface Axis {
   column: Column
@@ -22,11 +24,13 @@ interface Axis {
 /** Each run a line across all columns. A stretch of an axis that is dragged over leaves the runs that go through it. */
 export function ParallelCoordinates({ columns, runs }: { columns: readonly Column[]; runs: readonly RunSummary[] }) {
   const root = useRef<HTMLDivElement>(null)
-  const width = useWidth(root)
+  const room = useWidth(root)
   const [brushes, setBrushes] = useState<ReadonlyMap<string, readonly [number, number]>>(new Map())
   const [colorKey, setColorKey] = useState('')
   const axes = columns.map((column) => axisOf(column, runs))
   const byColor = axes.find(({ column }) => column.key === colorKey) ?? axes.findLast(({ column }) => column.isMetric) ?? axes.at(-1)
+  // Where axes would come too close, the drawing scrolls.
+  const width = Math.max(room, 2 * side + (axes.length - 1) * closest)
   const x = (i: number): number => (axes.length === 1 ? width / 2 : side + (i * (width - 2 * side)) / (axes.length - 1))
   const y = (place: number): number => height - bottom - place * (height - top - bottom)
   const passes = (run: RunSummary): boolean =>
@@ -68,42 +72,44 @@ export function ParallelCoordinates({ columns, runs }: { columns: readonly Colum
           </select>
         </label>
       </figcaption>
-      <svg
-        width={width}
-        height={height}
-        role="img"
-        aria-label={`Parallel coordinates of ${runs.length} runs over ${columns.map(({ title }) => title).join(', ')}. The table below has the same numbers.`}
-      >
-        {[...runs]
-          .sort((a, b) => Number(passes(a)) - Number(passes(b)))
-          .map((run) => {
-            const points = axes.map(({ column, place }, i) => [x(i), place(column.of(run))] as const)
-            const color = byColor!.place(byColor!.column.of(run))
-            const isOn = passes(run)
-            return (
-              <path
-                key={run.id}
-                d={path(points.map(([px, at]) => [px, at === undefined ? undefined : y(at)]))}
-                class={isOn ? (highlighted.value === run.id ? 'on strong' : 'on') : 'off'}
-                stroke={color === undefined || !isOn ? undefined : sequentialColor(color)}
-                onMouseEnter={() => (highlighted.value = run.id)}
-                onMouseLeave={() => (highlighted.value = undefined)}
-              >
-                <title>{run.name}</title>
-              </path>
-            )
-          })}
-        {axes.map((axis, i) => (
-          <AxisDrawing
-            key={axis.column.key}
-            axis={axis}
-            x={x(i)}
-            y={y}
-            brush={brushes.get(axis.column.key)}
-            onBrush={(brush) => setBrush(axis.column.key, brush)}
-          />
-        ))}
-      </svg>
+      <div>
+        <svg
+          width={width}
+          height={height}
+          role="img"
+          aria-label={`Parallel coordinates of ${runs.length} runs over ${columns.map(({ title }) => title).join(', ')}. The table below has the same numbers.`}
+        >
+          {[...runs]
+            .sort((a, b) => Number(passes(a)) - Number(passes(b)))
+            .map((run) => {
+              const points = axes.map(({ column, place }, i) => [x(i), place(column.of(run))] as const)
+              const color = byColor!.place(byColor!.column.of(run))
+              const isOn = passes(run)
+              return (
+                <path
+                  key={run.id}
+                  d={path(points.map(([px, at]) => [px, at === undefined ? undefined : y(at)]))}
+                  class={isOn ? (highlighted.value === run.id ? 'on strong' : 'on') : 'off'}
+                  stroke={color === undefined || !isOn ? undefined : sequentialColor(color)}
+                  onMouseEnter={() => (highlighted.value = run.id)}
+                  onMouseLeave={() => (highlighted.value = undefined)}
+                >
+                  <title>{run.name}</title>
+                </path>
+              )
+            })}
+          {axes.map((axis, i) => (
+            <AxisDrawing
+              key={axis.column.key}
+              axis={axis}
+              x={x(i)}
+              y={y}
+              brush={brushes.get(axis.column.key)}
+              onBrush={(brush) => setBrush(axis.column.key, brush)}
+            />
+          ))}
+        </svg>
+      </div>
     </figure>
   )
 }
