@@ -13,7 +13,7 @@ export interface DisplayOptions {
   readonly mode?: DisplayMode
   readonly writer?: TerminalWriter
   readonly color?: boolean
-  /** Seconds between two states of an epoch. Default: a tenth in the live display, 1 in JSON, 5 in plain lines. */
+  /** Seconds between two states of an epoch. Default: a tenth in the live display, 1 in JSON, 5 in plain lines. 0: each batch. */
   readonly every?: number
 }
 

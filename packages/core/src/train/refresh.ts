@@ -1,11 +1,10 @@
 /** The share of the time that reading logs for a display may take. */
 const readingShare = 0.02
 
-/** When to look at a training again: every so often, and less often where looking takes long. */
+/** When to look at a training again: every so often, and less often where looking takes long. 0 seconds: always. */
 export class Refresh {
   readonly #everyMs: number
   #next: number
-  #readMs = 0
 
   constructor(everySeconds: number) {
     this.#everyMs = 1000 * everySeconds
@@ -13,7 +12,7 @@ export class Refresh {
   }
 
   get due(): boolean {
-    return performance.now() >= this.#next
+    return this.#everyMs === 0 || performance.now() >= this.#next
   }
 
   /** Runs what looks. */
@@ -21,8 +20,7 @@ export class Refresh {
     const start = performance.now()
     const result = await look()
     const end = performance.now()
-    this.#readMs = end - start
-    this.#next = end + Math.max(this.#everyMs, this.#readMs / readingShare)
+    this.#next = end + Math.max(this.#everyMs, (end - start) / readingShare)
     return result
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { batchesOf, points, relu, smallModel, smallTrainer as compiledTrainer } from '../../../test/small-training.ts'
-import { manualSeed, nn, optim, type Tensor, train } from '../../index.ts'
+import { type CheckpointParts, data, decodeCheckpoint, encodeCheckpoint, manualSeed, nn, optim, type Tensor, train } from '../../index.ts'
 
 const batches = batchesOf(points())
 
@@ -169,6 +169,69 @@ test('SpikeDetection finds the batch that is out of line', async () => {
   expect(detection.spikes).toHaveLength(1)
   expect(detection.spikes[0]).toMatchObject({ epoch: 1, batch: 31, step: 31 })
   expect(detection.spikes[0]!.loss).toBeGreaterThan(3 * detection.spikes[0]!.expected)
+})
+
+/** Checkpoints in memory. */
+class MemoryStore implements train.CheckpointStore {
+  readonly files: { name: string; step: number; metrics: Readonly<Record<string, number>>; file: Uint8Array }[] = []
+  failing = false
+
+  async save(parts: CheckpointParts, { step, metrics = {}, extra }: train.CheckpointSaveOptions): Promise<string> {
+    const file = await encodeCheckpoint(parts, extra)
+    if (this.failing) throw new Error('the disk is full')
+    this.files.push({ name: `step ${step}`, step, metrics, file })
+    return `step ${step}`
+  }
+
+  async restore<E = Record<string, unknown>>(parts: CheckpointParts, which = 'latest'): Promise<train.RestoredCheckpoint<E> | null> {
+    const found = which === 'latest' ? this.files.at(-1) : this.files.find(({ name }) => name === which)
+    return found ? { ...found, extra: await decodeCheckpoint<E>(found.file, parts) } : null
+  }
+
+  list = async () => this.files
+}
+
+describe('ModelCheckpoint', () => {
+  const weights = (model: nn.Module) => model.parameters().map((p) => [...(p.dataSync() as Float32Array)])
+  const make = () =>
+    smallTrainer({
+      accumulate: 2,
+      clipNorm: 1,
+      schedule: { step: (optimizer, totalSteps) => new optim.OneCycleLR(optimizer, { maxLr: 0.05, totalSteps }) },
+    })
+  const set = () => data.Dataset.fromTensors(points()).shuffle({ seed: 1 }).batch(16)
+  const options = { epochs: 3, validation: batches, deterministic: true } as const
+
+  test('saves by step, epoch and at the end, and a training goes on from any of them bit for bit', async () => {
+    const store = new MemoryStore()
+    const [straight, checkpoint] = [make(), new train.ModelCheckpoint(store, { everySteps: 2 })]
+    const callbacks = () => [new train.EarlyStopping({ patience: 9 }), new train.ExponentialAverage({ atEnd: 'last' })]
+    const expected = await straight.fit(set(), { ...options, callbacks: [...callbacks(), checkpoint] })
+    expect(store.files.map(({ step }) => step)).toEqual([2, 3, 4, 6, 6, 8, 9])
+    expect(checkpoint.lastCheckpoint).toBe('step 9')
+    expect(Object.keys(store.files[1]!.metrics)).toEqual(['valLoss', 'valAccuracy', 'loss', 'gradNorm', 'accuracy'])
+    for (const which of ['step 2', 'step 3', 'step 4', 'step 8']) {
+      const trainer = make()
+      const result = await trainer.fit(set(), { ...options, callbacks: callbacks(), resume: { store, which } })
+      expect(result.history.epochs.map(({ logs }) => logs)).toEqual(expected.history.epochs.map(({ logs }) => logs))
+      expect(weights(trainer.model)).toEqual(weights(straight.model))
+    }
+  })
+
+  test('saves what an interrupted training has, and starts anew where there is nothing', async () => {
+    const store = new MemoryStore()
+    const stop = new AbortController()
+    const callbacks = [new train.ModelCheckpoint(store), { onStepEnd: (t: train.Training) => void (t.step === 2 && stop.abort()) }]
+    expect((await make().fit(set(), { ...options, callbacks, resume: store, signal: stop.signal })).stopReason).toBe('interrupted')
+    expect(store.files.map(({ step }) => step)).toEqual([2])
+  })
+
+  test('an error of writing comes up', async () => {
+    const store = new MemoryStore()
+    store.failing = true
+    await expect(make().fit(set(), { ...options, callbacks: [new train.ModelCheckpoint(store)] })).rejects.toThrow('the disk is full')
+    expect(() => new train.ModelCheckpoint(store, { everySteps: 0 })).toThrow(/everySteps is 0/)
+  })
 })
 
 describe('averaged weights', () => {
