@@ -71,7 +71,9 @@ const nodeSource = `
 const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads')
 async function load(module) {
   if (/\\.[mc]?tsx?$/.test(module) && !process.features.typescript && process.execArgv.some((arg) => /tsx/.test(arg))) {
-    const tsx = process.getBuiltinModule('node:module').createRequire(module).resolve('tsx/esm/api').replace(/cjs$/, 'mjs')
+    const require = process.getBuiltinModule('node:module').createRequire(module)
+    require('tsx/cjs/api').register()
+    const tsx = require.resolve('tsx/esm/api').replace(/cjs$/, 'mjs')
     const { register } = await import(process.getBuiltinModule('node:url').pathToFileURL(tsx))
     register()
   }
