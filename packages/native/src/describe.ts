@@ -1,5 +1,6 @@
 import type { Operand, Routine, RoutineName } from 'cotangent'
 import { algorithms, dataTypes, kinds, type NativeDescription, type NativePostOp, type NativeTensor } from './binding.ts'
+import { lastElement, overlaps, rowMajor, size, tidy } from './layout.ts'
 import { type PostOp, postOpsOf } from './post-ops.ts'
 
 export interface Described {
@@ -70,23 +71,6 @@ type Product = Routine<'matmul'> | Routine<'conv'> | Routine<'convGradInput'> | 
 const isProduct = (routine: Routine): routine is Product =>
   (['matmul', 'conv', 'convGradInput', 'convGradWeight'] as RoutineName[]).includes(routine.name)
 
-/** Strides of axes of size 1 mean nothing; here they are what a dense operand has. */
-export function tidy(operand: Operand): Operand {
-  const dense = rowMajor(operand.shape)
-  return { ...operand, strides: operand.strides.map((s, axis) => (operand.shape[axis] === 1 ? dense[axis]! : s)) }
-}
-
-export function rowMajor(shape: readonly number[]): number[] {
-  const strides = shape.map(() => 1)
-  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * shape[axis + 1]!
-  return strides
-}
-
-const lastElement = (shape: readonly number[], strides: readonly number[]) =>
-  shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 0)
-
-const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1)
-
 interface Axis {
   readonly size: number
   readonly a: number
@@ -154,18 +138,6 @@ function matmul(operands: readonly Operand[], medium = false): Described | undef
 /** Whether rows or columns are contiguous. */
 const isMatrix = (rows: number, columns: number, [row, column]: readonly number[]) =>
   (column === 1 && row! >= columns) || (row === 1 && column! >= rows)
-
-/** Elements that lie on one another, which oneDNN can't describe. */
-function overlaps({ dims, strides }: NativeTensor): boolean {
-  const axes = dims.map((size, axis) => ({ size, stride: strides[axis]! })).filter((axis) => axis.size > 1)
-  axes.sort((p, q) => p.stride - q.stride)
-  let reach = 1
-  for (const { size, stride } of axes) {
-    if (stride < reach) return true
-    reach = stride * (size - 1) + reach
-  }
-  return false
-}
 
 function tensor(
   dtype: Operand['dtype'],

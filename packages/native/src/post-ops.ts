@@ -1,5 +1,5 @@
 import type { Kernel, Node } from 'cotangent'
-import { rowMajor } from './describe.ts'
+import { rowMajor } from './layout.ts'
 
 /** How an operand goes with the result: element by element, one number a column (a channel), or one number in all. */
 export type OperandKind = 'dense' | 'column' | 'one'
