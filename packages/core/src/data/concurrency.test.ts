@@ -158,6 +158,13 @@ describe('ends', () => {
     await expect(elementsOf(Dataset.from(() => 5 as never))).rejects.toThrow(/5 has no elements/)
     expect(await elementsOf(Dataset.from(async () => [1, 2]))).toEqual([1, 2])
     expect(Dataset.from(new Set([1, 2])).length).toBe(2)
+    const waiting = Dataset.range(3).map((x) => slowly(x))
+    expect(await elementsOf(Dataset.from(waiting).concatenate(Dataset.from(() => waiting)))).toEqual([0, 1, 2, 0, 1, 2])
+    expect([
+      ...Dataset.range(3)
+        .map((x) => x, { parallel: 2 })
+        .prefetch(),
+    ]).toEqual([0, 1, 2])
   })
 })
 

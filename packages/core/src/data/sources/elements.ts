@@ -6,10 +6,11 @@ import { arrayStage } from './indexed-elements.ts'
 /** What can be gone through: once (generators, streams), or again for each pass. */
 export type Elements<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T>
 
-/** Anything that has elements, or a function that makes such a thing for each pass. */
-export type ElementsLike<T> = Elements<T> | Source<T> | (() => Elements<T> | PromiseLike<Elements<T>>)
+/** Anything that has elements, a dataset too, or a function that makes such a thing for each pass. */
+export type ElementsLike<T> = Elements<T> | Source<T> | { readonly stage: Stage<T> } | (() => Elements<T> | PromiseLike<Elements<T>>)
 
 export function elementsStage<T>(elements: ElementsLike<T>): Stage<T> {
+  if (typeof elements === 'object' && elements !== null && 'stage' in elements) return elements.stage
   if (Array.isArray(elements)) return arrayStage(elements as readonly T[])
   if (isSource(elements)) return sourceStage(elements as Source<T>)
   if (typeof elements !== 'function' && !hasElements(elements)) throw without(elements)
@@ -50,20 +51,21 @@ function readerOf<T>(elements: Elements<T>): SourceReader<T> {
       close: () => reader.cancel(),
     }
   }
-  if (Symbol.iterator in elements) {
-    const iterator = elements[Symbol.iterator]()
+  // What can be gone through both ways may have to wait.
+  if (Symbol.asyncIterator in elements) {
+    const iterator = elements[Symbol.asyncIterator]()
     return {
-      next: () => {
-        const step = iterator.next()
-        return step.done ? undefined : { value: step.value }
-      },
-      close: () => void iterator.return?.(),
+      next: () => iterator.next().then((step) => (step.done ? undefined : { value: step.value })),
+      close: async () => void (await iterator.return?.()),
     }
   }
-  const iterator = elements[Symbol.asyncIterator]()
+  const iterator = elements[Symbol.iterator]()
   return {
-    next: () => iterator.next().then((step) => (step.done ? undefined : { value: step.value })),
-    close: async () => void (await iterator.return?.()),
+    next: () => {
+      const step = iterator.next()
+      return step.done ? undefined : { value: step.value }
+    },
+    close: () => void iterator.return?.(),
   }
 }
 

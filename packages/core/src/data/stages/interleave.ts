@@ -7,9 +7,8 @@ import { type Cursor, type Stage, stageOver, type Step } from '../stage.ts'
 import { PrefetchPass, type PrefetchState } from './prefetch.ts'
 import { closeAll } from './zip.ts'
 
-/** What a function may give for an element: a dataset, or anything that has elements. */
-export type Inner<U> = { readonly stage: Stage<U> } | ElementsLike<U>
-export type InnerFunction<T, U> = (value: T) => Inner<U> | PromiseLike<Inner<U>>
+/** Makes of an element a dataset, or anything that has elements. */
+export type InnerFunction<T, U> = (value: T) => ElementsLike<U> | PromiseLike<ElementsLike<U>>
 
 export interface InterleaveOptions {
   /** Inner datasets that are open at a time; default 4. */
@@ -60,7 +59,7 @@ export function interleaveStage<T, U>(name: string, input: Stage<T>, f: InnerFun
       let ended = false
       function* enter(step: Step<T>, number: number, state?: unknown) {
         const inner = yield* wait(applyTo(name, step, f))
-        const stage = 'stage' in inner ? inner.stage : elementsStage(inner)
+        const stage = elementsStage(inner)
         const own = stage.open(opening.input(1).repetition(number), prefetch > 0 ? (state as AheadState | undefined)?.cursor : state)
         return { step, number, cursor: prefetch > 0 ? ahead(own, prefetch, (state as AheadState | undefined)?.queue) : own }
       }
