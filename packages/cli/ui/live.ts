@@ -7,8 +7,9 @@ import { failure, isLive, isReady, loading, runList } from './state.ts'
 export const changes = signal<{ connected: number; runs: ReadonlyMap<number, number> }>({ connected: 0, runs: new Map() })
 export const latestSample = signal<SystemSample | undefined>(undefined)
 
-/** Lists are fetched at most this often, in milliseconds: that of a thousand runs is large. */
+/** Milliseconds between two lists, and how many times longer than one took: that of a thousand runs is large. */
 const pause = 700
+const rest = 4
 let isFetching = false
 let isStale = false
 
@@ -18,6 +19,7 @@ async function refreshRuns(): Promise<void> {
   isFetching = true
   while (isStale) {
     isStale = false
+    const started = performance.now()
     try {
       const list = await fetchRuns()
       runList.value = list
@@ -27,7 +29,7 @@ async function refreshRuns(): Promise<void> {
     } catch (error) {
       failure.value = `The list of runs did not come: ${(error as Error).message}`
     }
-    await new Promise((resolve) => setTimeout(resolve, pause))
+    await new Promise((resolve) => setTimeout(resolve, Math.max(pause, rest * (performance.now() - started))))
   }
   isFetching = false
 }

@@ -12,33 +12,20 @@ export interface EventSource {
   read(): AsyncIterable<readonly RunEvent[]>
 }
 
-/** Events are handed on in batches of this many, between which the server answers requests. */
-const batchSize = 2048
+/** Bytes that are read at a time: some thousand scalars, between which the server answers requests. */
+const chunkBytes = 2 ** 18
 
 export function openEventFile(path: string): EventSource {
-  const reader = new EventFileReader(path)
+  const reader = new EventFileReader(path, { chunkBytes })
   return {
     get offset() {
       return reader.offset
     },
     async *read() {
-      let batch: RunEvent[] = []
-      let failure: unknown
-      try {
-        for await (const event of reader.read()) {
-          const translated = translate(event)
-          if (translated) batch.push(translated)
-          if (batch.length < batchSize) continue
-          yield batch
-          batch = []
-          await new Promise(setImmediate)
-        }
-      } catch (error) {
-        failure = error
+      for await (const batch of reader.readBatches()) {
+        yield batch.map(translate).filter((event) => event !== undefined)
+        await new Promise(setImmediate)
       }
-      // What came before a damaged record is good.
-      if (batch.length > 0) yield batch
-      if (failure !== undefined) throw failure
     },
   }
 }
@@ -48,8 +35,9 @@ function translate(event: TensorBoardEvent): RunEvent | undefined {
   const { step, wallTime: time } = event
   if ('description' in event) {
     const { tag, description, displayName } = event
-    const tagged = { step, time, tag, ...((description || displayName) && { words: { description, displayName } }) }
-    if (event.kind === 'scalar') return { ...tagged, kind: 'scalar', value: event.value }
+    const words = description || displayName ? { description, displayName } : undefined
+    if (event.kind === 'scalar') return { step, time, tag, words, kind: 'scalar', value: event.value }
+    const tagged = { step, time, tag, words }
     if (event.kind === 'histogram') return { ...tagged, kind: 'histogram', buckets: event.histogram }
     if (event.kind === 'image') return { ...tagged, kind: 'image', frames: event.images }
     if (event.kind === 'audio') return { ...tagged, kind: 'audio', frames: event.clips.map(({ data }) => data) }
@@ -64,7 +52,7 @@ function translate(event: TensorBoardEvent): RunEvent | undefined {
   }
   if (event.kind === 'profile') {
     const slices = event.slices.map(({ name, device, thread, start, ms }) => ({ name, lane: `${device} ${thread}`.trim(), start, ms }))
-    return { step, time, tag: event.tag, kind: 'profile', slices }
+    return { step, time, tag: event.tag, words: undefined, kind: 'profile', slices }
   }
   if (event.kind !== 'graph') return undefined
   const nodes = event.nodes.map(({ name, op, inputs, device, shapes, attributes }) => ({

@@ -13,7 +13,7 @@ export type RunEvent = { readonly step: number; /** Seconds since 1970. */ reado
 
 interface Tagged {
   readonly tag: string
-  readonly words?: TagWords
+  readonly words: TagWords | undefined
 }
 
 /** What the writer has to say about a tag. */

@@ -184,7 +184,7 @@ function draw(ctx: CanvasRenderingContext2D, { rows, heads, range: [from, to], w
       const left = Math.max(0, x)
       if (right - left > 28) {
         ctx.fillStyle = isDark.peek() ? '#0c0f14' : '#ffffff'
-        const room = Math.floor((right - left - 8) / 6)
+        const room = Math.floor((right - left - 8) / 6.8)
         ctx.fillText(flame.name.length > room ? `${flame.name.slice(0, Math.max(1, room - 1))}…` : flame.name, left + 4, y + rowHeight / 2)
       }
       ctx.globalAlpha = 1
