@@ -179,7 +179,8 @@ export class FitLoop {
     const ends = callbacks.has('onBatchEnd')
     const steps = callbacks.has('onStepEnd')
     while (training.batch < this.#limit) {
-      if (this.#shouldStop()) return false
+      // Batches that make one step stay together, so that who goes on does what would have been done.
+      if (this.#pending === 0 && this.#shouldStop()) return false
       const batch = await this.#source.next()
       if (batch === undefined) {
         if (this.#endOfData()) return true

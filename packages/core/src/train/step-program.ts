@@ -19,6 +19,9 @@ import { callForward } from './update-batch-norm.ts'
 
 type AnyOptions = TrainerOptions<never, never>
 
+/** The step of the trainer itself says how much its loss counts; others count by their examples. */
+type AnyResult = StepResult & { readonly lossWeight?: Tensor }
+
 /** What a step leaves for metrics that are no part of it. */
 interface Left {
   readonly outputs: unknown
@@ -164,14 +167,14 @@ export class StepProgram {
     return this.#account('evaluate', result, batchSizeOf(batch))
   }
 
-  #ownStep({ inputs, targets, weights }: Batch, { training }: { readonly training: boolean }): StepResult {
+  #ownStep({ inputs, targets, weights }: Batch, { training }: { readonly training: boolean }): AnyResult {
     if (!this.#loss) throw refused('there is no loss', 'Make the trainer with { loss: crossEntropy }, or a trainStep.')
     const outputs = this.#outputs(inputs)
     const byClass = training ? this.#classWeights?.(targets) : undefined
     const both = weights && byClass ? byClass.mul(weights) : (byClass ?? weights)
     const { total, parts } = this.#loss(outputs, targets, both)
     const logs = Object.fromEntries(Object.entries(parts).map(([name, part]) => [`${name}Loss`, part]))
-    return { loss: total, outputs, targets, ...(weights && { weights }), logs }
+    return { loss: total, outputs, targets, ...(weights && { weights }), logs, ...(both && { lossWeight: both.sum() }) }
   }
 
   #outputs(inputs: unknown): unknown {
@@ -201,7 +204,9 @@ export class StepProgram {
   }
 
   /** Enters the results of a step into loss and metrics. */
-  #account(phase: Phase, { loss, outputs, targets, weights, logs = {} }: StepResult, size: number): Left | null {
+  #account(phase: Phase, result: AnyResult, examples: number): Left | null {
+    const { loss, outputs, targets, weights, logs = {}, lossWeight } = result
+    const size = lossWeight?.detach() ?? examples
     const value = loss.detach()
     if (phase === 'train') noGrad(() => this.#lastLoss.assign(value.cast('float32')))
     this.#record(phase, 'loss', value, size)
@@ -216,8 +221,10 @@ export class StepProgram {
     if (left) this.metrics.update(left.outputs, left.targets, left.weights, { traceable: false })
   }
 
-  #record(phase: Phase, name: string, value: Tensor, size: number): void {
-    this.#mean(phase, name).update(value, { weights: full([], size, { dtype: 'float64' }) })
+  #record(phase: Phase, name: string, value: Tensor, size: number | Tensor): void {
+    this.#mean(phase, name).update(value, {
+      weights: size instanceof Tensor ? size : full([], size, { dtype: 'float64' }),
+    })
   }
 
   #mean(phase: Phase, name: string): Mean {

@@ -137,7 +137,12 @@ describe('fit', () => {
     const byIndex = await smallTrainer({ classWeights: { 2: 5, 1: 0 }, metrics: [] }, smallModel()).fit([[x, y.oneHot(3).cast('float32')]])
     expect(byIndex.logs.loss).toBeCloseTo(mean(classes.map((c) => [1, 0, 5][c]!)), 5)
     const none = await smallTrainer({}, smallModel()).fit([[x, y, zeros([16])]])
-    expect(none.logs.loss).toBe(0)
+    expect(none.logs.loss).toBeNaN()
+    // Each batch counts as much as its weights do.
+    const trainer = smallTrainer({}, smallModel())
+    const whole = await trainer.evaluate([[x, y, tensor(weights, { dtype: 'float32' })]])
+    const cut = [0, 1].map((i) => [x, y, tensor(weights, { dtype: 'float32' })].map((t) => t.narrow(0, 10 * i, i ? 6 : 10)))
+    expect((await trainer.evaluate(cut)).loss).toBeCloseTo(whole.loss!, 5)
   })
 
   test('reads batches as arrays, objects and by names, from iterables of both kinds', async () => {
@@ -316,6 +321,10 @@ describe('fit', () => {
     expect(result).toMatchObject({ stopReason: 'interrupted', steps: 8, epochs: 1 })
     expect(result.history.epochs.map(({ epoch }) => epoch)).toEqual([1, 2])
     expect(ended).toEqual(['interrupted'])
+    const early = new AbortController()
+    const abort = { onBatchEnd: (t: train.Training) => void (t.batch === 3 && early.abort()) }
+    const together = await smallTrainer({ accumulate: 2 }).fit(batchesOf(points()), { signal: early.signal, callbacks: [abort] })
+    expect(together.steps).toBe(2)
   })
 
   test('sets the model to use for validation, and parts back to what they were', async () => {
