@@ -19,6 +19,8 @@ import {
 } from '../index.ts'
 
 const weightsOf = (model: nn.Module): number[][] => model.parameters().map((p) => [...(p.dataSync() as Float32Array)])
+/** Op by op: nothing has to be compiled first. */
+const quickTrainer = (options: train.TrainerOptions = {}, model?: nn.Module) => smallTrainer({ compile: false, ...options }, model)
 const codeOf = (error: unknown): string => (error as CotangentError).code
 
 /** The loop that people write by hand. */
@@ -62,7 +64,7 @@ describe('fit', () => {
   })
 
   test('learns, and tells loss and metrics of training and validation', async () => {
-    const { logs, history } = await smallTrainer().fit(points(), { epochs: 30, batchSize: 16, validationSplit: 0.25 })
+    const { logs, history } = await quickTrainer().fit(points(), { epochs: 30, batchSize: 16, validationSplit: 0.25 })
     expect(Object.keys(logs)).toEqual(['loss', 'accuracy', 'valLoss', 'valAccuracy'])
     expect(logs.accuracy).toBeGreaterThan(0.85)
     expect(history.values('loss')[0]).toBeGreaterThan(logs.loss!)
@@ -147,22 +149,22 @@ describe('fit', () => {
 
   test('reads batches as arrays, objects and by names, from iterables of both kinds', async () => {
     const batches = batchesOf(points())
-    const expected = (await smallTrainer().fit(batches)).logs.loss
+    const expected = (await quickTrainer().fit(batches)).logs.loss
     const objects = batches.map(([x, y]) => ({ images: x, labels: y }))
-    expect((await smallTrainer().fit(objects)).logs.loss).toBe(expected)
+    expect((await quickTrainer().fit(objects)).logs.loss).toBe(expected)
     const named = batches.map(([x, y], i) => ({ id: y.add(i), y, x }))
-    expect((await smallTrainer({ batch: { inputs: 'x', targets: 'y' } }).fit(named)).logs.loss).toBe(expected)
+    expect((await quickTrainer({ batch: { inputs: 'x', targets: 'y' } }).fit(named)).logs.loss).toBe(expected)
     const later = {
       async *[Symbol.asyncIterator]() {
         for (const batch of batches) yield batch
       },
     }
-    expect((await smallTrainer().fit(later, { epochs: 2 })).history.values('loss')[0]).toBe(expected)
-    expect((await smallTrainer().fit(data.Dataset.fromTensors(points()).batch(16))).logs.loss).toBe(expected)
-    await expect(smallTrainer().fit(batches.map(([x, y]) => ({ a: x, b: x, y })))).rejects.toThrow(/inputs: \['a', 'b'\]/)
-    await expect(smallTrainer().fit([[1, 2]])).rejects.toThrow(/no tensor/)
-    await expect(smallTrainer().fit([])).rejects.toThrow(/no batches/)
-    await expect(smallTrainer().fit(5 as never)).rejects.toThrow(/cannot be gone through/)
+    expect((await quickTrainer().fit(later, { epochs: 2 })).history.values('loss')[0]).toBe(expected)
+    expect((await quickTrainer().fit(data.Dataset.fromTensors(points()).batch(16))).logs.loss).toBe(expected)
+    await expect(quickTrainer().fit(batches.map(([x, y]) => ({ a: x, b: x, y })))).rejects.toThrow(/inputs: \['a', 'b'\]/)
+    await expect(quickTrainer().fit([[1, 2]])).rejects.toThrow(/no tensor/)
+    await expect(quickTrainer().fit([])).rejects.toThrow(/no batches/)
+    await expect(quickTrainer().fit(5 as never)).rejects.toThrow(/cannot be gone through/)
   })
 
   test('a model with several inputs and outputs has a loss and metrics for each', async () => {
@@ -259,14 +261,14 @@ describe('fit', () => {
 
   test('a validation in the middle of an epoch leaves the metrics of the epoch alone', async () => {
     const batches = batchesOf(points())
-    const plain = await smallTrainer().fit(batches, { epochs: 2, validation: batches })
-    const often = await smallTrainer().fit(batches, { epochs: 2, validation: batches, validateEvery: { batches: 0.5 } })
+    const plain = await quickTrainer().fit(batches, { epochs: 2, validation: batches })
+    const often = await quickTrainer().fit(batches, { epochs: 2, validation: batches, validateEvery: { batches: 0.5 } })
     expect(often.logs).toEqual(plain.logs)
   })
 
   test('limits', async () => {
     const batches = batchesOf(points()) // 6
-    const run = (options: train.FitOptions) => smallTrainer().fit(batches, options)
+    const run = (options: train.FitOptions) => quickTrainer().fit(batches, options)
     expect(await run({ maxSteps: 8 })).toMatchObject({ stopReason: 'maxSteps', steps: 8, epochs: 1 })
     expect(await run({ limitBatches: { train: 2 }, epochs: 3 })).toMatchObject({ steps: 6, epochs: 3 })
     expect(await run({ limitBatches: { train: 0.5 } })).toMatchObject({ steps: 3 })
@@ -293,7 +295,7 @@ describe('fit', () => {
         }
       },
     }
-    await smallTrainer().fit(source, { batchesPerEpoch: 4, epochs: 2 })
+    await quickTrainer().fit(source, { batchesPerEpoch: 4, epochs: 2 })
     expect(taken).toEqual([0, 1, 2, 3, 4, 5, 0, 1])
   })
 
@@ -302,7 +304,7 @@ describe('fit', () => {
       const model = nn.sequential(new nn.Linear(4, 16), new nn.Dropout(0.5), new nn.Linear(16, 3)) as nn.Module
       model.loadStateDict(nn.sequential(new nn.Linear(4, 16), new nn.Dropout(0.5), new nn.Linear(16, 3)).apply(setOnes).stateDict())
       ;(model as unknown as { layers: nn.Module[] }).layers[0]!.freeze()
-      await smallTrainer({}, model).fit(points(), { epochs: 2, batchSize: 16, shuffle: false, deterministic: 5 })
+      await quickTrainer({}, model).fit(points(), { epochs: 2, batchSize: 16, shuffle: false, deterministic: 5 })
       return weightsOf(model)
     }
     const [a, b] = [await run(), await run()]
@@ -317,13 +319,13 @@ describe('fit', () => {
       onBatchEnd: (t: train.Training) => void (t.step === 8 && stop.abort()),
       onFitEnd: (t: train.Training) => void ended.push(t.stopReason!),
     }
-    const result = await smallTrainer().fit(batchesOf(points()), { epochs: 9, signal: stop.signal, callbacks: [callback] })
+    const result = await quickTrainer().fit(batchesOf(points()), { epochs: 9, signal: stop.signal, callbacks: [callback] })
     expect(result).toMatchObject({ stopReason: 'interrupted', steps: 8, epochs: 1 })
     expect(result.history.epochs.map(({ epoch }) => epoch)).toEqual([1, 2])
     expect(ended).toEqual(['interrupted'])
     const early = new AbortController()
     const abort = { onBatchEnd: (t: train.Training) => void (t.batch === 3 && early.abort()) }
-    const together = await smallTrainer({ accumulate: 2 }).fit(batchesOf(points()), { signal: early.signal, callbacks: [abort] })
+    const together = await quickTrainer({ accumulate: 2 }).fit(batchesOf(points()), { signal: early.signal, callbacks: [abort] })
     expect(together.steps).toBe(2)
   })
 
@@ -332,7 +334,7 @@ describe('fit', () => {
     const norm = model.children()[1]!
     norm.eval()
     const seen: boolean[] = []
-    await smallTrainer({}, model).fit(points(), {
+    await quickTrainer({}, model).fit(points(), {
       validationSplit: 0.5,
       callbacks: [{ onValidationBatchEnd: () => void seen.push(model.training) }],
     })
@@ -348,7 +350,7 @@ const setOnes = (module: nn.Module): void => {
 describe('evaluate and predict', () => {
   test('give the numbers of the whole set, whatever the batches, and leave the model alone', async () => {
     const set = points(50)
-    const trainer = smallTrainer()
+    const trainer = quickTrainer()
     const whole = await trainer.evaluate([[set.x, set.y]])
     const cut = await trainer.evaluate(set, { batchSize: 7 })
     expect(cut.loss).toBeCloseTo(whole.loss!, 6)
@@ -368,7 +370,7 @@ describe('evaluate and predict', () => {
     await expect(trainer.fit(points())).rejects.toThrow(/no optimizer/)
     await expect(trainer.predict([])).rejects.toThrow(/no batches/)
     await expect(
-      smallTrainer({ loss: (o: Tensor, t: Tensor) => crossEntropy(o, t) }).fit([[...batchesOf(points())[0]!, ones([16])]]),
+      quickTrainer({ loss: (o: Tensor, t: Tensor) => crossEntropy(o, t) }).fit([[...batchesOf(points())[0]!, ones([16])]]),
     ).rejects.toSatisfy((error) => codeOf(error) === 'invalid-argument')
   })
 })
