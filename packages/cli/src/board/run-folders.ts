@@ -1,6 +1,7 @@
 import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isEventFile } from '@cotangent/formats/tensorboard'
 
 export interface RunFolder {
   /** From the folder that is watched, with `/`; `.` for that one itself. */
@@ -17,9 +18,6 @@ export interface EventFile {
 /** Folders of dependencies and of version control are no place for runs, and large. */
 const skipped = /^(node_modules|\.git|\.venv|__pycache__)$/
 const deepest = 16
-
-/** Is this the name of a TensorBoard event file? */
-const isEventFile = (name: string): boolean => name.includes('tfevents') && !name.endsWith('.profile-empty')
 
 /** Is this the name of a trace in Chrome's format? */
 export const isTrace = (name: string): boolean => /\.trace\.json(\.gz)?$/.test(name)
