@@ -166,11 +166,24 @@ function ScalarChart({ tag, runs, height, wide }: TagRuns & { height: number; wi
   )
 }
 
+/** With more lines than this, values before smoothing would be a fog. */
+const mostWithRaw = 60
+
 function linesOf(curves: readonly ScalarCurve[]): Line[] {
   return curves.flatMap(({ run: id, x, y, smoothed }) => {
     const run = runsById.value.get(id)
     if (!run) return []
     const averaged = smoothed.length > 0
-    return [{ id, name: run.name, color: colorOf(run), dash: dashOf(run), x, y: averaged ? smoothed : y, raw: averaged ? y : undefined }]
+    return [
+      {
+        id,
+        name: run.name,
+        color: colorOf(run),
+        dash: dashOf(run),
+        x,
+        y: averaged ? smoothed : y,
+        raw: averaged && curves.length <= mostWithRaw ? y : undefined,
+      },
+    ]
   })
 }
