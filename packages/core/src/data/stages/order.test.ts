@@ -45,6 +45,12 @@ describe('shuffle', () => {
     expect(anew.slice(20)).not.toEqual(anew.slice(0, 20))
   })
 
+  test('parts of a split do not overlap', () => {
+    expect(() => Dataset.range(4).shuffle({ reshuffleEachEpoch: false })).toThrow(/needs a seed/)
+    const dataset = Dataset.range(20).shuffle({ seed: 5, reshuffleEachEpoch: false })
+    expect([...dataset.take(15), ...dataset.skip(15)].toSorted((a, b) => a - b)).toEqual([...Dataset.range(20)])
+  })
+
   test('of tensors, batches are rows of the same order', () => {
     const x = arange(40).reshape([20, 2])
     const batches = [...Dataset.fromTensors({ x }).shuffle({ seed: 3 }).skip(1).take(16).shard(2, 1).batch(3)]

@@ -15,12 +15,19 @@ export interface ShuffleOptions {
   readonly bufferSize?: number
   /** Default: the dataset's own, which `manualSeed` determines. */
   readonly seed?: number | bigint
-  /** A new order in each pass; default true. */
+  /** A new order in each pass; default true. One order for all of them needs a seed, so that datasets made from this one (`take`, `skip`) share it. */
   readonly reshuffleEachEpoch?: boolean
 }
 
 export function shuffleStage<T>(input: Stage<T>, { bufferSize = Infinity, seed, reshuffleEachEpoch = true }: ShuffleOptions): Stage<T> {
   checkCount('shuffle', 'bufferSize', bufferSize, { infinite: true })
+  if (!reshuffleEachEpoch && seed === undefined) {
+    throw new CotangentError('invalid-argument', {
+      op: 'shuffle',
+      message: 'one order for all passes needs a seed',
+      hint: 'Without, take() and skip() of this dataset would each see an order of their own, and parts of a split would overlap.',
+    })
+  }
   if (input.length === Infinity && bufferSize === Infinity) {
     throw new CotangentError('invalid-argument', {
       op: 'shuffle',
