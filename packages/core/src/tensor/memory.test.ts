@@ -253,6 +253,25 @@ describe.each(engineNames())('memory on %s', (name) => {
     expect(settled() - before).toBeLessThan(192 * 1024)
   })
 
+  test.runIf(name === 'wasm')('programs for shapes that never come again are forgotten', async () => {
+    const run = (from: number) => {
+      for (let n = from; n < from + 1100; n++) tidy(() => void zeros([1, n]).mul(zeros([n])))
+    }
+    /** Their memory comes back when finalizers have run. */
+    const afterwards = async () => {
+      for (let i = 0; i < 3; i++) {
+        settled()
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      return settled()
+    }
+    run(1)
+    const before = await afterwards()
+    run(1101)
+    run(2201)
+    expect((await afterwards()) - before).toBeLessThan(64 * 1024)
+  })
+
   test('tidy gives back what its function made, but for what it returns', () => {
     const kept: Tensor[] = []
     const run = () =>

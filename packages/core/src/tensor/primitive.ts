@@ -69,6 +69,9 @@ interface HasSpec {
 
 const plans = new WeakMap<Primitive<never>, Map<number | string, Plan>>()
 
+/** Plans of one op that are kept: programs whose shapes never come again would fill the memory. */
+const MOST_PLANS = 1024
+
 /** Room for two spec ids in one exact integer. */
 const pairBase = 2 ** 26
 
@@ -89,6 +92,8 @@ export function planOf<A>(op: Primitive<A>, inputs: readonly HasSpec[], attrs: A
       attrs,
       strided,
     )
+    // The oldest goes: telling which was used last would cost every op of every program.
+    if (known.size >= MOST_PLANS) known.delete(known.keys().next().value!)
     known.set(key, plan)
   }
   return plan
