@@ -62,7 +62,7 @@ export class FitLoop {
     const { program, data, validation, accumulate, options } = plan
     const { limitBatches = {}, batchesPerEpoch, maxSteps, maxTime, validateEvery } = options
     this.#source = new BatchSource(data)
-    this.#validation = validation && new BatchSource(validation)
+    this.#validation = validation && limitBatches.validation !== 0 ? new BatchSource(validation) : undefined
     this.#limit = Math.min(batchesPerEpoch ?? Infinity, countOf('limitBatches.train', limitBatches.train, this.#source.length))
     this.#validationLimit = countOf('limitBatches.validation', limitBatches.validation, this.#validation?.length)
     const batches = smaller(this.#limit, batchesPerEpoch === undefined ? this.#source.length : undefined)
@@ -78,7 +78,7 @@ export class FitLoop {
         batchesPerEpoch: batches,
         validationBatches: this.#validation && smaller(this.#validationLimit, this.#validation.length),
         totalSteps: smaller(maxSteps ?? Infinity, known),
-        validates: validation !== undefined,
+        validates: this.#validation !== undefined,
       },
       { accumulate },
     )
@@ -95,7 +95,7 @@ export class FitLoop {
       await this.#begin()
       await this.#callbacks.call('onFitStart')
       const { plan } = this.training
-      while (this.training.epoch < plan.epochs && this.training.stopReason === null) await this.#epoch()
+      while (this.training.epoch < plan.epochs && !this.#shouldStop()) await this.#epoch()
       this.training.stop('finished')
       await this.#callbacks.call('onFitEnd')
       await this.#callbacks.call('afterFit')
@@ -218,12 +218,7 @@ export class FitLoop {
     const { training } = this
     const empty = this.#taken === 0
     this.#taken = 0
-    if (empty && training.step === 0) {
-      throw refused(
-        'there are no batches in the data',
-        'Iterators give theirs only once: pass what gives a new one each time, or an array.',
-      )
-    }
+    if (empty && training.step === 0) throw noBatches()
     if (this.#plan.options.batchesPerEpoch === undefined) return true
     // One that goes on from a checkpoint may be at the end of a pass.
     this.#emptyPasses = empty ? this.#emptyPasses + 1 : 0
@@ -295,7 +290,10 @@ export async function evaluateAll(
     for (let count = 1; count <= limit; count++) {
       if (stopped?.()) return false
       const batch = await source.next()
-      if (batch === undefined) return true
+      if (batch === undefined) {
+        if (count === 1) throw noBatches()
+        return true
+      }
       program.evaluate(batch)
       await onBatch?.(count)
     }
@@ -314,6 +312,12 @@ export async function inUse<T>(model: Module, body: () => Promise<T>): Promise<T
     for (const [module, training] of before) module.training = training
   }
 }
+
+const noBatches = () =>
+  refused(
+    'there are no batches in the data',
+    'Iterators give theirs only once: pass what gives a new one each time, or an array. Data shorter than one batch have none with dropLast.',
+  )
 
 /** A number of batches, or a share of them. */
 export function countOf(name: string, value: number | undefined, length: number | undefined): number {

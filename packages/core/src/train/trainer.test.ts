@@ -270,9 +270,12 @@ describe('fit', () => {
     const batches = batchesOf(points()) // 6
     const run = (options: train.FitOptions) => quickTrainer().fit(batches, options)
     expect(await run({ maxSteps: 8 })).toMatchObject({ stopReason: 'maxSteps', steps: 8, epochs: 1 })
+    expect((await run({ maxSteps: 12 })).history.epochs).toHaveLength(2)
     expect(await run({ limitBatches: { train: 2 }, epochs: 3 })).toMatchObject({ steps: 6, epochs: 3 })
     expect(await run({ limitBatches: { train: 0.5 } })).toMatchObject({ steps: 3 })
     expect(await run({ batchesPerEpoch: 4, epochs: 3 })).toMatchObject({ steps: 12, epochs: 3 })
+    expect((await run({ validation: batches, limitBatches: { validation: 0 } })).logs).not.toHaveProperty('valLoss')
+    await expect(run({ validation: [] })).rejects.toThrow(/no batches/)
     expect(await run({ maxTime: 0.05 })).toMatchObject({ stopReason: 'maxTime' })
     expect(await run({ epochs: 0 })).toMatchObject({ stopReason: 'finished', steps: 0 })
     expect((await run({ overfitBatches: 1, epochs: 60 })).logs.loss).toBeLessThan(0.3)
@@ -369,6 +372,7 @@ describe('evaluate and predict', () => {
     await expect(trainer.evaluate(points())).rejects.toThrow(/no loss/)
     await expect(trainer.fit(points())).rejects.toThrow(/no optimizer/)
     await expect(trainer.predict([])).rejects.toThrow(/no batches/)
+    await expect(trainer.evaluate([])).rejects.toThrow(/no batches/)
     await expect(
       quickTrainer({ loss: (o: Tensor, t: Tensor) => crossEntropy(o, t) }).fit([[...batchesOf(points())[0]!, ones([16])]]),
     ).rejects.toSatisfy((error) => codeOf(error) === 'invalid-argument')
