@@ -4,13 +4,12 @@ import type { CurveList } from '../../src/board/protocol.ts'
 import { fetchCurves } from '../api.ts'
 import { versionOf } from '../live.ts'
 import { Card } from '../part/card.tsx'
-import { Filter, Slider } from '../part/controls.tsx'
-import { Empty } from '../part/empty.tsx'
-import { TagSections } from '../part/section.tsx'
+import { Slider } from '../part/controls.tsx'
+import { TagCards } from '../part/tag-cards.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { LineChart } from '../plot/line-chart.tsx'
 import type { Line } from '../plot/line-plot.ts'
-import { cardWidth, chosenColors, colorOf, dashOf, filterTest, runsById, tagFilter, type TagRuns, tagsOf, titleOf } from '../state.ts'
+import { cardWidth, chosenColors, colorOf, dashOf, runsById, type TagRuns, tagsOf, titleOf } from '../state.ts'
 import { isDark } from '../theme.ts'
 import { count } from '../words.ts'
 
@@ -19,28 +18,13 @@ export function Curves() {
   const tags = tagsOf('curve')
   const height = Math.round(cardWidth.value * 0.75)
   return (
-    <>
-      <div class="toolbar" role="group" aria-label="Which curves are shown">
-        <Filter label="Filter tags" state={tagFilter} isValid={filterTest(tagFilter.value) !== undefined} />
-        <Slider
-          label="Size"
-          min={240}
-          max={800}
-          step={20}
-          value={cardWidth.value}
-          onInput={(v) => (cardWidth.value = v)}
-          words={`${cardWidth.value}px`}
-        />
-      </div>
-      {tags.length === 0 && <Empty what="PR curves" />}
-      <TagSections tags={tags}>
-        {(tag) => (
-          <Card key={tag.tag.id} title={titleOf(tag.tag)} note="precision over recall" height={height}>
-            {(wide) => <PrCurves {...tag} height={wide ? 480 : height} />}
-          </Card>
-        )}
-      </TagSections>
-    </>
+    <TagCards tags={tags} what="PR curves" label="Which curves are shown">
+      {(tag) => (
+        <Card key={tag.tag.id} title={titleOf(tag.tag)} note="precision over recall" height={height}>
+          {(wide) => <PrCurves {...tag} height={wide ? 480 : height} />}
+        </Card>
+      )}
+    </TagCards>
   )
 }
 

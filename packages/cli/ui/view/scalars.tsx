@@ -4,9 +4,8 @@ import type { ScalarCurve } from '../../src/board/protocol.ts'
 import { address, fetchScalars } from '../api.ts'
 import { versionOf } from '../live.ts'
 import { Card } from '../part/card.tsx'
-import { Choice, Filter, Slider, Toggle } from '../part/controls.tsx'
-import { Empty } from '../part/empty.tsx'
-import { TagSections } from '../part/section.tsx'
+import { Choice, Slider, Toggle } from '../part/controls.tsx'
+import { TagCards } from '../part/tag-cards.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { LineChart } from '../plot/line-chart.tsx'
 import type { Line, XKind } from '../plot/line-plot.ts'
@@ -16,13 +15,11 @@ import {
   chosenColors,
   colorOf,
   dashOf,
-  filterTest,
   logX,
   logY,
   method,
   runsById,
   skipsOutliers,
-  tagFilter,
   type TagRuns,
   tagsOf,
   titleOf,
@@ -38,52 +35,47 @@ const xNames = { step: 'Step', relative: 'After', wall: 'At' } as const
 export function Scalars() {
   const tags = tagsOf('scalar')
   return (
+    <TagCards tags={tags} what="scalars" label="How scalars are drawn" controls={<Drawing />}>
+      {(tag) => <ScalarCard key={tag.tag.id} {...tag} />}
+    </TagCards>
+  )
+}
+
+/** How all of them are drawn. */
+function Drawing() {
+  return (
     <>
-      <div class="toolbar" role="group" aria-label="How scalars are drawn">
-        <Filter label="Filter tags" state={tagFilter} isValid={filterTest(tagFilter.value) !== undefined} />
-        <Choice
-          label="Horizontal axis"
-          state={axis}
-          choices={[
-            ['step', 'Step'],
-            ['relative', 'Relative'],
-            ['wall', 'Wall time'],
-          ]}
-        />
-        <Slider
-          label="Smoothing"
-          min={0}
-          max={0.999}
-          step={0.001}
-          value={weight.value}
-          onInput={(v) => (weight.value = v)}
-          words={weight.value.toFixed(2)}
-        />
-        <label class="select">
-          <span class="visually-hidden">Kind of smoothing</span>
-          <select value={method.value} onChange={(event) => (method.value = event.currentTarget.value as typeof method.value)}>
-            <option value="exponential">Exponential</option>
-            <option value="gaussian">Gaussian</option>
-            <option value="mean">Running mean</option>
-          </select>
-        </label>
-        <Toggle state={logX}>Log x</Toggle>
-        <Toggle state={logY}>Log y</Toggle>
-        <Toggle state={skipsOutliers} title="Fit the y axis to what lies between the 1st and the 99th percentile">
-          Clip outliers
-        </Toggle>
-        <Slider
-          label="Size"
-          min={240}
-          max={800}
-          step={20}
-          value={cardWidth.value}
-          onInput={(v) => (cardWidth.value = v)}
-          words={`${cardWidth.value}px`}
-        />
-      </div>
-      {tags.length === 0 && <Empty what="scalars" />}
-      <TagSections tags={tags}>{(tag) => <ScalarCard key={tag.tag.id} {...tag} />}</TagSections>
+      <Choice
+        label="Horizontal axis"
+        state={axis}
+        choices={[
+          ['step', 'Step'],
+          ['relative', 'Relative'],
+          ['wall', 'Wall time'],
+        ]}
+      />
+      <Slider
+        label="Smoothing"
+        min={0}
+        max={0.999}
+        step={0.001}
+        value={weight.value}
+        onInput={(v) => (weight.value = v)}
+        words={weight.value.toFixed(2)}
+      />
+      <label class="select">
+        <span class="visually-hidden">Kind of smoothing</span>
+        <select value={method.value} onChange={(event) => (method.value = event.currentTarget.value as typeof method.value)}>
+          <option value="exponential">Exponential</option>
+          <option value="gaussian">Gaussian</option>
+          <option value="mean">Running mean</option>
+        </select>
+      </label>
+      <Toggle state={logX}>Log x</Toggle>
+      <Toggle state={logY}>Log y</Toggle>
+      <Toggle state={skipsOutliers} title="Fit the y axis to what lies between the 1st and the 99th percentile">
+        Clip outliers
+      </Toggle>
     </>
   )
 }

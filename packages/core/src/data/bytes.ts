@@ -1,25 +1,47 @@
-/** A file or the like: bytes that can be read from any place on. */
+import { joinBytes } from '../io/join-bytes.ts'
+
+/** A file or the like. */
 export interface ByteSource {
   /** For messages. */
   readonly name: string
-  /** The bytes from `offset` on, in pieces of any size. */
-  read(offset: number): AsyncIterable<Uint8Array>
+  /** The bytes from `offset` (0) on, in pieces of any size. */
+  read(offset?: number): AsyncIterable<Uint8Array>
+  /** Any part of it; undefined where it can only be gone through from the beginning. */
+  readonly parts?: ByteParts
 }
 
-/** What bytes can be read from: `fileBytes(path)` of `cotangent/node`, a file that a user chose in the browser, or memory. */
-export type BytesLike = ByteSource | Blob | Uint8Array
+export interface ByteParts {
+  size(): Promise<number>
+  /** Bytes `begin` to `end`, fewer where the file ends before. */
+  read(begin: number, end: number): Promise<Uint8Array>
+}
+
+/**
+ * What bytes can be read from: `fileBytes(path)` of `cotangent/node`, a file that a user chose in the browser, memory, or a stream, which
+ * can be gone through once.
+ */
+export type BytesLike = ByteSource | Blob | Uint8Array | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>
 
 export function bytesFrom(bytes: BytesLike): ByteSource {
   if (bytes instanceof Uint8Array) {
     return {
       name: 'bytes',
-      async *read(offset) {
+      async *read(offset = 0) {
         if (offset < bytes.length) yield bytes.subarray(offset)
       },
+      parts: { size: async () => bytes.length, read: async (begin, end) => bytes.subarray(begin, end) },
     }
   }
-  if (typeof Blob === 'undefined' || !(bytes instanceof Blob)) return bytes as ByteSource
-  return { name: (bytes as { name?: string }).name ?? 'blob', read: (offset) => chunksOf(bytes.slice(offset).stream()) }
+  if (typeof Blob !== 'undefined' && bytes instanceof Blob) {
+    return {
+      name: (bytes as { name?: string }).name ?? 'blob',
+      read: (offset = 0) => chunksOf(bytes.slice(offset).stream()),
+      parts: { size: async () => bytes.size, read: async (begin, end) => new Uint8Array(await bytes.slice(begin, end).arrayBuffer()) },
+    }
+  }
+  if ('read' in bytes) return bytes
+  const chunks = 'getReader' in bytes ? chunksOf(bytes) : (bytes as AsyncIterable<Uint8Array>)
+  return { name: 'stream', read: (offset = 0) => skipping(offset, chunks) }
 }
 
 /** What a file compressed with gzip holds. Going on in the middle reads all that is before. */
@@ -27,13 +49,7 @@ export function gunzip(bytes: BytesLike): ByteSource {
   const packed = bytesFrom(bytes)
   return {
     name: packed.name,
-    async *read(offset) {
-      let skip = offset
-      for await (const chunk of chunksOf(streamOf(packed.read(0)).pipeThrough(new DecompressionStream('gzip')))) {
-        if (skip < chunk.length) yield chunk.subarray(skip)
-        skip = Math.max(0, skip - chunk.length)
-      }
-    },
+    read: (offset = 0) => skipping(offset, chunksOf(streamOf(packed.read()).pipeThrough(new DecompressionStream('gzip')))),
   }
 }
 
@@ -41,14 +57,16 @@ export function gunzip(bytes: BytesLike): ByteSource {
 export async function readAll(bytes: BytesLike): Promise<Uint8Array> {
   if (bytes instanceof Uint8Array) return bytes
   const chunks: Uint8Array[] = []
-  for await (const chunk of bytesFrom(bytes).read(0)) chunks.push(chunk)
-  const whole = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.length
+  for await (const chunk of bytesFrom(bytes).read()) chunks.push(chunk)
+  return chunks.length === 1 ? chunks[0]! : joinBytes(chunks)
+}
+
+async function* skipping(offset: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let skip = offset
+  for await (const chunk of chunks) {
+    if (skip < chunk.length) yield chunk.subarray(skip)
+    skip = Math.max(0, skip - chunk.length)
   }
-  return whole
 }
 
 // Not every host can iterate over streams.
@@ -62,6 +80,7 @@ async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uin
     }
   } finally {
     await reader.cancel()
+    reader.releaseLock()
   }
 }
 

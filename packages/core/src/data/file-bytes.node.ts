@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { ioFailure } from '../io/whole-file.node.ts'
 import type { ByteSource } from './bytes.ts'
 
@@ -8,14 +9,23 @@ export interface FileBytesOptions {
 }
 
 /** A file, for `textLines`, `jsonLines`, `readIdx` and the readers of `@cotangent/formats`. It is opened when a pass begins. */
-export function fileBytes(path: string, { chunkBytes = 2 ** 18 }: FileBytesOptions = {}): ByteSource {
+export function fileBytes(path: string | URL, { chunkBytes = 2 ** 18 }: FileBytesOptions = {}): ByteSource {
+  const name = path instanceof URL ? fileURLToPath(path) : path
+  const failed = (cause: unknown): never => {
+    throw ioFailure(name, 'read', cause)
+  }
+  const opened = async <T>(use: (file: FileHandle) => Promise<T>): Promise<T> => {
+    const file = await open(name).catch(failed)
+    try {
+      return await use(file).catch(failed)
+    } finally {
+      await file.close()
+    }
+  }
   return {
-    name: path,
-    async *read(offset) {
-      const failed = (cause: unknown): never => {
-        throw ioFailure(path, 'read', cause)
-      }
-      const file = await open(path).catch(failed)
+    name,
+    async *read(offset = 0) {
+      const file = await open(name).catch(failed)
       try {
         for (let at = offset; ;) {
           // A buffer of its own each time: lines and records are views of it.
@@ -27,6 +37,15 @@ export function fileBytes(path: string, { chunkBytes = 2 ** 18 }: FileBytesOptio
       } finally {
         await file.close()
       }
+    },
+    parts: {
+      size: () => opened(async (file) => (await file.stat()).size),
+      read: (begin, end) =>
+        opened(async (file) => {
+          const into = new Uint8Array(Math.max(0, Math.min(end, (await file.stat()).size) - begin))
+          const { bytesRead } = await file.read(into, 0, into.length, begin)
+          return into.subarray(0, bytesRead)
+        }),
     },
   }
 }

@@ -1,4 +1,5 @@
-export { type BytesLike, type ByteSource, bytesFrom, gunzip, readAll } from './bytes.ts'
+export { joinBytes } from '../io/join-bytes.ts'
+export { type ByteParts, type BytesLike, type ByteSource, bytesFrom, gunzip, readAll } from './bytes.ts'
 export { type Batched, collate } from './collate.ts'
 export { type BucketBySequenceLengthOptions, Dataset, type DatasetState, type Zipped } from './dataset.ts'
 export type { ElementContext } from './element-context.ts'

@@ -2,7 +2,8 @@ import { CotangentError } from '../errors.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { type ArrayRecord, corruptFile, quoteName } from './array-record.ts'
 import { checkSeal, digestPlaceholder, type Hash, sealPieces, webHash } from './digest.ts'
-import { decodeSafetensors, decodeSafetensorsHead, joinPieces, safetensorsPieces } from './safetensors.ts'
+import { joinBytes } from './join-bytes.ts'
+import { decodeSafetensors, decodeSafetensorsHead, safetensorsPieces } from './safetensors.ts'
 import { recordsOf, tensorOf } from './state.ts'
 
 /** What has a state to save: a module, an optimiser, a scheduler, or anything of yours. */
@@ -33,7 +34,7 @@ const maxDepth = 64
  * @throws {CotangentError} `invalid-argument` for a state that holds anything else, or names that clash.
  */
 export async function encodeCheckpoint(parts: CheckpointParts, extra: unknown = {}): Promise<Uint8Array<ArrayBuffer>> {
-  return joinPieces(await checkpointPieces(parts, { extra }))
+  return joinBytes(await checkpointPieces(parts, { extra }))
 }
 
 export interface CheckpointContents {

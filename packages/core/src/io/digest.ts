@@ -1,6 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { corruptFile, quoteName, viewBytes } from './array-record.ts'
-import { headBytes, joinPieces } from './safetensors.ts'
+import { joinBytes } from './join-bytes.ts'
+import { headBytes } from './safetensors.ts'
 
 /**
  * The whole-file digest of a safetensors file: the metadata's `digest` is the SHA-256 of all bytes of the file, taken while its own
@@ -22,7 +23,7 @@ export const webHash: Hash = async (pieces) => {
       hint: 'Serve it over https, or from localhost.',
     })
   }
-  const bytes = new Uint8Array(await subtle.digest('SHA-256', joinPieces(pieces)))
+  const bytes = new Uint8Array(await subtle.digest('SHA-256', joinBytes(pieces)))
   return { digest: Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(''), pieces }
 }
 

@@ -1,6 +1,7 @@
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { type ArrayRecord, corruptFile, inverse, isSize, quoteName, quoteShape, recordBytes, viewBytes } from './array-record.ts'
+import { joinBytes } from './join-bytes.ts'
 
 /**
  * The safetensors format: 8 bytes of header length (little-endian), a JSON header that gives each tensor its dtype,
@@ -48,7 +49,7 @@ export function encodeSafetensors(
   entries: Iterable<readonly [string, ArrayRecord]>,
   metadata: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
-  return joinPieces(safetensorsPieces(entries, metadata))
+  return joinBytes(safetensorsPieces(entries, metadata))
 }
 
 /** The same as pieces to be written one after the other: the header, then the bytes of each tensor, which are not copied. */
@@ -99,17 +100,6 @@ export function safetensorsPieces(
   head.fill(0x20, 8 + text.length)
   head.set(text, 8)
   return [head, ...sorted.map(([, { bytes }]) => bytes)]
-}
-
-/** Pieces as one. */
-export function joinPieces(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    joined.set(piece, at)
-    at += piece.length
-  }
-  return joined
 }
 
 /**

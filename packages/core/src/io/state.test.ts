@@ -8,7 +8,8 @@ import { fromRawData } from '../tensor/raw-data.ts'
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts'
 import { digestPlaceholder, sealPieces, webHash } from './digest.ts'
 import { loadCheckpoint, loadFile, saveCheckpoint, saveFile } from './file.node.ts'
-import { decodeSafetensors, encodeSafetensors, joinPieces, safetensorsPieces } from './safetensors.ts'
+import { joinBytes } from './join-bytes.ts'
+import { decodeSafetensors, encodeSafetensors, safetensorsPieces } from './safetensors.ts'
 import { loadNpy, loadSafetensors, saveNpy, saveSafetensors } from './state.ts'
 
 const bytesOf = async (x: Tensor) => [...decodeSafetensors(await saveSafetensors({ x })).tensors.get('x')!.bytes]
@@ -171,7 +172,7 @@ describe('a checkpoint', () => {
 
   test('that was made to deceive is refused', async () => {
     const sealed = async (metadata: Record<string, string>) =>
-      joinPieces(
+      joinBytes(
         await sealPieces(safetensorsPieces([], { format: 'cotangent.checkpoint.2', digest: digestPlaceholder, ...metadata }), webHash),
       )
     const withExtra = async (extra: string) => decodeCheckpoint(await sealed({ model: '{}', extra }), {})

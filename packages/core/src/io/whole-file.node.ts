@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CotangentError } from '../errors.ts'
 import { viewBytes } from './array-record.ts'
-import { joinPieces } from './safetensors.ts'
+import { joinBytes } from './join-bytes.ts'
 
 /** Writes beside the file, makes sure that the bytes are on the disk, and only then takes the file's place. */
 export async function writeWhole(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
@@ -39,13 +39,13 @@ function* gathered(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
       bytes += piece.length
     }
     if (piece.length >= smallBytes || bytes >= smallBytes) {
-      if (bytes > 0) yield joinPieces(small)
+      if (bytes > 0) yield joinBytes(small)
       small = []
       bytes = 0
     }
     if (piece.length >= smallBytes) yield* cut(piece)
   }
-  if (bytes > 0) yield joinPieces(small)
+  if (bytes > 0) yield joinBytes(small)
 }
 
 /** In parts that calls of Node take, which count bytes in 31 bits. */

@@ -1,14 +1,14 @@
 import type { DataType, RecordBatchReader } from 'apache-arrow'
 import { CotangentError } from 'cotangent'
-import type { Bytes } from '../bytes.ts'
+import type { ByteSource } from 'cotangent/data'
 import type { ColumnType } from '../table/column.ts'
 import type { TableFile, TablePiece } from '../table/table-file.ts'
 
 /** An IPC file or stream, by apache-arrow. Record batches of a stream are read as they come; a file is kept as a whole. */
-export async function openArrow(bytes: Bytes): Promise<TableFile> {
+export async function openArrow(bytes: ByteSource): Promise<TableFile> {
   const arrow = await loadArrow()
   const reader = await decoding(bytes, async () => {
-    const made = await arrow.RecordBatchReader.from(bytes.pieces())
+    const made = await arrow.RecordBatchReader.from(bytes.read())
     await made.open()
     if (!(made.schema as unknown)) throw new Error('there is no schema')
     return made
@@ -21,7 +21,7 @@ export async function openArrow(bytes: Bytes): Promise<TableFile> {
 }
 
 async function* piecesOf(
-  bytes: Bytes,
+  bytes: ByteSource,
   reader: RecordBatchReader,
   names: readonly string[],
   from: number,
@@ -69,7 +69,7 @@ const columnTypes: Readonly<Record<string, ColumnType>> = {
   LargeUtf8: 'string',
 }
 
-async function decoding<T>(bytes: Bytes, decode: () => Promise<T>): Promise<T> {
+async function decoding<T>(bytes: ByteSource, decode: () => Promise<T>): Promise<T> {
   try {
     return await decode()
   } catch (cause) {

@@ -1,11 +1,11 @@
 // What runs everywhere: `@cotangent/formats/arrow` in a browser. It takes the package apache-arrow.
-import { type ByteSource, bytesFrom } from '../bytes.ts'
+import { type BytesLike, bytesFrom } from 'cotangent/data'
 import type { FileSource } from '../file-source.ts'
 import type { Columns, TableBatch } from '../table/column.ts'
 import { tableBatches, tableRows } from '../table/table-file.ts'
 import { openArrow } from './arrow-file.ts'
 
-export type { ByteSource, Bytes } from '../bytes.ts'
+export type { BytesLike, ByteSource } from 'cotangent/data'
 export type { FileSource } from '../file-source.ts'
 export type { Columns, ColumnSpec, ColumnType, TableBatch } from '../table/column.ts'
 
@@ -16,7 +16,7 @@ export type { Columns, ColumnSpec, ColumnType, TableBatch } from '../table/colum
  * without apache-arrow.
  */
 export function readArrow(
-  source: ByteSource,
+  source: BytesLike,
   { columns }: { readonly columns?: readonly string[] } = {},
 ): FileSource<Record<string, unknown>> {
   const bytes = bytesFrom(source)
@@ -28,7 +28,7 @@ export function readArrow(
  * Default: all columns, with their own types. A cell that does not fit is a `bad-record`.
  */
 export function readArrowBatches<const C extends Columns = Columns>(
-  source: ByteSource,
+  source: BytesLike,
   batchSize: number,
   { columns }: { readonly columns?: C } = {},
 ): FileSource<TableBatch<C>> {

@@ -1,5 +1,5 @@
 // What runs everywhere: `@cotangent/formats/csv` in a browser.
-export type { ByteSource, Bytes } from '../bytes.ts'
+export type { BytesLike, ByteSource } from 'cotangent/data'
 export type { FileSource } from '../file-source.ts'
 export type { Compression } from '../inflate.ts'
 export type { Columns, ColumnSpec, ColumnType, TableBatch, TableRow } from '../table/column.ts'

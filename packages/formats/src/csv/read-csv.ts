@@ -1,7 +1,6 @@
 import { CotangentError } from 'cotangent'
-import type { SourceItem } from 'cotangent/data'
+import { type BytesLike, type ByteSource, bytesFrom, type SourceItem } from 'cotangent/data'
 import Papa from 'papaparse'
-import { type ByteSource, type Bytes, bytesFrom } from '../bytes.ts'
 import { badElement, FileSource, readerOf } from '../file-source.ts'
 import { type Compression, inflate, isGzip, peek } from '../inflate.ts'
 import { batched } from '../table/batched.ts'
@@ -49,7 +48,7 @@ const samples = 1000
  *
  * @throws CotangentError `corrupt-file` where the file is no such table; `io-failure` where it cannot be read.
  */
-export function readCsv<const C extends Columns = Columns>(source: ByteSource, options: CsvOptions<C> = {}): FileSource<CsvRow<C>> {
+export function readCsv<const C extends Columns = Columns>(source: BytesLike, options: CsvOptions<C> = {}): FileSource<CsvRow<C>> {
   return csvSource(bytesFrom(source), options as CsvOptions, (columns) => rowMaker(columns.map(({ name }) => name))) as FileSource<
     CsvRow<C>
   >
@@ -57,7 +56,7 @@ export function readCsv<const C extends Columns = Columns>(source: ByteSource, o
 
 /** The rows of a CSV file in batches of columns: tensors `[rows]`, and texts as arrays. The last batch may have fewer rows. */
 export function readCsvBatches<const C extends Columns = Columns>(
-  source: ByteSource,
+  source: BytesLike,
   batchSize: number,
   options: CsvOptions<C> = {},
 ): FileSource<CsvBatch<C>> {
@@ -79,7 +78,7 @@ interface Layout {
 }
 
 function csvSource<T>(
-  bytes: Bytes,
+  bytes: ByteSource,
   options: CsvOptions,
   shapeOf: (columns: readonly Column[]) => (cells: readonly unknown[]) => T,
 ): FileSource<T> {
@@ -128,9 +127,9 @@ function csvSource<T>(
 }
 
 /** A pass over the records, from the beginning or a position. */
-async function begin(bytes: Bytes, options: CsvOptions, knownDelimiter?: string, from?: CsvPosition) {
+async function begin(bytes: ByteSource, options: CsvOptions, knownDelimiter?: string, from?: CsvPosition) {
   const { compression = 'auto', encoding = 'utf-8', quote = '"', delimiter = ',', maxRecordLength = 2 ** 24 } = options
-  let pieces = bytes.pieces(from?.offset)
+  let pieces = bytes.read(from?.offset)
   let compressed = false
   if (!from) {
     const start = await peek(pieces, 3)

@@ -1,5 +1,5 @@
 import { CotangentError, type Tensor } from 'cotangent'
-import { bytesFrom, wholeOf } from '../bytes.ts'
+import { bytesFrom, readAll } from 'cotangent/data'
 import { type PathOrBytes, sourceOf } from '../path-bytes.node.ts'
 import { badImage, checkChannels, type DecodeOptions, type EncodeOptions, fromTensor, toTensor } from './pixels.ts'
 
@@ -15,7 +15,7 @@ export async function decodeImage(
   checkChannels(channels)
   const sharp = await loadSharp()
   const bytes = bytesFrom(sourceOf(source))
-  const file = await wholeOf(bytes)
+  const file = await readAll(bytes)
   try {
     let image = sharp(file, { failOn: 'error', limitInputPixels: maxPixels })
     if (orient) image = image.autoOrient()

@@ -1,5 +1,5 @@
 // `@cotangent/formats/image` in Node, by sharp.
-export type { ByteSource, Bytes } from '../bytes.ts'
+export type { BytesLike, ByteSource } from 'cotangent/data'
 export type { PathOrBytes } from '../path-bytes.node.ts'
 export { decodeImage, encodeImage } from './codec.node.ts'
 export { ImageFolder, type ImageFolderOptions, type LabelledImage } from './image-folder.node.ts'

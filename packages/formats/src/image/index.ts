@@ -1,9 +1,9 @@
 // `@cotangent/formats/image` in a browser, by the browser's own decoders.
 import { CotangentError, type Tensor } from 'cotangent'
-import { type ByteSource, bytesFrom, wholeOf } from '../bytes.ts'
+import { type BytesLike, bytesFrom, readAll } from 'cotangent/data'
 import { badImage, checkChannels, type DecodeOptions, type EncodeOptions, fromTensor, toTensor } from './pixels.ts'
 
-export type { ByteSource, Bytes } from '../bytes.ts'
+export type { BytesLike, ByteSource } from 'cotangent/data'
 export type { Channels, DecodeOptions, EncodeOptions } from './pixels.ts'
 
 /**
@@ -12,12 +12,12 @@ export type { Channels, DecodeOptions, EncodeOptions } from './pixels.ts'
  * @throws CotangentError `bad-record` where it cannot be decoded, `io-failure` where the file cannot be read.
  */
 export async function decodeImage(
-  source: ByteSource,
+  source: BytesLike,
   { channels = 3, orient = false, maxPixels = 2 ** 28 }: DecodeOptions = {},
 ): Promise<Tensor> {
   checkChannels(channels)
   const bytes = bytesFrom(source)
-  const blob = source instanceof Blob ? source : new Blob([(await wholeOf(bytes)) as Uint8Array<ArrayBuffer>])
+  const blob = source instanceof Blob ? source : new Blob([(await readAll(bytes)) as Uint8Array<ArrayBuffer>])
   let bitmap: ImageBitmap
   try {
     bitmap = await createImageBitmap(blob, {

@@ -1,11 +1,11 @@
 // What runs everywhere: `@cotangent/formats/parquet` in a browser.
-import { type ByteSource, bytesFrom } from '../bytes.ts'
+import { type BytesLike, bytesFrom } from 'cotangent/data'
 import type { FileSource } from '../file-source.ts'
 import type { Columns, TableBatch } from '../table/column.ts'
 import { tableBatches, tableRows } from '../table/table-file.ts'
 import { openParquet, type ParquetInfo, type ParquetLimits } from './parquet-file.ts'
 
-export type { ByteSource, Bytes } from '../bytes.ts'
+export type { BytesLike, ByteSource } from 'cotangent/data'
 export type { FileSource } from '../file-source.ts'
 export type { Columns, ColumnSpec, ColumnType, TableBatch } from '../table/column.ts'
 export type { TableField } from '../table/table-file.ts'
@@ -18,7 +18,7 @@ export type { ParquetInfo, ParquetLimits } from './parquet-file.ts'
  * @throws CotangentError `corrupt-file` where the file is damaged or lacks a column; `io-failure` where it cannot be read.
  */
 export function readParquet(
-  source: ByteSource,
+  source: BytesLike,
   { columns, ...limits }: ParquetLimits & { readonly columns?: readonly string[] } = {},
 ): FileSource<Record<string, unknown>> {
   const bytes = bytesFrom(source)
@@ -30,7 +30,7 @@ export function readParquet(
  * columns, with their own types. A cell that does not fit is a `bad-record`.
  */
 export function readParquetBatches<const C extends Columns = Columns>(
-  source: ByteSource,
+  source: BytesLike,
   batchSize: number,
   { columns, ...limits }: ParquetLimits & { readonly columns?: C } = {},
 ): FileSource<TableBatch<C>> {
@@ -39,7 +39,7 @@ export function readParquetBatches<const C extends Columns = Columns>(
 }
 
 /** Rows, row groups and columns of a Parquet file. */
-export async function describeParquet(source: ByteSource): Promise<ParquetInfo> {
+export async function describeParquet(source: BytesLike): Promise<ParquetInfo> {
   const { rows, rowGroups, fields } = await openParquet(bytesFrom(source))
   return { rows, rowGroups, fields }
 }

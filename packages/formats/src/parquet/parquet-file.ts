@@ -1,7 +1,7 @@
 import { CotangentError } from 'cotangent'
+import { type ByteSource, readAll } from 'cotangent/data'
 import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema, type SchemaTree } from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
-import { type Bytes, wholeOf } from '../bytes.ts'
 import type { ColumnType } from '../table/column.ts'
 import type { TableField, TableFile, TablePiece } from '../table/table-file.ts'
 
@@ -21,7 +21,7 @@ export interface ParquetInfo {
 export interface ParquetFile extends TableFile, ParquetInfo {}
 
 /** Reads the footer; row groups are read as they are gone through, and only the columns that are asked for. */
-export async function openParquet(bytes: Bytes, { maxRowGroupBytes = 2 ** 31 }: ParquetLimits = {}): Promise<ParquetFile> {
+export async function openParquet(bytes: ByteSource, { maxRowGroupBytes = 2 ** 31 }: ParquetLimits = {}): Promise<ParquetFile> {
   const file = await asyncBuffer(bytes)
   const metadata = await decoding(bytes, () => parquetMetadataAsync(file))
   const rowGroups = checkedGroups(bytes, metadata, file.byteLength, maxRowGroupBytes)
@@ -48,18 +48,18 @@ export async function openParquet(bytes: Bytes, { maxRowGroupBytes = 2 ** 31 }: 
   }
 }
 
-async function asyncBuffer(bytes: Bytes): Promise<AsyncBuffer> {
+async function asyncBuffer(bytes: ByteSource): Promise<AsyncBuffer> {
   const { parts } = bytes
   if (parts) {
     const byteLength = await parts.size()
     return { byteLength, slice: async (begin, end = byteLength) => new Uint8Array(await parts.read(begin, end)).buffer }
   }
   // The footer is at the end: a stream is kept as a whole.
-  const { buffer, byteLength } = new Uint8Array(await wholeOf(bytes))
+  const { buffer, byteLength } = new Uint8Array(await readAll(bytes))
   return { byteLength, slice: (begin, end) => buffer.slice(begin, end) }
 }
 
-function checkedGroups(bytes: Bytes, { row_groups, num_rows }: FileMetaData, size: number, maxRowGroupBytes: number): number[] {
+function checkedGroups(bytes: ByteSource, { row_groups, num_rows }: FileMetaData, size: number, maxRowGroupBytes: number): number[] {
   const rows = row_groups.map((group, i) => {
     const [count, total] = [Number(group.num_rows), Number(group.total_byte_size)]
     // A value takes no less than a bit before compression, but for a column of one value, which takes none: 2^26 rows of those.
@@ -79,7 +79,7 @@ function checkedGroups(bytes: Bytes, { row_groups, num_rows }: FileMetaData, siz
 }
 
 /** What a decoder throws that is no error of ours is the file's fault. */
-async function decoding<T>(bytes: Bytes, decode: () => Promise<T>): Promise<T> {
+async function decoding<T>(bytes: ByteSource, decode: () => Promise<T>): Promise<T> {
   try {
     return await decode()
   } catch (cause) {
@@ -87,7 +87,7 @@ async function decoding<T>(bytes: Bytes, decode: () => Promise<T>): Promise<T> {
   }
 }
 
-const corrupt = (bytes: Bytes, message: string, hint = 'Fetch or write the file again.', cause?: unknown): CotangentError =>
+const corrupt = (bytes: ByteSource, message: string, hint = 'Fetch or write the file again.', cause?: unknown): CotangentError =>
   new CotangentError('corrupt-file', { op: 'readParquet', message: `${bytes.name}: ${message.replace(/\.$/, '')}`, hint, cause })
 
 const plainTypes: Readonly<Record<string, ColumnType>> = {

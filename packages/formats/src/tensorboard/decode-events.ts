@@ -1,4 +1,4 @@
-import { type ByteSource, bytesFrom } from '../bytes.ts'
+import { type BytesLike, bytesFrom } from 'cotangent/data'
 import { RecordDecoder } from '../tfrecord/framing.ts'
 import { EventDecoder } from './event-decoder.ts'
 import type { TensorBoardEvent } from './event.ts'
@@ -8,11 +8,11 @@ import type { TensorBoardEvent } from './event.ts'
  *
  * @throws CotangentError `corrupt-file` where a record's checksum does not match.
  */
-export async function* decodeEvents(source: ByteSource): AsyncGenerator<TensorBoardEvent, void, undefined> {
+export async function* decodeEvents(source: BytesLike): AsyncGenerator<TensorBoardEvent, void, undefined> {
   const bytes = bytesFrom(source)
   const records = new RecordDecoder({ file: bytes.name })
   const events = new EventDecoder()
-  for await (const piece of bytes.pieces()) {
+  for await (const piece of bytes.read()) {
     records.push(piece)
     for (let record = records.next(); record; record = records.next()) yield* events.decode(record.data)
   }

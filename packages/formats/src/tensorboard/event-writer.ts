@@ -1,5 +1,5 @@
 import type { Profile } from 'cotangent'
-import { joinBytes } from '../bytes.ts'
+import { joinBytes } from 'cotangent/data'
 import type { FieldsOf } from '../protobuf/message.ts'
 import { encodeRecord } from '../tfrecord/framing.ts'
 import { audioSummary } from './audio-summary.ts'

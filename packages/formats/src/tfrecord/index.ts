@@ -1,5 +1,5 @@
 // What runs everywhere: `@cotangent/formats/tfrecord` in a browser.
-export type { ByteSource, Bytes } from '../bytes.ts'
+export type { BytesLike, ByteSource } from 'cotangent/data'
 export type { FileSource } from '../file-source.ts'
 export type { Compression } from '../inflate.ts'
 export { buildExample, inspectExample, parseExample } from './example.ts'

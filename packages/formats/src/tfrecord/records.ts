@@ -1,5 +1,4 @@
-import type { SourceItem } from 'cotangent/data'
-import { type ByteSource, bytesFrom } from '../bytes.ts'
+import { type BytesLike, bytesFrom, type SourceItem } from 'cotangent/data'
 import { badElement, type Decoder, FileSource, readerOf } from '../file-source.ts'
 import { type Compression, inflate, isGzip, peek } from '../inflate.ts'
 import { maskedCrc32c } from './crc32c.ts'
@@ -18,13 +17,13 @@ export interface RecordOptions {
  * @throws CotangentError `corrupt-file` where a length does not match its checksum or the file is cut short; `io-failure` where it cannot be
  * read. Both name the file and the byte (of what was decompressed).
  */
-export function readRecords(source: ByteSource, options: RecordOptions = {}): FileSource<Uint8Array> {
+export function readRecords(source: BytesLike, options: RecordOptions = {}): FileSource<Uint8Array> {
   return recordSource(source, options, (data) => data)
 }
 
 /** Records turned into elements. What `convert` throws is a `bad-record`. */
 export function recordSource<T>(
-  source: ByteSource,
+  source: BytesLike,
   { compression = 'auto', maxRecordBytes }: RecordOptions,
   convert: (data: Uint8Array) => T,
 ): FileSource<T> {
@@ -34,7 +33,7 @@ export function recordSource<T>(
     async open(position) {
       const offset = (position as number | undefined) ?? 0
       // A position was given, so the file was not compressed.
-      const { first, pieces } = position === undefined ? await peek(bytes.pieces(), 12) : { first: undefined, pieces: bytes.pieces(offset) }
+      const { first, pieces } = position === undefined ? await peek(bytes.read(), 12) : { first: undefined, pieces: bytes.read(offset) }
       const kind = first === undefined ? 'none' : compression === 'auto' ? (looksCompressed(first) ? 'gzip' : 'none') : compression
       const decoder = new RecordDecoder({ offset, file: bytes.name, ...(maxRecordBytes !== undefined && { maxRecordBytes }) })
       const next = (): SourceItem<T> | undefined => {

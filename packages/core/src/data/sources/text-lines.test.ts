@@ -126,3 +126,14 @@ test('readIdx', async () => {
     ],
   ])
 })
+
+test('streams are gone through once', async () => {
+  const text = bytes('one\ntwo\nthree')
+  const chunks = async function* () {
+    for (const byte of text) yield Uint8Array.of(byte)
+  }
+  expect(await elementsOf(textLines(chunks()))).toEqual(['one', 'two', 'three'])
+  const stream = new Blob([text]).stream()
+  expect(await elementsOf(textLines(stream))).toEqual(['one', 'two', 'three'])
+  expect(await elementsOf(textLines(gunzip(new Blob([gzipSync(text)]).stream())))).toEqual(['one', 'two', 'three'])
+})
