@@ -1,0 +1,1 @@
+export { type HubEntry, hubFile, hubFiles, type HubOptions } from './hub-file.ts'
