@@ -3,8 +3,6 @@ import {
   compile,
   concat,
   cond,
-  CotangentError,
-  enableGrad,
   defaultGenerator,
   grad,
   jvp,
@@ -22,51 +20,7 @@ import {
   zeros,
 } from 'cotangent'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-
-const expectClose = (a: Tensor | null | undefined, b: Tensor | null | undefined, digits = 5) => {
-  expect(a?.shape).toEqual(b?.shape)
-  expect(a?.dtype).toEqual(b?.dtype)
-  const [x, y] = [a!.dataSync(), b!.dataSync()]
-  for (let i = 0; i < x.length; i++) expect(Number(x[i])).toBeCloseTo(Number(y[i]), digits)
-}
-
-const numbers = (...shape: number[]): Tensor => {
-  const size = shape.reduce((a, b) => a * b, 1)
-  return tensor(
-    Array.from({ length: size }, (_, i) => Math.sin(i * 1.7 + size)),
-    { shape },
-  ) as Tensor
-}
-
-type F = (...args: Tensor[]) => Tensor
-
-/** Compiled as eager: values, gradients by all arguments, and gradients of these. */
-function expectSame(f: F, args: readonly Tensor[], digits = 4): void {
-  const argnums = args.map((_, i) => i)
-  const first = (...given: Tensor[]) => grad((...xs: Tensor[]) => f(...xs).sum(), { argnums })(...given) as Tensor[]
-  const second = (...given: Tensor[]) =>
-    grad(
-      (...xs: Tensor[]) =>
-        first(...xs)
-          .map((g) => g.sin().sum())
-          .reduce((a, b) => a.add(b)),
-      { argnums },
-    )(...given) as Tensor[]
-  expectClose(compile(f)(...args), f(...args), digits)
-  const [one, two] = [compile(first)(...args), compile(second)(...args)]
-  first(...args).forEach((g, i) => expectClose(one[i], g, digits))
-  second(...args).forEach((g, i) => expectClose(two[i], g, digits))
-}
-
-const codeOf = (f: () => unknown): [code: string, message: string] => {
-  try {
-    f()
-  } catch (error) {
-    if (error instanceof CotangentError) return [error.code, error.message]
-    throw error
-  }
-  return ['none', '']
-}
+import { codeOf, expectClose, expectSame, numbers } from './control-flow.ts'
 
 describe.each(['wasm', 'reference'])('control flow on %s', (engine) => {
   beforeAll(() => setEngine(engine))
@@ -442,125 +396,5 @@ describe.each(['wasm', 'reference'])('control flow on %s', (engine) => {
     expectClose(compile(vmap(f))(numbers(3, 4)), numbers(3, 4).prod(1))
     const tangent = (x: Tensor) => jvp(f, [x], [x])[1]
     expectClose(compile(tangent)(numbers(4)), tangent(numbers(4)))
-  })
-})
-
-describe('errors', () => {
-  const x = () => numbers(3)
-  const cases: [what: string, f: () => unknown, code: string, message: RegExp][] = [
-    [
-      'a predicate of several elements',
-      () =>
-        cond(
-          x().gt(0),
-          () => x(),
-          () => x(),
-        ),
-      'shape-mismatch',
-      /one element/,
-    ],
-    [
-      'branches of other shapes',
-      () =>
-        compile(() =>
-          cond(
-            tensor(true),
-            () => x(),
-            () => x().sum(),
-          ),
-        )(),
-      'shape-mismatch',
-      /branches/,
-    ],
-    [
-      'branches of other dtypes',
-      () =>
-        compile(() =>
-          cond(
-            tensor(true),
-            () => x(),
-            () => x().gt(0),
-          ),
-        )(),
-      'dtype-mismatch',
-      /branches/,
-    ],
-    [
-      'branches of other structure',
-      () =>
-        compile(() =>
-          cond(
-            tensor(true),
-            () => [x()],
-            () => [x(), x()],
-          ),
-        )(),
-      'invalid-argument',
-      /structure/,
-    ],
-    ['a carry that grows', () => scan((c) => [concat([c, c]), null], x(), null, { length: 2 }), 'shape-mismatch', /carries/],
-    [
-      'a compiled carry that grows',
-      () => compile(() => scan((c) => [concat([c, c]), null], x(), null, { length: 2 }))(),
-      'shape-mismatch',
-      /carries/,
-    ],
-    ['no length', () => scan((c) => [c, null], x(), null), 'invalid-argument', /nothing to go over/],
-    ['lengths that differ', () => scan((c) => [c, null], x(), x(), { length: 2 }), 'shape-mismatch', /differ: 3, 2/],
-    [
-      'a state that grows',
-      () =>
-        whileLoop(
-          (c) => c.size < 9,
-          (c) => concat([c, c]),
-          x(),
-        ),
-      'shape-mismatch',
-      /states/,
-    ],
-    [
-      'a constant condition',
-      () =>
-        compile(() =>
-          whileLoop(
-            () => true,
-            (c) => c,
-            x(),
-          ),
-        )(),
-      'invalid-argument',
-      /whatever the state/,
-    ],
-    ['a JavaScript branch', () => compile((a: Tensor) => (a.item() > 0 ? a : a.neg()))(tensor(1)), 'tracer-read', /cond\(\)/],
-  ]
-  test.each(cases)('%s', (_, f, code, message) => {
-    const [found, text] = codeOf(f)
-    expect(text).toMatch(message)
-    expect(found).toBe(code)
-  })
-
-  test('a branch does not write to what lies outside', () => {
-    const w = x()
-    const f = compile((p: Tensor) =>
-      cond(
-        p,
-        () => w.assign(w.mul(2)).sum(),
-        () => w.sum(),
-      ),
-    )
-    expect(codeOf(() => f(tensor(true)))[0]).toBe('modified-in-place')
-    const v = x().setRequiresGrad()
-    const g = compile(() =>
-      scan(
-        (c) => {
-          enableGrad(() => v.square().sum().backward())
-          return [c, null]
-        },
-        tensor(0),
-        null,
-        { length: 2 },
-      ),
-    )
-    expect(codeOf(g)[1]).toMatch(/\.grad/)
   })
 })

@@ -87,6 +87,8 @@ export interface TracedWithin {
   readonly captured: readonly Tensor[]
   /** The tensors among them that gradients go to. */
   readonly sources: readonly Tensor[]
+  /** Those captured memories that it writes; what they hold in the end are the last outputs of the graph. */
+  readonly written: readonly Tensor[]
 }
 
 /**
@@ -105,13 +107,8 @@ export function traceWithin(op: string, around: Recorder, f: (...args: Tensor[])
   }
   const run = () => mapTree([f(...placeholders), recorder.packs], isTensor, owned) as [unknown, Packs]
   const [result, packs] = outsideScopes(() => withModes({ tracer: recorder, saver: null, grad: false }, run, op))
-  return {
-    graph: recorder.graph(leavesOf([result, packs], isTensor)),
-    result,
-    packs,
-    captured: recorder.captured,
-    sources: recorder.sources,
-  }
+  const { captured, sources, written } = recorder
+  return { graph: recorder.graph([...leavesOf([result, packs], isTensor), ...written]), result, packs, captured, sources, written }
 }
 
 function refuseNumbers(op: string | undefined): never {
@@ -139,6 +136,12 @@ interface Replay {
   numbers: number
 }
 
+/** Memory from outside as it was when a function ran first, for a second run of it. */
+export interface Past {
+  readonly memory: Tensor
+  readonly value: Tensor
+}
+
 export class Recorder implements Tracer {
   readonly #arguments: Tensor[] = []
   readonly #inputs: Read[] = []
@@ -160,6 +163,10 @@ export class Recorder implements Tracer {
   readonly #around: Around | undefined
   readonly #sources: Tensor[] = []
   readonly captured: Tensor[] = []
+  /** Memory from around that is written here, as the trace around sees it. */
+  readonly #written = new Map<Memory, Tensor>()
+  /** Memory from around that has a past value here, and what is written to it goes nowhere. */
+  readonly #past = new Set<Memory>()
   /** What control flow within this function was given, in order. */
   readonly packs: Packs[] = []
   #replay: Replay | null = null
@@ -175,15 +182,27 @@ export class Recorder implements Tracer {
     return this.#sources
   }
 
+  /** Of a nested trace: captured memory that it writes. */
+  get written(): Tensor[] {
+    return [...this.#written.values()]
+  }
+
   /** Whether a function runs again for its gradient: its effects have been seen to. */
   get replaying(): boolean {
     return this.#replay !== null
   }
 
-  /** Runs a function again with the numbers that the host gave it the first time. */
-  replay<T>(packs: Packs, body: () => T): T {
+  /** Runs a function again with the numbers that the host gave it the first time, and with what it has overwritten since. */
+  replay<T>(packs: Packs, past: readonly Past[], body: () => T): T {
     const before = this.#replay
     this.#replay = { packs, used: 1, numbers: 0 }
+    for (const {
+      memory: { memory },
+      value,
+    } of past) {
+      this.#past.add(memory)
+      this.#enter(memory, this.#valueOf(this.#copy(value)))
+    }
     try {
       return body()
     } finally {
@@ -307,7 +326,7 @@ export class Recorder implements Tracer {
     const writes = new Map<Value, Value>()
     for (const [memory, before] of this.#initial) {
       const now = this.#current.get(memory)!
-      if (now !== before) writes.set(before, now)
+      if (now !== before && !this.#written.has(memory) && !this.#past.has(memory)) writes.set(before, now)
     }
     return {
       inputs: [...this.#inputs],
@@ -383,14 +402,7 @@ export class Recorder implements Tracer {
 
   #write(target: Tensor, node: GraphNode, index: number): Tensor {
     const spec = node.plan.outputs[index]!
-    if (this.#around && (this.#initial.has(target.memory) || !this.#current.has(target.memory))) {
-      throw new CotangentError('modified-in-place', {
-        op: this.#around.op,
-        message: `${node.op.name} in a branch or body writes in place to a tensor from outside`,
-        shapes: [target.shape],
-        hint: 'Return the new value, and write it outside: x.assign(result).',
-      })
-    }
+    if (this.#around && (this.#initial.has(target.memory) || !this.#current.has(target.memory))) this.#lift(node, target, this.#around)
     checkTarget(node.op.name, target, spec)
     const of = this.#valueOf(target)
     target.memory.version++
@@ -400,6 +412,24 @@ export class Recorder implements Tracer {
       this.#value(of.dtype, of.size, whole ? { kind: 'result', node, index } : { kind: 'update', of, node, index }),
     )
     return target
+  }
+
+  /** Writes to memory from around go to a copy here; the trace around takes it over in the end. */
+  #lift({ op }: GraphNode, target: Tensor, around: Around): void {
+    const { memory } = target
+    if (this.#written.has(memory) || this.#past.has(memory)) return
+    this.#valueOf(target)
+    const whole = this.captured.find((x) => x.memory === memory)
+    if (!whole) {
+      throw new CotangentError('modified-in-place', {
+        op: around.op,
+        message: `${op.name} in a branch or body writes in place to one of its operands, which may be a copy of what was passed`,
+        shapes: [target.shape],
+        hint: 'Return the new value instead, or write to the tensor itself from within (do not pass it).',
+      })
+    }
+    this.#current.set(memory, this.#valueOf(this.#copy(whole)))
+    this.#written.set(memory, whole)
   }
 
   #operand(x: Tensor | Scalar): Operand {

@@ -1,10 +1,27 @@
 import { isFloat } from '../../dtype.ts'
-import type { Region } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
 import { inAutocastOfNow } from '../../tensor/autocast.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Packs, Recorder } from '../trace.ts'
-import { bindControl, checkSame, dense, pullBack, recording, sourcesOf, Subgraph, tensorsOf, withTensors } from './subgraph.ts'
+import { Choice } from './choice.ts'
+import {
+  bindControl,
+  checkSame,
+  checkWritten,
+  dense,
+  isDifferentiated,
+  Operands,
+  operandsOf,
+  positions,
+  pullBack,
+  recording,
+  sourcesOf,
+  Subgraph,
+  tensorsOf,
+  valuesBefore,
+  withTensors,
+  writeBack,
+} from './subgraph.ts'
 
 /**
  * `onTrue(...operands)` if `pred` is true, else `onFalse(...operands)`. In a compiled function both are part of the program and
@@ -56,52 +73,76 @@ function traced<A extends readonly unknown[], R>(
   const subgraphs = functions.map((f, i) => new Subgraph('cond', recorder, f, specs, packs && ((packs[i] ?? [null]) as Packs)))
   const [yes, no] = subgraphs as [Subgraph, Subgraph]
   checkSame('cond', 'the results of the branches', yes.result, no.result)
-  const sources = sourcesOf(yes, no)
   const again = [0, 1].map((i) => tensorsOf(packs?.[i]))
-  const inputs = [pred.cast('bool').contiguous(), ...leaves, ...again.flat(), ...sources, ...yes.captured, ...no.captured]
-  const firstSource = 1 + leaves.length + again.flat().length
-  const slices = [1 + leaves.length, 1 + leaves.length + again[0]!.length]
-  const captures = [firstSource + sources.length, firstSource + sources.length + yes.captured.length]
+  const sources = sourcesOf(yes, no)
+  const given = [pred.cast('bool').contiguous(), ...leaves, ...again.flat(), ...sources]
+  const written = new Operands(given.length, [...yes.written, ...no.written])
+  checkWritten('cond', written.tensors, tensorsOf(operands))
+  const differs = isDifferentiated([...given, ...yes.captured, ...no.captured])
+  const captured = new Operands(
+    given.length + written.tensors.length,
+    subgraphs.flatMap((branch) => branch.captured).filter((x) => !written.has(x)),
+  )
+  const inputs = [...given, ...valuesBefore(written.tensors, differs), ...captured.tensors]
+  const firstSource = given.length - sources.length
   const results = yes.specs.length
-  const outputs = bindControl('cond', {
-    inputs,
-    outputs: [...yes.specs, ...yes.packSpecs, ...no.packSpecs],
-    effect: yes.effect || no.effect,
-    run(engine, from, to) {
-      const { buffer, offset } = from[0]!
-      const taken = engine.readSync(buffer, 'bool', offset, 1)[0] ? 0 : 1
-      const own = (first: number, count: number): Region[] => from.slice(first, first + count)
-      const branch = subgraphs[taken]!
-      const given = [
-        ...own(1, leaves.length),
-        ...own(slices[taken]!, again[taken]!.length),
-        ...own(captures[taken]!, branch.captured.length),
-      ]
-      const firstPack = results + taken * yes.packSpecs.length
-      branch.run(engine, given, [...to.slice(0, results), ...to.slice(firstPack, firstPack + branch.packSpecs.length)])
-    },
-    gradient(gradients, { inputs: saved, wanted, unused }) {
-      const chosen = leaves.map((_, i) => wanted[1 + i]!)
-      const towards = sources.filter((_, i) => wanted[firstSource + i])
-      const pull = (f: (...args: Tensor[]) => unknown, values: readonly Tensor[], seeds: readonly (Tensor | null)[], own: Packs) =>
-        pullBack({ f, values, wanted: chosen, sources: towards, seeds, packs: own })
-      const found = cond(
-        saved[0]!,
-        (values, seeds, [own]) => pull(functions[0]!, values, seeds, own as Packs),
-        (values, seeds, [, own]) => pull(functions[1]!, values, seeds, own as Packs),
-        saved.slice(1, 1 + leaves.length) as Tensor[],
-        gradients.slice(0, results).map((g, i) => (isFloat(g.dtype) && !unused?.[i] ? g : null)),
-        given,
-      )
-      let [value, source] = [0, 0]
-      return inputs.map((_, i) => {
-        if (!wanted[i]) return null
-        return i < firstSource ? found.values[value++]! : found.sources[source++]!
-      })
-    },
+  const firstPacks = [results, results + yes.packSpecs.length]
+  const firstWritten = firstPacks[1]! + no.packSpecs.length
+  const afterOf = (x: Tensor) => firstWritten + written.at(x) - given.length
+  const wired = subgraphs.map((branch, i) => {
+    const firstAgain = 1 + leaves.length + (i === 0 ? 0 : again[0]!.length)
+    const untouched = written.tensors.filter((x) => !branch.written.some(({ memory }) => memory === x.memory))
+    return {
+      ...branch.wiring({
+        args: [...positions(1, leaves.length), ...positions(firstAgain, again[i]!.length)],
+        captured: (x) => (written.has(x) ? written : captured).at(x),
+        results: positions(0, results),
+        packs: positions(firstPacks[i]!, branch.packSpecs.length),
+        written: afterOf,
+      }),
+      copies: untouched.map((x): [number, number] => [written.at(x), afterOf(x)]),
+    }
   })
-  const split = results + yes.packSpecs.length
-  const given: Packs = packs ?? [yes.packs(outputs.slice(results, split)), no.packs(outputs.slice(split))]
-  if (!packs) recorder.packs.push(given)
+  const flow = new Choice(
+    {
+      inputs: operandsOf(inputs),
+      outputs: operandsOf([...yes.specs, ...yes.packSpecs, ...no.packSpecs, ...written.tensors]),
+      effect: yes.effect || no.effect,
+      branches: wired,
+    },
+    subgraphs.map(({ body }) => body),
+  )
+  const outputs = bindControl(flow, inputs, (gradients, { inputs: saved, wanted, unused }) => {
+    const chosen = leaves.map((_, i) => wanted[1 + i]!)
+    const towards = sources.filter((_, i) => wanted[firstSource + i])
+    const pull = (
+      f: (...args: Tensor[]) => unknown,
+      values: readonly Tensor[],
+      seeds: readonly (Tensor | null)[],
+      own: Packs,
+      before: readonly Tensor[],
+    ) => {
+      const past = written.tensors.map((memory, i) => ({ memory, value: before[i]! }))
+      return pullBack({ f, values, wanted: chosen, sources: towards, seeds, packs: own, past })
+    }
+    const found = cond(
+      saved[0]!,
+      (values, seeds, [own], before) => pull(functions[0]!, values, seeds, own as Packs, before),
+      (values, seeds, [, own], before) => pull(functions[1]!, values, seeds, own as Packs, before),
+      saved.slice(1, 1 + leaves.length) as Tensor[],
+      gradients.slice(0, results).map((g, i) => (isFloat(g.dtype) && !unused?.[i] ? g : null)),
+      ownPacks,
+      saved.slice(given.length, given.length + written.tensors.length) as Tensor[],
+    )
+    let [value, source] = [0, 0]
+    return inputs.map((_, i) => {
+      if (!wanted[i] || i >= given.length) return null
+      return i < firstSource ? found.values[value++]! : found.sources[source++]!
+    })
+  })
+  writeBack(written.tensors, outputs.slice(firstWritten))
+  const [first, second] = firstPacks as [number, number]
+  const ownPacks: Packs = packs ?? [yes.packs(outputs.slice(first, second)), no.packs(outputs.slice(second, firstWritten))]
+  if (!packs) recorder.packs.push(ownPacks)
   return withTensors(yes.result, outputs) as R
 }

@@ -6,7 +6,8 @@ import { spec as specOf } from '../../layout.ts'
 import { noGrad } from '../../tensor/modes.ts'
 import { Storage } from '../../tensor/storage.ts'
 import { Tensor } from '../../tensor/tensor.ts'
-import { bindControl, dense, recording } from './subgraph.ts'
+import { Flow, type FlowData, isTrue } from './flow.ts'
+import { bindControl, dense, operandsOf, recording } from './subgraph.ts'
 
 /**
  * Prints a text on the console, with values in the places of `{}` (those that are left over come behind it). In a compiled
@@ -20,30 +21,46 @@ export function print(text: string, ...values: readonly (Tensor | number | boole
   // Where a function runs again for its gradient, all has been said.
   if (recorder.replaying) return
   const inputs = dense(values.filter((x) => x instanceof Tensor))
-  bindControl('print', {
-    inputs,
-    outputs: [],
-    effect: true,
-    run(engine, from) {
-      const found = inputs.map((x, i) => readBack(engine, x, from[i]!))
-      let next = 0
-      write(
-        text,
-        values.map((x) => (x instanceof Tensor ? found[next++]! : x)),
-      )
-      for (const x of found) x.dispose()
-    },
-  })
+  const shown = values.map((x) => (x instanceof Tensor ? null : x))
+  bindControl(new Printing({ inputs: operandsOf(inputs), outputs: [], effect: true, text, values: shown }, []), inputs)
+}
+
+interface PrintingData extends FlowData {
+  readonly text: string
+  /** Null: the next input. */
+  readonly values: readonly (number | boolean | string | null)[]
+}
+
+class Printing extends Flow<PrintingData> {
+  readonly name = 'print'
+
+  with(data: PrintingData): Printing {
+    return new Printing(data, [])
+  }
+
+  surelyWrites(): boolean {
+    return true
+  }
+
+  protected perform(engine: Engine, from: readonly Region[]): void {
+    const found = this.inputs.map((x, i) => readBack(engine, x, from[i]!))
+    let next = 0
+    write(
+      this.data.text,
+      this.data.values.map((x) => x ?? found[next++]!),
+    )
+    for (const x of found) x.dispose()
+  }
 }
 
 function write(text: string, values: readonly unknown[]): void {
   const left = [...values]
-  const filled = text.replaceAll('{}', (place) => (left.length > 0 ? shown(left.shift()) : place))
+  const filled = text.replaceAll('{}', (place) => (left.length > 0 ? showing(left.shift()) : place))
   // oxlint-disable-next-line no-console -- what it is for
-  console.log([filled, ...left.map(shown)].join(' '))
+  console.log([filled, ...left.map(showing)].join(' '))
 }
 
-const shown = (x: unknown): string => String(x instanceof Tensor ? x.detach() : x)
+const showing = (x: unknown): string => String(x instanceof Tensor ? x.detach() : x)
 
 function readBack(engine: Engine, { dtype, shape }: ControlOperand, { buffer, offset }: Region): Tensor {
   const spec = specOf(dtype, shape)
@@ -59,27 +76,44 @@ function readBack(engine: Engine, { dtype, shape }: ControlOperand, { buffer, of
  * @throws {CotangentError} `check-failed`, with the message and the line that called `check`.
  */
 export function check(condition: Tensor | boolean, message: string): void {
-  const at = new Error().stack
-  const fail = () => {
-    throw new CotangentError('check-failed', { op: 'check', message: `${message}; checked at ${userLine(at)}` })
-  }
+  const { stack } = new Error()
   if (typeof condition === 'boolean') {
-    if (!condition) fail()
+    if (!condition) fail(message, userLine(stack))
     return
   }
   const recorder = recording()
   if (recorder?.replaying) return
   const all = noGrad(() => condition.cast('bool').all())
   if (!recorder) {
-    if (!all.item()) fail()
+    if (!all.item()) fail(message, userLine(stack))
     return
   }
-  bindControl('check', {
-    inputs: [all],
-    outputs: [],
-    effect: true,
-    run(engine, [holds]) {
-      if (!engine.readSync(holds!.buffer, 'bool', holds!.offset, 1)[0]) fail()
-    },
-  })
+  bindControl(new Check({ inputs: operandsOf([all]), outputs: [], effect: true, message, at: userLine(stack) }, []), [all])
+}
+
+function fail(message: string, at: string): never {
+  throw new CotangentError('check-failed', { op: 'check', message: `${message}; checked at ${at}` })
+}
+
+export interface CheckData extends FlowData {
+  readonly message: string
+  /** The line that called it. */
+  readonly at: string
+}
+
+/** Throws where its input does not hold. */
+export class Check extends Flow<CheckData> {
+  readonly name = 'check'
+
+  with(data: CheckData): Check {
+    return new Check(data, [])
+  }
+
+  surelyWrites(): boolean {
+    return true
+  }
+
+  protected perform(engine: Engine, [holds]: readonly Region[]): void {
+    if (!isTrue(engine, holds!)) fail(this.data.message, this.data.at)
+  }
 }

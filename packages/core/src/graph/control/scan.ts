@@ -1,18 +1,21 @@
 import { isFloat } from '../../dtype.ts'
-import type { Region } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
 import { zeros } from '../../op/creation.ts'
 import { stack } from '../../op/join.ts'
 import { inAutocastOfNow } from '../../tensor/autocast.ts'
-import { modes } from '../../tensor/modes.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { mapTree } from '../../tree.ts'
 import { isTensor, type Packs, type Recorder, trace } from '../trace.ts'
+import { Rounds } from './rounds.ts'
 import {
   bindControl,
   checkSame,
-  copyRegion,
+  checkWritten,
   dense,
+  isDifferentiated,
+  Operands,
+  operandsOf,
+  positions,
   pullBack,
   recording,
   rowOf,
@@ -20,7 +23,9 @@ import {
   sourcesOf,
   Subgraph,
   tensorsOf,
+  valuesBefore,
   withTensors,
+  writeBack,
 } from './subgraph.ts'
 
 /** A tree of tensors of the same structure, of any shapes. */
@@ -122,96 +127,95 @@ function traced<C, X, Y>(recorder: Recorder, f: Step<C, X, Y>, { init, xs, lengt
   const subgraph = new Subgraph('scan', recorder, body, specs, packs, rowOf)
   const [after, y] = subgraph.result as readonly [unknown, Y]
   checkSame('scan', CARRY, init, after)
+  const { packSpecs, written } = subgraph
+  checkWritten('scan', written, tensorsOf([init, xs]))
   const sources = sourcesOf(subgraph)
-  const inputs = [...carry, ...items, ...again, ...sources, ...subgraph.captured]
-  const firstSource = carry.length + items.length + again.length
-  const firstCaptured = firstSource + sources.length
-  const keeps = modes.grad && inputs.some((x) => x.requiresGrad)
-  const carrySpecs = carry.map((x) => x.spec)
+  const keeps = isDifferentiated([...carry, ...items, ...sources, ...subgraph.captured])
+  // What a round writes goes from round to round as carries do.
+  const carried = [...carry, ...valuesBefore(written, keeps)]
+  const firstAgain = carried.length + items.length
+  const firstSource = firstAgain + again.length
+  const overwritten = new Operands(carry.length, written)
+  const captured = new Operands(
+    firstSource + sources.length,
+    subgraph.captured.filter((x) => !overwritten.has(x)),
+  )
+  const inputs = [...carried, ...items, ...again, ...sources, ...captured.tensors]
+  const carrySpecs = carried.map((x) => x.spec)
   const ySpecs = subgraph.specs.slice(carry.length)
-  const { packSpecs } = subgraph
-  const outputs = bindControl('scan', {
-    inputs,
-    outputs: [
-      ...carrySpecs,
-      ...[...ySpecs, ...packSpecs].map((spec) => rowsOf(spec, length)),
-      // Carries of all rounds, or what takes turns with the last one.
-      ...carrySpecs.map((spec) => (keeps ? rowsOf(spec, length) : spec)),
-    ],
-    effect: subgraph.effect,
-    run(engine, from, to) {
-      const count = carry.length
-      const row = (regions: readonly Region[], shapes: readonly { readonly size: number }[], at: number) =>
-        regions.map(({ buffer, offset }, i): Region => ({ buffer, offset: offset + at * shapes[i]!.size }))
-      const last = to.slice(0, count)
-      const rows = to.slice(count, to.length - count)
-      const spare = to.slice(to.length - count)
-      const copyInit = (target: readonly Region[]) => carrySpecs.forEach((spec, i) => copyRegion(engine, spec, from[i]!, target[i]!))
-      const rowSpecs = inputs.slice(count, firstSource).map((x) => rowOf(x.spec))
-      let before = from.slice(0, count)
-      if (length === 0) copyInit(last)
-      for (let round = 0; round < length; round++) {
-        const at = reverse ? length - 1 - round : round
-        if (keeps && round === 0) {
-          before = row(spare, carrySpecs, at)
-          copyInit(before)
-        }
-        const kept = () => row(spare, carrySpecs, reverse ? at - 1 : at + 1)
-        const target = round === length - 1 ? last : keeps ? kept() : (length - 1 - round) % 2 === 0 ? last : spare
-        const given = [...before, ...row(from.slice(count, firstSource), rowSpecs, at), ...from.slice(firstCaptured)]
-        subgraph.run(engine, given, [...target, ...row(rows, [...ySpecs, ...packSpecs], at)])
-        before = target
-      }
+  const rows = [...ySpecs, ...packSpecs].map((spec) => rowsOf(spec, length))
+  const flow = new Rounds(
+    {
+      inputs: operandsOf(inputs),
+      outputs: operandsOf([...carrySpecs, ...rows, ...carrySpecs.map((spec) => (keeps ? rowsOf(spec, length) : spec))]),
+      effect: subgraph.effect,
+      carries: carried.length,
+      items: items.length + again.length,
+      length,
+      reverse,
+      keeps,
+      wiring: subgraph.wiring({
+        args: [...positions(0, carry.length), ...positions(carried.length, items.length + again.length)],
+        captured: (x) => (overwritten.has(x) ? overwritten : captured).at(x),
+        results: [...positions(0, carry.length), ...positions(carried.length, ySpecs.length)],
+        packs: positions(carried.length + ySpecs.length, packSpecs.length),
+        written: (x) => overwritten.at(x),
+      }),
     },
-    gradient(gradients, { inputs: saved, outputs: made, wanted, unused }) {
-      const values = saved as readonly Tensor[]
-      const floats = carry.map((x) => isFloat(x.dtype))
-      const chosen = [...floats, ...items.map((_, i) => wanted[carry.length + i]!)]
-      const towards = sources.filter((_, i) => wanted[firstSource + i])
-      const usedFrom = (first: number, count: number) =>
-        gradients.slice(first, first + count).map((g, i) => (isFloat(g.dtype) && !unused?.[first + i] ? g : null))
-      const rounds = {
-        carry: made.slice(made.length - carry.length) as Tensor[],
-        x: values.slice(carry.length, carry.length + items.length),
-        y: usedFrom(carry.length, ySpecs.length),
-        // Of the carries that were kept: a gradient of this gradient goes by way of them.
-        kept: usedFrom(gradients.length - carry.length, carry.length).filter((_, i) => floats[i]),
-        packs: given,
-      }
-      const start = {
-        carry: gradients.slice(0, carry.length).filter((_, i) => floats[i]),
-        sources: towards.map((x) => x.newFull(x.shape, 0)),
-      }
-      const [{ carry: first, sources: sums }, found] = scan(
-        (sum, round) => {
-          let next = 0
-          const seeds = [...floats.map((float) => (float ? sum.carry[next++]! : null)), ...round.y]
-          const pulled = pullBack({
-            f: body,
-            values: [...round.carry, ...round.x],
-            wanted: chosen,
-            sources: towards,
-            seeds,
-            packs: round.packs as Packs,
-          })
-          const own = pulled.values.splice(0, sum.carry.length).map((x, i) => (round.kept[i] ? x.add(round.kept[i]) : x))
-          return [{ carry: own, sources: sum.sources.map((x, i) => x.add(pulled.sources[i]!)) }, pulled.values]
-        },
-        start,
-        rounds,
-        { reverse: !reverse, length },
-      )
-      const left = { carry: [...first], items: [...found], sources: [...sums] }
-      return inputs.map((_, i) => {
-        // A carry's gradient is there whether it is wanted or not.
-        if (i < carry.length) return floats[i] ? left.carry.shift()! : null
-        if (!wanted[i]) return null
-        return i < firstSource ? left.items.shift()! : left.sources.shift()!
-      })
-    },
+    [subgraph.body],
+  )
+  const outputs = bindControl(flow, inputs, (gradients, { inputs: saved, outputs: made, wanted, unused }) => {
+    const values = saved as readonly Tensor[]
+    const floats = carry.map((x) => isFloat(x.dtype))
+    const firstKept = made.length - carried.length
+    const chosen = [...floats, ...items.map((_, i) => wanted[carried.length + i]!)]
+    const towards = sources.filter((_, i) => wanted[firstSource + i])
+    const usedFrom = (first: number, count: number) =>
+      gradients.slice(first, first + count).map((g, i) => (isFloat(g.dtype) && !unused?.[first + i] ? g : null))
+    const rounds = {
+      carry: made.slice(firstKept, firstKept + carry.length) as Tensor[],
+      past: made.slice(firstKept + carry.length) as Tensor[],
+      x: values.slice(carried.length, firstAgain),
+      y: usedFrom(carried.length, ySpecs.length),
+      // Of the carries that were kept: a gradient of this gradient goes by way of them.
+      kept: usedFrom(firstKept, carry.length).filter((_, i) => floats[i]),
+      packs: given,
+    }
+    const start = {
+      carry: gradients.slice(0, carry.length).filter((_, i) => floats[i]),
+      sources: towards.map((x) => x.newFull(x.shape, 0)),
+    }
+    const [{ carry: first, sources: sums }, found] = scan(
+      (sum, round) => {
+        let next = 0
+        const seeds = [...floats.map((float) => (float ? sum.carry[next++]! : null)), ...round.y]
+        const pulled = pullBack({
+          f: body,
+          values: [...round.carry, ...round.x],
+          wanted: chosen,
+          sources: towards,
+          seeds,
+          packs: round.packs as Packs,
+          past: written.map((memory, i) => ({ memory, value: round.past[i]! })),
+        })
+        const own = pulled.values.splice(0, sum.carry.length).map((x, i) => (round.kept[i] ? x.add(round.kept[i]) : x))
+        return [{ carry: own, sources: sum.sources.map((x, i) => x.add(pulled.sources[i]!)) }, pulled.values]
+      },
+      start,
+      rounds,
+      { reverse: !reverse, length },
+    )
+    const left = { carry: [...first], items: [...found], sources: [...sums] }
+    return inputs.map((_, i) => {
+      // A carry's gradient is there whether it is wanted or not.
+      if (i < carry.length) return floats[i] ? left.carry.shift()! : null
+      if (!wanted[i] || i < carried.length) return null
+      return i < firstSource ? left.items.shift()! : left.sources.shift()!
+    })
   })
-  const ys = carry.length + ySpecs.length
-  const given = packs ?? subgraph.packs(outputs.slice(ys, ys + packSpecs.length))
+  writeBack(written, outputs.slice(carry.length, carried.length))
+  const firstPack = carried.length + ySpecs.length
+  const given = packs ?? subgraph.packs(outputs.slice(firstPack, firstPack + packSpecs.length))
   if (!packs) recorder.packs.push(given)
-  return [withTensors(init, outputs) as Loosely<C>, withTensors(y, outputs.slice(carry.length)) as Loosely<Y>]
+  return [withTensors(init, outputs) as Loosely<C>, withTensors(y, outputs.slice(carried.length)) as Loosely<Y>]
 }

@@ -1,19 +1,18 @@
 import { gradientsOf } from '../../autograd/backward.ts'
 import { variableOf } from '../../autograd/grad.ts'
 import type { GradientRule } from '../../autograd/tape.ts'
-import type { Control, ControlOperand, Region } from '../../engine/control.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { DType } from '../../dtype.ts'
+import type { ControlOperand } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
-import { sizeOf, type Spec, spec as specOf } from '../../layout.ts'
+import { type Shape, type Spec, spec as specOf } from '../../layout.ts'
 import { bind } from '../../tensor/bind.ts'
-import { modes, withModes } from '../../tensor/modes.ts'
+import { modes, noGrad, withModes } from '../../tensor/modes.ts'
 import type { Primitive } from '../../tensor/primitive.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../../tree.ts'
-import { packNumbers, ProgramExecutable } from '../executor.ts'
 import { lower } from '../lower.ts'
-import { optimize } from '../passes.ts'
-import { isTensor, type Packs, Recorder, type TracedWithin, traceWithin } from '../trace.ts'
+import { isTensor, type Packs, type Past, Recorder, traceWithin } from '../trace.ts'
+import { Body, type Flow, type Wiring } from './flow.ts'
 
 export const tensorsOf = (tree: unknown): Tensor[] => leavesOf(tree, isTensor)
 
@@ -35,20 +34,21 @@ export const rowOf = ({ dtype, shape }: Spec): Spec => specOf(dtype, shape.slice
 /** Of `length` of them. */
 export const rowsOf = ({ dtype, shape }: Spec, length: number): Spec => specOf(dtype, [length, ...shape])
 
-/** A branch, or the body of a loop: traced, and made ready for an engine when it first runs. */
+/** A branch, or the body of a loop, as it was traced. */
 export class Subgraph {
   /** What it returned, with tensors that stand for it. */
   readonly result: unknown
   /** Its tensors' specs, in order. */
   readonly specs: readonly Spec[]
+  /** What it uses from outside: inputs of the body, behind its arguments. */
   readonly captured: readonly Tensor[]
   readonly sources: readonly Tensor[]
+  /** Those of `captured` that it writes. What they are in the end are the body's last outputs. */
+  readonly written: readonly Tensor[]
   /** Whether running it does more than computing its results. */
   readonly effect: boolean
-  readonly #traced: TracedWithin
-  /** Numbers of its own that it asks the host for. */
-  readonly #numbers: number
-  #executable: ProgramExecutable | undefined
+  readonly body: Body
+  readonly #packs: Packs
 
   /**
    * @param given Dense arguments for `f`; with `packs`, it runs again with those numbers, which come behind the arguments.
@@ -68,38 +68,101 @@ export class Subgraph {
       around,
       (...args) => {
         const own = args.slice(0, given.length)
-        return packs ? recording()!.replay(withTensors(packs, args.slice(given.length)), () => f(...own)) : f(...own)
+        return packs ? recording()!.replay(withTensors(packs, args.slice(given.length)), [], () => f(...own)) : f(...own)
       },
       specs,
     )
     const { host, nodes } = traced.graph
-    this.#traced = traced
+    this.body = new Body(lower(traced.graph))
+    this.#packs = traced.packs
     this.result = traced.result
     this.specs = tensorsOf(traced.result).map((x) => x.spec)
     this.captured = traced.captured
     this.sources = traced.sources
-    this.#numbers = host.reduce((sum, step) => sum + (step.kind === 'numbers' ? step.count : 0), 0)
+    this.written = traced.written
     this.effect =
       host.some(({ kind }) => kind !== 'given') || nodes.some(({ plan }) => plan.program?.kind === 'control' && plan.program.effect)
   }
 
   /** What a run gives besides its results, for `packs`. */
   get packSpecs(): Spec[] {
-    const inner = tensorsOf(this.#traced.packs).map((x) => x.spec)
-    return this.#numbers > 0 ? [...inner, specOf('int32', [2 * this.#numbers])] : inner
+    const inner = tensorsOf(this.#packs).map((x) => x.spec)
+    return this.body.numbers > 0 ? [...inner, specOf('int32', [2 * this.body.numbers])] : inner
   }
 
   /** The numbers that it was given, of tensors of `packSpecs`. */
   packs(tensors: readonly Tensor[]): Packs {
-    return [this.#numbers > 0 ? tensors.at(-1)! : null, ...withTensors(this.#traced.packs, tensors)]
+    return [this.body.numbers > 0 ? tensors.at(-1)! : null, ...withTensors(this.#packs, tensors)]
   }
 
-  /** @param outputs Results, then what `packSpecs` says. */
-  run(engine: Engine, inputs: readonly Region[], outputs: readonly Region[]): void {
-    this.#executable ??= new ProgramExecutable(engine, optimize(lower(this.#traced.graph), { engine, frozen: false }))
-    const drawn = this.#executable.runAt(inputs, outputs)
-    if (this.#numbers > 0) packNumbers(engine, outputs.at(-1)!, drawn)
+  /**
+   * Where the control flow has what the body works on.
+   *
+   * @param at Positions of its arguments (with packs), and of memory from outside; of its results, of its packs, and of what it
+   *   writes, by that memory.
+   */
+  wiring(at: {
+    readonly args: readonly number[]
+    readonly captured: (x: Tensor) => number
+    readonly results: readonly number[]
+    readonly packs: readonly number[]
+    readonly written: (x: Tensor) => number
+  }): Wiring {
+    const inner = at.packs.slice(0, tensorsOf(this.#packs).length)
+    return {
+      inputs: [...at.args, ...this.captured.map(at.captured)],
+      // Numbers of its own come behind all that the program itself makes.
+      outputs: [...at.results, ...inner, ...this.written.map(at.written), ...at.packs.slice(inner.length)],
+    }
   }
+}
+
+/** Positions from `first` on. */
+export const positions = (first: number, count: number): number[] => Array.from({ length: count }, (_, i) => first + i)
+
+/** Operands, each memory once, from position `first` on. */
+export class Operands {
+  readonly tensors: readonly Tensor[]
+  readonly #at: ReadonlyMap<object, number>
+
+  constructor(first: number, tensors: readonly Tensor[]) {
+    const at = new Map<object, number>()
+    this.tensors = tensors.filter(({ memory }) => !at.has(memory) && at.set(memory, first + at.size))
+    this.#at = at
+  }
+
+  has(x: Tensor): boolean {
+    return this.#at.has(x.memory)
+  }
+
+  at(x: Tensor): number {
+    return this.#at.get(x.memory)!
+  }
+}
+
+/** Memory as it is before a control flow that overwrites it: a copy if a gradient may ask for it. */
+export function valuesBefore(written: readonly Tensor[], isKept: boolean): Tensor[] {
+  return noGrad(() => written.map((x) => (isKept ? x.clone() : x)))
+}
+
+/** Puts what a control flow has made of memory in its place. */
+export function writeBack(written: readonly Tensor[], values: readonly Tensor[]): void {
+  noGrad(() => written.forEach((x, i) => x.assign(values[i]!)))
+}
+
+/** Whether gradients may go through a control flow with these inputs. */
+export const isDifferentiated = (inputs: readonly Tensor[]): boolean => modes.grad && inputs.some((x) => x.requiresGrad)
+
+/** Refuses operands that lie in memory which is written. */
+export function checkWritten(op: string, written: readonly Tensor[], operands: readonly Tensor[]): void {
+  const shared = written.find(({ memory }) => operands.some((x) => x.memory === memory))
+  if (!shared) return
+  throw new CotangentError('modified-in-place', {
+    op,
+    message: 'a branch or body writes to a tensor from outside that is also passed to it',
+    dtypes: [shared.dtype],
+    hint: 'Pass a copy (x.clone()), or do not pass it.',
+  })
 }
 
 /** The tensors that any of these functions takes from outside and gradients go to, each once. */
@@ -111,36 +174,19 @@ export function sourcesOf(...subgraphs: readonly Subgraph[]): Tensor[] {
   return found
 }
 
-export interface ControlParts {
-  readonly inputs: readonly Tensor[]
-  readonly outputs: readonly ControlOperand[]
-  readonly effect: boolean
-  readonly run: Control['run']
-  readonly gradient?: GradientRule<undefined>
-}
-
 /** Records control flow as one op. */
-export function bindControl(name: string, { inputs, outputs, effect, run, gradient }: ControlParts): Tensor[] {
-  const control: Control = {
-    kind: 'control',
-    name,
-    inputs: inputs.map(({ dtype, shape }) => ({ dtype, shape })),
-    outputs,
-    effect,
-    run(engine, from, to) {
-      if (!engine.synchronous) {
-        throw new CotangentError('async-only', {
-          op: name,
-          message: `the ${engine.name} engine cannot be read while a compiled function runs`,
-          hint: 'Use where() for choices, and a JavaScript loop around compiled steps.',
-        })
-      }
-      run(engine, from, to)
-    },
+export function bindControl(flow: Flow, inputs: readonly Tensor[], gradient?: GradientRule<undefined>): Tensor[] {
+  const op: Primitive<undefined> = {
+    name: flow.name,
+    infer: () => flow.outputs,
+    lower: () => flow,
+    ...(gradient && { gradient }),
   }
-  const op: Primitive<undefined> = { name, infer: () => outputs, lower: () => control, ...(gradient && { gradient }) }
   return bind(op, inputs, undefined)
 }
+
+export const operandsOf = (tensors: readonly { readonly dtype: DType; readonly shape: Shape }[]): ControlOperand[] =>
+  tensors.map(({ dtype, shape }) => ({ dtype, shape }))
 
 /** What the gradient of a branch or body is taken of and by. */
 export interface Pull {
@@ -153,13 +199,15 @@ export interface Pull {
   readonly seeds: readonly (Tensor | null)[]
   /** What it was given when it ran first. */
   readonly packs: Packs
+  /** What it has overwritten since. */
+  readonly past: readonly Past[]
 }
 
 /** Runs a function again, and back: gradients of the wanted values and of the sources, zeros where there is none. */
-export function pullBack({ f, values, wanted, sources, seeds, packs }: Pull): { values: Tensor[]; sources: Tensor[] } {
+export function pullBack({ f, values, wanted, sources, seeds, packs, past }: Pull): { values: Tensor[]; sources: Tensor[] } {
   const createGraph = modes.grad
   const variables = values.map((x, i) => (wanted[i] ? variableOf(x) : x))
-  const results = tensorsOf(withModes({ grad: true }, () => runAgain(packs, () => f(...variables))))
+  const results = tensorsOf(withModes({ grad: true }, () => runAgain(packs, past, () => f(...variables))))
   const targets = [...variables.filter((_, i) => wanted[i]), ...sources]
   const roots = results.flatMap((root, i) => (root.edge && seeds[i] ? [{ root, seed: seeds[i] }] : []))
   const found =
@@ -175,21 +223,15 @@ export function pullBack({ f, values, wanted, sources, seeds, packs }: Pull): { 
   return { values: filled.slice(0, own), sources: filled.slice(own) }
 }
 
-function runAgain<T>(packs: Packs, body: () => T): T {
+function runAgain<T>(packs: Packs, past: readonly Past[], body: () => T): T {
   const recorder = recording()
-  if (recorder) return recorder.replay(packs, body)
-  if (tensorsOf(packs).length === 0) return body()
+  if (recorder) return recorder.replay(packs, past, body)
+  if (tensorsOf(packs).length === 0 && past.length === 0) return body()
   throw new CotangentError('unsupported', {
     op: 'compile',
-    message: 'the gradient of control flow that draws random numbers is taken within another transformation',
+    message: 'the gradient of control flow that draws random numbers, or writes, is taken within another transformation',
     hint: 'Take the gradient outside of vmap() and jvp().',
   })
-}
-
-/** Copies elements where nothing else has to be computed. */
-export function copyRegion(engine: Engine, { dtype, shape }: ControlOperand, from: Region, to: Region): void {
-  const size = sizeOf(shape)
-  if (size > 0) engine.write(to.buffer, dtype, to.offset, engine.readSync(from.buffer, dtype, from.offset, size))
 }
 
 /** How a tree looks but for the specs of its tensors. */

@@ -1,12 +1,27 @@
-import type { Region } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
 import { spec as specOf } from '../../layout.ts'
 import { modes } from '../../tensor/modes.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Recorder } from '../trace.ts'
 import { checkPredicate, cond } from './cond.ts'
+import { Repetition } from './repetition.ts'
 import { type Loosely, scan } from './scan.ts'
-import { bindControl, checkSame, copyRegion, dense, recording, Subgraph, tensorsOf, withTensors } from './subgraph.ts'
+import {
+  bindControl,
+  checkSame,
+  checkWritten,
+  dense,
+  isDifferentiated,
+  Operands,
+  operandsOf,
+  positions,
+  recording,
+  Subgraph,
+  tensorsOf,
+  valuesBefore,
+  withTensors,
+  writeBack,
+} from './subgraph.ts'
 
 export interface WhileLoopOptions {
   /** Ends the loop after so many rounds at the latest. Where it is known, gradients go through the compiled loop. */
@@ -56,46 +71,60 @@ function atOnce<C>(condition: (state: C) => Tensor | boolean, body: (state: C) =
 function traced<C>(recorder: Recorder, condition: (state: C) => Tensor | boolean, body: (state: C) => C, init: C, most: number): C {
   const leaves = dense(tensorsOf(init))
   const specs = leaves.map((x) => x.spec)
-  const count = specs.length
   // Nobody kept what a loop was given that runs again, so it must need nothing.
   const packs = recorder.replaying ? [null] : null
   const test = new Subgraph('whileLoop', recorder, (...args) => predicate(condition(withTensors(init, args))), specs, packs)
   const round = new Subgraph('whileLoop', recorder, (...args) => body(withTensors(init, args)), specs, packs)
   checkSame('whileLoop', STATE, init, round.result)
   const sources = [...test.sources, ...round.sources]
-  const effect = test.effect || round.effect
-  const inputs = [...leaves, ...sources, ...test.captured, ...round.captured]
-  const firstTest = count + sources.length
-  const firstRound = firstTest + test.captured.length
-  const outputs = bindControl('whileLoop', {
-    inputs,
-    // The state, what takes turns with it, the condition, and numbers that nobody asks for again.
-    outputs: [...specs, ...specs, boolSpec, ...test.packSpecs, ...round.packSpecs],
-    effect,
-    run(engine, from, to) {
-      const [last, spare] = [to.slice(0, count), to.slice(count, 2 * count)]
-      const holds = to[2 * count]!
-      const firstPack = 2 * count + 1
-      const packs = [to.slice(firstPack, firstPack + test.packSpecs.length), to.slice(firstPack + test.packSpecs.length)] as const
-      const [forTest, forRound] = [from.slice(firstTest, firstRound), from.slice(firstRound)]
-      let state: readonly Region[] = from.slice(0, count)
-      for (let i = 0; i < most; i++) {
-        test.run(engine, [...state, ...forTest], [holds, ...packs[0]])
-        if (!engine.readSync(holds.buffer, 'bool', holds.offset, 1)[0]) break
-        const target = state === last ? spare : last
-        round.run(engine, [...state, ...forRound], [...target, ...packs[1]])
-        state = target
-      }
-      if (state !== last) specs.forEach((spec, i) => copyRegion(engine, spec, state[i]!, last[i]!))
+  if (test.written.length > 0) {
+    throw new CotangentError('modified-in-place', {
+      op: 'whileLoop',
+      message: 'the condition writes in place to a tensor from outside',
+      hint: 'Write in the body.',
+    })
+  }
+  const { written } = round
+  checkWritten('whileLoop', written, tensorsOf(init))
+  // What a round writes goes from round to round as the state does.
+  const state = [...leaves, ...valuesBefore(written, isDifferentiated([...leaves, ...sources]))]
+  const count = state.length
+  const overwritten = new Operands(leaves.length, written)
+  const captured = new Operands(
+    count + sources.length,
+    [...test.captured, ...round.captured].filter((x) => !overwritten.has(x)),
+  )
+  const inputs = [...state, ...sources, ...captured.tensors]
+  const wiringOf = (body: Subgraph, results: readonly number[], firstPack: number) =>
+    body.wiring({
+      args: positions(0, leaves.length),
+      captured: (x) => (overwritten.has(x) ? overwritten : captured).at(x),
+      results,
+      packs: positions(firstPack, body.packSpecs.length),
+      written: (x) => overwritten.at(x),
+    })
+  const stateSpecs = state.map((x) => x.spec)
+  const firstPack = 2 * count + 1
+  const flow = new Repetition(
+    {
+      inputs: operandsOf(inputs),
+      outputs: operandsOf([...stateSpecs, ...stateSpecs, boolSpec, ...test.packSpecs, ...round.packSpecs]),
+      effect: test.effect || round.effect,
+      state: count,
+      most,
+      test: wiringOf(test, [2 * count], firstPack),
+      round: wiringOf(round, positions(0, leaves.length), firstPack + test.packSpecs.length),
     },
-    gradient() {
-      throw new CotangentError('no-gradient', {
-        op: 'whileLoop',
-        message: 'the number of rounds is only known when it runs, so there is no place to keep what the gradient needs',
-        hint: 'Give { maxIterations }, or use scan().',
-      })
-    },
+    [test.body, round.body],
+  )
+  const outputs = bindControl(flow, inputs, () => {
+    throw new CotangentError('no-gradient', {
+      op: 'whileLoop',
+      message: 'the number of rounds is only known when it runs, so there is no place to keep what the gradient needs',
+      hint: 'Give { maxIterations }, or use scan().',
+    })
   })
+  writeBack(written, outputs.slice(leaves.length, count))
   return withTensors(init, outputs)
 }
 

@@ -3,6 +3,7 @@ import type { Kernel } from '../../engine/kernel.ts'
 import type { Spec } from '../../layout.ts'
 import { Scalar } from '../../tensor/scalar.ts'
 import type { Storage } from '../../tensor/storage.ts'
+import { Body, Flow } from '../control/flow.ts'
 import { type Graph, type GraphNode, isLive, isRead, type LiveNumber, type Operand, type Read, type Source, type Value } from '../graph.ts'
 import { constantsOf, recipeOf } from '../passes/constants.ts'
 import type { Operation, Place, Program } from '../program.ts'
@@ -240,9 +241,34 @@ class Fitter {
   program<T extends object>(programs: readonly T[]): Make<T> {
     const [base] = programs as readonly [T]
     const known = this.#programs.get(base)
-    const fitted = known?.twins.every((twin, i) => twin === programs[i]) ? (known.fitted as Fitted<T>) : fitData(programs, this.#sizes)
+    const fit = () => (programs.every((x) => x instanceof Flow) ? (this.#flow(programs) as Fitted<T>) : fitData(programs, this.#sizes))
+    const fitted = known?.twins.every((twin, i) => twin === programs[i]) ? (known.fitted as Fitted<T>) : fit()
     this.#programs.set(base, { twins: programs, fitted })
     return (instance) => (fitted instanceof BySize ? instance.program(fitted) : base)
+  }
+
+  /** Control flow: its data, and the programs that it runs. */
+  #flow(flows: readonly Flow[]): Fitted<Flow> {
+    const [base] = flows as readonly [Flow]
+    same(flows.map(({ name }) => name))
+    const data = fitData(
+      flows.map((flow) => flow.data),
+      this.#sizes,
+    )
+    const bodies = this.list(
+      flows.map((flow) => flow.bodies),
+      (items) =>
+        new ProgramTemplate(
+          items.map(({ program }) => program),
+          this.#sizes,
+        ),
+    )
+    return new BySize((size) =>
+      base.with(
+        at(data, size),
+        bodies.map((body) => new Body(body.at(size))),
+      ),
+    )
   }
 
   operand(operands: readonly Operand[]): Make<Operand> {
