@@ -20,7 +20,12 @@ export interface Spec {
   readonly scalar: boolean
 }
 
-const specs = new Map<string, Spec>()
+/** Those that nobody holds any more go: programs whose shapes never come again would fill the memory. */
+const specs = new Map<string, WeakRef<Spec>>()
+const unreachable = new FinalizationRegistry<string>((key) => {
+  if (!specs.get(key)?.deref()) specs.delete(key)
+})
+let lastId = -1
 
 export function spec(dtype: DType, shape: Shape, strides: readonly number[] = rowMajor(shape)): Spec {
   return intern(dtype, shape, strides, false)
@@ -39,10 +44,10 @@ export function scalarSpec(dtype: DType): Spec {
 
 function intern(dtype: DType, shape: Shape, strides: readonly number[], scalar: boolean): Spec {
   const key = `${dtypeInfo[dtype].code}${scalar ? 's' : ''}|${shape.join()}|${strides.join()}`
-  let found = specs.get(key)
+  let found = specs.get(key)?.deref()
   if (!found) {
     found = {
-      id: specs.size,
+      id: ++lastId,
       dtype,
       shape: Object.freeze([...shape]),
       strides: Object.freeze([...strides]),
@@ -50,7 +55,8 @@ function intern(dtype: DType, shape: Shape, strides: readonly number[], scalar: 
       contiguous: isContiguous(shape, strides),
       scalar,
     }
-    specs.set(key, found)
+    specs.set(key, new WeakRef(found))
+    unreachable.register(found, key)
   }
   return found
 }

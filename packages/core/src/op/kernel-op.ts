@@ -1,4 +1,5 @@
 import type { GradientContext } from '../autograd/tape.ts'
+import { BoundedMap } from '../bounded-map.ts'
 import { type DType, dtypeInfo, type DTypeKind, isFloat, promote } from '../dtype.ts'
 import { KernelBuilder, liveNodes, type Value } from '../engine/kernel.ts'
 import { isFloatScalar, scalarTypeOf } from '../engine/scalar.ts'
@@ -58,10 +59,13 @@ export interface KernelOp<A> {
 
 export type Level = 'row' | 'element'
 
+/** Gradients of one op that are kept, one for the specs of each call: those of shapes that never come again would fill the memory. */
+const MOST_VJPS = 512
+
 /** An op that is one kernel of scalar code. Its gradient comes from differentiating the code. */
 /* @__NO_SIDE_EFFECTS__ */
 export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
-  const vjps = new Map<string, Vjp>()
+  const vjps = new BoundedMap<string, Vjp>(MOST_VJPS)
   const vjpFor = (inputs: readonly Spec[], outputs: readonly Spec[], attrs: A, wanted: readonly boolean[]): Vjp => {
     let key = attrs === undefined ? '' : attrsKey(attrs)
     for (let i = 0; i < inputs.length; i++) key += wanted[i] ? `,${inputs[i]!.id}` : `|${inputs[i]!.id}`

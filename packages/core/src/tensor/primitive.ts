@@ -1,4 +1,5 @@
 import type { GradientRule, TangentRule } from '../autograd/tape.ts'
+import { BoundedMap } from '../bounded-map.ts'
 import type { DType } from '../dtype.ts'
 import type { Control } from '../engine/control.ts'
 import type { Engine, Executable, Program, Sequence } from '../engine/engine.ts'
@@ -79,7 +80,7 @@ const pairBase = 2 ** 26
 export function planOf<A>(op: Primitive<A>, inputs: readonly HasSpec[], attrs: A, into?: readonly HasSpec[]): Plan {
   let known = plans.get(op)
   if (!known) {
-    known = new Map()
+    known = new BoundedMap(MOST_PLANS)
     plans.set(op, known)
   }
   const strided = into?.some((t) => !t.spec.contiguous) ? into.map((t) => t.spec) : undefined
@@ -92,8 +93,6 @@ export function planOf<A>(op: Primitive<A>, inputs: readonly HasSpec[], attrs: A
       attrs,
       strided,
     )
-    // The oldest goes: telling which was used last would cost every op of every program.
-    if (known.size >= MOST_PLANS) known.delete(known.keys().next().value!)
     known.set(key, plan)
   }
   return plan
