@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, readdir } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CotangentError } from 'cotangent'
 import { ioFailure, readWhole, writeWhole } from 'cotangent/node'
 import { AppendFile } from '../append-file.node.ts'
+import { artifactPath } from './artifact-path.node.ts'
 import type { RunOptions, RunStatus, Tracker } from './tracker.ts'
 
 /** What is known of a run: its `run.json`. Times are milliseconds since 1970. */
@@ -95,15 +96,7 @@ export class LocalTracker implements Tracker {
 
   async artifact(name: string, content: Uint8Array | string): Promise<void> {
     this.#checkOpen()
-    const root = join(this.folder, 'artifacts')
-    const path = join(root, name)
-    if (!path.startsWith(root + sep)) {
-      throw new CotangentError('invalid-argument', {
-        op: 'Tracker.artifact',
-        message: `${JSON.stringify(name)} lies outside of the run`,
-        hint: 'Names are relative, without "..".',
-      })
-    }
+    const path = artifactPath(join(this.folder, 'artifacts'), name)
     await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => {
       throw ioFailure(path, 'written', cause)
     })
