@@ -12,10 +12,10 @@ interface Property extends Node {
   readonly key?: { readonly name?: string }
 }
 
-/** What ops say about themselves to tests and docs only. */
-const dropped = ['samples', 'doc']
+/** What declarations of ops, all of which have a `doc`, say to tests and docs only. */
+const dropped = ['doc', 'samples', 'domain', 'secondDomain', 'domains', 'variants']
 
-/** Leaves the samples and docs of the op table out of what is shipped: a tenth of a small program. */
+/** Leaves the samples and docs of the op table out of what is shipped: a fourteenth of a small program. */
 export function stripTable(): Plugin {
   return {
     name: 'strip-table',
@@ -25,10 +25,11 @@ export function stripTable(): Plugin {
         const cuts: (readonly [start: number, end: number])[] = []
         visit(parseAst(code, { lang: 'ts' }), (object) => {
           const properties = object.properties as readonly Property[]
-          if (!properties.some((p) => p.key?.name === 'samples')) return
+          if (!properties.some((p) => p.key?.name === 'doc')) return
           properties.forEach((p, i) => {
             if (!dropped.includes(p.key?.name ?? '')) return
-            cuts.push(i + 1 < properties.length ? [p.start, properties[i + 1]!.start] : [properties[i - 1]?.end ?? p.start, p.end])
+            // With the comma behind it, which objects may end in.
+            cuts.push([p.start, properties[i + 1]?.start ?? p.end + /^[\s,]*/.exec(code.slice(p.end))![0].length])
           })
         })
         // Blanks instead of nothing, so that positions stay and source maps hold.
