@@ -1,14 +1,7 @@
-import { installedBackends } from './engine/installed-backend.ts'
-import { ReferenceEngine } from './engine/reference/engine.ts'
-import { referenceRoutine } from './engine/reference/routine.ts'
-import { registerEngine } from './engine/registry.ts'
-import { WasmEngine } from './engine/wasm/engine.ts'
-import { notice, setNotice } from './notice.ts'
+import { setNotice } from './notice.ts'
 
 // oxlint-disable-next-line no-console -- said once, where something makes a program slower than it could be
 setNotice((message) => console.warn(message))
-registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine, backends: installedBackends(notice), notice }))
-registerEngine('reference', () => new ReferenceEngine())
 
 export { assertGradients, gradCheck, type GradCheckOptions, type GradMismatch } from './autograd/grad-check.ts'
 export { detectAnomaly } from './autograd/anomaly.ts'
@@ -20,8 +13,9 @@ export { jvp } from './transform/jvp.ts'
 export { vjp } from './transform/vjp.ts'
 export { type Axes, type Randomness, vmap, type VmapOptions } from './transform/vmap.ts'
 export { type DType, dtypes, isDType } from './dtype.ts'
-export { currentEngine, engineNamed, engineNames, registerEngine, setEngine, setThreads } from './engine/registry.ts'
+export { currentEngine, registerEngine, setThreads } from './engine/registry.ts'
 export { wasmFeatures, type WasmFeatures } from './engine/wasm/features.ts'
+export { engineNamed, engineNames, setEngine } from './engines.ts'
 export type { Buffer, Engine, Executable, MemoryUse, Program } from './engine/engine.ts'
 export { type AttachedBackend, type BackendRoutine, registerRoutineBackend, type RoutineBackend } from './engine/routine-backend.ts'
 export type { Operand, Routine, RoutineAttrs, RoutineName, WindowGeometry } from './engine/routine.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { KernelBuilder } from '../engine/kernel.ts'
-import { engineNamed } from '../engine/registry.ts'
+import { engineNamed } from '../engines.ts'
 import {
   compile,
   crossEntropy,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { runProgram } from '../../test/engine.ts'
 import { KernelBuilder } from '../engine/kernel.ts'
-import { engineNamed, engineNames } from '../engine/registry.ts'
+import { engineNamed, engineNames } from '../engines.ts'
 import '../index.ts'
 import { threefry } from './threefry.ts'
 
