@@ -508,4 +508,37 @@ def gru_step(a, b, h):
 loss("lstmStep", lstm_step, [floats(2, 4, 3), floats(2, 4, 3), floats(2, 1, 3)])
 loss("gruStep", gru_step, [floats(2, 3, 2), floats(2, 3, 2), floats(2, 1, 2)])
 
+
+def recurrent_layer(share, weight, states, o):
+    """The cells of torch.nn on gates that are made already, step by step; weights are the transposes of PyTorch's."""
+    bias = o.get("bias", torch.zeros(weight.shape[1]))
+    hidden, *cells = states
+    outputs = []
+    steps = share.flatten(2)
+    for x in steps.flip(0) if o.get("reverse") else steps:
+        gates = hidden @ weight + bias
+        if o["cell"] == "lstm":
+            i, f, n, out = (x + gates).chunk(4, -1)
+            cells = [torch.sigmoid(f) * cells[0] + torch.sigmoid(i) * torch.tanh(n)]
+            hidden = torch.sigmoid(out) * torch.tanh(cells[0])
+        elif o["cell"] == "gru":
+            (xr, xu, xn), (hr, hu, hn) = x.chunk(3, -1), gates.chunk(3, -1)
+            u = torch.sigmoid(xu + hu)
+            hidden = (1 - u) * torch.tanh(xn + torch.sigmoid(xr + hr) * hn) + u * hidden
+        else:
+            hidden = torch.tanh(x + gates) if o["cell"] == "tanh" else torch.relu(x + gates)
+        outputs.append(hidden)
+    output = torch.stack(outputs)
+    return [output.flip(0) if o.get("reverse") else output, hidden, *cells]
+
+
+loss(
+    "recurrent",
+    recurrent_layer,
+    [floats(3, 2, 4, 3), floats(3, 12), [floats(2, 3), floats(2, 3)], {"cell": "lstm", "bias": floats(12)}],
+    [floats(3, 1, 3, 2), floats(2, 6), [floats(1, 2)], {"cell": "gru", "bias": floats(6), "reverse": True}],
+    [floats(4, 2, 1, 2), floats(2, 2), [floats(2, 2)], {"cell": "tanh"}],
+    [floats(2, 2, 1, 3), floats(3, 3), [floats(2, 3)], {"cell": "relu", "reverse": True}],
+)
+
 g.write()

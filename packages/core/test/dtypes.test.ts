@@ -61,6 +61,7 @@ const rows: Readonly<Record<string, string>> = {
   'I I I I L h H f d': 'sum prod fitTo cumSum cumProd trace',
   'bbb uuu iii III LLL hhh HHH fff ddd': 'split chunk unbind timeSteps',
   '- f f f f h H f d': 'pairwiseDistance tripletMarginLoss gaussianNllLoss marginRankingLoss',
+  '- - - - - hhh HHH fff ddd': 'recurrent',
   'bI uI iI II LI hI HI fI dI': 'sort topk kthvalue',
   'd d d d d d d d d': 'cast',
   '- - - - - hff Hff fff ddd': 'batchNorm',

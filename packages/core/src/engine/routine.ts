@@ -18,6 +18,27 @@ export interface WindowGeometry {
   readonly dilation: readonly number[]
 }
 
+/**
+ * Cells of recurrent layers: how many gates a unit has, how many states, and how many numbers besides the states a step leaves for its
+ * gradient. `lstm`: gates input, forget, candidate, output; states hidden, cell; the gates as activated are kept. `gru`: gates reset,
+ * update, candidate; kept are the gates as activated and the candidate's share of the state, with which the reset gate is multiplied.
+ * `tanh` and `relu`: one gate, the new state.
+ */
+export const recurrentCells = {
+  lstm: { gates: 4, states: 2, kept: 4 },
+  gru: { gates: 3, states: 1, kept: 4 },
+  tanh: { gates: 1, states: 1, kept: 0 },
+  relu: { gates: 1, states: 1, kept: 0 },
+} as const satisfies Record<string, { readonly gates: number; readonly states: number; readonly kept: number }>
+
+export type RecurrentCell = keyof typeof recurrentCells
+
+export interface RecurrentAttrs {
+  readonly cell: RecurrentCell
+  /** Whether the last step of the sequence is the first to be read. */
+  readonly reverse: boolean
+}
+
 export const scatterModes = ['set', 'add', 'mul', 'max', 'min'] as const
 export type ScatterMode = (typeof scatterModes)[number]
 
@@ -64,6 +85,19 @@ export interface RoutineAttrs {
   scatter: { readonly axis: number; readonly mode: ScatterMode }
   /** Running combination along `axis` (from its end if `reverse`) of `x` converted to the output's dtype. NaN wins in `max` and `min`. */
   cumulative: { readonly axis: number; readonly combine: 'sum' | 'prod' | 'max' | 'min'; readonly reverse: boolean }
+  /**
+   * A recurrent layer over a sequence; all operands are of one float dtype. The inputs' share of the gates `[time, batch, gates, size]`, weights of the state
+   * `[size, gates * size]`, the first of each state `[batch, size]`, optional bias of the state's share `[gates * size]` -> each state
+   * `[time + 1, batch, size]`, the first one included: before step t it is number t, behind it t + 1, and the other way round if
+   * `reverse`; and, if there is a further output, what the gradient needs of each step, `[time, batch, kept, size]`.
+   */
+  recurrent: RecurrentAttrs
+  /**
+   * All operands are of one float dtype. Gradients of each state `[time + 1, batch, size]`, weights, each state, what was kept (of cells that keep something) -> gradient of
+   * the state's share of the gates `[time, batch, gates, size]`, of the first of each state, and for `gru`, where it is another one,
+   * that of the inputs' share. That of the weights is a product of these.
+   */
+  recurrentGrad: RecurrentAttrs
 }
 
 export type RoutineName = keyof RoutineAttrs

@@ -94,6 +94,8 @@ const flopsOf: { readonly [N in RoutineName]: (attrs: RoutineAttrs[N], inputs: r
   sort: (_, [x]) => sizeOf(x!) * Math.ceil(Math.log2(Math.max(2, x!.shape.at(-1) ?? 1))),
   scatter: (_, [, , source]) => sizeOf(source!),
   cumulative: (_, [x]) => sizeOf(x!),
+  recurrent: (_, [share, w]) => 2 * sizeOf(share!) * w!.shape[0]!,
+  recurrentGrad: (_, inputs, gates) => 2 * sizeOf(gates) * inputs[0]!.shape[2]!,
 }
 
 function routineFlops<N extends RoutineName>({ name, attrs, outputs, epilogue }: Routine<N>, inputs: readonly Operand[]): number {

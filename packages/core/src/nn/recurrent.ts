@@ -1,7 +1,8 @@
 import type { DType } from '../dtype.ts'
+import type { RecurrentCell as CellKind } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import { type Shape, sameShape } from '../layout.ts'
-import { concat, dropout, flip, gruStep, linear, lstmStep, timeSteps, zeros } from '../op/index.ts'
+import { concat, dropout, gruStep, linear, lstmStep, recurrent, stack, zeros } from '../op/index.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkCounts, drawBounded } from './draw.ts'
 import { Module } from './module.ts'
@@ -19,6 +20,8 @@ abstract class RecurrentCell extends Module {
   readonly inputSize: number
   readonly hiddenSize: number
   readonly gates: number
+  /** Which of the cells that whole sequences are computed with. */
+  abstract readonly kind: CellKind
   weightIh: Parameter<[number, number]>
   weightHh: Parameter<[number, number]>
   biasIh: Parameter<[number]> | null
@@ -99,6 +102,10 @@ export type RNNNonlinearity = 'tanh' | 'relu'
 export class RNNCell extends RecurrentCell {
   readonly nonlinearity: RNNNonlinearity
 
+  get kind(): RNNNonlinearity {
+    return this.nonlinearity
+  }
+
   constructor(inputSize: number, hiddenSize: number, options: RecurrentCellOptions & { readonly nonlinearity?: RNNNonlinearity } = {}) {
     super(1, inputSize, hiddenSize, options)
     this.nonlinearity = options.nonlinearity ?? 'tanh'
@@ -116,6 +123,10 @@ export class RNNCell extends RecurrentCell {
 
 /** Long short-term memory; gates in the order input, forget, candidate, output. The weights are the transposes of PyTorch's. */
 export class LSTMCell extends RecurrentCell {
+  get kind(): 'lstm' {
+    return 'lstm'
+  }
+
   constructor(inputSize: number, hiddenSize: number, options: RecurrentCellOptions = {}) {
     super(4, inputSize, hiddenSize, options)
   }
@@ -135,6 +146,10 @@ export class LSTMCell extends RecurrentCell {
 
 /** Gated recurrent unit; gates in the order reset, update, candidate. The weights are the transposes of PyTorch's. */
 export class GRUCell extends RecurrentCell {
+  get kind(): 'gru' {
+    return 'gru'
+  }
+
   constructor(inputSize: number, hiddenSize: number, options: RecurrentCellOptions = {}) {
     super(3, inputSize, hiddenSize, options)
   }
@@ -188,33 +203,33 @@ abstract class Recurrent<C extends RecurrentCell> extends Module {
 
   /** Outputs of the last layer, and the final states, each `[layers * directions, batch, hidden]`. */
   protected run(input: Tensor, initial: readonly Tensor[] | undefined): [output: Tensor, states: Tensor[]] {
-    let x: Tensor = this.batchFirst || input.rank !== 3 ? input : input.transpose(0, 1)
-    checkInput(this, x, 3)
+    const given = this.batchFirst || input.rank !== 3 ? input : input.transpose(0, 1)
+    checkInput(this, given, 3)
     const directions = this.cells[0]!.backward ? 2 : 1
-    const shape = [this.cells.length * directions, x.shape[0]!, this.hiddenSize]
+    const [batch, time] = given.shape as readonly [number, number]
+    const shape = [this.cells.length * directions, batch, this.hiddenSize]
     for (const state of initial ?? []) checkState(this.constructor.name, state, shape)
-    if (x.shape[1] === 0)
+    if (time === 0)
       throw new CotangentError('shape-mismatch', { op: this.constructor.name, message: 'the sequences are empty', shapes: [input.shape] })
     const start = (at: number): Tensor[] =>
-      Array.from({ length: this.#states }, (_, i): Tensor => {
-        const given = initial?.[i]
-        return given ? given.narrow(0, at, 1).transpose(0, 1) : (zeros([shape[1]!, 1, this.hiddenSize], { dtype: x.dtype }) as Tensor)
-      })
+      Array.from(
+        { length: this.#states },
+        (_, i): Tensor => initial?.[i]?.select(0, at) ?? (zeros([batch, this.hiddenSize], { dtype: given.dtype }) as Tensor),
+      )
     const finals: Tensor[][] = []
+    let x: Tensor = given.transpose(0, 1)
     this.cells.forEach(({ forward, backward }, layer) => {
       if (layer > 0 && this.training && this.dropout > 0) x = dropout(x, this.dropout)
-      const [output, states] = overTime(forward, x, start(layer * directions))
-      finals.push(states)
+      const [output, ...ends] = overTime(forward, x, start(layer * directions), false)
+      finals.push(ends)
       if (backward) {
-        const [reversed, ends] = overTime(backward, flip(x, 1), start(layer * directions + 1))
-        finals.push(ends)
-        x = concat([output, flip(reversed, 1)] as readonly Tensor[], -1)
+        const [reversed, ...others] = overTime(backward, x, start(layer * directions + 1), true)
+        finals.push(others)
+        x = concat([output, reversed] as readonly Tensor[], -1)
       } else x = output
     })
-    const states = Array.from({ length: this.#states }, (_, i): Tensor =>
-      (concat(finals.map((f) => f[i]!) as readonly Tensor[], 1) as Tensor).transpose(0, 1),
-    )
-    return [this.batchFirst ? x : x.transpose(0, 1), states]
+    const states = Array.from({ length: this.#states }, (_, i): Tensor => stack(finals.map((f) => f[i]!) as readonly Tensor[], 0))
+    return [this.batchFirst ? x.transpose(0, 1) : x, states]
   }
 
   override macs([x]: readonly Shape[]): number {
@@ -237,14 +252,10 @@ abstract class Recurrent<C extends RecurrentCell> extends Module {
   }
 }
 
-/** One direction of one layer: all inputs' shares of the gates in one product, then step by step. */
-function overTime(cell: RecurrentCell, x: Tensor, states: Tensor[]): [output: Tensor, states: Tensor[]] {
-  const outputs: Tensor[] = []
-  for (const share of timeSteps(cell.fromInput(x))) {
-    states = cell.step(share, states)
-    outputs.push(states[0]!)
-  }
-  return [concat(outputs as readonly Tensor[], 1), states]
+/** One direction of one layer over `[time, batch, in]`: all inputs' shares of the gates in one product, then step by step. */
+function overTime(cell: RecurrentCell, x: Tensor, states: readonly Tensor[], reverse: boolean): [output: Tensor, ...states: Tensor[]] {
+  const options = { cell: cell.kind, bias: cell.biasHh as Tensor | null, reverse }
+  return recurrent(cell.fromInput(x), cell.weightHh as Tensor, states, options) as [Tensor, ...Tensor[]]
 }
 
 /** Elman's recurrent network; see `RNNCell`. */

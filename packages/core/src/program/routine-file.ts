@@ -1,7 +1,10 @@
-import type { DType } from '../dtype.ts'
+import { type DType, isFloat } from '../dtype.ts'
 import {
   type Operand,
   type Routine,
+  type RecurrentAttrs,
+  type RecurrentCell,
+  recurrentCells,
   type RoutineAttrs,
   type RoutineName,
   scatterModes,
@@ -25,6 +28,8 @@ const routineNames = [
   'sort',
   'scatter',
   'cumulative',
+  'recurrent',
+  'recurrentGrad',
 ] as const satisfies readonly RoutineName[]
 
 export function routineToFile(routine: Routine): RoutineFile {
@@ -46,8 +51,8 @@ export function routineToFile(routine: Routine): RoutineFile {
 export function routineFromFile(field: Field): Routine {
   const parts = field.object(['routine', 'attrs', 'inputs', 'outputs'], ['epilogue'])
   const name = parts.routine.oneOf(routineNames)
-  const inputs = parts.inputs.list(3, 1).map(operandFromFile)
-  const outputs = parts.outputs.list(2, 1).map(operandFromFile)
+  const inputs = parts.inputs.list(6, 1).map(operandFromFile)
+  const outputs = parts.outputs.list(3, 1).map(operandFromFile)
   outputs.forEach(({ shape, strides }, i) =>
     field.check(
       rowMajor(shape).every((s, axis) => s === strides[axis] || sizeOf(shape) === 0),
@@ -107,6 +112,11 @@ class Shapes {
 
   int32(kind: 'inputs' | 'outputs', at: number): void {
     this.field.check(this.#dtypes[kind][at] === 'int32', `.${kind}[${at}] is no int32`)
+  }
+
+  oneFloat(): void {
+    const all = [...this.#dtypes.inputs, ...this.#dtypes.outputs]
+    this.field.check(isFloat(all[0]!) && all.every((dtype) => dtype === all[0]), 'has operands of several dtypes, or none of floats')
   }
 
   fit(holds: boolean): void {
@@ -207,6 +217,45 @@ const meanings: Meanings = {
     const combine = parts.combine.oneOf(['sum', 'prod', 'max', 'min'] as const)
     return { axis: parts.axis.integer(0, x!.length - 1), combine, reverse: parts.reverse.boolean() }
   },
+  recurrent(attrs, s) {
+    const parsed = recurrentOf(attrs)
+    const { gates, states, kept } = recurrentCells[parsed.cell]
+    s.count(2 + states, 3 + states, s.outputs.length)
+    s.fit(s.outputs.length === states || (kept > 0 && s.outputs.length === states + 1))
+    s.oneFloat()
+    const [share, w, ...others] = s.inputs
+    s.fit(share!.length === 4 && share![2] === gates)
+    const [time, batch, , size] = share as readonly [number, number, number, number]
+    s.fit(sameShape(w!, [size, gates * size]))
+    others.forEach((x, i) => s.fit(sameShape(x, i < states ? [batch, size] : [gates * size])))
+    s.outputs.forEach((y, i) => s.fit(sameShape(y, i < states ? [time + 1, batch, size] : [time, batch, kept, size])))
+    s.work(share!, [size])
+    return parsed
+  },
+  recurrentGrad(attrs, s) {
+    const parsed = recurrentOf(attrs)
+    const { gates, states, kept } = recurrentCells[parsed.cell]
+    const wanted = 2 * states + 1 + (kept > 0 ? 1 : 0)
+    s.count(wanted, wanted, 1 + states + (parsed.cell === 'gru' ? 1 : 0))
+    s.oneFloat()
+    const [given, ...made] = s.outputs
+    s.fit(given!.length === 4 && given![2] === gates)
+    const [time, batch, , size] = given as readonly [number, number, number, number]
+    made.forEach((y, i) => s.fit(sameShape(y, i < states ? [batch, size] : given!)))
+    s.inputs.forEach((x, i) => {
+      const whole = i === 2 * states + 1 ? [time, batch, kept, size] : [time + 1, batch, size]
+      s.fit(sameShape(x, i === states ? [size, gates * size] : whole))
+    })
+    s.work(given!, [size])
+    return parsed
+  },
+}
+
+const cellNames = Object.keys(recurrentCells) as [RecurrentCell, ...RecurrentCell[]]
+
+function recurrentOf(attrs: Field): RecurrentAttrs {
+  const { cell, reverse } = attrs.object(['cell', 'reverse'])
+  return { cell: cell.oneOf(cellNames), reverse: reverse.boolean() }
 }
 
 const windowFields = ['kernel', 'stride', 'padding', 'dilation'] as const

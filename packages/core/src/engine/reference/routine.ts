@@ -7,6 +7,7 @@ import { conv, convGradInput, convGradWeight } from './conv.ts'
 import { forEachIndex, runKernel } from './kernel.ts'
 import { matmul } from './matmul.ts'
 import { fold, maxPool, maxPoolGrad } from './pool.ts'
+import { recurrent, recurrentGrad } from './recurrent.ts'
 import { sort } from './sort.ts'
 import { loadElement, type Num, storeElement } from './storage.ts'
 
@@ -22,6 +23,8 @@ const meanings = {
   sort,
   scatter,
   cumulative,
+  recurrent,
+  recurrentGrad,
 } satisfies { [N in RoutineName]: RoutineMeaning<N> }
 
 /**

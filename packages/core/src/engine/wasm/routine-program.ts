@@ -1,14 +1,18 @@
 import { type DType, dtypeInfo } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
+import { autotune } from '../autotune.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
-import { type Operand, productNames, type Routine, withoutEpilogue } from '../routine.ts'
+import { type Operand, productNames, type Routine, type RoutineName, withoutEpilogue } from '../routine.ts'
 import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
 import { epilogueOver, planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler } from './kernel-program.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
+import type { MatmulMode } from './matmul-plan.ts'
 import type { Pool, PoolFunction } from './pool.ts'
-import { type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy } from './routine-recipes.ts'
+import { prepareRecurrent, prepareRecurrentGrad, type StepCompiler } from './recurrent.ts'
+import { type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy, variantsOf } from './routine-recipes.ts'
+import type { Tuner, Way } from './tuner.ts'
 
 const GRAIN = 131072
 
@@ -18,17 +22,19 @@ export class RoutineCompiler {
   readonly #pool: Pool
   readonly #kernels: KernelCompiler
   readonly #backends: BackendLauncher | undefined
+  readonly #tuner: Tuner | undefined
   readonly #grain: number
   readonly #functions = new Map<string, PoolFunction>()
   /** Argument blocks go when the programs that they belong to are forgotten. */
   readonly #arguments: FinalizationRegistry<number>
 
   /** @param options.grain Multiply-adds that are worth a thread of their own. */
-  constructor(heap: Heap, pool: Pool, kernels: KernelCompiler, options: { grain?: number; backends?: BackendLauncher } = {}) {
+  constructor(heap: Heap, pool: Pool, kernels: KernelCompiler, options: { grain?: number; backends?: BackendLauncher; tuner?: Tuner } = {}) {
     this.#heap = heap
     this.#pool = pool
     this.#kernels = kernels
     this.#backends = options.backends
+    this.#tuner = options.tuner
     this.#grain = options.grain ?? GRAIN
     this.#arguments = new FinalizationRegistry((pointer) => heap.free(pointer))
   }
@@ -36,7 +42,46 @@ export class RoutineCompiler {
   /** Undefined where the reference has to do it. */
   prepare(routine: Routine): KernelRun | undefined {
     if (routine.outputs.every((o) => sizeOf(o.shape) === 0)) return () => {}
-    return this.#taken(routine) ?? this.#emitted(routine)
+    const tuned = autotune() ? this.#tuner?.choose(routine, this.#ways(routine)) : undefined
+    return tuned ?? this.#byRules(routine)
+  }
+
+  #byRules(routine: Routine): KernelRun | undefined {
+    return this.#taken(routine) ?? this.#inSteps(routine) ?? this.#emitted(routine)
+  }
+
+  /** All that might be the fastest; first what the rules choose. */
+  #ways(routine: Routine): Way[] {
+    const { epilogue } = routine
+    const plain = withoutEpilogue(routine)
+    const offered = this.#backends?.ways(routine) ?? []
+    const apart = epilogue ? (this.#backends?.ways(plain) ?? []) : []
+    const emitted = variantsOf(plain)
+    const own = offered.length + apart.length > 0 || emitted.length > 0 ? [undefined, ...emitted] : []
+    return [
+      { name: 'rules', prepare: () => this.#byRules(routine) },
+      ...offered,
+      ...apart.map(({ name, prepare }) => ({
+        name: `${name}, then a kernel`,
+        prepare: () => {
+          const run = prepare()
+          return run && this.#separately(routine, epilogue!, run)
+        },
+      })),
+      ...own.map((variant) => ({ name: `emitted: ${variant ?? 'rules'}`, prepare: () => this.#emitted(routine, variant) })),
+    ]
+  }
+
+  /** Routines that are made of other programs. */
+  #inSteps(routine: Routine): KernelRun | undefined {
+    const compiler: StepCompiler = {
+      heap: this.#heap,
+      kernel: (kernel) => this.#kernels.prepare(kernel),
+      product: (product) => this.prepare(product)!,
+    }
+    if (isNamed(routine, 'recurrent')) return prepareRecurrent(routine, compiler)
+    if (isNamed(routine, 'recurrentGrad')) return prepareRecurrentGrad(routine, compiler)
+    return undefined
   }
 
   /** By a backend, which may leave the epilogue to a kernel; undefined where none takes it. */
@@ -47,13 +92,13 @@ export class RoutineCompiler {
     return run && this.#separately(routine, routine.epilogue, run)
   }
 
-  #emitted(routine: Routine): KernelRun | undefined {
+  #emitted(routine: Routine, variant?: MatmulMode): KernelRun | undefined {
     const code = epilogueOver(routine)
     const epilogue = code && productNames.has(routine.name) ? planEpilogue(code) : undefined
     const wide = code ? { ...routine, epilogue: code } : routine
     const plain = withoutEpilogue(wide)
     if (code && !epilogue) {
-      const run = this.#emitted(plain)
+      const run = this.#emitted(plain, variant)
       return run && this.#separately(wide, code, run)
     }
     const recipe = recipeOf(plain, epilogue)
@@ -93,7 +138,7 @@ export class RoutineCompiler {
       const at = inputs.length + o
       if (outputAt[o] !== at) finish.push({ run: this.#convert(written[o]!, dtype), buffers: [outputAt[o]!, at] })
     })
-    const { launch, unfinished } = this.#launcher((threads) => recipe.job(operands, written, threads))
+    const { launch, unfinished } = this.#launcher((threads) => recipe.job(operands, written, threads, variant))
     if (epilogue) {
       const first = routine.inputs.length
       const operandsAt = epilogue.operands.map(({ input }) => inputs.length + input - 1)
@@ -213,6 +258,8 @@ export class RoutineCompiler {
     return known
   }
 }
+
+const isNamed = <N extends RoutineName>(routine: Routine, name: N): routine is Routine<N> => (routine.name as RoutineName) === name
 
 /** Whether strides are those of dense memory of this shape, as far as they mean anything. */
 function isDense(strides: readonly number[], shape: readonly number[]): boolean {

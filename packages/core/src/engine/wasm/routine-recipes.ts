@@ -11,7 +11,7 @@ import { emitCumulative, planCumulative } from './cumulative.ts'
 import { type Epilogue, planWithEpilogue } from './epilogue.ts'
 import type { HalfType } from './gemm-pack.ts'
 import type { LaneType } from './lanes.ts'
-import { type MatmulProblem, planMatmul, type RoutinePlan } from './matmul-plan.ts'
+import { type MatmulMode, type MatmulProblem, modesFor, planMatmul, type RoutinePlan } from './matmul-plan.ts'
 import { emitMatmul } from './matmul.ts'
 import { emitMaxPoolGrad, planMaxPoolGrad } from './max-pool-grad.ts'
 import type { ProductOptions } from './product-module.ts'
@@ -50,8 +50,8 @@ export interface Recipe {
   readonly demands: readonly (Demand | 'output')[]
   /** What the code writes; one an output. */
   readonly results: readonly LaneType[]
-  /** The job for operands as demanded. The plan's pointers are the operands', then the outputs'. */
-  job(operands: readonly Operand[], outputs: readonly Operand[], threads: number): Job
+  /** The job for operands as demanded. The plan's pointers are the operands', then the outputs'. `variant`: see `variantsOf`. */
+  job(operands: readonly Operand[], outputs: readonly Operand[], threads: number, variant?: MatmulMode): Job
 }
 
 const maxSpatialRank = 3
@@ -62,13 +62,15 @@ const computeType = { bool: 'int32', int32: 'int32', int64: 'int64', float32: 'f
   LaneType
 >
 
-/** Undefined where there is no emitted code: windows over more than three axes. An epilogue becomes part of a product's code. */
+/** Undefined where there is no emitted code: windows over more than three axes, and what is made of other programs. An epilogue becomes part of a product's code. */
 export function recipeOf(routine: Routine, epilogue?: Epilogue): Recipe | undefined {
   if ('kernel' in routine.attrs && routine.attrs.kernel.length > maxSpatialRank) return undefined
+  const rule = recipes[routine.name as EmittedName]
+  if (!rule) return undefined
   const result = routine.outputs[0]!.dtype
   const type = computeType[scalarTypeOf[result]]
   const demand = (layout: Layout): Demand => ({ dtype: type, layout, through: { scalar: scalarTypeOf[result] } })
-  return recipes[routine.name](routine as never, type, demand, epilogue)
+  return rule(routine as never, type, demand, epilogue)
 }
 
 type RecipeRule<N extends RoutineName> = (
@@ -81,7 +83,10 @@ type RecipeRule<N extends RoutineName> = (
 const indices: Demand = { dtype: 'int32', layout: 'any', through: { scalar: 'int32' } }
 const denseIndices: Demand = { ...indices, layout: 'dense' }
 
-const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
+/** Recurrent layers are made of products and kernels: recurrent.ts. */
+type EmittedName = Exclude<RoutineName, 'recurrent' | 'recurrentGrad'>
+
+const recipes: { readonly [N in EmittedName]: RecipeRule<N> } = {
   matmul({ inputs, outputs }, type, demand, epilogue) {
     // Panels are no gain for a single row: there, converting the matrix takes half the time.
     const singleRow = outputs[0]!.shape.at(-2) === 1 && inputs[1]!.strides.at(-1) === 1
@@ -91,8 +96,8 @@ const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
     return {
       demands: [asItIs(inputs[0]!), asItIs(inputs[1]!), demand('lastUniform')],
       results: [type],
-      job([a, b, bias], [y], threads) {
-        const problem = matmulProblem(type, a!, b!, bias, y!, threads)
+      job([a, b, bias], [y], threads, mode) {
+        const problem = { ...matmulProblem(type, a!, b!, bias, y!, threads), mode }
         const halves = { a: problem.a.half, b: problem.b.half }
         return productJob('matmul', planMatmul(problem), { type, bias: bias !== undefined, epilogue, halves })
       },
@@ -182,6 +187,14 @@ const recipes: { readonly [N in RoutineName]: RecipeRule<N> } = {
       }),
     }
   },
+}
+
+/** Other ways in which emitted code may compute a routine than the one that the rules choose. */
+export function variantsOf({ name, inputs, outputs }: Routine): readonly MatmulMode[] {
+  if (name !== 'matmul' || sizeOf(inputs[0]!.shape) === 0) return []
+  const type = computeType[scalarTypeOf[outputs[0]!.dtype]]
+  const [a, b, y] = [...inputs.slice(0, 2), outputs[0]!].map(tidy) as [Operand, Operand, Operand]
+  return modesFor(matmulProblem(type, a, b, undefined, y, 1))
 }
 
 const productEmitters = {
