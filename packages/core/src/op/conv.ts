@@ -1,4 +1,4 @@
-import { promote } from '../dtype.ts'
+import type { DType } from '../dtype.ts'
 import { routine, type WindowGeometry } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
@@ -6,11 +6,14 @@ import type { Checked, ConvWith, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { narrowSamples, productDType, type ProductOptions, productOperands } from './product-dtype.ts'
 import { defineFunction, type Sample, sampleTensor } from './table.ts'
 import { checkRank, type PerAxis, perAxis, windowCount } from './window.ts'
 
 interface ConvAttrs extends WindowGeometry {
   readonly groups: number
+  /** The result's, where it is not the operands'. */
+  readonly dtype?: DType
 }
 
 /** A gradient's shape cannot be told from its inputs. */
@@ -18,17 +21,25 @@ interface ConvGradAttrs extends ConvAttrs {
   readonly shape: Shape
 }
 
-const geometryOf = ({ kernel, stride, padding, dilation, groups }: ConvAttrs): ConvAttrs => ({ kernel, stride, padding, dilation, groups })
+const geometryOf = ({ kernel, stride, padding, dilation, groups }: ConvAttrs): Omit<ConvAttrs, 'dtype'> => ({
+  kernel,
+  stride,
+  padding,
+  dilation,
+  groups,
+})
 
-/** The three maps are each other's adjoints, so they also give each other's gradients, of any order. */
+/** The three maps are each other's adjoints, so they also give each other's gradients, of any order, in the result's dtype. */
 const convPrimitive: Primitive<ConvAttrs> = {
   name: 'conv',
   tangent: 'bilinear',
-  infer: ([x, w], attrs) => [{ dtype: x!.dtype, shape: [x!.shape[0]!, ...windowCounts(x!.shape.slice(1, -1), attrs), w!.shape.at(-1)!] }],
-  lower: (inputs, outputs, attrs) => routine('conv', attrs, inputs, outputs),
+  infer: ([x, w], attrs) => [
+    { dtype: attrs.dtype ?? x!.dtype, shape: [x!.shape[0]!, ...windowCounts(x!.shape.slice(1, -1), attrs), w!.shape.at(-1)!] },
+  ],
+  lower: (inputs, outputs, attrs) => routine('conv', geometryOf(attrs), inputs, outputs),
   gradient: ([g], { inputs: [x, w], inputSpecs: [sx, sw, bias], attrs, wanted }) => [
-    wanted[0] ? bind1(gradInputPrimitive, [g!, w!], { ...attrs, shape: sx!.shape }) : null,
-    wanted[1] ? bind1(gradWeightPrimitive, [x!, g!], { ...attrs, shape: sw!.shape }) : null,
+    wanted[0] ? bind1(gradInputPrimitive, [g!, w!.cast(g!.dtype)], { ...geometryOf(attrs), shape: sx!.shape }).cast(sx!.dtype) : null,
+    wanted[1] ? bind1(gradWeightPrimitive, [x!.cast(g!.dtype), g!], { ...geometryOf(attrs), shape: sw!.shape }).cast(sw!.dtype) : null,
     ...(bias ? [wanted[2] ? g!.fitTo(bias.shape) : null] : []),
   ],
   saves: (inputs) => ({ inputs: inputs.map((_, i) => i < 2), outputs: [false] }),
@@ -37,11 +48,11 @@ const convPrimitive: Primitive<ConvAttrs> = {
 const gradInputPrimitive: Primitive<ConvGradAttrs> = {
   name: 'convGradInput',
   tangent: 'bilinear',
-  infer: ([g], { shape }) => [{ dtype: g!.dtype, shape }],
+  infer: ([g], { shape, dtype = g!.dtype }) => [{ dtype, shape }],
   lower: (inputs, outputs, attrs) => routine('convGradInput', geometryOf(attrs), inputs, outputs),
-  gradient: ([gg], { inputs: [g, w], inputSpecs: [, sw], attrs, wanted }) => [
-    wanted[0] ? bind1(convPrimitive, [gg!, w!], geometryOf(attrs)) : null,
-    wanted[1] ? bind1(gradWeightPrimitive, [gg!, g!], { ...attrs, shape: sw!.shape }) : null,
+  gradient: ([gg], { inputs: [g, w], inputSpecs: [sg, sw], attrs, wanted }) => [
+    wanted[0] ? bind1(convPrimitive, [gg!, w!.cast(gg!.dtype)], geometryOf(attrs)).cast(sg!.dtype) : null,
+    wanted[1] ? bind1(gradWeightPrimitive, [gg!, g!.cast(gg!.dtype)], { ...geometryOf(attrs), shape: sw!.shape }).cast(sw!.dtype) : null,
   ],
 }
 
@@ -59,7 +70,7 @@ const gradWeightPrimitive: Primitive<ConvGradAttrs> = {
 const windowCounts = (spatial: Shape, { kernel, stride, padding, dilation }: WindowGeometry): number[] =>
   spatial.map((n, i) => windowCount(n + padding[i]![0] + padding[i]![1], kernel[i]!, stride[i]!, dilation[i]!))
 
-export interface ConvOptions {
+export interface ConvOptions extends ProductOptions {
   /** Added to each output channel: `[out]`. */
   readonly bias?: Tensor | null
   /** Steps between windows; one number, or one a spatial axis. */
@@ -107,9 +118,9 @@ function conv(op: string, axes: number, input: Tensor, weight: Tensor, options: 
     })
   }
   checkBias(op, options.bias, out)
-  const dtype = promote(input.dtype, weight.dtype)
+  const dtype = productDType(op, [input, weight], options)
   const bias = options.bias ? [options.bias.cast(dtype)] : []
-  const x = input.cast(dtype)
+  const [x, w] = productOperands(dtype, input, weight)
   if (windowCounts(x.shape.slice(1, -1), attrs).some((n) => n < 1)) {
     throw new CotangentError('shape-mismatch', {
       op,
@@ -118,7 +129,7 @@ function conv(op: string, axes: number, input: Tensor, weight: Tensor, options: 
       hint: 'Pad the input, or use a smaller kernel.',
     })
   }
-  return bind1(convPrimitive, [x, weight.cast(dtype), ...bias], attrs)
+  return bind1(convPrimitive, [x, w, ...bias], x.dtype === dtype ? attrs : { ...attrs, dtype })
 }
 
 function checkBias(op: string, bias: Tensor | null | undefined, channels: number): void {
@@ -166,8 +177,10 @@ function convTranspose(op: string, axes: number, input: Tensor, weight: Tensor, 
       hint: "outputPadding must be smaller than the stride, and padding smaller than the kernel's reach.",
     })
   }
-  const dtype = promote(input.dtype, weight.dtype)
-  const y = bind1(gradInputPrimitive, [input.cast(dtype), weight.cast(dtype)], { ...attrs, shape: [input.shape[0]!, ...spatial, channels] })
+  const dtype = productDType(op, [input, weight], options)
+  const [x, w] = productOperands(dtype, input, weight)
+  const shape = [input.shape[0]!, ...spatial, channels]
+  const y = bind1(gradInputPrimitive, [x, w], x.dtype === dtype ? { ...attrs, shape } : { ...attrs, shape, dtype })
   return options.bias ? y.add(options.bias) : y
 }
 
@@ -181,6 +194,11 @@ function convSamples(axes: number): Sample[] {
     { args: [sampleTensor([1, ...size, 2]), sampleTensor([...kernel, 2, 3]), { bias: sampleTensor([3]), stride: 2, padding: 1 }] },
     { args: [sampleTensor([1, ...size, 4]), sampleTensor([...kernel, 2, 6]), { groups: 2, dilation: 2, padding: 2 }] },
     { args: [sampleTensor([1, ...size, 3]), sampleTensor([...kernel, 1, 3]), { groups: 3, padding: 'same' }] },
+    ...narrowSamples(
+      (dtype) => sampleTensor([1, ...size, 3], { dtype }),
+      (dtype) => sampleTensor([...kernel, 3, 5], { dtype }),
+      { padding: 1, stride: 2 },
+    ),
   ]
 }
 

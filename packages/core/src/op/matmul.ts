@@ -1,4 +1,4 @@
-import { promote } from '../dtype.ts'
+import type { DType } from '../dtype.ts'
 import { type Operand, routine, type RoutineAttrs } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import { broadcastShapes, broadcastStrides, type Shape, type Spec } from '../layout.ts'
@@ -7,27 +7,37 @@ import { bind1 } from '../tensor/bind.ts'
 import { precisionAttrs } from '../tensor/matmul-precision.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { define, sampleTensor } from './table.ts'
+import { narrowSamples, productDType, type ProductOptions, productOperands } from './product-dtype.ts'
+import { define, type Sample, sampleTensor } from './table.ts'
 
-type Attrs = RoutineAttrs['matmul']
+/** `dtype` is the result's, where it is not the operands'. */
+type Attrs = RoutineAttrs['matmul'] & { readonly dtype?: DType }
 
 /** `a [...batch, M, K]`, `b [...batch, K, N]`, optional `bias [N]`; batch axes broadcast. */
 const matmulPrimitive: Primitive<Attrs | undefined> = {
   name: 'matmul',
   tangent: 'bilinear',
-  infer([a, b]) {
+  infer([a, b], attrs) {
     const batch = broadcastShapes('matmul', a!.shape.slice(0, -2), b!.shape.slice(0, -2))
-    return [{ dtype: a!.dtype, shape: [...batch, a!.shape.at(-2)!, b!.shape.at(-1)!] }]
+    return [{ dtype: attrs?.dtype ?? a!.dtype, shape: [...batch, a!.shape.at(-2)!, b!.shape.at(-1)!] }]
   },
   lower([a, b, bias], [y], attrs) {
     const batch = y!.shape.slice(0, -2)
     const inputs = [batched(a!, batch), batched(b!, batch), ...(bias ? [bias] : [])]
-    return routine('matmul', attrs ?? {}, inputs, [y!])
+    return routine('matmul', attrs?.precision ? { precision: attrs.precision } : {}, inputs, [y!])
   },
   gradient([g], { inputs: [a, b], inputSpecs: [sa, sb, bias], wanted, attrs }) {
+    // In the result's dtype: products of half floats may have a float32 result.
+    const { dtype, ...rest } = attrs ?? {}
+    const own = attrs && (dtype ? rest : attrs)
+    const wide = g!.dtype
     return [
-      wanted[0] ? laidOutAs(sa!, g!, swapLast(b!), attrs).fitTo(sa!.shape) : null,
-      wanted[1] ? weightGradient(a!, g!, sb!, attrs) : null,
+      wanted[0]
+        ? laidOutAs(sa!, g!, swapLast(b!.cast(wide)), own)
+            .fitTo(sa!.shape)
+            .cast(sa!.dtype)
+        : null,
+      wanted[1] ? weightGradient(a!.cast(wide), g!, sb!, own).cast(sb!.dtype) : null,
       ...(bias ? [wanted[2] ? g!.fitTo(bias.shape) : null] : []),
     ]
   },
@@ -55,7 +65,7 @@ function weightGradient(a: Tensor, g: Tensor, weight: Spec, attrs: Attrs | undef
   return laidOutAs(weight, swapLast(a.reshape([-1, a.shape.at(-1)!])), g.reshape([-1, g.shape.at(-1)!]), attrs)
 }
 
-function product(op: string, a: Tensor, b: Tensor, bias?: Tensor): Tensor {
+function product(op: string, a: Tensor, b: Tensor, bias: Tensor | undefined, options: ProductOptions = {}): Tensor {
   if (a.rank === 0 || b.rank === 0) {
     throw new CotangentError('shape-mismatch', {
       op,
@@ -73,26 +83,30 @@ function product(op: string, a: Tensor, b: Tensor, bias?: Tensor): Tensor {
       hint: 'The last axis of the first must match the second-to-last of the second; transpose one of them?',
     })
   }
-  const dtype = promote(promote(a.dtype, b.dtype), bias?.dtype ?? 'bool')
-  const left = (a.rank === 1 ? a.reshape([1, inner]) : a).cast(dtype)
-  const right = (b.rank === 1 ? b.reshape([inner, 1]) : b).cast(dtype)
+  const dtype = productDType(op, bias ? [a, b, bias] : [a, b], options)
+  const [left, right] = productOperands(dtype, a.rank === 1 ? a.reshape([1, inner]) : a, b.rank === 1 ? b.reshape([inner, 1]) : b)
   // One large product instead of many small ones, where all share the right operand.
   const rows = right.rank === 2 && left.rank > 2 ? left.reshape([-1, inner]) : left
-  const y = bind1(matmulPrimitive, bias ? [rows, right, bias.cast(dtype)] : [rows, right], precisionAttrs(dtype))
+  const attrs = left.dtype === dtype ? precisionAttrs(dtype) : { ...precisionAttrs(dtype), dtype }
+  const y = bind1(matmulPrimitive, bias ? [rows, right, bias.cast(dtype)] : [rows, right], attrs)
   const batch = rows === left ? y.shape.slice(0, -2) : left.shape.slice(0, -2)
   const shape = [...batch, ...(a.rank === 1 ? [] : [left.shape.at(-2)!]), ...(b.rank === 1 ? [] : [right.shape.at(-1)!])]
   return shape.length === y.rank && rows === left ? y : y.reshape(shape)
 }
 
 interface Matmul {
-  <A extends Shape, B extends Shape>(a: Tensor<A>, b: Checked<MatMul<A, B>, Tensor<B>>): Tensor<Result<MatMul<A, B>>>
+  <A extends Shape, B extends Shape>(
+    a: Tensor<A>,
+    b: Checked<MatMul<A, B>, Tensor<B>>,
+    options?: ProductOptions,
+  ): Tensor<Result<MatMul<A, B>>>
 }
 
 export const matmul: Matmul = define({
   name: 'matmul',
   precision: 'lower',
-  doc: 'Matrix product over the last two axes; leading axes broadcast; 1-d operands are vectors, as in NumPy.',
-  call: ((a: Tensor, b: Tensor) => product('matmul', a, b)) as Matmul,
+  doc: "Matrix product over the last two axes; leading axes broadcast; 1-d operands are vectors, as in NumPy. `dtype` is the result's: int32 for exact sums of 8-bit integers.",
+  call: ((a: Tensor, b: Tensor, options?: ProductOptions) => product('matmul', a, b, undefined, options)) as Matmul,
   samples: () =>
     (
       [
@@ -120,7 +134,14 @@ export const matmul: Matmul = define({
           [0, 3],
         ],
       ] as const
-    ).map(([a, b]) => ({ args: [sampleTensor(a), sampleTensor(b)] })),
+    )
+      .map(([a, b]): Sample => ({ args: [sampleTensor(a), sampleTensor(b)] }))
+      .concat(
+        narrowSamples(
+          (dtype) => sampleTensor([2, 3, 5], { dtype }),
+          (dtype) => sampleTensor([5, 4], { dtype }),
+        ),
+      ),
 })
 
 interface Linear {
@@ -128,6 +149,7 @@ interface Linear {
     x: Tensor<S>,
     weight: Checked<LinearWith<S, W>, Tensor<W>>,
     bias?: Tensor | null,
+    options?: ProductOptions,
   ): Tensor<Result<LinearWith<S, W>>>
 }
 
@@ -135,7 +157,7 @@ export const linear: Linear = define({
   name: 'linear',
   precision: 'lower',
   doc: 'x @ weight + bias, with weight [in, out]: one product with the bias added in passing.',
-  call: ((x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
+  call: ((x: Tensor, weight: Tensor, bias?: Tensor | null, options?: ProductOptions): Tensor => {
     if (weight.rank !== 2 || (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[1]))) {
       throw new CotangentError('shape-mismatch', {
         op: 'linear',
@@ -144,13 +166,14 @@ export const linear: Linear = define({
         hint: "Weights are the transpose of PyTorch's: use weight.transpose(0, 1) for those.",
       })
     }
-    return product('linear', x, weight, bias ?? undefined)
+    return product('linear', x, weight, bias ?? undefined, options)
   }) as Linear,
   samples: () => [
     { args: [sampleTensor([3, 4]), sampleTensor([4, 5]), sampleTensor([5])] },
     { args: [sampleTensor([2, 3, 4]), sampleTensor([4, 2]), sampleTensor([2])] },
     { args: [sampleTensor([4]), sampleTensor([4, 2]), sampleTensor([2])] },
     { args: [sampleTensor([3, 4]), sampleTensor([4, 5])] },
+    { args: [sampleTensor([3, 5], { dtype: 'uint8' }), sampleTensor([5, 6], { dtype: 'int8' }), sampleTensor([6], { dtype: 'int32' })] },
   ],
 })
 
@@ -188,11 +211,16 @@ export const outer = define({
 })
 
 export interface MatmulMethods<_S extends Shape> {
-  matmul<A extends Shape, B extends Shape>(this: Tensor<A>, other: Checked<MatMul<A, B>, Tensor<B>>): Tensor<Result<MatMul<A, B>>>
+  matmul<A extends Shape, B extends Shape>(
+    this: Tensor<A>,
+    other: Checked<MatMul<A, B>, Tensor<B>>,
+    options?: ProductOptions,
+  ): Tensor<Result<MatMul<A, B>>>
   linear<A extends Shape, W extends Shape>(
     this: Tensor<A>,
     weight: Checked<LinearWith<A, W>, Tensor<W>>,
     bias?: Tensor | null,
+    options?: ProductOptions,
   ): Tensor<Result<LinearWith<A, W>>>
   dot(other: Tensor): Tensor<[]>
   outer(other: Tensor): Tensor
