@@ -146,7 +146,7 @@ export class GradScaler {
       else this.#scale.assign(completeOptions('GradScaler', defaults, { initScale: newScale }, limits).initScale)
     })
     stages.clear()
-    hostEffect(() => this.#stages.clear())
+    hostEffect(() => this.#stages.clear(), { kind: 'bookkeeping' })
   }
 
   /** The scale as a number: waits for the engine. */
@@ -213,7 +213,7 @@ export class GradScaler {
 
   #advance(optimizer: ScaledOptimizer, stage: Stage): void {
     this.#stagesNow().set(optimizer, stage)
-    if (modes.tracer) hostEffect(() => void this.#stages.set(optimizer, stage))
+    if (modes.tracer) hostEffect(() => void this.#stages.set(optimizer, stage), { kind: 'bookkeeping' })
   }
 }
 

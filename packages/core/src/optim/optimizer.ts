@@ -4,7 +4,7 @@ import { hostEffect, modes, noGrad, type Tracer, withModes } from '../tensor/mod
 import { Tensor } from '../tensor/tensor.ts'
 import { completeOptions } from './options.ts'
 import { groupsOf, listParams, type ParamGroupSpec, type Params } from './params.ts'
-import type { ParamState, UpdateRule } from './update-rule.ts'
+import { numbersIn, type ParamState, type UpdateRule } from './update-rule.ts'
 
 export interface OptimizerOptions {
   /** The learning rate. */
@@ -94,6 +94,11 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
     this.paramGroups.push(group as unknown as ParamGroup<O>)
   }
 
+  /** Its name: `AdamW`, ... */
+  get rule(): string {
+    return this.#rule.name
+  }
+
   /** All parameters, in order. */
   get params(): Tensor[] {
     return this.paramGroups.flatMap((group) => group.params)
@@ -111,7 +116,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
 
   /** Updates every parameter that has a gradient. */
   step({ skip }: StepOptions = {}): void {
-    if (skip) this.#settleLater()
+    if (skip) this.#settleLater(skip)
     else this.settle()
     const [states, { length: count }] = [this.#states, this.paramGroups]
     modes.tracer?.guard(`the state of ${this.#rule.name}`, () => this.#states === states && this.paramGroups.length === count)
@@ -141,16 +146,18 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
   #count(state: ParamState, skip: Tensor | undefined): void {
     if (!skip) hostEffect(() => void state.step++, { kind: 'count', state })
     else
-      hostEffect(() => {
-        const numbers = Object.entries(state).filter(([, value]) => typeof value === 'number')
-        this.#unsettled ??= { skip, before: new Map() }
-        this.#unsettled.before.set(state, Object.fromEntries(numbers))
-        state.step++
-      })
+      hostEffect(
+        () => {
+          this.#unsettled ??= { skip, before: new Map() }
+          this.#unsettled.before.set(state, numbersIn(state))
+          state.step++
+        },
+        { kind: 'count', state, skip },
+      )
   }
 
   /** What the host does in a recorded program comes before all else, so it is known there whether the last run skipped a step. */
-  #settleLater(): void {
+  #settleLater(skip: Tensor): void {
     const { tracer } = modes
     if (tracer && this.#skippedIn.has(tracer)) {
       throw new CotangentError('unsupported', {
@@ -160,7 +167,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
       })
     }
     if (tracer) this.#skippedIn.add(tracer)
-    hostEffect(() => this.settle())
+    hostEffect(() => this.settle(), { kind: 'settle', skip })
   }
 
   /** Forgets the gradients of all parameters. */

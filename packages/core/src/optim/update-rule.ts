@@ -19,6 +19,10 @@ export interface ParamState {
   [name: string]: Tensor | number
 }
 
+/** What there is in a state besides tensors. */
+export const numbersIn = (state: ParamState): Record<string, number> =>
+  Object.fromEntries(Object.entries(state).filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+
 /** Updates a parameter and its state in place. `state.step` counts this update already. */
 export type Update = (param: Tensor, grad: Tensor, state: ParamState) => void
 

@@ -1,3 +1,4 @@
+import type { DType } from '../dtype.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { CotangentError } from '../errors.ts'
 import type { Value } from '../graph/graph.ts'
@@ -8,10 +9,11 @@ import { quoteName } from '../io/array-record.ts'
 import { encodeSafetensors } from '../io/safetensors.ts'
 import { recordsOf } from '../io/state.ts'
 import { isContiguous, spec as specOf } from '../layout.ts'
+import type { Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../tree.ts'
-import { formatName, formatVersion, type ProgramFile } from './format.ts'
-import { hostStateToFile, hostToFile } from './host-file.ts'
+import { formatName, type FormatVersion, type ProgramFile, versionOf } from './format.ts'
+import { hostStateToFile, HostWriter } from './host-file.ts'
 import { programToFile } from './program-file.ts'
 import { treeToFile } from './tree-file.ts'
 
@@ -42,7 +44,8 @@ export interface ExportOptions {
  * nothing outside changes. `.grad`s that it leaves behind are no part of the program. The format is in docs/program-format.md.
  *
  * @throws {CotangentError} `invalid-argument` for arguments or results that are no trees of tensors and plain values;
- *   `unsupported` for what a file cannot hold: schedulers, gradients that add to ones from before, and writes into arguments.
+ *   `unsupported` for what a file cannot hold: `print`, schedulers made with functions, gradients that add to ones from
+ *   before, and writes into arguments.
  */
 export async function exportProgram<A extends readonly unknown[]>(
   f: (...args: A) => unknown,
@@ -61,37 +64,53 @@ export async function exportProgram<A extends readonly unknown[]>(
     },
     tensors.map(({ spec, requiresGrad }) => ({ spec: specOf(spec.dtype, spec.shape), requiresGrad, grad: null })),
   )
-  const program = optimize(lower({ ...traced, gradients: new Map() }), {
-    engine: tensors[0]?.engine ?? currentEngine(),
-    frozen: options.freeze ?? false,
-  })
+  const engine = tensors[0]?.engine ?? currentEngine()
+  const program = optimize(lower({ ...traced, gradients: new Map() }), { engine, frozen: options.freeze ?? false })
   const names = new Names(options.state ?? {})
   const captured = new Map<string, Tensor>()
-  const nameOf = (value: Value): string => {
+  const nameOf = (value: CapturedMemory): string => {
     const { name, tensor } = names.of(value)
     captured.set(name, tensor)
     return name
   }
-  const { host, state } = hostToFile(program.graph.host)
+  const host = new HostWriter(({ storage, dtype, size }) => nameOf({ storage, dtype, size }))
   let output = 0
   const file: ProgramFile = {
     name: options.name ?? f.name,
     inputs: args,
     result: treeToFile(result, () => output++, 'the result'),
-    ...programToFile(program, nameOf),
-    host,
+    ...programToFile(program, { nameOf: capturedBy(nameOf), host, engine }),
   }
-  return encodeProgram(JSON.stringify(file), JSON.stringify(hostStateToFile(state)), captured)
+  const state = hostStateToFile(host.state)
+  return encodeProgram({ program: JSON.stringify(file), state: JSON.stringify(state), version: versionOf(file, state), tensors: captured })
 }
 
-/** @param program JSON of a `ProgramFile`. @param state JSON of a `HostStateFile`. */
-export async function encodeProgram(
-  program: string,
-  state: string,
-  tensors: Iterable<readonly [string, Tensor]>,
-): Promise<Uint8Array<ArrayBuffer>> {
+const capturedBy =
+  (nameOf: (memory: CapturedMemory) => string) =>
+  ({ source, dtype, size }: Value): string => {
+    if (source.kind !== 'captured') throw new TypeError('only captured values have names')
+    return nameOf({ storage: source.storage, dtype, size })
+  }
+
+interface CapturedMemory {
+  readonly storage: Storage
+  readonly dtype: DType
+  /** Elements. */
+  readonly size: number
+}
+
+export interface EncodedProgram {
+  /** JSON of a `ProgramFile`. */
+  readonly program: string
+  /** JSON of a `HostStateFile`. */
+  readonly state: string
+  readonly version: FormatVersion
+  readonly tensors: Iterable<readonly [string, Tensor]>
+}
+
+export async function encodeProgram({ program, state, version, tensors }: EncodedProgram): Promise<Uint8Array<ArrayBuffer>> {
   const records = await recordsOf([...tensors])
-  return encodeSafetensors(records, { format: formatName, version: String(formatVersion), program, state })
+  return encodeSafetensors(records, { format: formatName, version: String(version), program, state })
 }
 
 /** Names for captured memory. */
@@ -104,9 +123,7 @@ class Names {
     this.#enter(state, '')
   }
 
-  of({ source, dtype, size }: Value): { readonly name: string; readonly tensor: Tensor } {
-    if (source.kind !== 'captured') throw new TypeError('only captured values have names')
-    const { storage } = source
+  of({ storage, dtype, size }: CapturedMemory): { readonly name: string; readonly tensor: Tensor } {
     const known = this.#tensors.get(storage)
     if (known && known.tensor.size === size && known.tensor.offset === 0 && isContiguous(known.tensor.shape, known.tensor.spec.strides))
       return known

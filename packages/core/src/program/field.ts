@@ -100,6 +100,13 @@ export class Field {
     return BigInt(value)
   }
 
+  /** A number that is neither NaN nor infinite. */
+  finite(): number {
+    const value = this.#value
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.fail('is no finite number')
+    return value
+  }
+
   /** A leaf: null, true, false, a number or text. */
   leaf(): string | boolean | null {
     const value = this.#value

@@ -1,11 +1,13 @@
 import type { DType } from '../dtype.ts'
 import type { Combiner, ScalarType } from '../engine/scalar.ts'
+import type { SavedScheduler } from '../optim/schedulers/saved-scheduler.ts'
 
 // The JSON of a program file; docs/program-format.md is its norm.
 
 export const formatName = 'cotangent.program'
-/** What this library writes, and the only one that it reads. */
-export const formatVersion = 1
+/** The versions that this library reads. It writes the lowest that a program fits in. */
+export const formatVersions = [1, 2] as const
+export type FormatVersion = (typeof formatVersions)[number]
 
 /** What files may ask for at most. */
 export const limits = {
@@ -18,6 +20,8 @@ export const limits = {
   /** Points of an index space, and multiplications of a routine. */
   points: 2 ** 45,
   depth: 64,
+  /** In a file, and within each other. */
+  schedulers: 1000,
   text: 10_000,
 } as const
 
@@ -87,6 +91,16 @@ export interface RoutineFile {
   readonly epilogue?: KernelFile
 }
 
+/** What a branch is or a loop repeats. Its arguments are what its flow gives it, and each of its outputs is memory that it makes. */
+export type BodyFile = Pick<ProgramFile, 'arguments' | 'values' | 'outputs' | 'writes' | 'programs' | 'operations' | 'host'>
+
+export interface FlowFile {
+  readonly flow: string
+  /** All plain data of the flow; see `control/`. */
+  readonly data: object
+  readonly bodies: readonly BodyFile[]
+}
+
 /** A value and the elements to skip there. */
 export type PlaceFile = readonly [value: number, offset: number]
 
@@ -101,13 +115,17 @@ export interface OperationFile {
 export type HostFile =
   | { readonly kind: 'random'; readonly generator: number }
   | { readonly kind: 'rule'; readonly group: number; readonly counter: number; readonly dtype: DType; readonly names: readonly string[] }
-  | { readonly kind: 'count'; readonly counter: number }
+  | { readonly kind: 'count'; readonly counter: number; readonly skip?: string }
+  | { readonly kind: 'settle'; readonly skip: string }
+  | { readonly kind: 'schedule'; readonly scheduler: number }
+  | { readonly kind: 'given'; readonly argument: number; readonly first: number; readonly count: number }
 
 /** What changes between runs besides tensors. */
 export interface HostStateFile {
   readonly generators: readonly { readonly seed: string; readonly calls: number }[]
-  readonly groups: readonly { readonly rule: string; readonly options: Readonly<Record<string, unknown>> }[]
+  readonly groups: readonly { readonly rule: string; readonly options: Readonly<Record<string, unknown>>; readonly initialLr?: number }[]
   readonly counters: readonly Readonly<Record<string, NumberFile>>[]
+  readonly schedulers?: readonly (SavedScheduler & { readonly groups: readonly number[] })[]
 }
 
 export interface ProgramFile {
@@ -124,7 +142,7 @@ export interface ProgramFile {
   }[]
   /** Memory, and the value that it holds in the end. */
   readonly writes: readonly (readonly [memory: number, value: number])[]
-  readonly programs: readonly (KernelFile | RoutineFile)[]
+  readonly programs: readonly (KernelFile | RoutineFile | FlowFile)[]
   readonly operations: readonly OperationFile[]
   readonly host: readonly HostFile[]
 }
@@ -132,4 +150,16 @@ export interface ProgramFile {
 export function numberToFile(x: number | bigint): NumberFile {
   if (typeof x === 'bigint') return Number.isSafeInteger(Number(x)) ? Number(x) : String(x)
   return Number.isFinite(x) && !Object.is(x, -0) ? x : Object.is(x, -0) ? '-0' : String(x)
+}
+
+const firstRoutines = 'matmul conv convGradInput convGradWeight maxPool maxPoolGrad fold sort scatter cumulative'.split(' ')
+
+/** The lowest version of the format that has all that a program uses. */
+export function versionOf({ programs, host }: ProgramFile, { groups, schedulers }: HostStateFile): FormatVersion {
+  const isFirst =
+    !schedulers &&
+    groups.every(({ initialLr }) => initialLr === undefined) &&
+    programs.every((program) => !('flow' in program) && (!('routine' in program) || firstRoutines.includes(program.routine))) &&
+    host.every((step) => ['random', 'rule'].includes(step.kind) || (step.kind === 'count' && step.skip === undefined))
+  return isFirst ? 1 : 2
 }

@@ -2,20 +2,29 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
+  check,
+  cond,
   crossEntropy,
   CotangentError,
   currentEngine,
+  dropout,
   embedding,
   engineNames,
   exportProgram,
   loadProgram,
   manualSeed,
   nn,
+  noGrad,
+  optim,
+  scan,
   setEngine,
   type Tensor,
   tensor,
+  whileLoop,
+  zeros,
 } from '../index.ts'
 import { decodeSafetensors, encodeSafetensors } from '../io/safetensors.ts'
+import type { ExportOptions } from './export.ts'
 import type { LoadedProgram } from './loaded-program.ts'
 import { fillTree, type SavedTree } from './tree-file.ts'
 
@@ -23,6 +32,7 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 const step = new Uint8Array(readFileSync(new URL('../../../../test/golden/data/program-v1.safetensors', import.meta.url)))
 let pooled: Uint8Array
+let looped: Uint8Array
 
 beforeAll(async () => {
   manualSeed(5)
@@ -43,7 +53,51 @@ beforeAll(async () => {
     f as never,
     [tensor(new Float32Array(72), { shape: [2, 6, 6, 1] }), tensor([0, 1], { dtype: 'int32' })] as never,
   )
+  looped = await exportProgram(...controlled())
 })
+
+/** A training step with loops in branches, random numbers, a buffer that rounds write, a scheduler and steps that may be skipped. */
+function controlled(): [(xs: Tensor) => Tensor, [Tensor], ExportOptions] {
+  const layer = new nn.Linear(2, 2)
+  const optimizer = new optim.AdamW(layer, { lr: 0.1 })
+  const scheduler = new optim.SequentialLR({
+    schedulers: [new optim.LinearLR(optimizer, { totalIters: 2 }), new optim.StepLR(optimizer, { stepSize: 2 })],
+    milestones: [3],
+  })
+  const scaler = new optim.GradScaler()
+  const seen = tensor([0, 0])
+  const f = (xs: Tensor): Tensor => {
+    check(xs.isFinite().all(), 'finite inputs')
+    const [h] = scan(
+      (h, x) => {
+        const next = cond(
+          x.sum().gt(0),
+          (v) => layer.forward(dropout(v, 0.5)).tanh(),
+          (v) =>
+            whileLoop(
+              (u) => u.abs().sum().lt(1),
+              (u) => u.mul(2).add(0.1),
+              v,
+              { maxIterations: 20 },
+            ),
+          h.add(x),
+        )
+        noGrad(() => seen.select(0, 1).assign(seen.select(0, 0).add(next.sum())))
+        return [next, null]
+      },
+      zeros([2]),
+      xs,
+    )
+    const loss = h.square().sum().add(layer.weight.square().sum())
+    optimizer.zeroGrad()
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    scheduler.step()
+    return loss
+  }
+  return [f, [tensor([0.5, 1, -1, -2, 1, 1], { shape: [3, 2] }) as Tensor], { state: { layer, optimizer } }]
+}
 
 /** Loads and, if it loads, runs; only errors of the library may come. */
 function attempt(bytes: Uint8Array): void {
@@ -92,7 +146,7 @@ function put(json: Json, path: readonly (string | number)[], value: Json): void 
 }
 
 describe.each(engineNames())('hostile files on %s', (engine) => {
-  const files = () => [step, pooled]
+  const files = () => [step, pooled, looped]
   const onEngine = (body: () => void) => () => {
     const before = currentEngine().name
     setEngine(engine)
@@ -108,7 +162,7 @@ describe.each(engineNames())('hostile files on %s', (engine) => {
     onEngine(() => {
       fc.assert(
         fc.property(
-          fc.nat(1),
+          fc.nat(2),
           fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 3 }),
           (which, flips) => {
             const bytes = files()[which]!.slice()
@@ -116,10 +170,10 @@ describe.each(engineNames())('hostile files on %s', (engine) => {
             expect(() => attempt(bytes)).not.toThrow()
           },
         ),
-        { numRuns: 400 },
+        { numRuns: 250 },
       )
       fc.assert(
-        fc.property(fc.nat(1), fc.nat(), (which, length) => {
+        fc.property(fc.nat(2), fc.nat(), (which, length) => {
           const bytes = files()[which]!
           expect(() => loadProgram(bytes.subarray(0, length % bytes.length))).toThrow(CotangentError)
         }),
@@ -143,9 +197,24 @@ describe.each(engineNames())('hostile files on %s', (engine) => {
           fc.property(fc.nat(places.length - 1), values, (at, value) => {
             expect(() => attempt(changed(file, (program) => put(program, places[at]!, value)))).not.toThrow()
           }),
-          { numRuns: 500 },
+          { numRuns: 200 },
         )
       }
+    }),
+    60_000,
+  )
+
+  test(
+    'changed states give typed errors',
+    onEngine(() => {
+      const values = fc.constantFrom<Json>(null, true, '', 'NaN', 'StepLR', '__proto__', {}, [], -1, 0, 1, 2.5, 1e9, 2 ** 53)
+      const places = placesIn(JSON.parse(decodeSafetensors(looped).metadata.state!) as Json).slice(1)
+      fc.assert(
+        fc.property(fc.nat(places.length - 1), values, (at, value) => {
+          expect(() => attempt(changed(looped, (_, state) => put(state, places[at]!, value)))).not.toThrow()
+        }),
+        { numRuns: 150 },
+      )
     }),
     60_000,
   )
@@ -196,7 +265,7 @@ describe('what is wrong is named', () => {
 
   test('another version, another file, too much memory', () => {
     const { tensors, metadata } = decodeSafetensors(step)
-    expect(() => loadProgram(encodeSafetensors(tensors, { ...metadata, version: '2' }))).toThrow(
+    expect(() => loadProgram(encodeSafetensors(tensors, { ...metadata, version: '3' }))).toThrow(
       expect.objectContaining({ code: 'unsupported' }),
     )
     expect(() => loadProgram(encodeSafetensors(tensors))).toThrow(expect.objectContaining({ code: 'corrupt-file' }))

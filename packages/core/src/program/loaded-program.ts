@@ -2,7 +2,9 @@ import type { DType } from '../dtype.ts'
 import { dtypeInfo } from '../dtype.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { CotangentError, formatBytes } from '../errors.ts'
+import { type Body, Flow } from '../graph/control/flow.ts'
 import { ProgramExecutable } from '../graph/executor.ts'
+import type { Program } from '../graph/program.ts'
 import { corruptFile, quoteName } from '../io/array-record.ts'
 import { decodeSafetensors } from '../io/safetensors.ts'
 import { tensorOf } from '../io/state.ts'
@@ -14,8 +16,8 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { Tree } from '../tree.ts'
 import { encodeProgram } from './export.ts'
 import { Field } from './field.ts'
-import { formatName, formatVersion } from './format.ts'
-import { hostFromFile, type HostState, hostStateFromFile, hostStateToFile } from './host-file.ts'
+import { formatName, type FormatVersion, formatVersions } from './format.ts'
+import { HostReader, type HostState, hostStateFromFile, hostStateToFile } from './host-file.ts'
 import { programFromFile } from './program-file.ts'
 import { fillTree, matchTree, type SavedTree, treeFromFile } from './tree-file.ts'
 
@@ -45,8 +47,10 @@ export class LoadedProgram {
   readonly #result: SavedTree
   readonly #executable: ProgramExecutable
   readonly #tensors: ReadonlyMap<string, Tensor>
-  readonly #host: HostState
+  readonly #state: HostState
+  readonly #host: HostReader
   readonly #text: string
+  readonly #version: FormatVersion
 
   constructor(parts: {
     readonly name: string
@@ -54,16 +58,20 @@ export class LoadedProgram {
     readonly result: SavedTree
     readonly executable: ProgramExecutable
     readonly tensors: ReadonlyMap<string, Tensor>
-    readonly host: HostState
+    readonly state: HostState
+    readonly host: HostReader
     readonly text: string
+    readonly version: FormatVersion
   }) {
     this.name = parts.name
     this.#args = parts.args
     this.#result = parts.result
     this.#executable = parts.executable
     this.#tensors = parts.tensors
+    this.#state = parts.state
     this.#host = parts.host
     this.#text = parts.text
+    this.#version = parts.version
   }
 
   /** The arguments of `run`: trees with specs in the place of tensors. */
@@ -85,7 +93,7 @@ export class LoadedProgram {
 
   /** Options of the optimisers in a training step, one for each of their parameter groups. */
   get groups(): readonly ProgramGroup[] {
-    return this.#host.groups
+    return this.#state.groups
   }
 
   /**
@@ -118,7 +126,9 @@ export class LoadedProgram {
 
   /** The file again, with weights and state as they are now. */
   save(): Promise<Uint8Array<ArrayBuffer>> {
-    return encodeProgram(this.#text, JSON.stringify(hostStateToFile(this.#host)), this.#tensors)
+    this.#host.settle()
+    const state = JSON.stringify(hostStateToFile(this.#state))
+    return encodeProgram({ program: this.#text, state, version: this.#version, tensors: this.#tensors })
   }
 
   /** Gives its memory back; it cannot run any more. */
@@ -164,17 +174,18 @@ export function loadProgram(bytes: Uint8Array, { maxBytes = 2 ** 31 }: LoadProgr
     throw corruptFile('loadProgram', 'this is no program', {
       hint: 'Load weights with loadSafetensors(), and checkpoints with decodeCheckpoint().',
     })
-  if (metadata.version !== String(formatVersion)) {
+  const version = formatVersions.find((known) => String(known) === metadata.version)
+  if (!version) {
     throw new CotangentError('unsupported', {
       op: 'loadProgram',
-      message: `the file has version ${quoteName(metadata.version ?? '')} of the format, and this library reads version ${formatVersion}`,
+      message: `the file has version ${quoteName(metadata.version ?? '')} of the format, and this library reads versions ${formatVersions.join(', ')}`,
       hint: 'Update the library, or export the program anew.',
     })
   }
   const program = fieldOf(metadata.program, 'program').object([
     ...(['name', 'arguments', 'inputs', 'result', 'values', 'outputs', 'writes', 'programs', 'operations', 'host'] as const),
   ])
-  const host = hostStateFromFile(fieldOf(metadata.state, 'state'))
+  const state = hostStateFromFile(fieldOf(metadata.state, 'state'))
   const tensors = new Map<string, Tensor>()
   try {
     return outsideScopes(() => {
@@ -183,13 +194,18 @@ export function loadProgram(bytes: Uint8Array, { maxBytes = 2 ** 31 }: LoadProgr
         if (record && !tensors.has(name)) tensors.set(name, tensorOf(name, record, 'loadProgram'))
         return tensors.get(name)
       }
-      const made = programFromFile(program, hostFromFile(program.host, host), find)
-      const unused = [...records.keys()].find((name) => !tensors.has(name))
+      const host = new HostReader(state, find)
+      const named = new Set<string>()
+      /** Each tensor is one value of the program, or of a body. */
+      const take = (name: string) => (named.has(name) ? undefined : named.add(name) && find(name))
+      const made = programFromFile(program, { tensorOf: take, host })
+      const unused = [...records.keys()].find((name) => !named.has(name))
       if (unused !== undefined) throw corruptFile('loadProgram', `tensor ${quoteName(unused)} belongs to nothing`)
       const args = numbered(program.inputs.list(1000), made.graph.inputs.length)
       const [result] = numbered([program.result], made.graph.outputs.length)
       const executable = executableOf(made, bytes.length, maxBytes)
-      return new LoadedProgram({ name: program.name.text(), args, result: result!, executable, tensors, host, text: metadata.program! })
+      const text = metadata.program!
+      return new LoadedProgram({ name: program.name.text(), args, result: result!, executable, tensors, state, host, text, version })
     })
   } catch (error) {
     for (const x of tensors.values()) x.dispose()
@@ -197,18 +213,22 @@ export function loadProgram(bytes: Uint8Array, { maxBytes = 2 ** 31 }: LoadProgr
   }
 }
 
-function executableOf(program: ConstructorParameters<typeof ProgramExecutable>[1], fileBytes: number, maxBytes: number): ProgramExecutable {
+function executableOf(program: Program, fileBytes: number, maxBytes: number): ProgramExecutable {
   const bytesOf = (dtype: DType, size: number) => size * dtypeInfo[dtype].size
+  const programs = [program, ...bodiesOf(program).map((body) => body.program)]
   // Routines may bring their operands into another layout first.
-  const sizes = program.operations.flatMap(({ program: code, outputs }) => [
-    ...outputs.map(({ value }) => bytesOf(value.dtype, value.size)),
-    ...(code.kind === 'routine' ? code.inputs.map(({ dtype, shape }) => bytesOf(dtype, sizeOf(shape))) : []),
-  ])
+  const sizes = programs.flatMap(({ operations }) =>
+    operations.flatMap(({ program: code, outputs }) => [
+      ...outputs.map(({ value }) => bytesOf(value.dtype, value.size)),
+      ...(code.kind === 'routine' ? code.inputs.map(({ dtype, shape }) => bytesOf(dtype, sizeOf(shape))) : []),
+    ]),
+  )
   const largest = sizes.reduce((a, b) => Math.max(a, b), 0)
-  let executable: ProgramExecutable | undefined
+  const engine = currentEngine()
+  let executables: readonly ProgramExecutable[] = []
   if (largest <= maxBytes) {
     try {
-      executable = new ProgramExecutable(currentEngine(), program)
+      executables = [new ProgramExecutable(engine, program), ...bodiesOf(program).map((body) => body.executable(engine))]
     } catch (cause) {
       if (cause instanceof CotangentError) throw cause
       throw corruptFile('loadProgram', `the program cannot be prepared: ${cause instanceof Error ? cause.message : String(cause)}`, {
@@ -216,10 +236,11 @@ function executableOf(program: ConstructorParameters<typeof ProgramExecutable>[1
       })
     }
   }
+  const [executable] = executables
   const needed = executable
     ? fileBytes +
-      executable.plan.arenaBytes +
-      executable.plan.results.reduce((sum, value) => sum + value.size * dtypeInfo[value.dtype].size, 0)
+      executables.reduce((sum, { plan }) => sum + plan.arenaBytes, 0) +
+      executable.plan.results.reduce((sum, value) => sum + bytesOf(value.dtype, value.size), 0)
     : largest
   if (needed > maxBytes || !executable) {
     throw new CotangentError('out-of-memory', {
@@ -230,6 +251,10 @@ function executableOf(program: ConstructorParameters<typeof ProgramExecutable>[1
   }
   return executable
 }
+
+/** What control flow in a program runs, that within it included. */
+const bodiesOf = ({ operations }: Program): Body[] =>
+  operations.flatMap(({ program }) => (program instanceof Flow ? program.bodies.flatMap((body) => [body, ...bodiesOf(body.program)]) : []))
 
 /** Trees in which each of `count` tensors stands once, in order. */
 function numbered(fields: readonly Field[], count: number): SavedTree[] {

@@ -1,23 +1,43 @@
+import type { ControlOperand } from '../engine/control.ts'
+import type { Engine } from '../engine/engine.ts'
 import type { Kernel } from '../engine/kernel.ts'
 import type { Routine } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
+import { Body, type Flow } from '../graph/control/flow.ts'
 import type { Graph, GraphNode, HostStep, LiveNumber, Read, Value } from '../graph/graph.ts'
 import { isLive } from '../graph/graph.ts'
 import { type Operation, type Place, type Program, rootOf } from '../graph/program.ts'
 import { quoteName } from '../io/array-record.ts'
-import { spec as specOf, type Spec } from '../layout.ts'
+import { sizeOf, spec as specOf, type Spec } from '../layout.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type Field, reach } from './field.ts'
-import { type KernelFile, limits, numberToFile, type PlaceFile, type ProgramFile, type RoutineFile, type ValueFile } from './format.ts'
+import { flowFromFile, flowToFile } from './flow-file.ts'
+import {
+  type BodyFile,
+  type FlowFile,
+  type KernelFile,
+  limits,
+  numberToFile,
+  type PlaceFile,
+  type RoutineFile,
+  type ValueFile,
+} from './format.ts'
+import { type HostReader, type HostWriter, isBookkeeping } from './host-file.ts'
 import { kernelFromFile, kernelToFile } from './kernel-file.ts'
 import { routineFromFile, routineToFile } from './routine-file.ts'
-import { guardOperations, type StraightOperation } from './safe-operations.ts'
+import { type FileOperation, guardOperations, isStraight, type StraightOperation } from './safe-operations.ts'
 
-type Body = Pick<ProgramFile, 'arguments' | 'values' | 'outputs' | 'writes' | 'programs' | 'operations'>
+/** What a file is written with. */
+export interface ProgramWriter {
+  /** The names of captured values. */
+  readonly nameOf: (captured: Value) => string
+  readonly host: HostWriter
+  readonly engine: Engine
+}
 
-/** What a program computes, as it is written. @param nameOf The names of captured values. */
-export function programToFile({ graph, operations }: Program, nameOf: (captured: Value) => string): Body {
+/** What a program computes, as it is written. */
+export function programToFile({ graph, operations }: Program, writer: ProgramWriter): BodyFile {
   const numbers = new Map<Value, number>()
   const values: ValueFile[] = []
   const idOf = (value: Value): number => {
@@ -26,7 +46,7 @@ export function programToFile({ graph, operations }: Program, nameOf: (captured:
     const { dtype, size, source } = value
     let from: Partial<ValueFile> = {}
     if (source.kind === 'argument') from = { argument: source.index }
-    else if (source.kind === 'captured') from = { tensor: nameOf(value) }
+    else if (source.kind === 'captured') from = { tensor: writer.nameOf(value) }
     else if (source.kind === 'update') from = { of: idOf(source.of) }
     else if (source.kind === 'gradient') {
       throw new CotangentError('unsupported', {
@@ -42,12 +62,17 @@ export function programToFile({ graph, operations }: Program, nameOf: (captured:
   // Arguments come first, so that each has a value even if nothing reads it.
   for (const { value } of graph.inputs) idOf(value)
   const place = ({ value, offset }: Place): PlaceFile => [idOf(value), offset]
-  const lifts = graph.host.flatMap((step, at) => (step.kind === 'numbers' ? [at] : []))
-  const programs: (KernelFile | RoutineFile)[] = []
+  const host = graph.host.filter((step) => !isBookkeeping(step))
+  const lifts = liftsOf(host)
+  const programs: (KernelFile | RoutineFile | FlowFile)[] = []
   const known = new Map<string, number>()
   const programOf = (program: Operation['program']): number => {
-    if (program.kind !== 'kernel' && program.kind !== 'routine') throw controlFlow()
-    const file = program.kind === 'kernel' ? kernelToFile(program) : routineToFile(program)
+    const file =
+      program.kind === 'kernel'
+        ? kernelToFile(program)
+        : program.kind === 'routine'
+          ? routineToFile(program)
+          : flowToFile(program, (body) => programToFile(body.optimized(writer.engine), writer))
     const key = JSON.stringify(file)
     let at = known.get(key)
     if (at === undefined) known.set(key, (at = programs.push(file) - 1))
@@ -77,36 +102,58 @@ export function programToFile({ graph, operations }: Program, nameOf: (captured:
     writes,
     programs,
     operations: coded,
+    host: host.map((step) => writer.host.step(step)),
   }
 }
+
+/** The steps that give numbers, in order. */
+const liftsOf = (host: readonly HostStep[]): number[] => host.flatMap((step, at) => (step.kind === 'effect' ? [] : [at]))
 
 // Nothing looks at the ops of a graph that was saved after they were lowered.
 const noNode = {} as GraphNode
 
-function controlFlow(): CotangentError {
-  return new CotangentError('unsupported', {
-    op: 'exportProgram',
-    message: 'the function has loops or branches of its own, which version 1 of the format cannot hold',
-    hint: 'Export what goes on inside of them.',
-  })
-}
-
 /** Where the tensors of a program come from. */
 export type TensorSource = (name: string) => Tensor | undefined
 
+/** What a file is read with. */
+export interface ProgramReader {
+  readonly tensorOf: TensorSource
+  readonly host: HostReader
+}
+
+const bodyFields = ['arguments', 'values', 'outputs', 'writes', 'programs', 'operations', 'host'] as const satisfies (keyof BodyFile)[]
+
+/** What a flow runs: its outputs are memory that it makes, one each. */
+function bodyFromFile(field: Field, reader: ProgramReader, depth: number): Body {
+  field.check(depth <= limits.depth, 'is nested too deep')
+  const program = programFromFile(field.object(bodyFields), reader, depth)
+  const { outputs, writes } = program.graph
+  const roots = outputs.map(({ value }) => rootOf(value))
+  field.check(writes.size === 0, 'writes to memory from outside')
+  field.check(new Set(roots).size === roots.length, 'gives one memory twice')
+  const isOwn = ({ spec, offset, value }: Read, i: number) =>
+    roots[i]!.source.kind === 'result' && offset === 0 && spec.contiguous && spec.size === value.size
+  field.check(outputs.every(isOwn), 'gives what is not memory of its own')
+  return new Body(program, { optimized: true })
+}
+
 /** A program that reads and writes nothing but its own memory, whatever the file says. */
-export function programFromFile(parts: Record<keyof Body, Field>, host: readonly HostStep[], tensorOf: TensorSource): Program {
+export function programFromFile(parts: Record<keyof BodyFile, Field>, reader: ProgramReader, depth = 0): Program {
   const specs = parts.arguments.list(limits.values).map((one) => {
     const { dtype, shape } = one.object(['dtype', 'shape'])
     return specOf(dtype.dtype(), shape.shape())
   })
-  const values = valuesFromFile(parts.values, specs, tensorOf)
+  const values = valuesFromFile(parts.values, specs, reader.tensorOf)
+  const host = reader.host.steps(parts.host, (argument) => (specs[argument]?.dtype === 'int32' ? Math.floor(specs[argument].size / 2) : 0))
   const inputs = specs.map((spec, i): Read => {
     const value = values.find(({ source }) => source.kind === 'argument' && source.index === i)
     if (!value) throw parts.values.fail(`have none for argument ${i}`)
     return { value, spec, offset: 0 }
   })
-  const programs = parts.programs.list(limits.operations).map((one) => (one.has('routine') ? routineFromFile(one) : kernelFromFile(one)))
+  const programs = parts.programs.list(limits.operations).map((one) => {
+    if (one.has('flow')) return flowFromFile(one, (body) => bodyFromFile(body, reader, depth + 1))
+    return one.has('routine') ? routineFromFile(one) : kernelFromFile(one)
+  })
   const operations = parts.operations.list(limits.operations).map((one) => operationFromFile(one, programs, values, host))
   const writes = new Map<Value, Value>()
   for (const pair of parts.writes.list(limits.values)) {
@@ -176,10 +223,10 @@ function valuesFromFile(field: Field, specs: readonly Spec[], tensorOf: TensorSo
 
 function operationFromFile(
   field: Field,
-  programs: readonly (Kernel | Routine)[],
+  programs: readonly (Kernel | Routine | Flow)[],
   values: readonly Value[],
   host: readonly HostStep[],
-): StraightOperation {
+): FileOperation {
   const parts = field.object(['program', 'inputs', 'outputs', 'numbers'])
   const program = programs[parts.program.integer(0, programs.length - 1)]!
   const places = (list: Field, count: number) =>
@@ -190,8 +237,8 @@ function operationFromFile(
     })
   const inputs = places(parts.inputs, program.inputs.length)
   const outputs = places(parts.outputs, program.outputs.length)
-  const params = program.kind === 'kernel' ? program.params : (program.epilogue?.params ?? [])
-  const lifts = host.flatMap((step, at) => (step.kind === 'numbers' ? [at] : []))
+  const params = program.kind === 'kernel' ? program.params : program.kind === 'routine' ? (program.epilogue?.params ?? []) : []
+  const lifts = liftsOf(host)
   const numbers = parts.numbers.list(params.length, params.length).map((x, i): Scalar | LiveNumber => {
     const type = params[i]!
     if (!x.is('object')) {
@@ -202,13 +249,34 @@ function operationFromFile(
     const { host: from, index } = x.object(['host', 'index'])
     const lift = lifts.indexOf(from.integer(0, host.length - 1))
     const step = host[lifts[lift] ?? -1]
-    if (step?.kind !== 'numbers') throw from.fail('gives no numbers')
-    x.check((step.origin?.kind === 'random') === (type === 'int32') && type !== 'bool' && type !== 'int64', `gives no ${type}`)
+    if (!step || step.kind === 'effect') throw from.fail('gives no numbers')
+    const isAny = step.kind === 'given'
+    x.check(isAny || (step.origin?.kind === 'random') === (type === 'int32'), `gives no ${type}`)
+    x.check(type !== 'bool' && type !== 'int64', `gives no ${type}`)
     return { spec: new Scalar(0, type).spec, lift, index: index.integer(0, step.count - 1) }
   })
-  const operation: StraightOperation = { program, inputs, outputs, numbers, origins: [] }
-  checkPlaces(operation, field)
+  const operation: FileOperation = { program, inputs, outputs, numbers, origins: [] }
+  if (isStraight(operation)) checkPlaces(operation, field)
+  else checkFlowPlaces(operation, field)
   return operation
+}
+
+/** Checks that control flow reads within its values, and makes new ones. */
+function checkFlowPlaces({ program, inputs, outputs }: Operation, field: Field): void {
+  program.inputs.forEach((operand, i) => {
+    const { value, offset } = inputs[i]!
+    const { dtype, shape } = operand as ControlOperand
+    field.check(value.dtype === dtype && offset + sizeOf(shape) <= value.size, `has an input ${i} of another kind`)
+  })
+  program.outputs.forEach((operand, o) => {
+    const { value, offset } = outputs[o]!
+    const { dtype, shape } = operand as ControlOperand
+    const isWhole = value.source.kind === 'result' && offset === 0 && value.size === sizeOf(shape)
+    field.check(value.dtype === dtype && isWhole, `has an output ${o} of another kind`)
+  })
+  const made = outputs.map(({ value }) => value)
+  field.check(new Set(made).size === made.length, 'writes one memory by two outputs')
+  field.check(!inputs.some(({ value }) => made.includes(rootOf(value))), 'overwrites what it reads')
 }
 
 /** Checks that an operation reads and writes within its values. */

@@ -1,19 +1,25 @@
 import { type Kernel, KernelBuilder } from '../engine/kernel.ts'
 import type { Routine } from '../engine/routine.ts'
+import type { Flow } from '../graph/control/flow.ts'
 import type { GraphNode, Value } from '../graph/graph.ts'
 import { type Operation, type Place, rootOf } from '../graph/program.ts'
 import { sizeOf } from '../layout.ts'
 import type { Field } from './field.ts'
 import { clampGathers, type Interval, intervalOfDType, intervalsOf } from './intervals.ts'
 
-/** An operation of a file. */
+/** A kernel or routine of a file. */
 export type StraightOperation = Operation & { readonly program: Kernel | Routine }
+
+/** An operation of a file. */
+export type FileOperation = Operation & { readonly program: Kernel | Routine | Flow }
+
+export const isStraight = (operation: FileOperation): operation is StraightOperation => operation.program.kind !== 'control'
 
 /**
  * The operations with code that holds every index within bounds and fills memory which is not surely written as a whole before
  * it is read. Programs that this library wrote mostly stay as they are: their indices are seen to be in range.
  */
-export function guardOperations(operations: readonly StraightOperation[], field: Field): Operation[] {
+export function guardOperations(operations: readonly FileOperation[], field: Field): Operation[] {
   const writers = new Map<Value, number>()
   for (const { outputs } of operations) for (const { value } of outputs) writers.set(rootOf(value), (writers.get(rootOf(value)) ?? 0) + 1)
   const known = new Map<Value, Interval>()
@@ -28,6 +34,10 @@ export function guardOperations(operations: readonly StraightOperation[], field:
       if (root.source.kind !== 'result' || filled.has(root)) continue
       filled.add(root)
       if (!writesWhole(operation, o)) guarded.push(fill(root))
+    }
+    if (!isStraight(operation)) {
+      guarded.push(operation)
+      continue
     }
     const { program, inputs, outputs } = operation
     let safe: StraightOperation = operation
@@ -86,9 +96,10 @@ function indexBounds({ program }: StraightOperation): Interval | undefined {
   return undefined
 }
 
-function writesWhole({ program, outputs }: StraightOperation, output: number): boolean {
+function writesWhole({ program, outputs }: FileOperation, output: number): boolean {
   const { value, offset } = outputs[output]!
   if (offset !== 0 || value.source.kind !== 'result') return false
+  if (program.kind === 'control') return program.surelyWrites(output)
   if (program.kind === 'routine') return sizeOf(program.outputs[output]!.shape) === value.size
   return coversDensely(program, program.outputs[output]!.strides, value.size)
 }

@@ -21,11 +21,16 @@ export type NumbersOrigin =
       readonly names: readonly string[]
     }
 
-/** What a host effect does: counts a step of an optimiser. */
-export interface EffectOrigin {
-  readonly kind: 'count'
-  readonly state: { readonly step: number }
-}
+/** What a host effect does, for files. */
+export type EffectOrigin =
+  /** Counts a step of an optimiser: for good, or until `skip` is read and turns out to be true. */
+  | { readonly kind: 'count'; readonly state: { readonly step: number }; readonly skip?: Tensor }
+  /** Reads `skip`, and takes back what was counted if it is true. */
+  | { readonly kind: 'settle'; readonly skip: Tensor }
+  /** Takes a step of a learning rate scheduler. */
+  | { readonly kind: 'schedule'; readonly scheduler: object }
+  /** Keeps track of the order of calls, which is settled in a program. */
+  | { readonly kind: 'bookkeeping' }
 
 /** Takes ops that come to the door, instead of their being run: records them, or transforms them (`vmap`, `jvp`). */
 export interface Tracer {

@@ -1,6 +1,7 @@
 import type { Engine } from '../../engine/engine.ts'
 import type { Kernel } from '../../engine/kernel.ts'
 import type { Spec } from '../../layout.ts'
+import type { EffectOrigin, NumbersOrigin } from '../../tensor/modes.ts'
 import { Scalar } from '../../tensor/scalar.ts'
 import type { Storage } from '../../tensor/storage.ts'
 import { Body, Flow } from '../control/flow.ts'
@@ -378,8 +379,20 @@ function same(things: readonly unknown[]): void {
 }
 
 /** What numbers or effects of the host follow from. */
-function subjectOf(origin: { readonly generator?: object; readonly state?: object } | undefined): object | undefined {
-  return origin?.generator ?? origin?.state
+function subjectOf(origin: NumbersOrigin | EffectOrigin | undefined): object | string | undefined {
+  switch (origin?.kind) {
+    case 'random':
+      return origin.generator
+    case 'rule':
+    case 'count':
+      return origin.state
+    case 'settle':
+      return origin.skip
+    case 'schedule':
+      return origin.scheduler
+    default:
+      return origin?.kind
+  }
 }
 
 /**

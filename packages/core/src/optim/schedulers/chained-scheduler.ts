@@ -4,6 +4,7 @@ import { lrsOf, Scheduler, type SchedulerState } from './scheduler.ts'
 
 /** Steps several schedulers of one optimiser together, so that their effects multiply (where they are given by factors). */
 export class ChainedScheduler extends Scheduler {
+  readonly options = {}
   readonly schedulers: readonly Scheduler[]
 
   constructor(schedulers: readonly Scheduler[]) {
@@ -12,11 +13,14 @@ export class ChainedScheduler extends Scheduler {
   }
 
   step(): void {
-    hostEffect(() => {
-      this.epoch++
-      for (const scheduler of this.schedulers) scheduler.step()
-      this.lastLrs = lrsOf(this.optimizer)
-    })
+    hostEffect(
+      () => {
+        this.epoch++
+        for (const scheduler of this.schedulers) scheduler.step()
+        this.lastLrs = lrsOf(this.optimizer)
+      },
+      { kind: 'schedule', scheduler: this },
+    )
   }
 
   begin(): void {

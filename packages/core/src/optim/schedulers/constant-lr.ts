@@ -14,6 +14,7 @@ export class ConstantLR extends FormulaScheduler {
     checkBetween('ConstantLR', 'factor', factor, Number.MIN_VALUE, 1)
     checkCount('ConstantLR', 'totalIters', totalIters, 0)
     super(optimizer, {
+      options: { factor, totalIters },
       first: (lr) => lr * factor,
       next: (lr, epoch) => (epoch === totalIters ? lr * (1 / factor) : lr),
       restart: (base) => (totalIters === 0 ? base : base * factor),

@@ -14,6 +14,7 @@ export class CosineAnnealingLR extends FormulaScheduler {
     checkCount('CosineAnnealingLR', 'tMax', tMax)
     const height = (epoch: number) => 1 + Math.cos((Math.PI * epoch) / tMax)
     super(optimizer, {
+      options: { tMax, etaMin },
       next: (lr, epoch, base) =>
         // At the bottom there is nothing left to multiply.
         (epoch - 1 - tMax) % (2 * tMax) === 0

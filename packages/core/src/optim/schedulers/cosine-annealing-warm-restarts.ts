@@ -27,7 +27,7 @@ export class CosineAnnealingWarmRestarts extends FormulaScheduler {
       }
       return etaMin + ((base - etaMin) * (1 + Math.cos((Math.PI * position) / length))) / 2
     }
-    super(optimizer, { first: (_, base) => rate(0, base), next: (_, epoch, base) => rate(epoch, base) })
+    super(optimizer, { options: { t0, tMult, etaMin }, first: (_, base) => rate(0, base), next: (_, epoch, base) => rate(epoch, base) })
     this.#rate = rate
   }
 

@@ -59,6 +59,7 @@ export class CyclicLR extends FormulaScheduler {
     super(
       optimizer,
       {
+        options,
         first: (_, base, group) => rate(0, base, group),
         next: (_, step, base, group) => rate(step, base, group),
         restart: (base, group) => rate(0, base, group),

@@ -11,6 +11,7 @@ export class LambdaLR extends FormulaScheduler {
   constructor(optimizer: Optimizer, { lrLambda }: LambdaLROptions) {
     const factors = perGroup('LambdaLR', 'lrLambda', optimizer, lrLambda)
     super(optimizer, {
+      options: { lrLambda },
       first: (_, base, group) => base * factors[group]!(0),
       next: (_, epoch, base, group) => base * factors[group]!(epoch),
       restart: (base, group) => base * factors[group]!(0),

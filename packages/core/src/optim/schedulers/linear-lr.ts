@@ -18,6 +18,7 @@ export class LinearLR extends FormulaScheduler {
     checkCount('LinearLR', 'totalIters', totalIters)
     const rise = endFactor - startFactor
     super(optimizer, {
+      options: { startFactor, endFactor, totalIters },
       first: (lr) => lr * startFactor,
       next: (lr, epoch) => (epoch > totalIters ? lr : lr * (1 + rise / (totalIters * startFactor + (epoch - 1) * rise))),
       restart: (base) => base * startFactor,

@@ -12,6 +12,10 @@ export interface MultiStepLROptions {
 export class MultiStepLR extends FormulaScheduler {
   constructor(optimizer: Optimizer, { milestones, gamma = 0.1 }: MultiStepLROptions) {
     const times = (epoch: number) => milestones.filter((m) => m === epoch).length
-    super(optimizer, { next: (lr, epoch) => lr * gamma ** times(epoch), restart: (base) => base * gamma ** times(0) })
+    super(optimizer, {
+      options: { milestones, gamma },
+      next: (lr, epoch) => lr * gamma ** times(epoch),
+      restart: (base) => base * gamma ** times(0),
+    })
   }
 }

@@ -6,6 +6,6 @@ import { FormulaScheduler, perGroup } from './scheduler.ts'
 export class MultiplicativeLR extends FormulaScheduler {
   constructor(optimizer: Optimizer, { lrLambda }: LambdaLROptions) {
     const factors = perGroup('MultiplicativeLR', 'lrLambda', optimizer, lrLambda)
-    super(optimizer, { next: (lr, epoch, _, group) => lr * factors[group]!(epoch) })
+    super(optimizer, { options: { lrLambda }, next: (lr, epoch, _, group) => lr * factors[group]!(epoch) })
   }
 }

@@ -76,6 +76,7 @@ export class OneCycleLR extends FormulaScheduler {
       group.initialLr = first[i]!
     })
     super(optimizer, {
+      options,
       first: (_, __, group) => at(0, 'lr', group),
       next: (_, epoch, __, group) => at(epoch, 'lr', group),
       restart: (_, group) => at(0, 'lr', group),

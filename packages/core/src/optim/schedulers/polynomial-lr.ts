@@ -13,6 +13,7 @@ export class PolynomialLR extends FormulaScheduler {
   constructor(optimizer: Optimizer, { totalIters = 5, power = 1 }: PolynomialLROptions = {}) {
     checkCount('PolynomialLR', 'totalIters', totalIters)
     super(optimizer, {
+      options: { totalIters, power },
       next: (lr, epoch) => (epoch > totalIters ? lr : lr * ((1 - epoch / totalIters) / (1 - (epoch - 1) / totalIters)) ** power),
     })
   }

@@ -22,6 +22,8 @@ export interface SchedulerState {
  */
 export abstract class Scheduler {
   readonly optimizer: Optimizer
+  /** What it was made with. */
+  abstract readonly options: object
   /** Steps taken so far. */
   epoch = 0
   /** The learning rates that were set last, by group. */
@@ -67,6 +69,8 @@ export const lrsOf = (optimizer: Optimizer): number[] => optimizer.paramGroups.m
 
 /** A schedule, group by group. */
 export interface Schedule {
+  /** What the scheduler was made with, for files. */
+  readonly options: object
   /**
    * The rate at `epoch` (at least 1) from the rate before it. Written in terms of that one where possible, so that several
    * schedulers of one optimiser multiply their effects.
@@ -84,21 +88,26 @@ export interface Schedule {
 export abstract class FormulaScheduler extends Scheduler {
   /** The rates that it starts from, by group. */
   baseLrs: readonly number[]
+  readonly options: object
   readonly #schedule: Schedule
 
   constructor(optimizer: Optimizer, schedule: Schedule, baseLrs?: readonly number[]) {
     super(optimizer)
     this.#schedule = schedule
+    this.options = schedule.options
     const initial = optimizer.paramGroups.map((group) => (group.initialLr ??= group.lr))
     this.baseLrs = baseLrs ?? initial
     this.begin()
   }
 
   step(): void {
-    hostEffect(() => {
-      this.epoch++
-      this.set((lr, base, group) => this.#schedule.next(lr, this.epoch, base, group))
-    })
+    hostEffect(
+      () => {
+        this.epoch++
+        this.set((lr, base, group) => this.#schedule.next(lr, this.epoch, base, group))
+      },
+      { kind: 'schedule', scheduler: this },
+    )
   }
 
   begin(): void {

@@ -14,6 +14,7 @@ export interface SequentialLROptions {
 export class SequentialLR extends Scheduler {
   readonly schedulers: readonly Scheduler[]
   readonly milestones: readonly number[]
+  readonly options: { readonly milestones: readonly number[] }
 
   constructor({ schedulers, milestones }: SequentialLROptions) {
     super(optimizerOf('SequentialLR', schedulers))
@@ -26,20 +27,24 @@ export class SequentialLR extends Scheduler {
     }
     this.schedulers = schedulers
     this.milestones = milestones
+    this.options = { milestones }
     // Each scheduler has set its first rate when it was made.
     for (const group of this.optimizer.paramGroups) group.lr = group.initialLr ?? group.lr
     this.begin()
   }
 
   step(): void {
-    hostEffect(() => {
-      this.epoch++
-      const passed = this.#passed()
-      const active = this.schedulers[passed]!
-      if (passed > 0 && this.milestones[passed - 1] === this.epoch) active.restart()
-      else active.step()
-      this.lastLrs = active.lastLrs
-    })
+    hostEffect(
+      () => {
+        this.epoch++
+        const passed = this.#passed()
+        const active = this.schedulers[passed]!
+        if (passed > 0 && this.milestones[passed - 1] === this.epoch) active.restart()
+        else active.step()
+        this.lastLrs = active.lastLrs
+      },
+      { kind: 'schedule', scheduler: this },
+    )
   }
 
   /** Milestones behind us, and so the scheduler whose turn it is. */

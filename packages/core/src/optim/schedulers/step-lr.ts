@@ -12,6 +12,6 @@ export interface StepLROptions {
 export class StepLR extends FormulaScheduler {
   constructor(optimizer: Optimizer, { stepSize, gamma = 0.1 }: StepLROptions) {
     checkCount('StepLR', 'stepSize', stepSize)
-    super(optimizer, { next: (lr, epoch) => (epoch % stepSize === 0 ? lr * gamma : lr) })
+    super(optimizer, { options: { stepSize, gamma }, next: (lr, epoch) => (epoch % stepSize === 0 ? lr * gamma : lr) })
   }
 }
