@@ -3,10 +3,18 @@ import { installedBackends } from './engine/installed-backend.ts'
 import { ReferenceEngine } from './engine/reference/engine.ts'
 import { referenceRoutine } from './engine/reference/routine.ts'
 import * as registry from './engine/registry.ts'
+import { tuningRecord } from './engine/tuning-record.ts'
 import { WasmEngine } from './engine/wasm/engine.ts'
 import { notice } from './notice.ts'
 
-registry.registerEngine('wasm', () => new WasmEngine({ fallback: referenceRoutine, backends: installedBackends(notice), notice }))
+registry.registerEngine('wasm', () => {
+  const backends = installedBackends(notice)
+  const tuning = tuningRecord(
+    backends.map(({ name, version = '' }) => `${name} ${version}`),
+    notice,
+  )
+  return new WasmEngine({ fallback: referenceRoutine, backends, tuning, notice })
+})
 
 /**
  * The reference engine is known to whoever names engines. Those that don't name any run on the default one, so bundlers leave the other out.

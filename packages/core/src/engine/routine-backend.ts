@@ -7,6 +7,8 @@ import type { Routine } from './routine.ts'
 export interface RoutineBackend {
   /** For people: notices, errors. */
   readonly name: string
+  /** All that its speed depends on besides the machine, such as releases: what autotuning has found is remembered for it. */
+  readonly version?: string
   /**
    * Called once an engine, whose memory may grow but does not move.
    * @throws Error with one line that says why this memory can't be worked on; the engine then does without.
@@ -15,8 +17,14 @@ export interface RoutineBackend {
 }
 
 export interface AttachedBackend {
-  /** The routine made ready for up to so many threads; undefined where it is left to the engine. */
-  prepare(routine: Routine, threads: number): BackendRoutine | undefined
+  /**
+   * The routine made ready for up to so many threads; undefined where it is left to the engine.
+   *
+   * @param variant One of `variants`; default what the backend's own rules choose.
+   */
+  prepare(routine: Routine, threads: number, variant?: string): BackendRoutine | undefined
+  /** Names of the ways in which it may compute the routine, for autotuning; not all of them need to exist. */
+  variants?(routine: Routine, threads: number): readonly string[]
 }
 
 export interface BackendRoutine {

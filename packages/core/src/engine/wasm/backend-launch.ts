@@ -4,6 +4,7 @@ import type { Routine } from '../routine.ts'
 import type { Heap } from './heap.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
 import type { Pool } from './pool.ts'
+import type { Way } from './tuner.ts'
 
 /** Scratch memory a thread up to which it is kept between runs. */
 export const KEPT_SCRATCH = 2 ** 20
@@ -39,7 +40,20 @@ export class BackendLauncher {
     return undefined
   }
 
-  #launcher(name: string, routine: Routine, backend: AttachedBackend, first: BackendRoutine): KernelRun {
+  /** All ways that backends offer. */
+  ways(routine: Routine): Way[] {
+    return this.#attached.flatMap(({ name, backend }) =>
+      (backend.variants?.(routine, this.#pool.threads) ?? []).map((variant) => ({
+        name: `${name}: ${variant}`,
+        prepare: () => {
+          const prepared = backend.prepare(routine, this.#pool.threads, variant)
+          return prepared && this.#launcher(name, routine, backend, prepared, variant)
+        },
+      })),
+    )
+  }
+
+  #launcher(name: string, routine: Routine, backend: AttachedBackend, first: BackendRoutine, variant?: string): KernelRun {
     const heap = this.#heap
     const pool = this.#pool
     const buffers = routine.inputs.length + routine.outputs.length
@@ -52,7 +66,7 @@ export class BackendLauncher {
       params: (block >>> 3) + paramsAt,
       fit() {
         if (current.threads === pool.threads) return undefined
-        current.prepared = backend.prepare(routine, pool.threads) ?? current.prepared
+        current.prepared = backend.prepare(routine, pool.threads, variant) ?? current.prepared
         current.threads = pool.threads
         return undefined
       },

@@ -3,6 +3,7 @@ import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '.
 import { observable } from '../observe.ts'
 import type { RoutineBackend } from '../routine-backend.ts'
 import type { Routine } from '../routine.ts'
+import type { TuningRecord } from '../tuning-record.ts'
 import { BackendLauncher } from './backend-launch.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import { Heap } from './heap.ts'
@@ -10,6 +11,7 @@ import { KernelCompiler } from './kernel-program.ts'
 import { LinkedSequence } from './linked-sequence.ts'
 import { Pool } from './pool.ts'
 import { RoutineCompiler } from './routine-program.ts'
+import { Tuner } from './tuner.ts'
 
 /** A routine on typed arrays that span whole buffers: inputs, then outputs, and at which of their elements operands start. */
 export type RoutineFallback = (
@@ -25,6 +27,8 @@ export interface WasmEngineOptions {
   fallback: RoutineFallback
   /** What computes routines in place of emitted code where it can, the first one that takes a routine. */
   backends?: readonly RoutineBackend[]
+  /** Where autotuning remembers what it finds; default here, until the engine ends. */
+  tuning?: TuningRecord
   /** Receives, once each, the reasons for running slower than might be. */
   notice?: (message: string) => void
 }
@@ -43,7 +47,7 @@ export class WasmEngine implements Engine {
   onPressure: Engine['onPressure']
   observer: Engine['observer']
 
-  constructor({ threads, maximumBytes, fallback, backends = [], notice }: WasmEngineOptions) {
+  constructor({ threads, maximumBytes, fallback, backends = [], tuning = new Map<string, string>(), notice }: WasmEngineOptions) {
     this.heap = new Heap({
       ...(maximumBytes !== undefined && { maximumBytes }),
       ...(notice && { notice }),
@@ -52,6 +56,7 @@ export class WasmEngine implements Engine {
     this.pool = new Pool(this.heap, { ...(threads !== undefined && { threads }), ...(notice && { notice }) })
     this.#kernels = new KernelCompiler(this.heap, this.pool)
     this.#routines = new RoutineCompiler(this.heap, this.pool, this.#kernels, {
+      tuner: new Tuner(this.heap, this.pool, tuning),
       ...(backends.length > 0 && { backends: new BackendLauncher(this.heap, this.pool, backends, notice) }),
     })
     this.#fallback = fallback

@@ -1,4 +1,5 @@
 import { TILE_ROWS, TILE_SCRATCH, tileColumns } from './gemm-kernel.ts'
+import { type ByteOperands, pairsOf } from './gemm-pack-bytes.ts'
 import { type HalfType, panelBytes } from './gemm-pack.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 
@@ -15,7 +16,7 @@ export const modes = {
   /** Row vectors times a B with contiguous columns. */
   columns: 4,
 } as const
-type Mode = keyof typeof modes
+export type MatmulMode = keyof typeof modes
 
 /** Positions of the 32-bit words that `run` reads; from `batch` on, the batch axes'. */
 export const argumentWords = {
@@ -64,6 +65,8 @@ export interface MatmulProblem {
   a: MatmulOperand
   b: MatmulOperand
   c: { row: number }
+  /** The operands' dtypes in an int32 product of bytes. */
+  bytes?: ByteOperands | undefined
   /** Batch axes, last fastest. */
   batch?: readonly { size: number; a: number; b: number; c: number }[]
   /** Whether a vector is added to every row, and its stride, 0 or 1. */
@@ -72,6 +75,8 @@ export interface MatmulProblem {
   accumulate?: boolean
   /** How many threads the tasks will be shared by. */
   threads?: number
+  /** How to compute it, one of `modesFor`; default what is fastest by rules. */
+  mode?: MatmulMode | undefined
 }
 
 /** A problem made ready: everything that `run` needs but the pointers. */
@@ -105,9 +110,9 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
   const { type, k, threads = 1, accumulate = false, batch = [], bias } = problem
   const lanes = lanesOf(type, false)
   let { m, n, a, b } = problem
-  const half = a.half !== undefined || b.half !== undefined
+  const narrow = a.half !== undefined || b.half !== undefined || problem.bytes !== undefined
   // A column of results is a row of the transposed product.
-  const swapped = !half && n === 1 && m > 1 && problem.c.row === 1
+  const swapped = !narrow && n === 1 && m > 1 && problem.c.row === 1
   if (swapped) {
     ;[m, n] = [n, m]
     ;[a, b] = [
@@ -115,12 +120,13 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
       { row: a.column, column: a.row },
     ]
   }
-  const mode = half ? 'packed' : chooseMode(m, n, k, a, b)
-  const [aSize, bSize] = [a, b].map(({ half }) => (half ? 2 : lanes.size)) as [number, number]
+  const mode = problem.mode ?? (narrow ? 'packed' : chooseMode(m, n, k, a, b))
+  const [aSize, bSize] = [a, b].map(({ half }) => (problem.bytes ? 1 : half ? 2 : lanes.size)) as [number, number]
   const batches = batch.reduce((product, axis) => product * axis.size, 1)
 
   const width = tileColumns(lanes)
-  const kBlock = blockSize(k, K_BYTES / lanes.size, 4)
+  const steps = problem.bytes ? pairsOf(k) : k
+  const kBlock = blockSize(steps, K_BYTES / lanes.size, 4)
   const maxColumns =
     mode === 'packed' || mode === 'packedB' ? COLUMN_BYTES / lanes.size : mode === 'rows' ? 2 * COLUMN_BYTES : Number.POSITIVE_INFINITY
   let columnBlocks = Math.max(1, Math.ceil(n / maxColumns))
@@ -177,7 +183,7 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
   return {
     words,
     pointers: [swapped ? w.b : w.a, swapped ? w.a : w.b, ...(bias ? [w.bias] : []), w.c],
-    epilogue: { word: w.epilogue, unfinished: mode === 'rows' || mode === 'columns' || (mode !== 'direct' && kBlock < k) },
+    epilogue: { word: w.epilogue, unfinished: mode === 'rows' || mode === 'columns' || (mode !== 'direct' && kBlock < steps) },
     tasks: batches * rowBlocks * columnBlocks,
     scratchBytes: TILE_SCRATCH + packedBBytes + packedABytes + vectorBytes,
     work: batches * m * n * k,
@@ -188,7 +194,7 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
  * The thresholds are measured: up to 64 Ki elements B stays in the second-level cache and needs no packing, unless its rows
  * are so far apart that they compete for the same cache lines.
  */
-function chooseMode(m: number, n: number, k: number, a: { column: number }, b: { row: number; column: number }): Mode {
+function chooseMode(m: number, n: number, k: number, a: { column: number }, b: { row: number; column: number }): MatmulMode {
   if (b.column === 1) {
     if (m === 1) return 'rows'
     if (n * k <= (m <= 16 || (m <= 64 && b.row <= 256) ? 65536 : 8192)) return 'direct'
@@ -197,6 +203,20 @@ function chooseMode(m: number, n: number, k: number, a: { column: number }, b: {
     return 'columns'
   }
   return n <= 32 && a.column === 1 ? 'packedB' : 'packed'
+}
+
+/** Rows from which on a product is never computed row by row. */
+const MANY_ROWS = 16
+
+/** The modes in which a problem can be computed, as far as one of them may be the fastest. */
+export function modesFor({ m, n, a, b }: MatmulProblem): readonly MatmulMode[] {
+  // A column of results has one mode.
+  if (n === 1) return []
+  const found: MatmulMode[] = a.column === 1 ? ['packed', 'packedB'] : ['packed']
+  if (b.column === 1) found.push('direct')
+  if (m < MANY_ROWS && b.column === 1) found.push('rows')
+  if (m < MANY_ROWS && b.row === 1) found.push('columns')
+  return found
 }
 
 /** Cuts `size` into equal blocks of at most `limit`, in multiples of `step`. */

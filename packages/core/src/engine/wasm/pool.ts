@@ -160,6 +160,14 @@ export class Pool {
     return this.readyThreads
   }
 
+  /** Starts the workers now and waits up to `ms` for them, where the host lets this thread wait. Whether all of them are up. */
+  awaitWorkers(ms: number): boolean {
+    this.#muster()
+    const end = performance.now() + ms
+    while (this.readyThreads < this.#threads && performance.now() < end && sleep(1));
+    return this.readyThreads >= this.#threads
+  }
+
   /** Ends the workers and gives the pool's memory back. A later launch starts anew. */
   close(): void {
     this.#crew?.dismiss()
@@ -231,6 +239,16 @@ export class Pool {
     this.#notice(
       `Cotangent runs on ${this.#threads} threads: its workers keep ending (${error === undefined ? 'terminated' : String(error)}).`,
     )
+  }
+}
+
+/** False where this thread may not wait: a page's own. */
+function sleep(ms: number): boolean {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -29,7 +29,12 @@ export class RoutineCompiler {
   readonly #arguments: FinalizationRegistry<number>
 
   /** @param options.grain Multiply-adds that are worth a thread of their own. */
-  constructor(heap: Heap, pool: Pool, kernels: KernelCompiler, options: { grain?: number; backends?: BackendLauncher; tuner?: Tuner } = {}) {
+  constructor(
+    heap: Heap,
+    pool: Pool,
+    kernels: KernelCompiler,
+    options: { grain?: number; backends?: BackendLauncher; tuner?: Tuner } = {},
+  ) {
     this.#heap = heap
     this.#pool = pool
     this.#kernels = kernels

@@ -191,8 +191,9 @@ const recipes: { readonly [N in EmittedName]: RecipeRule<N> } = {
 
 /** Other ways in which emitted code may compute a routine than the one that the rules choose. */
 export function variantsOf({ name, inputs, outputs }: Routine): readonly MatmulMode[] {
-  if (name !== 'matmul' || sizeOf(inputs[0]!.shape) === 0) return []
   const type = computeType[scalarTypeOf[outputs[0]!.dtype]]
+  // Operands that are converted, or widen on their way into panels, have one mode.
+  if (name !== 'matmul' || sizeOf(inputs[0]!.shape) === 0 || inputs.some(({ dtype }) => dtype !== type)) return []
   const [a, b, y] = [...inputs.slice(0, 2), outputs[0]!].map(tidy) as [Operand, Operand, Operand]
   return modesFor(matmulProblem(type, a, b, undefined, y, 1))
 }
