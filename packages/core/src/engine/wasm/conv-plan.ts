@@ -1,5 +1,6 @@
 import { CotangentError } from '../../errors.ts'
 import { TILE_ROWS, TILE_SCRATCH, tileColumns } from './gemm-kernel.ts'
+import { type ByteOperands, pairsOf } from './gemm-pack-bytes.ts'
 import { panelBytes } from './gemm-pack.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import { blockSize, type RoutinePlan, roundUp } from './matmul-plan.ts'
@@ -27,6 +28,8 @@ export interface ConvProblem {
   /** Of the convolution: whether a vector is added to every pixel, and its stride, 0 or 1. */
   bias?: { column: number } | undefined
   accumulate?: boolean
+  /** The dtypes of x (or the gradient of y) and w in an int32 convolution of bytes, other than depthwise. */
+  bytes?: ByteOperands | undefined
   /** How many threads the tasks will be shared by. */
   threads?: number
 }
@@ -76,7 +79,9 @@ export const windowWords = {
   biasColumn: 33,
   /** Where the epilogue's block is, in bytes from the first word. */
   epilogue: 34,
-  list: 35,
+  /** Channels of a group of bytes; `channels` counts pairs of them then. */
+  bytes: 35,
+  list: 36,
 } as const
 
 /** Words of a phase. Rows run over [batch, D, H, W]; `start` is the source position of row 0, `out` strides are of rows. */
@@ -206,6 +211,7 @@ interface Windows {
   groups: number
   bias?: { column: number } | undefined
   accumulate?: boolean
+  bytes?: ByteOperands | undefined
   threads?: number
 }
 
@@ -213,6 +219,7 @@ function planWindows(problem: Windows): ConvPlan {
   const { type, source, w, output, axes, step, channelAxis, columnAxis, groups, bias, accumulate = false, threads = 1 } = problem
   const lanes = lanesOf(type, false)
   const size = lanes.size
+  const elementSize = problem.bytes ? 1 : size
   requireContiguousChannels(source)
   const empty = source.shape[4] === 0
   const channels = empty ? 1 : source.shape[4]! / groups
@@ -228,10 +235,10 @@ function planWindows(problem: Windows): ConvPlan {
       ? []
       : product3([d.taps, h.taps, v.taps]).map((tap) => ({
           offsets: tap.map(({ offset }) => offset),
-          weights: tap.reduce((sum, { kernel }, i) => sum + kernel * w.strides[i]!, 0) * size,
+          weights: tap.reduce((sum, { kernel }, i) => sum + kernel * w.strides[i]!, 0) * elementSize,
         })),
   }))
-  const sourceStrides = source.strides.map((stride) => stride * size)
+  const sourceStrides = source.strides.map((stride) => stride * elementSize)
   const firstPhase = windowWords.list
   const firstTap = firstPhase + phases.length * PHASE_WORDS
   const all = new Int32Array(firstTap + phases.reduce((sum, { taps }) => sum + taps.length * TAP_WORDS, 0))
@@ -271,7 +278,8 @@ function planWindows(problem: Windows): ConvPlan {
   })
 
   const maxRows = Math.max(0, ...phases.map(({ rows }) => rows))
-  const maxK = channels * Math.max(0, ...phases.map(({ taps }) => taps.length))
+  const steps = problem.bytes ? pairsOf(channels) : channels
+  const maxK = steps * Math.max(0, ...phases.map(({ taps }) => taps.length))
   const blocks = depthwise
     ? {
         rowBlock: DEPTHWISE_ROWS,
@@ -296,15 +304,16 @@ function planWindows(problem: Windows): ConvPlan {
   set('depth', source.shape[1]!)
   set('height', source.shape[2]!)
   set('width', source.shape[3]!)
-  set('channels', channels)
-  set('weightChannel', w.strides[channelAxis]! * size)
-  set('weightColumn', w.strides[columnAxis]! * size)
+  set('channels', steps)
+  set('bytes', channels)
+  set('weightChannel', w.strides[channelAxis]! * elementSize)
+  set('weightColumn', w.strides[columnAxis]! * elementSize)
   set('columns', depthwise ? groups : columns)
   set('groups', depthwise ? 1 : groups)
-  set('sourceGroup', channels * size)
+  set('sourceGroup', channels * elementSize)
   // Groups cut the last axis of the weights, the output channels of the convolution.
   const outputChannels = channelAxis === 3 ? columns : channels
-  set('weightGroup', outputChannels * w.strides[4]! * size)
+  set('weightGroup', outputChannels * w.strides[4]! * elementSize)
   set('outputGroup', columns * size)
   set('kBlock', blocks.kBlock)
   set('rowChunk', ROW_CHUNK)

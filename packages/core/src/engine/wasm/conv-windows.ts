@@ -3,6 +3,7 @@ import { PHASE_WORDS, phaseWords, TAP_WORDS, tapWords, windowWords } from './con
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { blockedProduct } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
+import { type ByteType, emitPackBytes, loadPairs } from './gemm-pack-bytes.ts'
 import { emitPack } from './gemm-pack.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, transpose } from './lanes.ts'
@@ -86,9 +87,9 @@ export function toSource(
 /**
  * Emits `packWindows(args, phase, source, zeros, destination, panelBytes, row, rows, tap, channel, count)`: panels of `count`
  * neighbouring (tap, channel) pairs of each row's window, from `tap` (an address) and `channel` on. What lies outside of the
- * source reads as zero.
+ * source reads as zero. Of bytes, what counts as a channel is a pair of them.
  */
-function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
+function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefined): FunctionRef {
   const f = m.function('packWindows')
   const [args, phase, source, zeros] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [destination, panel, row, rows] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
@@ -101,6 +102,8 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
   const square = f.locals('v128', lanes.count)
   const temporaries = f.locals('v128', lanes.count)
   const stepBytes = TILE_ROWS * lanes.size
+  /** Of an element in the source. */
+  const elementBytes = byte ? 2 : lanes.size
 
   /** `segment` channels of `lanes.count` rows. */
   const copyRows = (group: number) => {
@@ -108,13 +111,14 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
     assign(f, to, ['+', at, group * 16])
     assign(f, kLeft, segment)
     f.while(
-      () => push(f, ['>', kLeft, 1]),
+      () => push(f, ['>', kLeft, byte ? 0 : 1]),
       () => {
         sources.forEach((pointer, i) => {
           f.get(pointer)
-          f.mem('v128.load')
+          if (byte) f.mem(loadPairs(byte), 0, { align: 0 })
+          else f.mem('v128.load')
           f.set(square[i]!)
-          f.increment(pointer, 16)
+          f.increment(pointer, lanes.count * elementBytes)
         })
         transpose(f, lanes, square, temporaries)
         square.forEach((vector, i) => {
@@ -126,6 +130,7 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
         f.increment(kLeft, -lanes.count)
       },
     )
+    if (byte) return
     push(f, ['==', kLeft, 1])
     f.if(() => {
       f.get(sources[0]!)
@@ -150,7 +155,7 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
       () => push(f, ['>', left, 0]),
       () => {
         assign(f, segment, ['min', left, ['-', channels, channel]])
-        const delta = define(f, ['+', tapWord(tap, 'delta'), ['*', channel, lanes.size]])
+        const delta = define(f, ['+', tapWord(tap, 'delta'), ['*', channel, elementBytes]])
         pointers.forEach((pointer, i) => assign(f, pointer, ['+', bases[i]!, delta]))
         f.release(delta)
         f.get(interior)
@@ -279,23 +284,28 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
     for (let i = 1; i < TILE_ROWS; i++) assign(f, neighbours, ['&', neighbours, ['==', ['-', bases[i]!, bases[i - 1]!], lanes.size]])
   }
 
+  const copyRowsOrPlane = () => {
+    push(f, ['&', neighbours, ['==', channels, 1]])
+    f.if(
+      () => copyPlane(copyInterior),
+      () => {
+        if (lanes.count < TILE_ROWS) return copyWindows()
+        const last = TILE_ROWS - 1
+        const oneLine: I32 = ['&', ['==', windowWord(args, 'stepW'), 1], ['==', ['-', positions[last]![2], positions[0]![2]], last]]
+        push(f, ['&', ['&', oneLine, ['==', windowWord(args, 'sourceW'), lanes.size]], ['==', channels, 1]])
+        f.if(() => copyPlane(copyEdge), copyWindows)
+      },
+    )
+  }
+
   f.while(
     () => push(f, ['>', rows, 0]),
     () => {
       prepareRows()
       assign(f, tap, firstTap)
       assign(f, channel, firstChannel)
-      push(f, ['&', neighbours, ['==', channels, 1]])
-      f.if(
-        () => copyPlane(copyInterior),
-        () => {
-          if (lanes.count < TILE_ROWS) return copyWindows()
-          const last = TILE_ROWS - 1
-          const oneLine: I32 = ['&', ['==', windowWord(args, 'stepW'), 1], ['==', ['-', positions[last]![2], positions[0]![2]], last]]
-          push(f, ['&', ['&', oneLine, ['==', windowWord(args, 'sourceW'), lanes.size]], ['==', channels, 1]])
-          f.if(() => copyPlane(copyEdge), copyWindows)
-        },
-      )
+      if (byte) copyWindows()
+      else copyRowsOrPlane()
       assign(f, destination, ['+', destination, panel])
       f.increment(rows, -TILE_ROWS)
     },
@@ -311,11 +321,11 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes): FunctionRef {
 export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const module = startProduct(options)
   const { m, lanes, finish } = module
-  const { bias: withBias = false } = options
+  const { bias: withBias = false, bytes } = options
   const tiles = emitTiles(module, withBias, true)
   const width = tileColumns(lanes)
-  const packWeights = emitPack(m, lanes, width)
-  const packWindows = emitPackWindows(m, lanes)
+  const packWeights = bytes ? emitPackBytes(m, lanes, width, bytes.b) : emitPack(m, lanes, width)
+  const packWindows = emitPackWindows(m, lanes, bytes?.a)
 
   const f = m.function('run', { export: true })
   const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
@@ -359,8 +369,10 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
           () => push(f, ['>', left, 0]),
           () => {
             assign(f, segment, ['min', left, ['-', channels, channel]])
-            push(f, ['+', ['+', weights, tapWord(tap, 'weights')], ['*', channel, word('weightChannel')]])
-            pushAll(word('weightColumn'), word('weightChannel'), to, bPanel, columns, segment)
+            const from: I32 = bytes ? ['*', channel, 2] : channel
+            push(f, ['+', ['+', weights, tapWord(tap, 'weights')], ['*', from, word('weightChannel')]])
+            pushAll(word('weightColumn'), word('weightChannel'), to, bPanel, columns)
+            push(f, bytes ? ['min', ['*', segment, 2], ['-', word('bytes'), from]] : segment)
             f.call(packWeights)
             assign(f, to, ['+', to, ['*', segment, width * lanes.size]])
             assign(f, left, ['-', left, segment])

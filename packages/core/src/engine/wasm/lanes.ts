@@ -67,6 +67,9 @@ export function lanesOf(type: LaneType, relaxed: boolean): Lanes {
   return relaxed ? table[type] : { ...table[type], madd: undefined }
 }
 
+/** Lanes that hold pairs of 16-bit numbers, whose products are added up: `mul` is the sum of two products. */
+export const pairLanes: Lanes = { ...table.int32, mul: 'i32x4.dot_i16x8_s' }
+
 /** `accumulator += a * b`, where `a` and `b` push one vector each. */
 export function multiplyAdd(f: FunctionBuilder, lanes: Lanes, accumulator: Local<'v128'>, a: () => void, b: () => void): void {
   if (lanes.madd) {

@@ -1,6 +1,7 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { blockedProduct } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
+import { emitPackBytes, pairsCode } from './gemm-pack-bytes.ts'
 import { emitGatherVector, emitPack, type HalfType } from './gemm-pack.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
@@ -19,13 +20,13 @@ import { exportLaunch } from './routine-entry.ts'
 export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const module = startProduct(options)
   const { m, lanes, finish } = module
-  const { bias: withBias = false, halves = {} } = options
+  const { bias: withBias = false, halves = {}, bytes } = options
   const tilesPacked = emitTiles(module, withBias, true)
   const tilesDirect = emitTiles(module, withBias, false)
   const width = tileColumns(lanes)
   const halfOf = (dtype: HalfType | undefined) => dtype && { dtype, context: module.context }
-  const packA = emitPack(m, lanes, TILE_ROWS, halfOf(halves.a))
-  const packB = width === TILE_ROWS ? packA : emitPack(m, lanes, width, halfOf(halves.b))
+  const packA = bytes ? emitPackBytes(m, lanes, TILE_ROWS, bytes.a) : emitPack(m, lanes, TILE_ROWS, halfOf(halves.a))
+  const packB = bytes ? emitPackBytes(m, lanes, width, bytes.b) : width === TILE_ROWS ? packA : emitPack(m, lanes, width, halfOf(halves.b))
   const gatherVector = emitGatherVector(m, lanes)
   const rowTimesRows = emitRowTimesRows(module, withBias)
   const rowTimesColumns = emitRowTimesColumns(module, withBias)
@@ -42,7 +43,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     define(f, word('cRow')),
   ]
   const [k, accumulate, rowBlocks, columnBlocks] = [
-    define(f, word('k')),
+    define(f, bytes ? pairsCode(word('k')) : word('k')),
     define(f, word('accumulate')),
     define(f, word('rowBlocks')),
     define(f, word('columnBlocks')),
@@ -63,6 +64,11 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const pushAll = (...values: readonly I32[]) => {
     for (const value of values) push(f, value)
   }
+
+  /** Elements of k before step `start`, and of `count` steps from there on. */
+  const before = (start: Local<'i32'>): I32 => (bytes ? ['*', start, 2] : start)
+  const within = (start: Local<'i32'>, count: Local<'i32'>): I32 =>
+    bytes ? ['min', ['*', count, 2], ['-', word('k'), ['*', start, 2]]] : count
 
   const direct = () => {
     pushAll(a, aRow, aK, b, width * lanes.size, bK, c, cRow, rows, columns, k, accumulate, 1, scratch)
@@ -116,11 +122,11 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       accumulate,
       pushRowCount: ({ row }) => push(f, ['min', word('rowChunk'), ['-', rows, row]]),
       packB({ kStart, kCount, bPanel }) {
-        pushAll(['+', b, ['*', kStart, bK]], bColumn, bK, packedB, bPanel, columns, kCount)
+        pushAll(['+', b, ['*', before(kStart), bK]], bColumn, bK, packedB, bPanel, columns, within(kStart, kCount))
         f.call(packB)
       },
       multiply(block) {
-        const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', block.kStart, aK]]
+        const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', before(block.kStart), aK]]
         const pushProduct = () => {
           pushAll(['+', c, ['*', block.row, cRow]], cRow, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
           pushRest()
@@ -128,7 +134,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
         push(f, ['==', mode, modes.packed])
         f.if(
           () => {
-            pushAll(source, aRow, aK, packedA, block.aPanel, block.rowCount, block.kCount)
+            pushAll(source, aRow, aK, packedA, block.aPanel, block.rowCount, within(block.kStart, block.kCount))
             f.call(packA)
             pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0)
             pushProduct()

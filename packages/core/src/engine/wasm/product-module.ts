@@ -2,8 +2,9 @@ import { ModuleBuilder } from './assembler.ts'
 import { importMath } from './emit-node.ts'
 import { type Epilogue, emitFinish } from './epilogue.ts'
 import type { FunctionRef } from './function-builder.ts'
+import type { ByteOperands } from './gemm-pack-bytes.ts'
 import type { HalfType } from './gemm-pack.ts'
-import { type Lanes, lanesOf, type LaneType } from './lanes.ts'
+import { type Lanes, lanesOf, type LaneType, pairLanes } from './lanes.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 import type { ModuleContext } from './vector-code.ts'
 
@@ -17,6 +18,8 @@ export interface ProductOptions {
   epilogue?: Epilogue | undefined
   /** Operands of a float32 matrix product that become float32 while they are packed. */
   halves?: { readonly a?: HalfType | undefined; readonly b?: HalfType | undefined }
+  /** Operands of an int32 product of bytes. */
+  bytes?: ByteOperands | undefined
   /** Whether the memory is shared; the module has to agree with it. */
   shared: boolean
 }
@@ -33,8 +36,8 @@ export interface ProductModule {
   readonly finish: FunctionRef | undefined
 }
 
-export function startProduct({ type, relaxed, epilogue, shared }: ProductOptions): ProductModule {
-  const lanes = lanesOf(type, relaxed)
+export function startProduct({ type, relaxed, epilogue, shared, bytes }: ProductOptions): ProductModule {
+  const lanes = bytes ? pairLanes : lanesOf(type, relaxed)
   const m = new ModuleBuilder()
   m.importMemory({ shared })
   const math = importMath(m, epilogue?.nodes ?? [])

@@ -9,6 +9,7 @@ import { emitConvWeights, planConvGradWeight } from './conv-weights.ts'
 import { emitConvWindows } from './conv-windows.ts'
 import { emitCumulative, planCumulative } from './cumulative.ts'
 import { type Epilogue, planWithEpilogue } from './epilogue.ts'
+import type { ByteOperands, ByteType } from './gemm-pack-bytes.ts'
 import type { HalfType } from './gemm-pack.ts'
 import type { LaneType } from './lanes.ts'
 import { type MatmulMode, type MatmulProblem, modesFor, planMatmul, type RoutinePlan } from './matmul-plan.ts'
@@ -27,7 +28,7 @@ const weightLayout = ({ groups }: { readonly groups: number }): Layout => (group
 
 /** An operand as the code wants it. Others are converted on each run. */
 export interface Demand {
-  readonly dtype: LaneType | HalfType
+  readonly dtype: LaneType | HalfType | ByteType
   readonly layout: Layout
   /** What values are rounded to before they are converted to `dtype`. */
   readonly through: { readonly scalar: ScalarType; readonly narrow?: DType }
@@ -93,28 +94,36 @@ const recipes: { readonly [N in EmittedName]: RecipeRule<N> } = {
     /** Numbers of half precision become wider on their way into panels. */
     const asItIs = ({ dtype }: Operand): Demand =>
       type === 'float32' && isHalf(dtype) && !singleRow ? { ...demand('any'), dtype } : demand('any')
+    const bytes = bytesOf(type, inputs)
     return {
-      demands: [asItIs(inputs[0]!), asItIs(inputs[1]!), demand('lastUniform')],
+      demands: byteDemands(bytes, asItIs(inputs[0]!), asItIs(inputs[1]!), demand('lastUniform')),
       results: [type],
       job([a, b, bias], [y], threads, mode) {
-        const problem = { ...matmulProblem(type, a!, b!, bias, y!, threads), mode }
+        const problem = { ...matmulProblem(type, a!, b!, bias, y!, threads), mode, bytes }
         const halves = { a: problem.a.half, b: problem.b.half }
-        return productJob('matmul', planMatmul(problem), { type, bias: bias !== undefined, epilogue, halves })
+        return productJob('matmul', planMatmul(problem), { type, bias: bias !== undefined, epilogue, halves, bytes })
       },
     }
   },
 
-  conv: ({ attrs }, type, demand, epilogue) => ({
-    demands: [demand('lastContiguous'), demand(weightLayout(attrs)), demand('lastUniform')],
-    results: [type],
-    job: ([x, w, bias], [y], threads) => convJob(planConv, { ...attrs, type, x: x!, w: w!, y: y!, threads, ...biasOf(bias) }, epilogue),
-  }),
+  conv({ attrs, inputs }, type, demand, epilogue) {
+    const bytes = isDepthwise(attrs, inputs[1]!) ? undefined : bytesOf(type, inputs)
+    return {
+      demands: byteDemands(bytes, demand('lastContiguous'), demand(weightLayout(attrs)), demand('lastUniform')),
+      results: [type],
+      job: ([x, w, bias], [y], threads) =>
+        convJob(planConv, { ...attrs, type, x: x!, w: w!, y: y!, threads, ...biasOf(bias), bytes }, epilogue),
+    }
+  },
 
-  convGradInput: ({ attrs }, type, demand, epilogue) => ({
-    demands: [demand('lastContiguous'), demand(weightLayout(attrs))],
-    results: [type],
-    job: ([y, w], [x], threads) => convJob(planConvGradInput, { ...attrs, type, x: x!, w: w!, y: y!, threads }, epilogue),
-  }),
+  convGradInput({ attrs, inputs }, type, demand, epilogue) {
+    const bytes = isDepthwise(attrs, inputs[1]!) ? undefined : bytesOf(type, inputs)
+    return {
+      demands: byteDemands(bytes, demand('lastContiguous'), demand(weightLayout(attrs))),
+      results: [type],
+      job: ([y, w], [x], threads) => convJob(planConvGradInput, { ...attrs, type, x: x!, w: w!, y: y!, threads, bytes }, epilogue),
+    }
+  },
 
   convGradWeight: ({ attrs }, type, demand, epilogue) => ({
     demands: [demand('lastContiguous'), demand('dense')],
@@ -207,11 +216,11 @@ const productEmitters = {
 } as const satisfies Record<ConvModule | 'matmul', (options: ProductOptions) => Uint8Array<ArrayBuffer>>
 
 function productJob(name: keyof typeof productEmitters, plan: RoutinePlan, options: Omit<ProductOptions, 'relaxed' | 'shared'>): Job {
-  const { type, bias = false, epilogue, halves = {} } = options
+  const { type, bias = false, epilogue, halves = {}, bytes } = options
   return {
     plan: epilogue ? planWithEpilogue(plan, epilogue) : plan,
     module: {
-      key: `${name} ${type} ${bias} ${halves.a ?? ''} ${halves.b ?? ''} ${epilogue?.key ?? ''}`,
+      key: `${name} ${type} ${bias} ${halves.a ?? ''} ${halves.b ?? ''} ${bytes?.a ?? ''} ${bytes?.b ?? ''} ${epilogue?.key ?? ''}`,
       emit: (environment) => productEmitters[name]({ ...options, ...environment }),
     },
   }
@@ -219,10 +228,26 @@ function productJob(name: keyof typeof productEmitters, plan: RoutinePlan, optio
 
 function convJob(plan: (problem: ConvProblem) => ConvPlan, problem: ConvProblem, epilogue: Epilogue | undefined): Job {
   const made = plan(problem)
-  return productJob(made.module, made, { type: problem.type, bias: problem.bias !== undefined, epilogue })
+  return productJob(made.module, made, { type: problem.type, bias: problem.bias !== undefined, epilogue, bytes: problem.bytes })
 }
 
 const biasOf = (bias: Operand | undefined) => ({ bias: bias && { column: bias.strides[0]! } })
+
+const isByte = (dtype: DType): dtype is ByteType => dtype === 'int8' || dtype === 'uint8'
+
+/** The dtypes of an int32 product's operands, where both are bytes. */
+function bytesOf(type: LaneType, [a, b]: readonly Operand[]): ByteOperands | undefined {
+  return type === 'int32' && isByte(a!.dtype) && isByte(b!.dtype) ? { a: a!.dtype, b: b!.dtype } : undefined
+}
+
+/** What is asked of a product's operands, which stay as they are where they are bytes. */
+function byteDemands(bytes: ByteOperands | undefined, a: Demand, b: Demand, ...others: readonly Demand[]): readonly Demand[] {
+  return bytes ? [{ ...a, dtype: bytes.a }, { ...b, dtype: bytes.b }, ...others] : [a, b, ...others]
+}
+
+/** One channel in and one out a group. */
+const isDepthwise = ({ groups }: { readonly groups: number }, { shape }: Operand) =>
+  groups > 1 && shape.at(-2) === 1 && shape.at(-1) === groups
 
 const isHalf = (dtype: DType): dtype is HalfType => dtype === 'bfloat16' || dtype === 'float16'
 const halfOf = ({ dtype }: Operand): HalfType | undefined => (isHalf(dtype) ? dtype : undefined)
