@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "attention.h"
+#include "recurrent.h"
 #include "routine.h"
 #include "threads.h"
 
@@ -58,6 +60,11 @@ public:
     check(napi_get_value_double(env, value, &result), "a number is missing");
     return result;
   }
+  bool flag(napi_value value) const {
+    bool result;
+    check(napi_get_value_bool(env, value, &result), "a boolean is missing");
+    return result;
+  }
   template <typename T> T oneOf(std::initializer_list<T> values, napi_value index) const {
     const double i = number(index);
     if (!(i >= 0 && i < double(values.size()))) throw Failed("no such kind");
@@ -81,7 +88,8 @@ public:
   }
   Tensor tensor(napi_value object) const {
     Tensor t;
-    const auto dataType = [&](napi_value index) { return oneOf({memory::data_type::f32, memory::data_type::bf16}, index); };
+    using type = memory::data_type;
+    const auto dataType = [&](napi_value index) { return oneOf({type::f32, type::bf16, type::s8, type::u8, type::s32}, index); };
     t.type = dataType(get(object, "type"));
     const auto wantedType = get(object, "wantedType");
     if (has(wantedType)) t.wantedType = dataType(wantedType);
@@ -131,6 +139,57 @@ public:
     if (d.bias) check(*d.bias);
     for (const auto &op : d.postOps) check(op.operand);
     return d;
+  }
+  AttentionDescription attention(napi_value object) const {
+    AttentionDescription d;
+    const auto sizes = [&](const char *key) {
+      const auto read = dims(get(object, key));
+      for (const auto n : read)
+        if (n < 1) throw Failed("sizes must be positive");
+      return std::vector<int64_t>(read.begin(), read.end());
+    };
+    d.backward = flag(get(object, "backward"));
+    d.causal = flag(get(object, "causal"));
+    d.scale = number(get(object, "scale"));
+    d.batch = sizes("batch");
+    const auto matrices = sizes("sizes");
+    if (matrices.size() != 4) throw Failed("attention has four sizes");
+    d.queries = matrices[0], d.keys = matrices[1], d.size = matrices[2], d.width = matrices[3];
+    const auto operands = get(object, "operands");
+    for (uint32_t i = 0; i < length(operands); i++) {
+      AttentionDescription::Operand operand;
+      const auto given = at(operands, i);
+      if (has(given)) {
+        using cotangent::attention::Type;
+        operand.type = oneOf({Type::f32, Type::bf16, Type::boolean}, get(given, "type"));
+        for (const auto stride : dims(get(given, "strides"))) {
+          if (stride < 0) throw Failed("strides must not be negative");
+          operand.strides.push_back(stride);
+        }
+      }
+      d.operands.push_back(operand);
+    }
+    d.threads = int(number(get(object, "threads")));
+    return d;
+  }
+  RecurrentDescription recurrent(napi_value object) const {
+    RecurrentDescription d;
+    using Cell = RecurrentDescription::Cell;
+    d.cell = oneOf({Cell::lstm, Cell::gru, Cell::tanh, Cell::relu}, get(object, "cell"));
+    d.gradient = flag(get(object, "gradient"));
+    d.reverse = flag(get(object, "reverse"));
+    const auto operands = get(object, "operands");
+    for (uint32_t i = 0; i < length(operands); i++) d.operands.push_back(tensor(at(operands, i)));
+    d.inputs = word(object, "inputs");
+    d.threads = int(number(get(object, "threads")));
+    return d;
+  }
+  std::unique_ptr<Prepared> prepared(napi_value object) const {
+    const auto own = get(object, "attention");
+    if (has(own)) return Attention::make(attention(own));
+    const auto layer = get(object, "recurrent");
+    if (has(layer)) return Recurrent::make(recurrent(layer));
+    return Routine::make(description(object));
   }
 
 private:
@@ -193,7 +252,7 @@ napi_value attach(napi_env env, napi_callback_info info) {
 
 /** What the external of a routine points to; empty after `release`. */
 struct PreparedRoutine {
-  std::unique_ptr<Routine> routine;
+  std::unique_ptr<Prepared> routine;
 };
 
 /** prepare(description): an external for `run`, its scratch bytes, and what oneDNN calls the code; or undefined. */
@@ -201,8 +260,7 @@ napi_value prepare(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     napi_value args[1];
     arguments(env, info, args);
-    const auto description = Reader(env).description(args[0]);
-    auto routine = Routine::make(description);
+    auto routine = Reader(env).prepared(args[0]);
     napi_value result;
     if (!routine) {
       check(napi_get_undefined(env, &result), "undefined");
@@ -301,7 +359,7 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
 }
 
 /** Changes with what `prepare` and `run` take; binding.ts has the same. */
-constexpr uint32_t protocol = 3;
+constexpr uint32_t protocol = 4;
 
 } // namespace
 

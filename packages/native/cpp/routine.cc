@@ -40,11 +40,11 @@ dnnl::primitive_attr attributes(const Description &d) {
   return attr;
 }
 
+} // namespace
+
 bool isReference(const std::string &implementation) {
   return implementation.rfind("ref", 0) == 0 || implementation.rfind("simple", 0) == 0;
 }
-
-} // namespace
 
 const dnnl::engine &cpu() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);

@@ -48,17 +48,25 @@ struct Description {
   int threads = 1;
 };
 
-/** Primitives and reorders that compute one routine of the engine in place on its heap. */
-class Routine {
+/** Code that computes one routine of the engine in place on its heap. */
+class Prepared {
+public:
+  virtual ~Prepared() = default;
+  virtual size_t scratchBytes() const = 0;
+  virtual std::string implementation() const = 0;
+  /** @throws std::runtime_error when an address at `block` does not lie in the heap's `bytes` bytes with all of its tensor. */
+  virtual void run(const Heap &, uint32_t block, uint64_t bytes) = 0;
+};
+
+/** Primitives and reorders of oneDNN. */
+class Routine : public Prepared {
 public:
   /** Null where oneDNN has nothing for it, or only its reference code, which is slow. */
   static std::unique_ptr<Routine> make(const Description &);
 
-  size_t scratchBytes() const { return scratch; }
-  const std::string &implementation() const { return name; }
-
-  /** @throws std::runtime_error when an address at `block` does not lie in the heap's `bytes` bytes with all of its tensor. */
-  void run(const Heap &, uint32_t block, uint64_t bytes);
+  size_t scratchBytes() const override { return scratch; }
+  std::string implementation() const override { return name; }
+  void run(const Heap &, uint32_t block, uint64_t bytes) override;
 
 private:
   struct Operand {
@@ -108,5 +116,8 @@ private:
 
 /** The one CPU engine of the process. */
 const dnnl::engine &cpu();
+
+/** Whether oneDNN says that this code of its is the slow one. */
+bool isReference(const std::string &implementation);
 
 } // namespace cotangent

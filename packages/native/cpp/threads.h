@@ -2,7 +2,11 @@
 #pragma once
 
 #include <dlfcn.h>
+
+#include <atomic>
 #include <dnnl.hpp>
+#include <thread>
+#include <vector>
 
 namespace cotangent {
 
@@ -10,12 +14,15 @@ namespace cotangent {
 struct OpenMP {
   int (*maxThreads)() = nullptr;
   void (*setThreads)(int) = nullptr;
+  /** Runs a function on so many threads. LLVM's runtime has it, too, on Linux. */
+  void (*parallel)(void (*body)(void *), void *data, unsigned threads, unsigned flags) = nullptr;
 
   static const OpenMP &get() {
     static const OpenMP found = [] {
       OpenMP omp;
       omp.maxThreads = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"));
       omp.setThreads = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+      omp.parallel = reinterpret_cast<decltype(omp.parallel)>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
       return omp;
     }();
     return found;
@@ -43,5 +50,28 @@ public:
 private:
   int before = 0;
 };
+
+/** Runs `body(thread)` on up to so many threads at once: on those that oneDNN has, where they can be had, else on new ones. It must not throw. */
+template <typename Body> void parallel(int threads, const Body &body) {
+  if (threads <= 1) return body(0);
+  const auto &omp = OpenMP::get();
+  if (!omp.parallel) {
+    std::vector<std::thread> others;
+    for (int thread = 1; thread < threads; thread++) others.emplace_back([&body, thread] { body(thread); });
+    body(0);
+    for (auto &other : others) other.join();
+    return;
+  }
+  struct Shared {
+    const Body &body;
+    std::atomic<int> next;
+  } shared{body, {0}};
+  omp.parallel(
+      [](void *data) {
+        auto &s = *static_cast<Shared *>(data);
+        s.body(s.next.fetch_add(1));
+      },
+      &shared, unsigned(threads), 0);
+}
 
 } // namespace cotangent

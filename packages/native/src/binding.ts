@@ -29,12 +29,53 @@ export interface NativePostOp {
 
 export const algorithms = { add: 0, sub: 1, mul: 2, div: 3 } as const
 
-export const dataTypes: Partial<Record<DType, number>> = { float32: 0, bfloat16: 1 }
+export const dataTypes: Partial<Record<DType, number>> = { float32: 0, bfloat16: 1, int8: 2, uint8: 3, int32: 4 }
 
 export const kinds = { matmul: 0, conv: 1, convGradInput: 2, convGradWeight: 3 } as const
 
+export const cells = { lstm: 0, gru: 1, tanh: 2, relu: 3 } as const
+
+/** A recurrent layer or its gradient; C++: `RecurrentDescription`. */
+export interface NativeRecurrent {
+  /** Of `cells`. */
+  readonly cell: number
+  readonly gradient: boolean
+  readonly reverse: boolean
+  /** In the routine's order, which is that of the words of a block; one more word is that of the scratch memory. */
+  readonly operands: readonly NativeTensor[]
+  readonly inputs: number
+  readonly threads: number
+}
+
+/** One of attention's operands. */
+export interface NativeMatrix {
+  /** Of `matrixTypes`. */
+  readonly type: number
+  /** Of the batch axes, then of rows and columns. */
+  readonly strides: readonly number[]
+}
+
+/** What attention is made of; `bool` is for masks only. */
+export const matrixTypes: Partial<Record<DType, number>> = { float32: 0, bfloat16: 1, bool: 2 }
+
+/** Attention or its gradient; C++: `AttentionDescription`. */
+export interface NativeAttention {
+  readonly backward: boolean
+  readonly causal: boolean
+  readonly scale: number
+  readonly batch: readonly number[]
+  /** Queries, keys, numbers of each of these, numbers of each value. */
+  readonly sizes: readonly [number, number, number, number]
+  /** In the routine's order, which is that of the words of a block, undefined where there is no mask; one more word is that of the scratch memory. */
+  readonly operands: readonly (NativeMatrix | undefined)[]
+  readonly threads: number
+}
+
+/** What `prepare` takes. */
+export type NativeDescription = NativeProduct | { readonly recurrent: NativeRecurrent } | { readonly attention: NativeAttention }
+
 /** What a routine is in oneDNN's terms; C++: `Description`. */
-export interface NativeDescription {
+export interface NativeProduct {
   readonly kind: (typeof kinds)[keyof typeof kinds]
   readonly src: NativeTensor
   readonly weights: NativeTensor
@@ -59,7 +100,7 @@ export interface NativeDescription {
 export type Handle = object
 
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
-const protocol = 3
+const protocol = 4
 
 export interface LibraryInfo {
   /** Of oneDNN. */

@@ -1,7 +1,18 @@
 import type { Operand, Routine, RoutineName } from 'cotangent'
-import { algorithms, dataTypes, kinds, type NativeDescription, type NativePostOp, type NativeTensor } from './binding.ts'
+import { type AttentionRoutine, describeAttention } from './attention.ts'
+import {
+  algorithms,
+  dataTypes,
+  kinds,
+  type NativeDescription,
+  type NativePostOp,
+  type NativeProduct,
+  type NativeTensor,
+} from './binding.ts'
+import { type ByteDepths, isByteProduct } from './bytes.ts'
 import { lastElement, overlaps, rowMajor, size, tidy } from './layout.ts'
 import { type PostOp, postOpsOf } from './post-ops.ts'
+import { describeRecurrent, type RecurrentRoutine } from './recurrent.ts'
 
 export interface Described {
   /** Multiply-adds. */
@@ -11,13 +22,25 @@ export interface Described {
   describe(threads: number): NativeDescription
 }
 
+interface DescribedProduct extends Described {
+  describe(threads: number): NativeProduct
+}
+
 const maxSpatialAxes = 3
 
-/**
- * A routine in oneDNN's terms; undefined where it is none of the addon's business.
- * @param options.fastBfloat16 Whether the machine multiplies bfloat16 numbers faster than float32.
- */
-export function describe(routine: Routine, { fastBfloat16 }: { fastBfloat16: boolean }): Described | undefined {
+export interface DescribeOptions {
+  /** Whether the machine multiplies bfloat16 numbers faster than float32. */
+  readonly fastBfloat16: boolean
+  readonly byteDepths: ByteDepths
+}
+
+/** A routine in oneDNN's terms; undefined where it is none of the addon's business. */
+export function describe(routine: Routine, { fastBfloat16, byteDepths }: DescribeOptions): Described | undefined {
+  if (isAttention(routine)) return describeAttention(routine)
+  if (isRecurrent(routine)) {
+    const described = describeRecurrent(routine)
+    return described && { ...described, vector: false }
+  }
   const { epilogue, outputs } = routine
   const postOps = epilogue ? postOpsOf(epilogue) : []
   if (!postOps) return undefined
@@ -25,10 +48,7 @@ export function describe(routine: Routine, { fastBfloat16 }: { fastBfloat16: boo
   if (outputs.length !== 1 || !isProduct(routine)) return undefined
   const operands = [...inputs, ...outputs].map(tidy)
   if (operands.some(({ shape, strides }) => shape.includes(0) || strides.some((s) => s < 0))) return undefined
-  const [first, second, result] = [inputs[0]!.dtype, inputs[1]!.dtype, outputs[0]!.dtype]
-  if (first !== second || operands.some(({ dtype }) => dataTypes[dtype] === undefined)) return undefined
-  // Products of bfloat16 numbers may have a float32 result; the other way round it would have to be rounded twice.
-  if (result === 'bfloat16' && first !== 'bfloat16') return undefined
+  if (!isByteProduct(routine, byteDepths) && !isFloatProduct(inputs, outputs[0]!)) return undefined
   if (operands.some(({ shape, strides }) => lastElement(shape, strides) >= 2 ** 31)) return undefined
   const medium = fastBfloat16 && routine.name === 'matmul' && routine.attrs.precision === 'medium'
   const described = routine.name === 'matmul' ? matmul(operands, medium) : convolution(routine, operands)
@@ -36,8 +56,15 @@ export function describe(routine: Routine, { fastBfloat16 }: { fastBfloat16: boo
   return withPostOps(described, postOps, routine)
 }
 
+/** Products of bfloat16 numbers may have a float32 result; the other way round it would have to be rounded twice. */
+function isFloatProduct([a, b, bias = a!]: readonly Operand[], y: Operand): boolean {
+  const floats = ['float32', 'bfloat16']
+  if (a!.dtype !== b!.dtype || ![a!, bias, y].every(({ dtype }) => floats.includes(dtype))) return false
+  return y.dtype === 'float32' || a!.dtype === 'bfloat16'
+}
+
 /** The epilogue's operands come between the routine's own and its output. */
-function withPostOps(described: Described, postOps: readonly PostOp[], { inputs, epilogue }: Routine): Described | undefined {
+function withPostOps(described: DescribedProduct, postOps: readonly PostOp[], { inputs, epilogue }: Routine): Described | undefined {
   const own = inputs.length - epilogue!.inputs.length + 1
   const dtypes = epilogue!.inputs
   const { kind } = described.describe(1)
@@ -68,6 +95,12 @@ function withPostOps(described: Described, postOps: readonly PostOp[], { inputs,
 
 type Product = Routine<'matmul'> | Routine<'conv'> | Routine<'convGradInput'> | Routine<'convGradWeight'>
 
+const isAttention = (routine: Routine): routine is AttentionRoutine =>
+  (['attention', 'attentionGrad'] as RoutineName[]).includes(routine.name)
+
+const isRecurrent = (routine: Routine): routine is RecurrentRoutine =>
+  (['recurrent', 'recurrentGrad'] as RoutineName[]).includes(routine.name)
+
 const isProduct = (routine: Routine): routine is Product =>
   (['matmul', 'conv', 'convGradInput', 'convGradWeight'] as RoutineName[]).includes(routine.name)
 
@@ -82,7 +115,7 @@ interface Axis {
 const worthConverting = 64
 
 /** Operands: a, b, optional bias, y. `medium`: float32 operands may be multiplied as bfloat16 numbers. */
-function matmul(operands: readonly Operand[], medium = false): Described | undefined {
+function matmul(operands: readonly Operand[], medium = false): DescribedProduct | undefined {
   const [a, b] = operands as [Operand, Operand]
   const y = operands.at(-1)!
   const bias = operands.length > 3 ? operands[2] : undefined
@@ -158,7 +191,7 @@ const roles = {
 
 type Convolution = Exclude<Product, Routine<'matmul'>>
 
-function convolution(routine: Convolution, operands: readonly Operand[]): Described | undefined {
+function convolution(routine: Convolution, operands: readonly Operand[]): DescribedProduct | undefined {
   const { name, attrs } = routine
   const { kernel, stride, padding, dilation, groups } = attrs
   if (kernel.length < 1 || kernel.length > maxSpatialAxes) return undefined
@@ -197,7 +230,7 @@ function convolution(routine: Convolution, operands: readonly Operand[]): Descri
 }
 
 /** A convolution that looks at one position at a time as a product of matrices, which oneDNN computes faster; else undefined. */
-function pointwiseMatmul(routine: Convolution, operands: readonly Operand[]): Described | undefined {
+function pointwiseMatmul(routine: Convolution, operands: readonly Operand[]): DescribedProduct | undefined {
   const { kernel, stride, padding, groups } = routine.attrs
   if (groups !== 1 || [...kernel, ...stride].some((n) => n !== 1) || padding.flat().some((n) => n !== 0)) return undefined
   const { src, weights, dst } = roles[routine.name]

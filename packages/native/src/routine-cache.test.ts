@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Binding, NativeDescription } from './binding.ts'
+import type { Binding, NativeProduct } from './binding.ts'
 import { RoutineCache } from './routine-cache.ts'
 
 /** Hands out numbered handles, and knows which of them were not released. */
@@ -7,7 +7,7 @@ function counting() {
   const live = new Set<object>()
   let made = 0
   const binding = {
-    prepare(description: NativeDescription) {
+    prepare(description: NativeProduct) {
       if (description.words === 0) return undefined
       made++
       const handle = { words: description.words }
@@ -20,7 +20,7 @@ function counting() {
 }
 
 // Only that they differ counts.
-const description = (words: number) => ({ words }) as NativeDescription
+const description = (words: number) => ({ words }) as NativeProduct
 
 it('keeps the latest ones, one for equal descriptions', () => {
   const { binding, live, made } = counting()
@@ -56,7 +56,7 @@ it('tells numbers apart that JSON does not', () => {
   const cache = new RoutineCache(binding, 10)
   const numbers = [NaN, Infinity, -Infinity, 0, -0, 1]
   for (let round = 0; round < 2; round++)
-    for (const value of numbers) cache.get({ words: 1, postOps: [{ value }] } as unknown as NativeDescription)
+    for (const value of numbers) cache.get({ words: 1, postOps: [{ value }] } as unknown as NativeProduct)
   expect(made()).toBe(numbers.length)
 })
 

@@ -18,9 +18,13 @@ try {
 /** Undefined where it is not built: tests that need it are skipped then. */
 export const loaded = found
 
-/** The backend, by default for routines of any size, which tells how many routines it has taken. */
+/** The backend, by default for routines of any size, which tells which and how many routines it has taken. */
 export class CountingBackend extends NativeBackend {
-  taken = 0
+  readonly names: string[] = []
+
+  get taken(): number {
+    return this.names.length
+  }
 
   constructor(options = everything) {
     super(loaded!.binding, options)
@@ -31,7 +35,7 @@ export class CountingBackend extends NativeBackend {
     return {
       prepare: (routine, threads) => {
         const prepared = attached.prepare(routine, threads)
-        if (prepared) this.taken++
+        if (prepared) this.names.push(routine.name)
         return prepared
       },
     }
