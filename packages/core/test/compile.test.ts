@@ -47,6 +47,39 @@ describe.each(engines)('compile on %s', (engine) => {
     expect(f.specializations).toHaveLength(2)
   })
 
+  test('what a call like the last one may have changed since', () => {
+    const weight = vector(2).setRequiresGrad()
+    let traces = 0
+    const f = compile((x: Tensor, n?: unknown) => {
+      traces++
+      return x.mul(weight).add(Object.is(n, -0) ? 10 : Number.isNaN(n) ? 20 : 0)
+    })
+    const counted = (body: () => unknown) => {
+      const before = traces
+      body()
+      return traces - before
+    }
+    const x = vector(1)
+    expect([counted(() => f(x)), counted(() => f(x)), counted(() => f(vector(3)))]).toEqual([1, 0, 0])
+    const changes = [
+      () => f(x, 0),
+      () => f(x, -0),
+      () => f(x, Number.NaN),
+      () => f(x, '0'),
+      () => f(vector(1).setRequiresGrad()),
+      () => noGrad(() => f(x)),
+      () => f(vector(1, 2)),
+      () => f(x.cast('float64')),
+    ]
+    for (const change of changes) {
+      f(x)
+      expect([counted(change), counted(change), counted(() => f(x))]).toEqual([1, 0, 0])
+    }
+    weight.setRequiresGrad(false)
+    expect([counted(() => f(x)), counted(() => f(x))]).toEqual([1, 0])
+    expect([f(x, -0), f(x, Number.NaN), f(x)].map((y) => y.item())).toEqual([12, 22, 2])
+  })
+
   test('nothing, plain values and undefined can be results', () => {
     expect(compile(() => undefined)()).toBeUndefined()
     expect(compile(() => 3)()).toBe(3)

@@ -14,6 +14,7 @@ import { type Maker, SizeFamily } from './dynamic/size-family.ts'
 import { ProgramExecutable } from './executor.ts'
 import type { Guard } from './graph.ts'
 import type { Joint } from './joint.ts'
+import { LastCall } from './last-call.ts'
 import { Recompiles } from './recompiles.ts'
 import { isTensor } from './trace.ts'
 
@@ -109,6 +110,8 @@ class Cache {
   /** Longest unused first. */
   readonly #used = new Set<Specialization>()
   #last: Specialization | undefined
+  /** The call that ran `#last`. */
+  #lastCall: LastCall | null = null
 
   constructor(f: Callable, { cacheSize = 64, freeze = false, dynamic = 'auto' }: CompileOptions) {
     if (!(Number.isInteger(cacheSize) && cacheSize > 0)) {
@@ -141,20 +144,29 @@ class Cache {
     this.#families.clear()
     this.#used.clear()
     this.#last = undefined
+    this.#lastCall = null
   }
 
   call(args: readonly unknown[]): unknown {
     // Within another program that is being traced, it is part of that program.
     if (modes.tracer) return this.#f(...args)
+    const same: Tensor[] = []
+    if (this.#lastCall?.isLike(args, same)) return this.#run(this.#last!, same)
     const { found, tensors } = this.specialize(args)
+    this.#lastCall = LastCall.of(args, found.guards, engineOf(tensors))
+    return this.#run(found, tensors)
+  }
+
+  #run(found: Specialization, tensors: readonly Tensor[]): unknown {
     const { executable, joint, results, result } = found
     found.aliases.check(tensors)
-    const { watcher } = modes
-    const outputs = watcher ? watcher('compiled', this.#f.name || 'function', () => executable.run(tensors)) : executable.run(tensors)
-    joint?.attach(executable.engine, outputs, tensors)
-    if (results.length === 1 && result instanceof Tensor) return resultOf(results[0]!, outputs, tensors)
-    let next = 0
-    return mapTree(result, isTensor, () => resultOf(results[next++]!, outputs, tensors))
+    const outputs = modes.watcher ? this.#runWatched(executable, tensors) : executable.run(tensors)
+    if (joint) joint.attach(executable.engine, outputs, tensors)
+    return results.length === 1 && result instanceof Tensor ? resultOf(results[0]!, outputs, tensors) : resultTree(found, outputs, tensors)
+  }
+
+  #runWatched(executable: ProgramExecutable, tensors: readonly Tensor[]): Tensor[] {
+    return modes.watcher!('compiled', this.#f.name || 'function', () => executable.run(tensors))
   }
 
   specialize(args: readonly unknown[]): { found: Specialization; tensors: readonly Tensor[] } {
@@ -168,6 +180,7 @@ class Cache {
       this.#used.delete(found)
       this.#used.add(found)
       this.#last = found
+      this.#lastCall = null
     }
     return { found, tensors }
   }
@@ -239,6 +252,11 @@ class Cache {
 
 /** What a program depends on besides arguments. */
 const stateKey = (engine: Engine): string => `${modes.grad ? 'g' : ''}|${modes.autocast?.dtype ?? ''}|${matmulPrecision()}|${engine.name}|`
+
+function resultTree({ result, results }: Specialization, outputs: readonly Tensor[], args: readonly Tensor[]): unknown {
+  let next = 0
+  return mapTree(result, isTensor, () => resultOf(results[next++]!, outputs, args))
+}
 
 const resultOf = (result: Result, outputs: readonly Tensor[], args: readonly Tensor[]): Tensor =>
   'output' in result ? outputs[result.output]! : 'argument' in result ? args[result.argument]! : result.captured

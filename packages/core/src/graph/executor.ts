@@ -35,6 +35,15 @@ interface Output {
   readonly argument: number
 }
 
+/** A `.grad` that a program leaves behind: of a tensor from outside, or, where `at` is not negative, of an argument. */
+interface Gradient {
+  readonly of: Tensor
+  readonly at: number
+  readonly output: Output | null
+  /** The same on each run. */
+  readonly owned: Tensor | null
+}
+
 /**
  * A program made ready for an engine: sequences, with control flow between them, over one list of buffers, the first of which is
  * its working memory.
@@ -56,12 +65,7 @@ export class ProgramExecutable {
   readonly #written: readonly number[]
   /** For each memory, which output it is. */
   readonly #outputsAt: readonly number[]
-  readonly #gradients: readonly {
-    readonly of: Tensor
-    readonly at: number
-    readonly output: Output | null
-    readonly owned: Tensor | null
-  }[]
+  readonly #gradients: readonly Gradient[]
   readonly #outputs: readonly Output[]
   /** Memories that are the same on each run, and those that are not. */
   readonly #fixed: readonly number[]
@@ -107,35 +111,23 @@ export class ProgramExecutable {
 
   /** Runs the program once and gives its outputs. */
   run(args: readonly Tensor[]): Tensor[] {
+    // Small steps take a few microseconds, so nothing is made here that is not handed out.
     const arena = this.#enterArena()
     const storages = this.#storages
     try {
       this.#checkFixed()
-      for (const i of this.#moving) {
-        const memory = this.#memories[i]!
-        if (memory.kind === 'result') this.#place(i, new Storage(this.engine, memory.spec, 'compile'), 0)
-        else if (memory.kind === 'argument') this.#place(i, args[memory.index]!.storage, args[memory.index]!.offset)
-        else if (memory.kind === 'gradient') {
-          const gradient = (memory.at < 0 ? memory.of : args[memory.at]!).grad!
-          this.#place(i, gradient.storage, gradient.offset)
-        }
-      }
+      for (let n = 0; n < this.#moving.length; n++) this.#move(this.#moving[n]!, args)
       // Only now, when all that it needs is known to be there: what the host does cannot be taken back.
-      this.#askHost()
+      this.#askHost(undefined, undefined)
       this.#execute()
-      for (const i of this.#written) storages[i]!.version++
-      for (const { of, at, output, owned } of this.#gradients) {
-        if (owned) owned.storage.version++
-        const gradient = owned ?? (output && this.#output(output, args))
-        // It is used after the scope that computed it.
-        if (gradient) gradient.storage.kept = true
-        const target = at < 0 ? of : args[at]!
-        target.grad = gradient
-      }
-      return this.#outputs.map((output) => this.#output(output, args))
+      for (let n = 0; n < this.#written.length; n++) storages[this.#written[n]!]!.version++
+      for (let n = 0; n < this.#gradients.length; n++) this.#leaveGradient(this.#gradients[n]!, args)
+      const outputs = new Array<Tensor>(this.#outputs.length)
+      for (let n = 0; n < outputs.length; n++) outputs[n] = this.#output(this.#outputs[n]!, args)
+      return outputs
     } finally {
       this.#leaveArena(arena)
-      for (const i of this.#moving) storages[i] = undefined
+      for (let n = 0; n < this.#moving.length; n++) storages[this.#moving[n]!] = undefined
     }
   }
 
@@ -168,11 +160,14 @@ export class ProgramExecutable {
 
   /** Memory to work in: the program's own if that is little, else taken for the run. */
   #enterArena(): Storage {
-    const make = () => new Storage(this.engine, this.#arenaSpec, 'compile')
-    if (!this.#arena && this.plan.arenaBytes <= KEPT_ARENA) this.#arena = kept(outsideScopes(make))
-    const arena = this.#arena ?? make()
+    if (!this.#arena && this.plan.arenaBytes <= KEPT_ARENA) this.#arena = kept(outsideScopes(() => this.#makeArena()))
+    const arena = this.#arena ?? this.#makeArena()
     this.#buffers[0] = arena.buffer
     return arena
+  }
+
+  #makeArena(): Storage {
+    return new Storage(this.engine, this.#arenaSpec, 'compile')
   }
 
   #leaveArena(arena: Storage): void {
@@ -181,7 +176,35 @@ export class ProgramExecutable {
 
   /** Throws if memory that was captured is gone. */
   #checkFixed(): void {
-    for (const i of this.#fixed) this.#buffers[i + 1] = this.#storages[i]!.buffer
+    for (let n = 0; n < this.#fixed.length; n++) {
+      const i = this.#fixed[n]!
+      this.#buffers[i + 1] = this.#storages[i]!.buffer
+    }
+  }
+
+  /** Finds memory that is another one on each run. */
+  #move(i: number, args: readonly Tensor[]): void {
+    const memory = this.#memories[i]!
+    if (memory.kind === 'result') this.#place(i, new Storage(this.engine, memory.spec, 'compile'), 0)
+    else if (memory.kind === 'argument') {
+      const x = args[memory.index]!
+      this.#place(i, x.storage, x.offset)
+    } else if (memory.kind === 'gradient') {
+      const gradient = (memory.at < 0 ? memory.of : args[memory.at]!).grad!
+      this.#place(i, gradient.storage, gradient.offset)
+    }
+  }
+
+  #leaveGradient({ of, at, output, owned }: Gradient, args: readonly Tensor[]): void {
+    const gradient = owned ?? (output && this.#output(output, args))
+    if (gradient) {
+      const { storage } = gradient
+      if (owned) storage.version++
+      // It is used after the scope that computed it.
+      storage.kept = true
+    }
+    const target = at < 0 ? of : args[at]!
+    target.grad = gradient
   }
 
   #place(i: number, storage: Storage, offset: number): void {
@@ -216,17 +239,19 @@ export class ProgramExecutable {
     })
   }
 
-  /** @param drawn Takes the numbers that were drawn, one after the other. */
-  #askHost(given: readonly (Region | undefined)[] = [], drawn?: number[]): void {
+  /** @param given Where arguments lie that may hold numbers. @param drawn Takes the numbers that were drawn, one after the other. */
+  #askHost(given: readonly (Region | undefined)[] | undefined, drawn: number[] | undefined): void {
+    const { host } = this.#graph
     let lift = 0
-    for (const step of this.#graph.host) {
+    for (let n = 0; n < host.length; n++) {
+      const step = host[n]!
       if (step.kind === 'effect') {
         step.run()
         continue
       }
       const at = this.#liveAt[lift++]
-      const values = step.kind === 'given' ? unpackNumbers(this.engine, given[step.argument]!, step) : step.compute()
-      if (step.kind === 'numbers') drawn?.push(...values)
+      const values = step.kind === 'given' ? unpackNumbers(this.engine, given![step.argument]!, step) : step.compute()
+      if (drawn && step.kind === 'numbers') drawn.push(...values)
       if (at) for (let i = 0; i < at.length; i++) if (at[i]! >= 0) this.#scalars[at[i]!] = values[i]!
     }
   }

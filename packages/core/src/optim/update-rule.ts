@@ -97,7 +97,7 @@ export function kernelRule<O extends OptimizerOptions, State extends string, Num
       const key = JSON.stringify(structure)
       modes.tracer?.guard(`the options of ${rule.name}`, () => sameFields(rule.structure(options), structure))
       /** In a recorded program, parameters that have been updated equally often share their numbers. */
-      const shared = new Map<string, { readonly scalars: readonly Scalar[]; readonly state: ParamState }>()
+      const shared = new Map<string, { readonly scalars: readonly Scalar[]; readonly states: ParamState[] }>()
       const numbersFor = (dtype: DType, state: ParamState, names: readonly Numbers[]): readonly Scalar[] => {
         const now = () => {
           const values = rule.numbers(options, state)
@@ -107,11 +107,13 @@ export function kernelRule<O extends OptimizerOptions, State extends string, Num
         if (!modes.tracer || rule.memory) return liveScalars(names.length, dtype, now, origin)
         const known = shared.get(`${dtype} ${state.step}`)
         if (known) {
-          modes.tracer.guard(`the step counts of ${rule.name}`, () => state.step === known.state.step)
+          known.states.push(state)
           return known.scalars
         }
         const scalars = liveScalars(names.length, dtype, now, origin)
-        shared.set(`${dtype} ${state.step}`, { scalars, state })
+        const states = [state]
+        modes.tracer.guard(`the step counts of ${rule.name}`, () => haveSameStep(states))
+        shared.set(`${dtype} ${state.step}`, { scalars, states })
         return scalars
       }
       return (param, grad, state) => {
@@ -139,6 +141,12 @@ export function kernelRule<O extends OptimizerOptions, State extends string, Num
       }
     },
   }
+}
+
+function haveSameStep(states: readonly ParamState[]): boolean {
+  const { step } = states[0]!
+  for (let i = 1; i < states.length; i++) if (states[i]!.step !== step) return false
+  return true
 }
 
 function sameFields<T>(a: T, b: T): boolean {

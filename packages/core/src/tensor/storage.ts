@@ -4,14 +4,18 @@ import type { Spec } from '../layout.ts'
 import { type Block, Reclaimer, type ReclaimOptions, type Token } from './reclaim.ts'
 
 const reclaimers = new WeakMap<Engine, Reclaimer>()
+/** The one asked for last: looking it up takes as long as all else that makes a small storage. */
+let recent: { readonly engine: Engine; readonly reclaimer: Reclaimer } | null = null
 
 /** @param options Hold from the first use of the engine on. */
 export function reclaimerOf(engine: Engine, options?: ReclaimOptions): Reclaimer {
+  if (recent?.engine === engine) return recent.reclaimer
   let reclaimer = reclaimers.get(engine)
   if (!reclaimer) {
     reclaimer = new Reclaimer(engine, options)
     reclaimers.set(engine, reclaimer)
   }
+  recent = { engine, reclaimer }
   return reclaimer
 }
 

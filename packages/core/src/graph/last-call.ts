@@ -1,0 +1,60 @@
+import type { DType } from '../dtype.ts'
+import type { Engine } from '../engine/engine.ts'
+import { currentEngine } from '../engine/registry.ts'
+import type { Spec } from '../layout.ts'
+import { matmulPrecision } from '../tensor/matmul-precision.ts'
+import { modes } from '../tensor/modes.ts'
+import { Tensor } from '../tensor/tensor.ts'
+import type { Guard } from './graph.ts'
+
+/** What an argument has to be: a tensor like that, or this very value. */
+type Expected = { readonly spec: Spec; readonly requiresGrad: boolean } | { readonly value: unknown }
+
+/**
+ * The arguments of a call, and all else that its program depends on, so that the next call is seen to be alike without a key
+ * being made. Only for arguments that are tensors and plain values, not trees.
+ */
+export class LastCall {
+  readonly #expected: readonly Expected[]
+  readonly #guards: readonly Guard[]
+  readonly #engine: Engine
+  readonly #grad = modes.grad
+  readonly #autocast: DType | undefined = modes.autocast?.dtype
+  readonly #precision = matmulPrecision()
+
+  private constructor(expected: readonly Expected[], guards: readonly Guard[], engine: Engine) {
+    this.#expected = expected
+    this.#guards = guards
+    this.#engine = engine
+  }
+
+  /** @param engine Where the arguments live. */
+  static of(args: readonly unknown[], guards: readonly Guard[], engine: Engine): LastCall | null {
+    const isLeaf = (x: unknown) => x instanceof Tensor || x === null || (typeof x !== 'object' && typeof x !== 'function')
+    if (!args.every(isLeaf)) return null
+    const expected = args.map((x): Expected => (x instanceof Tensor ? { spec: x.spec, requiresGrad: x.requiresGrad } : { value: x }))
+    return new LastCall(expected, guards, engine)
+  }
+
+  /** @param tensors Takes the tensors among the arguments. */
+  isLike(args: readonly unknown[], tensors: Tensor[]): boolean {
+    const expected = this.#expected
+    if (args.length !== expected.length || modes.grad !== this.#grad || modes.autocast?.dtype !== this.#autocast) return false
+    if (matmulPrecision() !== this.#precision) return false
+    for (let i = 0; i < args.length; i++) {
+      const x = args[i]
+      const wanted = expected[i]!
+      if ('value' in wanted) {
+        if (!Object.is(x, wanted.value)) return false
+      } else {
+        if (!(x instanceof Tensor) || x.spec !== wanted.spec || x.requiresGrad !== wanted.requiresGrad) return false
+        if (x.engine !== this.#engine) return false
+        tensors.push(x)
+      }
+    }
+    if (tensors.length === 0 && currentEngine() !== this.#engine) return false
+    const guards = this.#guards
+    for (let i = 0; i < guards.length; i++) if (!guards[i]!.check(tensors)) return false
+    return true
+  }
+}
