@@ -55,6 +55,8 @@ export interface Engine {
   free(buffer: Buffer): void
   /** Never refuses a well-formed program. Engines cache what is costly to prepare. */
   prepare(program: Program | Sequence): Executable
+  /** Whether a routine that might as well be made of others runs in faster code of its own. Absent: none does. */
+  takes?(routine: Routine): boolean
   /** A copy of `length` elements. */
   read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray>
   /** The same without waiting; only on synchronous engines. */

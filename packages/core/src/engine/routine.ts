@@ -39,6 +39,13 @@ export interface RecurrentAttrs {
   readonly reverse: boolean
 }
 
+export interface AttentionAttrs {
+  /** Factor of the scores. */
+  readonly scale: number
+  /** Whether query i sees keys up to number i only. */
+  readonly causal: boolean
+}
+
 export const scatterModes = ['set', 'add', 'mul', 'max', 'min'] as const
 export type ScatterMode = (typeof scatterModes)[number]
 
@@ -98,6 +105,16 @@ export interface RoutineAttrs {
    * that of the inputs' share. That of the weights is a product of these.
    */
   recurrentGrad: RecurrentAttrs
+  /**
+   * `q [...batch, queries, size]`, `k [...batch, keys, size]`, `v [...batch, keys, width]` of one float dtype, optional mask
+   * `[...batch, queries, keys]` (bool: true where allowed; float: added to the scores) -> softmax of the scaled scores q k^T times v,
+   * `[...batch, queries, width]`, and for the gradient the logarithm of each row's sum of exponentials of scores, float32 (of float64
+   * operands float64) `[...batch, queries]`. With a mask or `causal`, scores of minus infinity do not count; a row in which none
+   * counts gives 0, and a log-sum of infinity. Values of keys that do not count are finite.
+   */
+  attention: AttentionAttrs
+  /** Gradient of the result, `q`, `k`, `v`, the result, the log-sums, optional mask -> gradients of `q`, `k` and `v`. */
+  attentionGrad: AttentionAttrs
 }
 
 export type RoutineName = keyof RoutineAttrs

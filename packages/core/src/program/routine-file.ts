@@ -1,5 +1,6 @@
 import { type DType, isFloat } from '../dtype.ts'
 import {
+  type AttentionAttrs,
   type Operand,
   type Routine,
   type RecurrentAttrs,
@@ -30,6 +31,8 @@ const routineNames = [
   'cumulative',
   'recurrent',
   'recurrentGrad',
+  'attention',
+  'attentionGrad',
 ] as const satisfies readonly RoutineName[]
 
 export function routineToFile(routine: Routine): RoutineFile {
@@ -51,7 +54,7 @@ export function routineToFile(routine: Routine): RoutineFile {
 export function routineFromFile(field: Field): Routine {
   const parts = field.object(['routine', 'attrs', 'inputs', 'outputs'], ['epilogue'])
   const name = parts.routine.oneOf(routineNames)
-  const inputs = parts.inputs.list(6, 1).map(operandFromFile)
+  const inputs = parts.inputs.list(7, 1).map(operandFromFile)
   const outputs = parts.outputs.list(3, 1).map(operandFromFile)
   outputs.forEach(({ shape, strides }, i) =>
     field.check(
@@ -114,9 +117,21 @@ class Shapes {
     this.field.check(this.#dtypes[kind][at] === 'int32', `.${kind}[${at}] is no int32`)
   }
 
-  oneFloat(): void {
-    const all = [...this.#dtypes.inputs, ...this.#dtypes.outputs]
+  /** Checks those of some of the inputs and outputs; without positions, of all. */
+  oneFloat(inputs: readonly number[] = [...this.inputs.keys()], outputs: readonly number[] = [...this.outputs.keys()]): void {
+    const all = [...inputs.map((i) => this.#dtypes.inputs[i]!), ...outputs.map((i) => this.#dtypes.outputs[i]!)]
     this.field.check(isFloat(all[0]!) && all.every((dtype) => dtype === all[0]), 'has operands of several dtypes, or none of floats')
+  }
+
+  /** Log-sums that go with the first input, and a mask, of attention. */
+  ofAttention(kind: 'inputs' | 'outputs', logSums: number, mask: number): void {
+    const { inputs } = this.#dtypes
+    this.field.check(
+      this.#dtypes[kind][logSums] === (inputs[0] === 'float64' ? 'float64' : 'float32'),
+      `.${kind}[${logSums}] has another dtype than log-sums`,
+    )
+    const of = inputs[mask]
+    this.field.check(of === undefined || of === 'bool' || isFloat(of), `.inputs[${mask}] is no mask`)
   }
 
   fit(holds: boolean): void {
@@ -249,6 +264,40 @@ const meanings: Meanings = {
     s.work(given!, [size])
     return parsed
   },
+  attention(attrs, s) {
+    const parsed = attentionOf(attrs)
+    s.count(3, 4, 2)
+    s.oneFloat([0, 1, 2], [0])
+    s.ofAttention('outputs', 1, 3)
+    const [q, k, v, mask] = s.inputs
+    const [y, logSums] = s.outputs
+    fitAttention(s, [q!, k!, v!], mask)
+    s.fit(sameShape(y!, [...q!.slice(0, -1), v!.at(-1)!]) && sameShape(logSums!, q!.slice(0, -1)))
+    return parsed
+  },
+  attentionGrad(attrs, s) {
+    const parsed = attentionOf(attrs)
+    s.count(6, 7, 3)
+    s.oneFloat([0, 1, 2, 3, 4])
+    s.ofAttention('inputs', 5, 6)
+    const [g, q, k, v, y, logSums, mask] = s.inputs
+    fitAttention(s, [q!, k!, v!], mask)
+    s.fit([g!, y!].every((x) => sameShape(x, [...q!.slice(0, -1), v!.at(-1)!])) && sameShape(logSums!, q!.slice(0, -1)))
+    s.fit([q!, k!, v!].every((x, i) => sameShape(x, s.outputs[i]!)))
+    return parsed
+  },
+}
+
+function attentionOf(attrs: Field): AttentionAttrs {
+  const { scale, causal } = attrs.object(['scale', 'causal'])
+  return { scale: scale.finite(), causal: causal.boolean() }
+}
+
+function fitAttention(s: Shapes, [q, k, v]: readonly [Shape, Shape, Shape], mask: Shape | undefined): void {
+  s.fit(q.length >= 2 && k.length === q.length && v.length === q.length)
+  s.fit([k, v].every((x) => sameShape(x.slice(0, -2), q.slice(0, -2))) && k.at(-1) === q.at(-1) && k.at(-2) === v.at(-2))
+  s.fit(!mask || sameShape(mask, [...q.slice(0, -1), k.at(-2)!]))
+  s.work(q, [k.at(-2)!, v.at(-1)!])
 }
 
 const cellNames = Object.keys(recurrentCells) as [RecurrentCell, ...RecurrentCell[]]

@@ -3,6 +3,7 @@ import { sizeOf } from '../../layout.ts'
 import { type Operand, type Routine, type RoutineName, withoutEpilogue } from '../routine.ts'
 import { cumulative, scatter } from './along-axis.ts'
 import type { Dense, RoutineMeaning } from './arithmetic.ts'
+import { attention, attentionGrad } from './attention.ts'
 import { conv, convGradInput, convGradWeight } from './conv.ts'
 import { forEachIndex, runKernel } from './kernel.ts'
 import { matmul } from './matmul.ts'
@@ -25,6 +26,8 @@ const meanings = {
   cumulative,
   recurrent,
   recurrentGrad,
+  attention,
+  attentionGrad,
 } satisfies { [N in RoutineName]: RoutineMeaning<N> }
 
 /**

@@ -40,6 +40,10 @@ export class BackendLauncher {
     return undefined
   }
 
+  takes(routine: Routine): boolean {
+    return this.#attached.some(({ backend }) => backend.prepare(routine, this.#pool.threads) !== undefined)
+  }
+
   /** All ways that backends offer. */
   ways(routine: Routine): Way[] {
     return this.#attached.flatMap(({ name, backend }) =>

@@ -77,6 +77,10 @@ export class WasmEngine implements Engine {
     return new LinkedSequence(this, steps)
   }
 
+  takes(routine: Routine): boolean {
+    return this.#routines.takes(routine)
+  }
+
   async read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray> {
     return this.readSync(buffer, dtype, offset, length)
   }

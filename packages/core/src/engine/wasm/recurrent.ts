@@ -2,16 +2,9 @@ import { dtypeInfo } from '../../dtype.ts'
 import { isContiguous, rowMajor, sizeOf } from '../../layout.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
 import { type Operand, type RecurrentAttrs, recurrentCells, type Routine, routine } from '../routine.ts'
-import type { Heap } from './heap.ts'
 import type { KernelRun } from './launch.ts'
 import { stepGradKernel, stepKernel } from './recurrent-steps.ts'
-
-/** What programs of one step are made ready with. */
-export interface StepCompiler {
-  readonly heap: Heap
-  kernel(kernel: Kernel): KernelRun
-  product(routine: Routine<'matmul'>): KernelRun
-}
+import { type StepCompiler, withScratch } from './steps.ts'
 
 const dense = (dtype: Operand['dtype'], shape: readonly number[]): Operand => ({ dtype, shape, strides: rowMajor(shape) })
 const bytesOf = ({ dtype, shape }: Operand): number => sizeOf(shape) * dtypeInfo[dtype].size
@@ -142,29 +135,4 @@ function copyKernel({ dtype, shape, strides }: Operand, to: Operand['dtype']): K
   const k = new KernelBuilder('copy', shape)
   k.output(to, k.load(k.input(dtype), strides))
   return k.build()
-}
-
-/** Runs with working memory of so many bytes each, whose contents mean nothing. */
-function withScratch(
-  heap: Heap,
-  bytes: readonly number[],
-  run: (pointers: readonly number[], scratch: readonly number[]) => void,
-): KernelRun {
-  const starts: number[] = []
-  let total = 0
-  for (const size of bytes) {
-    starts.push(total)
-    total += Math.ceil(size / 64) * 64
-  }
-  return (pointers) => {
-    const block = heap.alloc(total)
-    try {
-      run(
-        pointers,
-        starts.map((start) => block + start),
-      )
-    } finally {
-      heap.free(block)
-    }
-  }
 }

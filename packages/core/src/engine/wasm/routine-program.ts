@@ -3,6 +3,7 @@ import { rowMajor, sizeOf } from '../../layout.ts'
 import { autotune } from '../autotune.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
 import { type Operand, productNames, type Routine, type RoutineName, withoutEpilogue } from '../routine.ts'
+import { prepareAttention, prepareAttentionGrad } from './attention.ts'
 import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
 import { epilogueOver, planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
@@ -10,8 +11,10 @@ import type { KernelCompiler } from './kernel-program.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
 import type { MatmulMode } from './matmul-plan.ts'
 import type { Pool, PoolFunction } from './pool.ts'
-import { prepareRecurrent, prepareRecurrentGrad, type StepCompiler } from './recurrent.ts'
+import { prepareRecurrent, prepareRecurrentGrad } from './recurrent.ts'
 import { type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy, variantsOf } from './routine-recipes.ts'
+import { prepareInSlices } from './sliced-product.ts'
+import type { StepCompiler } from './steps.ts'
 import type { Tuner, Way } from './tuner.ts'
 
 const GRAIN = 131072
@@ -51,6 +54,11 @@ export class RoutineCompiler {
     return tuned ?? this.#byRules(routine)
   }
 
+  /** Whether a backend computes it. */
+  takes(routine: Routine): boolean {
+    return this.#backends?.takes(routine) ?? false
+  }
+
   #byRules(routine: Routine): KernelRun | undefined {
     return this.#taken(routine) ?? this.#inSteps(routine) ?? this.#emitted(routine)
   }
@@ -86,15 +94,23 @@ export class RoutineCompiler {
     }
     if (isNamed(routine, 'recurrent')) return prepareRecurrent(routine, compiler)
     if (isNamed(routine, 'recurrentGrad')) return prepareRecurrentGrad(routine, compiler)
+    if (isNamed(routine, 'attention')) return prepareAttention(routine, compiler)
+    if (isNamed(routine, 'attentionGrad')) return prepareAttentionGrad(routine, compiler)
     return undefined
   }
 
   /** By a backend, which may leave the epilogue to a kernel; undefined where none takes it. */
   #taken(routine: Routine): KernelRun | undefined {
-    const whole = this.#backends?.prepare(routine)
-    if (whole || !routine.epilogue) return whole
-    const run = this.#backends?.prepare(withoutEpilogue(routine))
-    return run && this.#separately(routine, routine.epilogue, run)
+    const backends = this.#backends
+    if (!backends) return undefined
+    const whole = backends.prepare(routine)
+    if (whole) return whole
+    const plain = withoutEpilogue(routine)
+    const product = (slice: Routine) => backends.prepare(slice)
+    const run =
+      (routine.epilogue && backends.prepare(plain)) ??
+      prepareInSlices(plain, { heap: this.#heap, kernel: (kernel) => this.#kernels.prepare(kernel), product })
+    return run && routine.epilogue ? this.#separately(routine, routine.epilogue, run) : run
   }
 
   #emitted(routine: Routine, variant?: MatmulMode): KernelRun | undefined {

@@ -84,8 +84,8 @@ type RecipeRule<N extends RoutineName> = (
 const indices: Demand = { dtype: 'int32', layout: 'any', through: { scalar: 'int32' } }
 const denseIndices: Demand = { ...indices, layout: 'dense' }
 
-/** Recurrent layers are made of products and kernels: recurrent.ts. */
-type EmittedName = Exclude<RoutineName, 'recurrent' | 'recurrentGrad'>
+/** Recurrent layers and attention are made of products and kernels: recurrent.ts, attention.ts. */
+type EmittedName = Exclude<RoutineName, 'recurrent' | 'recurrentGrad' | 'attention' | 'attentionGrad'>
 
 const recipes: { readonly [N in EmittedName]: RecipeRule<N> } = {
   matmul({ inputs, outputs }, type, demand, epilogue) {
