@@ -32,6 +32,7 @@ export const rooms: readonly Room[] = [
   { name: 'io', files: /^io\//, may: [...publicApi.may, 'nn', 'optim'] },
   { name: 'vision', files: /^vision\//, ...publicApi },
   { name: 'data', files: /^data\//, may: [...publicApi.may, 'io'] },
+  { name: 'models', files: /^models\//, may: [...publicApi.may, 'nn'] },
   { name: 'train', files: /^train\//, may: [...publicApi.may, 'nn', 'optim', 'io', 'data'] },
 ]
 

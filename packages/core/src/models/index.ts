@@ -1,0 +1,10 @@
+/** Published models, with the names that their PyTorch checkpoints have. */
+export * from './bert.ts'
+export * from './generation.ts'
+export { Gpt2, type Gpt2Config } from './gpt2.ts'
+export * from './kv-cache.ts'
+export * from './mobilenet-v2.ts'
+export * from './pick-token.ts'
+export type { PyTorchNames } from './pytorch-names.ts'
+export * from './pytorch-state.ts'
+export * from './resnet.ts'
