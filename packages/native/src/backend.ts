@@ -1,6 +1,7 @@
 import type { AttachedBackend, BackendRoutine, Routine, RoutineBackend } from 'cotangent'
 import type { Binding } from './binding.ts'
-import { describe } from './describe.ts'
+import { byteDepthsOf } from './bytes.ts'
+import { describe, type DescribeOptions } from './describe.ts'
 import { RoutineCache } from './routine-cache.ts'
 
 export interface NativeBackendOptions {
@@ -25,13 +26,14 @@ export class NativeBackend implements RoutineBackend {
   readonly #binding: Binding
   readonly #options: NativeBackendOptions
   readonly #cache: RoutineCache
-  readonly #fastBfloat16: boolean
+  readonly #machine: DescribeOptions
 
   constructor(binding: Binding, options: NativeBackendOptions) {
     this.#binding = binding
     this.#options = options
     this.#cache = new RoutineCache(binding, options.routines)
-    this.#fastBfloat16 = /BF16|AMX|FP16/.test(binding.info().instructionSet)
+    const { instructionSet } = binding.info()
+    this.#machine = { fastBfloat16: /BF16|AMX|FP16/.test(instructionSet), byteDepths: byteDepthsOf(instructionSet) }
   }
 
   attach(memory: WebAssembly.Memory): AttachedBackend {
@@ -41,7 +43,7 @@ export class NativeBackend implements RoutineBackend {
   }
 
   #prepare(memory: WebAssembly.Memory, heap: object, routine: Routine, threads: number): BackendRoutine | undefined {
-    const described = describe(routine, { fastBfloat16: this.#fastBfloat16 })
+    const described = describe(routine, this.#machine)
     const { minimumWork, workPerThread, vectors } = this.#options
     if (!described || described.work < minimumWork) return undefined
     if (described.vector && !vectors && routine.inputs[0]!.dtype === 'float32') return undefined
