@@ -1,11 +1,11 @@
 import type { Engine } from './engine/engine.ts'
 import { installedBackends } from './engine/installed-backend.ts'
 import { ReferenceEngine } from './engine/reference/engine.ts'
-import { referenceRoutine } from './engine/reference/routine.ts'
 import * as registry from './engine/registry.ts'
 import { tuningRecord } from './engine/tuning-record.ts'
 import { WasmEngine } from './engine/wasm/engine.ts'
 import { notice } from './notice.ts'
+import { plainRoutine } from './routines.ts'
 
 registry.registerEngine('wasm', () => {
   const backends = installedBackends(notice)
@@ -13,7 +13,7 @@ registry.registerEngine('wasm', () => {
     backends.map(({ name, version = '' }) => `${name} ${version}`),
     notice,
   )
-  return new WasmEngine({ fallback: referenceRoutine, backends, tuning, notice })
+  return new WasmEngine({ fallback: plainRoutine, backends, tuning, notice })
 })
 
 /**

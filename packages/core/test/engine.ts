@@ -3,6 +3,8 @@ import type { Engine, Program } from '../src/engine/engine.ts'
 import { loadElement, type Num, storeElement } from '../src/engine/reference/storage.ts'
 import { type Operand, routine, type RoutineAttrs, type RoutineName } from '../src/engine/routine.ts'
 import { rowMajor, sizeOf } from '../src/layout.ts'
+// Brings the code of all routines.
+import '../src/routines.ts'
 
 /** Values as they lie in memory: an input of `runProgram`, with elements that the program must not count before `offset`. */
 export interface TestInput {

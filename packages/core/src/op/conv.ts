@@ -1,7 +1,8 @@
 import type { DType } from '../dtype.ts'
-import { routine, type WindowGeometry } from '../engine/routine.ts'
+import type { WindowGeometry } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
+import * as routines from '../routines.ts'
 import type { Checked, ConvWith, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
@@ -36,7 +37,7 @@ const convPrimitive: Primitive<ConvAttrs> = {
   infer: ([x, w], attrs) => [
     { dtype: attrs.dtype ?? x!.dtype, shape: [x!.shape[0]!, ...windowCounts(x!.shape.slice(1, -1), attrs), w!.shape.at(-1)!] },
   ],
-  lower: (inputs, outputs, attrs) => routine('conv', geometryOf(attrs), inputs, outputs),
+  lower: (inputs, outputs, attrs) => routines.conv(geometryOf(attrs), inputs, outputs),
   gradient: ([g], { inputs: [x, w], inputSpecs: [sx, sw, bias], attrs, wanted }) => [
     wanted[0] ? bind1(gradInputPrimitive, [g!, w!.cast(g!.dtype)], { ...geometryOf(attrs), shape: sx!.shape }).cast(sx!.dtype) : null,
     wanted[1] ? bind1(gradWeightPrimitive, [x!.cast(g!.dtype), g!], { ...geometryOf(attrs), shape: sw!.shape }).cast(sw!.dtype) : null,
@@ -49,7 +50,7 @@ const gradInputPrimitive: Primitive<ConvGradAttrs> = {
   name: 'convGradInput',
   tangent: 'bilinear',
   infer: ([g], { shape, dtype = g!.dtype }) => [{ dtype, shape }],
-  lower: (inputs, outputs, attrs) => routine('convGradInput', geometryOf(attrs), inputs, outputs),
+  lower: (inputs, outputs, attrs) => routines.convGradInput(geometryOf(attrs), inputs, outputs),
   gradient: ([gg], { inputs: [g, w], inputSpecs: [sg, sw], attrs, wanted }) => [
     wanted[0] ? bind1(convPrimitive, [gg!, w!.cast(gg!.dtype)], geometryOf(attrs)).cast(sg!.dtype) : null,
     wanted[1] ? bind1(gradWeightPrimitive, [gg!, g!.cast(gg!.dtype)], { ...geometryOf(attrs), shape: sw!.shape }).cast(sw!.dtype) : null,
@@ -60,7 +61,7 @@ const gradWeightPrimitive: Primitive<ConvGradAttrs> = {
   name: 'convGradWeight',
   tangent: 'bilinear',
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
-  lower: (inputs, outputs, attrs) => routine('convGradWeight', geometryOf(attrs), inputs, outputs),
+  lower: (inputs, outputs, attrs) => routines.convGradWeight(geometryOf(attrs), inputs, outputs),
   gradient: ([gg], { inputs: [x, g], inputSpecs: [sx], attrs, wanted }) => [
     wanted[0] ? bind1(gradInputPrimitive, [g!, gg!], { ...attrs, shape: sx!.shape }) : null,
     wanted[1] ? bind1(convPrimitive, [x!, gg!], geometryOf(attrs)) : null,

@@ -1,7 +1,8 @@
 import type { GradientRule } from '../autograd/tape.ts'
 import { type DType, toFloat } from '../dtype.ts'
-import { routine, type RoutineAttrs } from '../engine/routine.ts'
+import type { RoutineAttrs } from '../engine/routine.ts'
 import { normalizeAxis, type Shape } from '../layout.ts'
+import * as routines from '../routines.ts'
 import type { Precision } from '../tensor/autocast.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
@@ -34,7 +35,7 @@ function cumulativePrimitive(
   return {
     name,
     infer: ([x]) => [{ dtype: result(x!.dtype), shape: x!.shape }],
-    lower: ([x], [y], attrs) => routine('cumulative', { ...attrs, combine }, [x!], [y!]),
+    lower: ([x], [y], attrs) => routines.cumulative({ ...attrs, combine }, [x!], [y!]),
     gradient,
     ...(saves && { saves }),
   }

@@ -2,8 +2,9 @@ import { gradientsOf } from '../autograd/backward.ts'
 import { variableOf } from '../autograd/grad.ts'
 import { dtypeInfo, isFloat } from '../dtype.ts'
 import { currentEngine } from '../engine/registry.ts'
-import { type Operand, type Routine, type RoutineAttrs, routine } from '../engine/routine.ts'
+import { type Operand, type Routine, type RoutineAttrs } from '../engine/routine.ts'
 import { broadcastShapes, broadcastStrides, type Shape, sizeOf, type Spec } from '../layout.ts'
+import * as routines from '../routines.ts'
 import { bind } from '../tensor/bind.ts'
 import { modes, withModes } from '../tensor/modes.ts'
 import { type Primitive, planOf } from '../tensor/primitive.ts'
@@ -36,7 +37,7 @@ const attentionPrimitive: Primitive<Attrs> = {
     const batch = batchOf(inputs)
     const scores = [inputs[0]!.shape.at(-2)!, inputs[1]!.shape.at(-2)!]
     const operands = inputs.map((s, i) => matrices(s, batch, i === 3 ? scores : undefined))
-    return routine('attention', attrs, operands, outputs)
+    return routines.attention(attrs, operands, outputs)
   },
   // Nothing depends on the log-sums but the gradient, which knows by itself what it depends on.
   gradient([g], { attrs, inputs, outputs: [y, logSums], inputSpecs, wanted }) {
@@ -60,7 +61,7 @@ const attentionGradPrimitive: Primitive<Attrs> = {
     const batch = batchOf(inputs.slice(1))
     const scores = [q!.shape.at(-2)!, k!.shape.at(-2)!]
     const operands = inputs.map((s, i) => (i === 5 ? s : matrices(s, batch, i === 6 ? scores : undefined)))
-    return routine('attentionGrad', attrs, operands, outputs)
+    return routines.attentionGrad(attrs, operands, outputs)
   },
   // Result and log-sums follow from the others, so this is a function of those alone.
   gradient(gradients, { attrs, inputs, wanted }) {

@@ -1,6 +1,7 @@
 import { KernelBuilder, type Value } from '../engine/kernel.ts'
-import { routine, type ScatterMode } from '../engine/routine.ts'
+import type { ScatterMode } from '../engine/routine.ts'
 import { broadcastShapes, broadcastStrides, inverseOrder, rowMajor, type Shape, sizeOf } from '../layout.ts'
+import * as routines from '../routines.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -124,7 +125,7 @@ interface ScatterAttrs {
 const scatterPrimitive: Primitive<ScatterAttrs> = {
   name: 'scatter',
   infer: ([base]) => [{ dtype: base!.dtype, shape: base!.shape }],
-  lower: (inputs, outputs, attrs) => routine('scatter', attrs, inputs, outputs),
+  lower: (inputs, outputs, attrs) => routines.scatter(attrs, inputs, outputs),
   gradient([g], { attrs: { axis, mode }, inputs, outputs }) {
     const [base, index, source] = inputs as readonly [Tensor, Tensor, Tensor]
     switch (mode) {

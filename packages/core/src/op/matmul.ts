@@ -1,7 +1,8 @@
 import type { DType } from '../dtype.ts'
-import { type Operand, routine, type RoutineAttrs } from '../engine/routine.ts'
+import type { Operand, RoutineAttrs } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import { broadcastShapes, broadcastStrides, type Shape, type Spec } from '../layout.ts'
+import * as routines from '../routines.ts'
 import type { Checked, LinearWith, MatMul, Result } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import { precisionAttrs } from '../tensor/matmul-precision.ts'
@@ -24,7 +25,7 @@ const matmulPrimitive: Primitive<Attrs | undefined> = {
   lower([a, b, bias], [y], attrs) {
     const batch = y!.shape.slice(0, -2)
     const inputs = [batched(a!, batch), batched(b!, batch), ...(bias ? [bias] : [])]
-    return routine('matmul', attrs?.precision ? { precision: attrs.precision } : {}, inputs, [y!])
+    return routines.matmul(attrs?.precision ? { precision: attrs.precision } : {}, inputs, [y!])
   },
   gradient([g], { inputs: [a, b], inputSpecs: [sa, sb, bias], wanted, attrs }) {
     // In the result's dtype: products of half floats may have a float32 result.

@@ -1,7 +1,8 @@
 import { isFloat } from '../dtype.ts'
 import { type Kernel, KernelBuilder, type Value } from '../engine/kernel.ts'
-import { routine, type WindowGeometry } from '../engine/routine.ts'
+import type { WindowGeometry } from '../engine/routine.ts'
 import { rowMajor, type Shape, type Spec } from '../layout.ts'
+import * as routines from '../routines.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -28,7 +29,7 @@ export const maxPoolPrimitive: Primitive<MaxPoolAttrs> = {
     const { kernel, stride, padding, dilation } = attrs
     const taps = kernel.reduce((n, k) => n * k, 1)
     if (taps <= MOST_TAPS && !isPadded(attrs)) return windowKernel(inputs[0]!, outputs, attrs)
-    return routine('maxPool', { kernel, stride, padding, dilation }, inputs, outputs)
+    return routines.maxPool({ kernel, stride, padding, dilation }, inputs, outputs)
   },
   gradient: ([g], { inputSpecs: [x], outputs: [, positions], attrs }) => [
     bind1(maxPoolGradPrimitive, [g!, positions!], { shape: x!.shape, ...(isTiling(attrs, x!.shape) && { tile: attrs.kernel }) }),
@@ -41,7 +42,7 @@ const maxPoolGradPrimitive: Primitive<{ shape: Shape; tile?: Shape }> = {
   name: 'maxPoolGrad',
   tangent: 'linear',
   infer: ([g], { shape }) => [{ dtype: g!.dtype, shape }],
-  lower: (inputs, outputs, { tile }) => (tile ? tileKernel(inputs, outputs[0]!, tile) : routine('maxPoolGrad', {}, inputs, outputs)),
+  lower: (inputs, outputs, { tile }) => (tile ? tileKernel(inputs, outputs[0]!, tile) : routines.maxPoolGrad({}, inputs, outputs)),
   gradient: ([gg], { inputs: [, positions] }) => [takeAt(gg!, positions!), null],
   saves: () => ({ inputs: [false, true], outputs: [false] }),
 }

@@ -26,7 +26,6 @@ import type { SpecialMethods } from './special.ts'
 import type { UnaryMethods } from './unary.ts'
 import type { VarianceMethods } from './variance.ts'
 import type { WhereMethods } from './where.ts'
-import type { WindowsMethods } from './windows.ts'
 
 /** All methods of a tensor of shape `S`: each op family declares its own. */
 export interface Methods<S extends Shape>
@@ -57,5 +56,4 @@ export interface Methods<S extends Shape>
     SpecialMethods<S>,
     UnaryMethods<S>,
     VarianceMethods<S>,
-    WhereMethods<S>,
-    WindowsMethods {}
+    WhereMethods<S> {}

@@ -9,6 +9,7 @@ import { tensor } from './creation.ts'
 import { type MaxPoolAttrs, maxPoolPrimitive } from './max-pool.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 import { checkRank, type PerAxis, perAxis, windowCount } from './window.ts'
+import { windows } from './windows.ts'
 
 export interface PoolOptions {
   /** Default: the kernel size, so windows do not overlap. */
@@ -134,7 +135,7 @@ function avgPool(op: string, x: Tensor, axes: number, kernelSize: PerAxis, optio
 function windowSum(x: Tensor, { kernel, stride, padding }: WindowGeometry): Tensor {
   const padded = padding.some(([a, b]) => a > 0 || b > 0) ? x.pad([[0, 0], ...padding, [0, 0]]) : x
   const axes = kernel.map((_, i) => kernel.length + 1 + i)
-  return padded.windows(kernel, { stride }).sum(axes)
+  return windows(padded, kernel, { stride }).sum(axes)
 }
 
 /** How many elements each window has, `[...windows, 1]`: a product of one count an axis. */

@@ -1,9 +1,10 @@
 import { gradientsOf } from '../autograd/backward.ts'
 import { variableOf } from '../autograd/grad.ts'
 import { dtypeInfo, isFloat, promote } from '../dtype.ts'
-import { type RecurrentAttrs, type RecurrentCell, recurrentCells, routine } from '../engine/routine.ts'
+import { type RecurrentAttrs, type RecurrentCell, recurrentCells } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import { sameShape, type Shape } from '../layout.ts'
+import * as routines from '../routines.ts'
 import { bind } from '../tensor/bind.ts'
 import { modes, withModes } from '../tensor/modes.ts'
 import type { Primitive } from '../tensor/primitive.ts'
@@ -31,7 +32,7 @@ const recurrentPrimitive: Primitive<LayerAttrs> = {
       ...(keep && kept > 0 ? [{ dtype, shape: [time, batch, kept, size] }] : []),
     ]
   },
-  lower: (inputs, outputs, attrs) => routine('recurrent', routineAttrs(attrs), inputs, outputs),
+  lower: (inputs, outputs, attrs) => routines.recurrent(routineAttrs(attrs), inputs, outputs),
   gradient(gradients, { attrs, inputs, outputs, inputSpecs, wanted, unused }) {
     const { states: count } = recurrentCells[attrs.cell]
     const w = inputs[1]!
@@ -72,7 +73,7 @@ const recurrentGradPrimitive: Primitive<RecurrentAttrs> = {
     const first = { dtype, shape: [batch, size] }
     return [share, ...Array.from({ length: states }, () => first), ...(cell === 'gru' ? [share] : [])]
   },
-  lower: (inputs, outputs, attrs) => routine('recurrentGrad', attrs, inputs, outputs),
+  lower: (inputs, outputs, attrs) => routines.recurrentGrad(attrs, inputs, outputs),
   gradient(gradients, { attrs, inputs, wanted }) {
     const recorded = modes.grad
     return withModes({ grad: true }, () => {

@@ -1,9 +1,9 @@
 import { isFloat, promote, roundHalfEven, toFloat } from '../dtype.ts'
 import { KernelBuilder, type Value } from '../engine/kernel.ts'
-import { routine } from '../engine/routine.ts'
 import { scalarTypeOf } from '../engine/scalar.ts'
 import { CotangentError } from '../errors.ts'
 import { normalizeAxis, sameShape, type Shape, sizeOf } from '../layout.ts'
+import * as routines from '../routines.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -24,7 +24,7 @@ const sortPrimitive: Primitive<{ descending: boolean }> = {
     { dtype: x!.dtype, shape: x!.shape },
     { dtype: 'int32', shape: x!.shape },
   ],
-  lower: (inputs, outputs, { descending }) => routine('sort', { descending }, inputs, outputs),
+  lower: (inputs, outputs, { descending }) => routines.sort({ descending }, inputs, outputs),
   // Each position is named once, so setting is enough.
   gradient: ([g], { outputs: [, positions] }) => [scatterInto(g!.newFull(g!.shape, 0), positions!, g!, g!.rank - 1, 'set')],
   saves: () => ({ inputs: [false], outputs: [false, true] }),

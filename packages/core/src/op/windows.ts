@@ -1,11 +1,12 @@
-import { routine, type WindowGeometry } from '../engine/routine.ts'
+import type { WindowGeometry } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import { normalizeAxis, type Shape, sizeOf } from '../layout.ts'
+import * as routines from '../routines.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { reshape } from './movement.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 import { perAxis, type PerAxis, windowCount } from './window.ts'
 
 interface WindowsAttrs {
@@ -43,8 +44,7 @@ const foldPrimitive: Primitive<WindowGeometry & { shape: Shape }> = {
   name: 'fold',
   tangent: 'linear',
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
-  lower: (inputs, outputs, { kernel, stride, padding, dilation }) =>
-    routine('fold', { kernel, stride, padding, dilation }, inputs, outputs),
+  lower: (inputs, outputs, { kernel, stride, padding, dilation }) => routines.fold({ kernel, stride, padding, dilation }, inputs, outputs),
   gradient: ([g], { attrs: { kernel, stride, dilation } }) => [bind1(windowsPrimitive, [g!], { axis: 1, kernel, stride, dilation })],
   saves: () => ({ inputs: [false], outputs: [false] }),
 }
@@ -71,7 +71,7 @@ export interface WindowsOptions {
   readonly dilation?: PerAxis
 }
 
-export const windows = define({
+export const windows = defineFunction({
   name: 'windows',
   doc: 'Sliding windows of `sizes` along neighbouring axes: [batch, ...spatial, channels] gives [batch, ...windows, ...sizes, channels]. A view.',
   call: (x: Tensor, sizes: number | readonly number[], options: WindowsOptions = {}): Tensor => {
@@ -97,7 +97,3 @@ export const windows = define({
     { args: [sampleTensor([7]), 3, { axis: 0, stride: 2, dilation: 2 }] },
   ],
 })
-
-export interface WindowsMethods {
-  windows(sizes: number | readonly number[], options?: WindowsOptions): Tensor
-}

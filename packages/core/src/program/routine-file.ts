@@ -14,6 +14,7 @@ import {
   withoutEpilogue,
 } from '../engine/routine.ts'
 import { rowMajor, sameShape, type Shape, sizeOf } from '../layout.ts'
+import * as routines from '../routines.ts'
 import { type Field, pointsOf } from './field.ts'
 import { limits, type RoutineFile } from './format.ts'
 import { kernelFromFile, kernelToFile } from './kernel-file.ts'
@@ -63,7 +64,7 @@ export function routineFromFile(field: Field): Routine {
     ),
   )
   const attrs = meanings[name](parts.attrs, new Shapes(field, inputs, outputs))
-  const plain: Routine = { kind: 'routine', name, attrs: attrs as Routine['attrs'], inputs, outputs }
+  const plain = (routines[name] as routines.MakeRoutine<RoutineName>)(attrs as Routine['attrs'], inputs, outputs)
   if (!parts.epilogue) return plain
   const epilogue = kernelFromFile(parts.epilogue)
   const [raw] = outputs

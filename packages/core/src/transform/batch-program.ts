@@ -99,6 +99,7 @@ const stacked = ({ dtype, shape, strides }: Operand, stride: number, size: numbe
 })
 
 /** With the examples' first axes joined to one, where those of `shared` inputs are one for all. */
+/* @__NO_SIDE_EFFECTS__ */
 const merging =
   (...shared: readonly number[]): Batching =>
   ({ inputs, outputs, strides, size }) => {

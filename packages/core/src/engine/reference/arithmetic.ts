@@ -30,13 +30,28 @@ interface Arithmetic {
 
 const combine = <T extends Num>(f: (a: T, b: T) => T) => f as unknown as Combine
 
-const double: Arithmetic = {
+/* @__NO_SIDE_EFFECTS__ */
+const onNumbers = (add: (a: number, b: number) => number, mul: (a: number, b: number) => number): Arithmetic => ({
   zero: 0,
-  add: combine<number>((a, b) => a + b),
-  mul: combine<number>((a, b) => a * b),
+  add: combine(add),
+  mul: combine(mul),
   max: combine<number>(Math.max),
   min: combine<number>(Math.min),
-}
+})
+
+/* @__NO_SIDE_EFFECTS__ */
+const onBigints = (add: (a: bigint, b: bigint) => bigint, mul: (a: bigint, b: bigint) => bigint): Arithmetic => ({
+  zero: 0n,
+  add: combine(add),
+  mul: combine(mul),
+  max: (a, b) => (a > b ? a : b),
+  min: (a, b) => (a < b ? a : b),
+})
+
+const double = onNumbers(
+  (a, b) => a + b,
+  (a, b) => a * b,
+)
 
 /**
  * Arithmetic inside routines. Floats of every width compute in double precision, so that a result is rounded only once, as it
@@ -45,15 +60,12 @@ const double: Arithmetic = {
 export const arithmetic = {
   float64: double,
   float32: double,
-  int32: { ...double, add: combine<number>((a, b) => (a + b) | 0), mul: combine<number>(Math.imul) },
-  int64: {
-    zero: 0n,
-    add: combine<bigint>((a, b) => BigInt.asIntN(64, a + b)),
-    mul: combine<bigint>((a, b) => BigInt.asIntN(64, a * b)),
-    max: (a, b) => (a > b ? a : b),
-    min: (a, b) => (a < b ? a : b),
-  },
-  bool: { ...double, add: double.max, mul: double.min },
+  int32: onNumbers((a, b) => (a + b) | 0, Math.imul),
+  int64: onBigints(
+    (a, b) => BigInt.asIntN(64, a + b),
+    (a, b) => BigInt.asIntN(64, a * b),
+  ),
+  bool: onNumbers(Math.max, Math.min),
 } as const satisfies Record<ScalarType, Arithmetic>
 
 export const arithmeticOf = (dtype: DType): Arithmetic => arithmetic[scalarTypeOf[dtype]]

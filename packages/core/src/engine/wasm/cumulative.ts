@@ -4,6 +4,7 @@ import { combineScalars, combineVectors, type CombineMode } from './combine.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
+import type { RecipeRule } from './routine-code.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 
@@ -155,5 +156,18 @@ export function planCumulative({ shape }: Operand, axis: number, reverse: boolea
     tasks: outer * blocks,
     scratchBytes: 0,
     work: 4 * outer * length * inner,
+  }
+}
+
+export const cumulativeRecipe: RecipeRule<'cumulative'> = ({ attrs: { axis, combine, reverse }, outputs }, type, demand) => {
+  const mode: CombineMode = ({ sum: 'add', prod: 'mul', max: 'max', min: 'min' } as const)[combine]
+  const x = demand('dense')
+  return {
+    demands: [{ ...x, through: { ...x.through, narrow: outputs[0]!.dtype } }],
+    results: [type],
+    job: ([operand]) => ({
+      plan: planCumulative(operand!, axis, reverse, type),
+      module: { key: `cumulative ${mode} ${type}`, emit: ({ shared }) => emitCumulative({ type, mode, shared }) },
+    }),
   }
 }

@@ -3,6 +3,7 @@ import { ModuleBuilder } from './assembler.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
+import { indices, type RecipeRule } from './routine-code.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
 
 const words = new ArgumentWords(['gradient', 'positions', 'output', 'windows', 'channels', 'imageBytes'])
@@ -78,3 +79,12 @@ export function planMaxPoolGrad(gradient: Operand, x: Operand, type: LaneType): 
     work: batch * (8 * windows * channels + 2 * image),
   }
 }
+
+export const maxPoolGradRecipe: RecipeRule<'maxPoolGrad'> = (_, type, demand) => ({
+  demands: [demand('dense'), { ...indices, layout: 'dense' }],
+  results: [type],
+  job: ([gradient], [x]) => ({
+    plan: planMaxPoolGrad(gradient!, x!, type),
+    module: { key: `maxPoolGrad ${type}`, emit: ({ shared }) => emitMaxPoolGrad({ type, shared }) },
+  }),
+})

@@ -1,10 +1,13 @@
+import type { Operand } from '../routine.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { importMath } from './emit-node.ts'
-import { type Epilogue, emitFinish } from './epilogue.ts'
+import { type Epilogue, emitFinish, planWithEpilogue } from './epilogue.ts'
 import type { FunctionRef } from './function-builder.ts'
 import type { ByteOperands } from './gemm-pack-bytes.ts'
 import type { HalfType } from './gemm-pack.ts'
 import { type Lanes, lanesOf, type LaneType, pairLanes } from './lanes.ts'
+import type { RoutinePlan } from './matmul-plan.ts'
+import type { Job } from './routine-code.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 import type { ModuleContext } from './vector-code.ts'
 
@@ -46,3 +49,23 @@ export function startProduct({ type, relaxed, epilogue, shared, bytes }: Product
   const finish = epilogue && emitFinish(m, lanes, epilogue, context, storeLanes)
   return { m, lanes, storeLanes, epilogue, context, finish }
 }
+
+/** The job of a product whose code `emit` makes; `name` tells one kind of code from others. */
+export function productJob(
+  name: string,
+  emit: (options: ProductOptions) => Uint8Array<ArrayBuffer>,
+  plan: RoutinePlan,
+  options: Omit<ProductOptions, 'relaxed' | 'shared'>,
+): Job {
+  const { type, bias = false, epilogue, halves = {}, bytes } = options
+  return {
+    plan: epilogue ? planWithEpilogue(plan, epilogue) : plan,
+    module: {
+      key: `${name} ${type} ${bias} ${halves.a ?? ''} ${halves.b ?? ''} ${bytes?.a ?? ''} ${bytes?.b ?? ''} ${epilogue?.key ?? ''}`,
+      emit: (environment) => emit({ ...options, ...environment }),
+    },
+  }
+}
+
+/** A bias as problems describe it. */
+export const biasOf = (bias: Operand | undefined) => ({ bias: bias && { column: bias.strides[0]! } })

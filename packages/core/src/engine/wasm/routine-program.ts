@@ -2,8 +2,7 @@ import { type DType, dtypeInfo } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
 import { autotune } from '../autotune.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
-import { type Operand, productNames, type Routine, type RoutineName, withoutEpilogue } from '../routine.ts'
-import { prepareAttention, prepareAttentionGrad } from './attention.ts'
+import { type Operand, productNames, type Routine, withoutEpilogue } from '../routine.ts'
 import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
 import { epilogueOver, planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
@@ -11,10 +10,8 @@ import type { KernelCompiler } from './kernel-program.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
 import type { MatmulMode } from './matmul-plan.ts'
 import type { Pool, PoolFunction } from './pool.ts'
-import { prepareRecurrent, prepareRecurrentGrad } from './recurrent.ts'
-import { type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy, variantsOf } from './routine-recipes.ts'
+import { composedOf, type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy, variantsOf } from './routine-code.ts'
 import { prepareInSlices } from './sliced-product.ts'
-import type { StepCompiler } from './steps.ts'
 import type { Tuner, Way } from './tuner.ts'
 
 const GRAIN = 131072
@@ -87,16 +84,11 @@ export class RoutineCompiler {
 
   /** Routines that are made of other programs. */
   #inSteps(routine: Routine): KernelRun | undefined {
-    const compiler: StepCompiler = {
+    return composedOf(routine, {
       heap: this.#heap,
       kernel: (kernel) => this.#kernels.prepare(kernel),
       product: (product) => this.prepare(product)!,
-    }
-    if (isNamed(routine, 'recurrent')) return prepareRecurrent(routine, compiler)
-    if (isNamed(routine, 'recurrentGrad')) return prepareRecurrentGrad(routine, compiler)
-    if (isNamed(routine, 'attention')) return prepareAttention(routine, compiler)
-    if (isNamed(routine, 'attentionGrad')) return prepareAttentionGrad(routine, compiler)
-    return undefined
+    })
   }
 
   /** By a backend, which may leave the epilogue to a kernel; undefined where none takes it. */
@@ -279,8 +271,6 @@ export class RoutineCompiler {
     return known
   }
 }
-
-const isNamed = <N extends RoutineName>(routine: Routine, name: N): routine is Routine<N> => (routine.name as RoutineName) === name
 
 /** Whether strides are those of dense memory of this shape, as far as they mean anything. */
 function isDense(strides: readonly number[], shape: readonly number[]): boolean {

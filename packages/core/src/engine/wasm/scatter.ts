@@ -5,6 +5,7 @@ import type { Local } from './function-builder.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import { type RoutinePlan, roundUp } from './matmul-plan.ts'
+import { indices, type RecipeRule } from './routine-code.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 
@@ -189,5 +190,18 @@ export function planScatter(axis: number, index: Operand, source: Operand, y: Op
     tasks: batches * columnBlocks,
     scratchBytes: 0,
     work: batches * along.size * (row === 1 ? 8 : 8 + (4 * row) / count),
+  }
+}
+
+export const scatterRecipe: RecipeRule<'scatter'> = ({ attrs: { axis, mode }, inputs: [, index] }, type, demand) => {
+  // Rows of the source that go to one place have to be contiguous.
+  const byRows = index!.shape.at(-1)! > 1 && index!.strides.at(-1) === 0 && axis < index!.shape.length - 1
+  return {
+    demands: ['output', indices, demand(byRows ? 'dense' : 'any')],
+    results: [type],
+    job: ([at, source], [y], threads) => ({
+      plan: planScatter(axis, at!, source!, y!, type, threads),
+      module: { key: `scatter ${mode} ${type}`, emit: ({ shared }) => emitScatter({ type, mode, shared }) },
+    }),
   }
 }

@@ -1,9 +1,11 @@
+import { sizeOf } from '../../layout.ts'
 import { ModuleBuilder } from './assembler.ts'
 import type { Local } from './function-builder.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import type { PlainOp } from './opcodes.ts'
+import type { RecipeRule } from './routine-code.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
 
 const words = new ArgumentWords(['x', 'y', 'positions', 'length', 'flip'])
@@ -285,3 +287,16 @@ export function planSort(rows: number, length: number, descending: boolean, type
     work: rows * length * 50,
   }
 }
+
+export const sortRecipe: RecipeRule<'sort'> = ({ attrs, inputs }, type, demand) => ({
+  demands: [demand('dense')],
+  results: [type, 'int32'],
+  job() {
+    const { shape } = inputs[0]!
+    const length = shape.at(-1) ?? 1
+    return {
+      plan: planSort(sizeOf(shape) / length, length, attrs.descending, type),
+      module: { key: `sort ${type}`, emit: ({ shared }) => emitSort({ type, shared }) },
+    }
+  },
+})

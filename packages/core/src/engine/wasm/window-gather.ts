@@ -6,6 +6,7 @@ import { assign, define, push } from './i32-expression.ts'
 import { type Lanes, type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import type { PlainOp } from './opcodes.ts'
+import type { RecipeRule } from './routine-code.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 
@@ -348,6 +349,15 @@ export function planMaxPool(geometry: WindowGeometry, x: Operand, y: Operand, ty
   return planGather(axes, x, y, type, lowestWords(lowest, type))
 }
 
+export const maxPoolRecipe: RecipeRule<'maxPool'> = ({ attrs, outputs }, type, demand) => ({
+  demands: [demand('lastContiguous')],
+  results: [type, 'int32'],
+  job: ([x], [y]) => ({
+    plan: planMaxPool(attrs, x!, y!, type, outputs[0]!.dtype),
+    module: { key: `maxPool ${type}`, emit: ({ shared }) => emitWindowGather({ type, combine: 'max', shared }) },
+  }),
+})
+
 /**
  * Sums of overlapping windows: `x [batch, ...windows, ...kernel, channels]` (at most three spatial axes, channels contiguous)
  * to dense `y [batch, ...spatial, channels]`. Pointers: x, y.
@@ -376,6 +386,15 @@ export function planFold(geometry: WindowGeometry, x: Operand, y: Operand, type:
   })
   return planGather(axes, x, y, type, [0, 0])
 }
+
+export const foldRecipe: RecipeRule<'fold'> = ({ attrs }, type, demand) => ({
+  demands: [demand('lastContiguous')],
+  results: [type],
+  job: ([x], [y]) => ({
+    plan: planFold(attrs, x!, y!, type),
+    module: { key: `fold ${type}`, emit: ({ shared }) => emitWindowGather({ type, combine: 'sum', shared }) },
+  }),
+})
 
 function planGather(
   axes: readonly AxisTable[],

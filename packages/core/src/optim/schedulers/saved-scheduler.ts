@@ -37,8 +37,6 @@ interface Entry {
   readonly make: (optimizer: Optimizer, options: never, inner: readonly Scheduler[]) => Scheduler
 }
 
-const rates = { maxLr: 'perGroup', cycleMomentum: 'boolean', baseMomentum: 'perGroup', maxMomentum: 'perGroup' } as const
-
 const entries: Readonly<Record<string, Entry>> = {
   ConstantLR: {
     type: ConstantLR,
@@ -60,7 +58,10 @@ const entries: Readonly<Record<string, Entry>> = {
   CyclicLR: {
     type: CyclicLR,
     options: {
-      ...rates,
+      maxLr: 'perGroup',
+      cycleMomentum: 'boolean',
+      baseMomentum: 'perGroup',
+      maxMomentum: 'perGroup',
       baseLr: 'perGroup',
       stepSizeUp: 'number',
       stepSizeDown: 'number',
@@ -91,7 +92,10 @@ const entries: Readonly<Record<string, Entry>> = {
   OneCycleLR: {
     type: OneCycleLR,
     options: {
-      ...rates,
+      maxLr: 'perGroup',
+      cycleMomentum: 'boolean',
+      baseMomentum: 'perGroup',
+      maxMomentum: 'perGroup',
       totalSteps: 'number',
       pctStart: 'number',
       annealStrategy: 'text',
