@@ -1,6 +1,8 @@
+import { type DType, dtypeInfo, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
+import { resample, type Taps } from './resample.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 import { type PerAxis, perAxis } from './window.ts'
 
@@ -15,12 +17,6 @@ export interface InterpolateOptions {
   readonly alignCorners?: boolean
   /** Linear and cubic: whether filters grow with the factor by which sizes shrink, so that no sample is passed over. */
   readonly antialias?: boolean
-}
-
-/** Where each sample of the result comes from: as many positions in the input for each, and their weights. */
-interface Tap {
-  readonly positions: number[]
-  readonly weights: number[]
 }
 
 interface Filter {
@@ -41,66 +37,70 @@ const cubic = (a: number): Filter => ({
   },
 })
 
-function nearestTaps(n: number, count: number, step: number, exact: boolean): Tap[] {
-  const positions = Array.from({ length: count }, (_, i) => Math.min(n - 1, Math.floor((i + (exact ? 0.5 : 0)) * step)))
-  return [{ positions, weights: positions.map(() => 1) }]
+/** The nearest sample of each position. */
+function nearest(n: number, count: number, step: number, exact: boolean): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => Math.min(n - 1, Math.floor((i + (exact ? 0.5 : 0)) * step)))
 }
 
 /** Samples at the same distances from each position; those beyond an end repeat its sample. */
-function interpolatedTaps(n: number, count: number, step: number, { mode, alignCorners = false }: InterpolateOptions): Tap[] {
+function interpolatedTaps(n: number, count: number, step: number, { mode, alignCorners = false }: InterpolateOptions): Taps {
   const { support, weight } = mode === 'cubic' ? cubic(-0.75) : triangle
-  const centres = Array.from({ length: count }, (_, i) => {
-    const centre = alignCorners ? i * step : (i + 0.5) * step - 0.5
-    return mode === 'cubic' ? centre : Math.min(n - 1, Math.max(0, centre))
-  })
-  return Array.from({ length: 2 * support }, (_, tap) => {
-    const positions = centres.map((centre) => Math.floor(centre) + tap + 1 - support)
-    return {
-      positions: positions.map((p) => Math.min(n - 1, Math.max(0, p))),
-      weights: positions.map((p, i) => weight(p - centres[i]!)),
+  const positions = new Int32Array(2 * support * count)
+  const weights = new Float64Array(2 * support * count)
+  for (let i = 0; i < count; i++) {
+    const at = alignCorners ? i * step : (i + 0.5) * step - 0.5
+    const centre = mode === 'cubic' ? at : Math.min(n - 1, Math.max(0, at))
+    for (let tap = 0; tap < 2 * support; tap++) {
+      const position = Math.floor(centre) + tap + 1 - support
+      positions[tap * count + i] = Math.min(n - 1, Math.max(0, position))
+      weights[tap * count + i] = weight(position - centre)
     }
-  })
+  }
+  return { count, positions, weights }
 }
 
 /** All samples under a filter as wide as the step, weighted to a sum of 1; there are none beyond the ends. */
-function antialiasedTaps(n: number, count: number, step: number, mode: 'linear' | 'cubic'): Tap[] {
+function antialiasedTaps(n: number, count: number, step: number, mode: 'linear' | 'cubic'): Taps {
   const { support, weight } = mode === 'cubic' ? cubic(-0.5) : triangle
   const stretch = Math.max(1, step)
-  const windows = Array.from({ length: count }, (_, i) => {
+  const reach = support * stretch
+  const taps = Math.min(n, Math.ceil(2 * reach) + 1)
+  const positions = new Int32Array(taps * count)
+  const weights = new Float64Array(taps * count)
+  for (let i = 0; i < count; i++) {
     const centre = step * (i + 0.5)
-    const start = Math.max(0, Math.trunc(centre - support * stretch + 0.5))
-    const end = Math.min(n, Math.trunc(centre + support * stretch + 0.5))
-    const weights = Array.from({ length: end - start }, (_, j) => weight((start + j - centre + 0.5) / stretch))
-    const sum = weights.reduce((a, b) => a + b, 0)
-    return { start, weights: weights.map((w) => w / sum) }
-  })
-  return Array.from({ length: Math.max(...windows.map(({ weights }) => weights.length)) }, (_, tap) => ({
-    positions: windows.map(({ start }) => Math.min(n - 1, start + tap)),
-    weights: windows.map(({ weights }) => weights[tap] ?? 0),
-  }))
-}
-
-function tapsOf(n: number, count: number, scale: number | undefined, options: InterpolateOptions): Tap[] {
-  const { mode = 'nearest', alignCorners = false, antialias = false } = options
-  const step = alignCorners ? (count > 1 ? (n - 1) / (count - 1) : 0) : scale === undefined ? n / count : 1 / scale
-  if (mode === 'nearest' || mode === 'nearest-exact') return nearestTaps(n, count, step, mode === 'nearest-exact')
-  return antialias ? antialiasedTaps(n, count, step, mode) : interpolatedTaps(n, count, step, options)
+    const start = Math.max(0, Math.trunc(centre - reach + 0.5))
+    const length = Math.min(n, Math.trunc(centre + reach + 0.5)) - start
+    let sum = 0
+    for (let tap = 0; tap < length; tap++) sum += weights[tap * count + i] = weight((start + tap - centre + 0.5) / stretch)
+    for (let tap = 0; tap < taps; tap++) {
+      positions[tap * count + i] = start + Math.min(length - 1, tap)
+      weights[tap * count + i]! /= sum
+    }
+  }
+  return { count, positions, weights }
 }
 
 function resizeAxis(x: Tensor, axis: number, count: number, scale: number | undefined, options: InterpolateOptions): Tensor {
-  const shape = [count, ...x.shape.slice(axis + 1).map(() => 1)]
-  return tapsOf(x.shape[axis]!, count, scale, options)
-    .map(({ positions, weights }) => {
-      const samples = x.indexSelect(axis, tensor(positions, { dtype: 'int32' }))
-      return weights.every((w) => w === 1) ? samples : samples.mul(tensor(weights, { dtype: x.dtype }).reshape(shape))
-    })
-    .reduce((a, b) => a.add(b))
+  const n = x.shape[axis]!
+  if (count === n && (scale === undefined || scale === 1)) return x
+  const { mode = 'nearest', alignCorners = false, antialias = false } = options
+  const step = alignCorners ? (count > 1 ? (n - 1) / (count - 1) : 0) : scale === undefined ? n / count : 1 / scale
+  if (mode === 'nearest' || mode === 'nearest-exact') return x.indexSelect(axis, tensor(nearest(n, count, step, mode === 'nearest-exact')))
+  return resample(x, axis, antialias ? antialiasedTaps(n, count, step, mode) : interpolatedTaps(n, count, step, options))
+}
+
+/** Floats as numbers of an integer dtype, or as they are. */
+function inDType(x: Tensor, dtype: DType): Tensor {
+  if (x.dtype === dtype || isFloat(dtype)) return x.cast(dtype)
+  const { min, max } = dtypeInfo[dtype]
+  return x.round().clamp({ min, max }).cast(dtype)
 }
 
 export const interpolate = defineFunction({
   name: 'interpolate',
   precision: 'float32',
-  doc: 'Resizes the spatial axes of x [batch, ...spatial, channels], to nearest, linearly or cubically interpolated samples, as PyTorch does.',
+  doc: 'Resizes the spatial axes of x [batch, ...spatial, channels], to nearest, linearly or cubically interpolated samples, as PyTorch does. Integers are rounded.',
   call(x: Tensor, options: InterpolateOptions): Tensor {
     const axes = x.rank - 2
     if (axes < 1 || x.size === 0)
@@ -128,7 +128,8 @@ export const interpolate = defineFunction({
           ? new Array<number>(axes).fill(options.scale)
           : options.scale
     const sizes = perAxis('interpolate', 'size', options.size ?? scales!.map((s, i) => Math.floor(x.shape[i + 1]! * s)), axes, 1)
-    return sizes.reduce((y, count, i) => resizeAxis(y, i + 1, count, scales?.[i], options), x)
+    const resized = sizes.reduce((y, count, i) => resizeAxis(y, i + 1, count, scales?.[i], options), x)
+    return inDType(resized, x.dtype)
   },
   samples: () => [
     { args: [sampleTensor([2, 3, 2]), { size: 5 }] },

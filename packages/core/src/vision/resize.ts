@@ -1,7 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { interpolate } from '../op/interpolate.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { onFloats } from './images.ts'
+import { onBatch } from './images.ts'
 
 export interface ResizeOptions {
   /** Default `linear`; `cubic` overshoots at edges, also beyond the range of floats. */
@@ -41,7 +41,7 @@ export const resize = (
   size: number | readonly [number, number],
   { mode = 'linear', antialias = true }: ResizeOptions = {},
 ) =>
-  onFloats('resize', images, (x) => {
+  onBatch('resize', images, (x) => {
     const [h, w] = sizeFor('resize', [x.shape[1]!, x.shape[2]!], size)
     if (x.shape[1] === h && x.shape[2] === w) return x
     return interpolate(x, { size: [h, w], mode, ...(mode !== 'nearest' && { antialias }) })

@@ -276,6 +276,20 @@ describe.each(trials)('relaxed: $relaxed', ({ trial }) => {
     expect(trial.compiler.moduleCount).toBe(before)
   })
 
+  test('and all strides in the index of what is gathered', () => {
+    const kernel = (n: number, m: number) => {
+      const b = new KernelBuilder('gather', [n, 8])
+      const [from, at] = [b.input('float32'), b.load(b.input('int32'), [1, 0])]
+      b.output('float32', b.gather(from, b.add(b.mul(at, b.constant('int32', m)), b.index(1))))
+      return b.build()
+    }
+    const before = trial.compiler.moduleCount
+    for (let m = 8; m < 20; m += 3) {
+      expect(compare(trial, kernel(5, m), [fill('float32', 5 * m), Int32Array.of(3, 0, 4, 1, 1)])).toBe('same')
+    }
+    expect(trial.compiler.moduleCount).toBe(before + 1)
+  })
+
   test('random kernels', () => {
     fc.assert(
       fc.property(randomKernel, ({ kernel, lengths }) => {

@@ -295,12 +295,17 @@ class KernelEmitter {
     return lanesAreRows ? splat : c.op(lanes === 4 ? 'i32x4.add' : 'i64x2.add', splat, this.#laneNumbers(lanes === 2))
   }
 
+  /** Whether it is written into the code where it is used. */
+  #isLiteral(id: NodeId): boolean {
+    return this.#plan.kernel.nodes[id]!.op === 'const' && !this.#plan.numbers.includes(id)
+  }
+
   /** Nodes that have to be computed for `targets`, arguments first. */
   #needed(targets: readonly NodeId[]): NodeId[] {
     const { nodes } = this.#plan.kernel
     const found = new Set<NodeId>()
     const visit = (id: NodeId) => {
-      if (found.has(id) || this.#values[id] || nodes[id]!.op === 'const') return
+      if (found.has(id) || this.#values[id] || this.#isLiteral(id)) return
       found.add(id)
       if (!this.#isKept || id !== this.#plan.kept!.node) argsOf(nodes[id]!).forEach(visit)
     }
@@ -315,9 +320,7 @@ class KernelEmitter {
   /** Computes those of `nodes` that change in the loop at `depth`; then calls `leaf`, for one vector after the other. */
   #emitDepth(depth: number, nodes: readonly NodeId[], copies: number, leaf?: Leaf): void {
     const plan = this.#plan
-    const here = nodes.filter(
-      (id) => plan.depths[id] === depth && !this.#values[id]?.length && plan.kernel.nodes[id]!.op !== 'const' && !plan.fused.has(id),
-    )
+    const here = nodes.filter((id) => plan.depths[id] === depth && !this.#values[id]?.length && !this.#isLiteral(id) && !plan.fused.has(id))
     for (const id of here) if (!plan.varies[id]) this.#values[id] = [this.#compute(id, 0)]
     const varying = here.filter((id) => plan.varies[id])
     for (const id of varying) this.#values[id] = []
@@ -369,7 +372,7 @@ class KernelEmitter {
 
   #value(id: NodeId, copy: number): Expression {
     const node = this.#plan.kernel.nodes[id]!
-    if (node.op === 'const') return this.#c.number(node.type, node.value)
+    if (node.op === 'const' && this.#isLiteral(id)) return this.#c.number(node.type, node.value)
     return this.#c.read(this.#values[id]![this.#plan.varies[id] ? copy : 0]!)
   }
 
@@ -403,6 +406,7 @@ class KernelEmitter {
           this.#loops.tail?.remaining,
         )
       case 'const':
+        return c.op('i32x4.splat', () => push(this.#f, this.#loops.word(this.#layout.numbers[plan.numbers.indexOf(id)]!)))
       case 'reduce':
         throw new TypeError(`${node.op} is not computed in place`)
       default:

@@ -24,6 +24,8 @@ export interface DescriptorLayout {
   readonly offsets: readonly number[]
   /** By access and axis. */
   readonly strides: readonly (readonly number[])[]
+  /** One for each of the plan's numbers. */
+  readonly numbers: readonly number[]
   readonly bytes: number
 }
 
@@ -44,7 +46,8 @@ export function layoutDescriptor(plan: KernelPlan): DescriptorLayout {
   const extents = words(rank)
   const offsets = words(accesses.length)
   const strides = accesses.map(() => words(rank))
-  return { params, pointers, blocks, blockLength, chunks, chunkLength, partials, taskBytes, extents, offsets, strides, bytes: at }
+  const numbers = words(plan.numbers.length)
+  return { params, pointers, blocks, blockLength, chunks, chunkLength, partials, taskBytes, extents, offsets, strides, numbers, bytes: at }
 }
 
 /** How a kernel's index space is cut. */
@@ -86,6 +89,10 @@ export function fillDescriptor(
   write(layout.partials, partials)
   write(layout.taskBytes, division.taskBytes)
   extents.forEach((extent, axis) => write(layout.extents[axis]!, extent))
+  plan.numbers.forEach((id, i) => {
+    const node = plan.kernel.nodes[id]!
+    if (node.op === 'const') write(layout.numbers[i]!, Number(node.value))
+  })
   plan.accesses.forEach((access, a) => {
     const { size } = dtypeInfo[access.dtype]
     write(layout.offsets[a]!, access.offset * size)

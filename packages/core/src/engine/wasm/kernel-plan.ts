@@ -71,6 +71,8 @@ export interface KernelPlan {
   readonly kept: { readonly node: NodeId; readonly output: number } | undefined
   /** For each `gather`, how its index runs along the vector axis. */
   readonly gatherLanes: ReadonlyMap<NodeId, Access['lanes']>
+  /** Constants that are not part of the code but of its descriptor, such as the strides in the index of a `gather`. */
+  readonly numbers: readonly NodeId[]
   /** Relative cost of one element, an addition being 1. */
   readonly cost: number
   readonly live: ReadonlySet<NodeId>
@@ -192,6 +194,7 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     passCount: Math.max(0, ...[...passes.values()].map((p) => p + 1)),
     fused: relaxed ? fusedProducts(kernel, live, depths, varies) : new Set<NodeId>(),
     gatherLanes,
+    numbers: numbersOf(kernel, live),
     kept: keptValue(kernel, perElement, varies, passes),
     chunked,
     partials,
@@ -300,6 +303,14 @@ function slopeOf({ nodes }: Kernel, id: NodeId, axis: number, varies: readonly b
   return a === undefined || b === undefined ? undefined : node.op === 'add' ? a + b : a - b
 }
 
+/** Integers that are only added and multiplied: they follow from sizes, and kernels that differ in them share their code. */
+function numbersOf({ nodes }: Kernel, live: ReadonlySet<NodeId>): NodeId[] {
+  const isNumber = (node: Node) => node.op === 'const' && node.type === 'int32' && Math.abs(Number(node.value)) > 1
+  const elsewhere = new Set<NodeId>()
+  for (const id of live) if (!['add', 'sub', 'mul'].includes(nodes[id]!.op)) argsOf(nodes[id]!).forEach((a) => elsewhere.add(a))
+  return [...live].filter((id) => isNumber(nodes[id]!) && !elsewhere.has(id)).sort((a, b) => a - b)
+}
+
 export function fusedProducts(
   { nodes, outputs }: { readonly nodes: readonly Node[]; readonly outputs: readonly { readonly node: NodeId }[] },
   live: ReadonlySet<NodeId>,
@@ -368,7 +379,7 @@ function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
   kernel.nodes.forEach((node, id) => {
     if (!plan.live.has(id)) return
     key += ` ${id} ${node.op} ${node.type}`
-    if (node.op === 'const') key += Object.is(node.value, -0) ? '-0' : node.value
+    if (node.op === 'const') key += plan.numbers.includes(id) ? '#' : Object.is(node.value, -0) ? '-0' : node.value
     else if (node.op === 'param') key += node.index
     else if (node.op === 'index') key += node.axis
     else if (node.op === 'load') key += node.input
