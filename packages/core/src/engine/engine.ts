@@ -12,6 +12,13 @@ export type Program = Kernel | Routine
 export interface Sequence {
   readonly kind: 'sequence'
   readonly steps: readonly Step[]
+  /** Buffers that the sequence only reads, and that are changed only as their memory's version goes up. */
+  readonly constants?: readonly ConstantBuffer[]
+}
+
+export interface ConstantBuffer {
+  readonly buffer: number
+  readonly memory: { readonly version: number }
 }
 
 export interface Step {

@@ -1,7 +1,7 @@
 import { userLine } from '../autograd/anomaly.ts'
 import { dtypeInfo } from '../dtype.ts'
 import type { Region } from '../engine/control.ts'
-import type { Buffer, Engine, Executable } from '../engine/engine.ts'
+import type { Buffer, ConstantBuffer, Engine, Executable } from '../engine/engine.ts'
 import { KernelBuilder } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
@@ -84,7 +84,7 @@ export class ProgramExecutable {
     this.#memories = this.#layMemories()
     const operations = [...program.operations, ...this.#copies()]
     this.steps = this.#steps(operations)
-    this.#executable = prepareSteps(engine, this.steps)
+    this.#executable = prepareSteps(engine, this.steps, this.#constants())
     this.#arenaSpec = specOf('uint8', [this.plan.arenaBytes])
     this.#written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)! - 1)
     this.#gradients = [...this.#graph.gradients].map(([of, read]) => ({
@@ -344,6 +344,14 @@ export class ProgramExecutable {
       operands: [...inputs, ...outputs].map(operand),
       scalars: numbers.map(place),
     }))
+  }
+
+  /** Captured memory that the program does not write. */
+  #constants(): ConstantBuffer[] {
+    const written = new Set([...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)))
+    return this.#memories.flatMap((memory, i) =>
+      memory.kind === 'captured' && !written.has(i + 1) ? [{ buffer: i + 1, memory: memory.storage }] : [],
+    )
   }
 
   #ownGradient({ value, spec, offset }: Read): Tensor | null {

@@ -1,5 +1,5 @@
 import type { Control, Region } from '../engine/control.ts'
-import type { Engine, Executable, Step } from '../engine/engine.ts'
+import type { ConstantBuffer, Engine, Executable, Step } from '../engine/engine.ts'
 import { CotangentError } from '../errors.ts'
 
 /** One operation over a program's buffers: what engines run, or what the host does between. */
@@ -10,12 +10,13 @@ export interface ProgramStep extends Omit<Step, 'program'> {
 const isEngineStep = (step: ProgramStep): step is Step => step.program.kind !== 'control'
 
 /** Steps in order: what lies between two controls is one sequence of the engine. */
-export function prepareSteps(engine: Engine, steps: readonly ProgramStep[]): Executable {
+/** @param constants See `Sequence`. */
+export function prepareSteps(engine: Engine, steps: readonly ProgramStep[], constants: readonly ConstantBuffer[]): Executable {
   const parts: Executable[] = []
   for (let first = 0; first < steps.length || parts.length === 0;) {
     const control = steps.findIndex((step, i) => i >= first && !isEngineStep(step))
     const end = control < 0 ? steps.length : control
-    const sequence = engine.prepare({ kind: 'sequence', steps: steps.slice(first, end).filter(isEngineStep) })
+    const sequence = engine.prepare({ kind: 'sequence', steps: steps.slice(first, end).filter(isEngineStep), constants })
     if (end === steps.length && parts.length === 0) return sequence
     parts.push(startingAt(first, sequence))
     if (control >= 0) parts.push(prepareControl(engine, steps[control]!))

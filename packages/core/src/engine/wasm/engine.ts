@@ -9,6 +9,7 @@ import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import { Heap } from './heap.ts'
 import { KernelCompiler } from './kernel-program.ts'
 import { LinkedSequence } from './linked-sequence.ts'
+import { PackedOperands } from './packed-operand.ts'
 import { Pool } from './pool.ts'
 import { RoutineCompiler } from './routine-program.ts'
 import { Tuner } from './tuner.ts'
@@ -42,6 +43,7 @@ export class WasmEngine implements Engine {
   readonly #kernels: KernelCompiler
   readonly #routines: RoutineCompiler
   readonly #fallback: RoutineFallback
+  readonly packs: PackedOperands
   readonly #slow = new Set<string>()
   readonly #notice: ((message: string) => void) | undefined
   onPressure: Engine['onPressure']
@@ -60,6 +62,7 @@ export class WasmEngine implements Engine {
       ...(backends.length > 0 && { backends: new BackendLauncher(this.heap, this.pool, backends, notice) }),
     })
     this.#fallback = fallback
+    this.packs = new PackedOperands(this.heap)
     this.#notice = notice
   }
 
@@ -74,7 +77,7 @@ export class WasmEngine implements Engine {
   prepare(program: Program | Sequence): Executable {
     if (program.kind !== 'sequence') return observable(this, program, this.#ready(program))
     const steps = program.steps.map((step) => ({ ...step, executable: this.#ready(step.program) }))
-    return new LinkedSequence(this, steps)
+    return new LinkedSequence(this, steps, program.constants)
   }
 
   takes(routine: Routine): boolean {

@@ -1,4 +1,5 @@
 import type { Heap } from './heap.ts'
+import type { PackedOperand } from './packed-operand.ts'
 import type { Pool, PoolFunction } from './pool.ts'
 
 /** Runs a program once: byte addresses of its buffers' first elements, and its params. */
@@ -6,6 +7,13 @@ export interface KernelRun {
   (pointers: readonly number[], scalars: readonly number[]): void
   /** What it runs, for those who bind seldom and launch often; absent where a run is more than one launch. */
   readonly launch?: Launch
+  /** What it may be given packed, and which of its buffers that is (temporaries come behind those of the program). */
+  readonly packed?: readonly PackedBuffer[]
+}
+
+export interface PackedBuffer {
+  readonly buffer: number
+  readonly operand: PackedOperand
 }
 
 /** Code whose arguments lie on the heap and stay there from one run to the next. */

@@ -1,9 +1,10 @@
 import { CotangentError } from '../../errors.ts'
-import type { Buffer, Engine, Executable, Step } from '../engine.ts'
+import type { Buffer, ConstantBuffer, Engine, Executable, Step } from '../engine.ts'
 import { failedAt } from '../sequence.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import type { Heap } from './heap.ts'
 import type { Launch, LoneCall } from './launch.ts'
+import type { PackedOperand, PackedOperands } from './packed-operand.ts'
 import { failureOf, type Pool } from './pool.ts'
 
 export interface PreparedStep extends Step {
@@ -20,7 +21,7 @@ interface PointerUse {
 }
 
 /** The parts of the engine that a sequence needs. */
-type Host = Pick<Engine, 'observer'> & { readonly heap: Heap; readonly pool: Pool }
+type Host = Pick<Engine, 'observer'> & { readonly heap: Heap; readonly pool: Pool; readonly packs: PackedOperands }
 
 type Run = (buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]) => void
 
@@ -44,10 +45,11 @@ export class LinkedSequence implements Executable {
   readonly #pointers: number[]
   readonly #offsets: number[]
   readonly #scalars: (number | undefined)[]
+  readonly #packed: readonly Packing[]
   #threads = 0
 
-  /** @param steps Each with an executable that nobody else runs. */
-  constructor(engine: Host, steps: readonly PreparedStep[]) {
+  /** @param steps Each with an executable that nobody else runs. @param constants See `Sequence`. */
+  constructor(engine: Host, steps: readonly PreparedStep[], constants: readonly ConstantBuffer[] = []) {
     this.#engine = engine
     this.#steps = steps
     this.#launches = steps.map(({ executable }) => (executable instanceof HeapExecutable ? executable.code.launch : undefined))
@@ -68,12 +70,24 @@ export class LinkedSequence implements Executable {
       }
       scalars.forEach((scalar, param) => this.#scalarUses[scalar]!.push(launch.params + param))
     })
+    const memories = new Map(constants.map(({ buffer, memory }) => [buffer, memory]))
+    this.#packed = steps.flatMap(({ operands, executable }) => {
+      if (!(executable instanceof HeapExecutable)) return []
+      const { code, sizes } = executable
+      return (code.packed ?? []).flatMap(({ buffer: at, operand }) => {
+        // Operands behind those of the step are temporaries.
+        const place = operands[at]
+        const memory = place && memories.get(place.buffer)
+        return memory ? [new Packing(memory, operand, place, sizes[at]!)] : []
+      })
+    })
     this.#pointers = this.#pointerUses.map(() => -1)
     this.#offsets = this.#pointerUses.map(() => 0)
     this.#scalars = this.#scalarUses.map(() => undefined)
   }
 
   run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
+    for (let i = 0; i < this.#packed.length; i++) this.#packed[i]!.check(this.#engine.packs, buffers, offsets)
     this.#bind(buffers, offsets, scalars)
     if (this.#engine.observer) return this.#runObserved(buffers, offsets, scalars)
     const calls = this.#calls
@@ -135,6 +149,41 @@ export class LinkedSequence implements Executable {
   #failure(step: number, error: unknown): unknown {
     const call = this.#calls[step]
     return failedAt(step, call && !(error instanceof CotangentError) ? failureOf(call.fn, error) : error)
+  }
+}
+
+/** Runs that memory has stayed as it is for before it is packed. */
+const STEADY_RUNS = 1
+
+/** An operand that is packed as long as its memory stays as it is. */
+class Packing {
+  readonly #memory: ConstantBuffer['memory']
+  readonly #operand: PackedOperand
+  readonly #place: { readonly buffer: number; readonly offset: number }
+  /** Bytes an element. */
+  readonly #size: number
+  #version = Number.NaN
+  /** Runs since it changed. */
+  #runs = 0
+
+  constructor(memory: ConstantBuffer['memory'], operand: PackedOperand, place: Step['operands'][number], size: number) {
+    this.#memory = memory
+    this.#operand = operand
+    this.#place = place
+    this.#size = size
+  }
+
+  check(packs: PackedOperands, buffers: readonly Buffer[], offsets: readonly number[]): void {
+    const { version } = this.#memory
+    if (version !== this.#version) {
+      this.#version = version
+      this.#runs = 0
+      this.#operand.use(0)
+    } else if (this.#runs < STEADY_RUNS && ++this.#runs === STEADY_RUNS) {
+      const { buffer, offset } = this.#place
+      const start = (offsets[buffer]! + offset) * this.#size
+      this.#operand.use(packs.panels(this.#memory, this.#operand, (buffers[buffer] as WasmBuffer).pointer + start, start))
+    }
   }
 }
 

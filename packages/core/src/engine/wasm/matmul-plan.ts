@@ -2,6 +2,7 @@ import { TILE_ROWS, TILE_SCRATCH, tileColumns } from './gemm-kernel.ts'
 import { type ByteOperands, pairsOf } from './gemm-pack-bytes.ts'
 import { type HalfType, panelBytes } from './gemm-pack.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
+import { blockOfPanelsBytes, KEPT_ROWS, type PanelLayout } from './packed-operand.ts'
 
 /** How a block of C is computed. */
 export const modes = {
@@ -46,7 +47,11 @@ export const argumentWords = {
   biasColumn: 23,
   /** Where the epilogue's block is, in bytes from the first word. */
   epilogue: 24,
-  batch: 25,
+  /** Where all of B is in panels; 0: nowhere, so that it is packed. See `PanelLayout`. */
+  panels: 25,
+  /** Bytes of the panels of one block of k. */
+  panelsBlock: 26,
+  batch: 27,
 } as const
 
 interface MatmulOperand {
@@ -92,6 +97,8 @@ export interface RoutinePlan {
    * unfinished sums meanwhile, so that no operand of the epilogue may lie there.
    */
   readonly epilogue?: { readonly word: number; readonly unfinished: boolean }
+  /** An operand that the code may be given packed, and which of the pointers is its own. */
+  readonly packed?: { readonly pointer: number; readonly layout: PanelLayout }
   /** Tasks in all. Neighbouring tasks share work, so give each thread one contiguous range. */
   readonly tasks: number
   /** Bytes of scratch memory that each thread needs. */
@@ -180,8 +187,15 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
     words[at++] = second * bSize
     words[at++] = axis.c * lanes.size
   }
+  const usesPanels = mode === 'packed' || mode === 'packedB'
+  const layout: PanelLayout | undefined =
+    usesPanels && !narrow && !swapped && type !== 'int64' && m <= KEPT_ROWS && k > 0 && n > 0 && batch.every((axis) => axis.b === 0)
+      ? { type, k, n, row: b.row, column: b.column, width, kBlock, word: w.panels }
+      : undefined
+  if (layout) set('panelsBlock', blockOfPanelsBytes(layout))
   return {
     words,
+    ...(layout && { packed: { pointer: 1, layout } }),
     pointers: [swapped ? w.b : w.a, swapped ? w.a : w.b, ...(bias ? [w.bias] : []), w.c],
     epilogue: { word: w.epilogue, unfinished: mode === 'rows' || mode === 'columns' || (mode !== 'direct' && kBlock < steps) },
     tasks: batches * rowBlocks * columnBlocks,

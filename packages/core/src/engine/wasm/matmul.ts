@@ -58,7 +58,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     pushBias()
     if (place) pushAll(place.block, place.column)
   }
-  const [a, b, c, rows, columns] = f.locals('i32', 5)
+  const [a, b, c, rows, columns, firstColumn] = f.locals('i32', 6)
   const task = define(f, begin)
 
   const pushAll = (...values: readonly I32[]) => {
@@ -114,6 +114,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
 
   const blocked = () => {
     const packedB = define(f, ['+', scratch, word('packedB')])
+    const panels = define(f, word('panels'))
     const packedA = define(f, ['+', scratch, word('packedA')])
     blockedProduct(f, lanes, {
       k,
@@ -122,8 +123,17 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       accumulate,
       pushRowCount: ({ row }) => push(f, ['min', word('rowChunk'), ['-', rows, row]]),
       packB({ kStart, kCount, bPanel }) {
-        pushAll(['+', b, ['*', before(kStart), bK]], bColumn, bK, packedB, bPanel, columns, within(kStart, kCount))
-        f.call(packB)
+        push(f, panels)
+        f.if(
+          () => {
+            const ofBlock: I32 = ['*', ['/', kStart, word('kBlock')], word('panelsBlock')]
+            assign(f, packedB, ['+', ['+', panels, ofBlock], ['*', ['/', firstColumn, width], bPanel]])
+          },
+          () => {
+            pushAll(['+', b, ['*', before(kStart), bK]], bColumn, bK, packedB, bPanel, columns, within(kStart, kCount))
+            f.call(packB)
+          },
+        )
       },
       multiply(block) {
         const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', before(block.kStart), aK]]
@@ -162,6 +172,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       assign(f, rest, ['/', rest, columnBlocks])
       assign(f, rows, ['-', ['min', word('m'), ['*', ['+', rowBlock, count], word('rowBlock')]], row])
       assign(f, columns, ['min', ['-', word('n'), column], word('columnBlock')])
+      assign(f, firstColumn, column)
       assign(f, a, ['+', word('a'), ['*', row, aRow]])
       assign(f, b, ['+', word('b'), ['*', column, bColumn]])
       assign(f, c, ['+', ['+', word('c'), ['*', row, cRow]], ['*', column, lanes.size]])

@@ -7,8 +7,9 @@ import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
 import { epilogueOver, planEpilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler } from './kernel-program.ts'
-import { type KernelRun, type Launch, runOf } from './launch.ts'
+import { type KernelRun, type Launch, type PackedBuffer, runOf } from './launch.ts'
 import type { MatmulMode } from './matmul-plan.ts'
+import { PackedOperand } from './packed-operand.ts'
 import type { Pool, PoolFunction } from './pool.ts'
 import { composedOf, type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy, variantsOf } from './routine-code.ts'
 import { prepareInSlices } from './sliced-product.ts'
@@ -133,7 +134,11 @@ export class RoutineCompiler {
       const demand = demands[i]!
       if (demand === 'output') {
         const through = (demands[i + 2] as Demand).through
-        steps.push({ run: this.#convert(input, results[0]!, through), buffers: [i, outputAt[0]!] })
+        const fill = this.#convert(input, results[0]!, through)
+        const same = input.dtype === results[0] && isDense(input.strides, input.shape)
+        // What is there already stays.
+        const run: KernelRun = same ? (pointers, scalars) => (pointers[0] === pointers[1] ? undefined : fill(pointers, scalars)) : fill
+        steps.push({ run, buffers: [i, outputAt[0]!] })
         return
       }
       const operand = tidy(input)
@@ -164,7 +169,7 @@ export class RoutineCompiler {
       // Sums are finished piece by piece in the first output's memory, unless an operand is there or they are wider.
       const elsewhere = all(temporary(written[0]!), temporaries)
       if (routine.outputs[0]!.dtype !== written[0]!.dtype) return elsewhere
-      return (pointers, scalars) => (operandsAt.some((at) => pointers[at] === pointers[first]) ? elsewhere : inPlace)(pointers, scalars)
+      return either(operandsAt, first, elsewhere, inPlace)
     }
     return this.#sequence(temporaries, [...steps, { run: launch, buffers: [...operandAt, ...outputAt] }, ...finish])
   }
@@ -189,7 +194,7 @@ export class RoutineCompiler {
     const place = routine.inputs.length + output
     const inPlace = through(place, [])
     const operandsAt = others.slice(0, routine.inputs.length - own)
-    return (pointers, scalars) => (operandsAt.some((at) => pointers[at] === pointers[place]) ? elsewhere : inPlace)(pointers, scalars)
+    return either(operandsAt, place, elsewhere, inPlace)
   }
 
   /** A kernel that writes an operand densely in another dtype. */
@@ -213,6 +218,7 @@ export class RoutineCompiler {
     if (tasks === 0) return { launch: () => {}, unfinished }
     const block = heap.alloc(plan.words.byteLength)
     const args = [block, 0, 0]
+    const operand = plan.packed && new PackedOperand(heap, block, plan.packed.layout)
     let fitted = { tasks, grain: tasks, scratchBytes }
     const launch: Launch = {
       pointers: plan.pointers.map((at, buffer) => ({ word: (block >>> 2) + at, buffer })),
@@ -221,6 +227,7 @@ export class RoutineCompiler {
         const threads = Math.max(1, Math.min(pool.threads, Math.round(plan.work / worthwhile)))
         const made = threads === 1 ? plan : job(threads).plan
         heap.i32.set(made.words, block >>> 2)
+        operand?.write()
         fitted = { tasks: made.tasks, grain: grainOf(made.tasks, threads), scratchBytes: made.scratchBytes }
         const alone = made.tasks <= fitted.grain || pool.threads === 1
         return alone && made.scratchBytes === 0 ? { fn: code, tasks: made.tasks, block } : undefined
@@ -247,18 +254,20 @@ export class RoutineCompiler {
     }
     // Lives as long as what launches the block.
     this.#arguments.register(args, block)
-    return { launch: runOf(heap, pool, launch), unfinished }
+    const run = runOf(heap, pool, launch)
+    return { launch: operand ? withPacked(run, [{ buffer: plan.packed.pointer, operand }]) : run, unfinished }
   }
 
   /** Runs steps one after the other over the buffers given and temporaries of so many bytes. */
   #sequence(temporaries: readonly number[], steps: readonly Step[]): KernelRun {
     const [{ run, buffers }, ...others] = steps as [Step, ...Step[]]
-    if (others.length + temporaries.length > 0 || !run.launch) return sequence(this.#heap, temporaries, steps)
+    const packed = packedIn(steps)
+    if (others.length + temporaries.length > 0 || !run.launch) return withPacked(sequence(this.#heap, temporaries, steps), packed)
     // Some code has a word for an output that this routine does without.
     const pointers = run.launch.pointers.flatMap(({ word, buffer }) =>
       buffer < buffers.length ? [{ word, buffer: buffers[buffer]! }] : [],
     )
-    return runOf(this.#heap, this.#pool, { ...run.launch, pointers })
+    return withPacked(runOf(this.#heap, this.#pool, { ...run.launch, pointers }), packed)
   }
 
   #function(module: RoutineModule): PoolFunction {
@@ -282,6 +291,20 @@ function isDense(strides: readonly number[], shape: readonly number[]): boolean 
 function grainOf(tasks: number, threads: number): number {
   const share = Math.ceil(tasks / threads)
   return Math.max(Math.min(share, 4), Math.ceil(share / 4))
+}
+
+const withPacked = (run: KernelRun, packed: readonly PackedBuffer[]): KernelRun =>
+  packed.length > 0 ? Object.assign(run, { packed }) : run
+
+/** What steps take packed, by their buffers. */
+const packedIn = (steps: readonly Step[]): PackedBuffer[] =>
+  steps.flatMap(({ run, buffers }) => (run.packed ?? []).map(({ buffer, operand }) => ({ buffer: buffers[buffer]!, operand })))
+
+/** One run or the other, as one of `operands` lies at `place` or none. */
+function either(operands: readonly number[], place: number, elsewhere: KernelRun, inPlace: KernelRun): KernelRun {
+  const run: KernelRun = (pointers, scalars) =>
+    (operands.some((at) => pointers[at] === pointers[place]) ? elsewhere : inPlace)(pointers, scalars)
+  return withPacked(run, [...(elsewhere.packed ?? []), ...(inPlace.packed ?? [])])
 }
 
 interface Step {
