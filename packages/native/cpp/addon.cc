@@ -132,6 +132,7 @@ public:
     for (uint32_t i = 0; i < length(ops); i++) d.postOps.push_back(postOp(at(ops, i)));
     d.words = word(object, "words");
     d.threads = int(number(get(object, "threads")));
+    d.implementation = word(object, "implementation");
     const auto check = [&](const Tensor &t) {
       if (t.word + 1 >= d.words) throw Failed("an operand has no word");
     };
@@ -359,7 +360,7 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
 }
 
 /** Changes with what `prepare` and `run` take; binding.ts has the same. */
-constexpr uint32_t protocol = 4;
+constexpr uint32_t protocol = 5;
 
 } // namespace
 

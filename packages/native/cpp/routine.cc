@@ -124,28 +124,28 @@ std::unique_ptr<Routine> Routine::build(const Description &d) {
   };
   switch (d.kind) {
   case Kind::matmul: {
-    const auto desc = onednn::matmul(cpu(), src, weights, biasDesc, dst, attr);
+    const auto desc = onednn::matmul(cpu(), src, weights, biasDesc, dst, attr, d.implementation);
     if (!use(desc)) return nullptr;
     srcUsed = desc.src_desc(), weightsUsed = desc.weights_desc(), dstUsed = desc.dst_desc();
     primitive = dnnl::matmul(desc);
     break;
   }
   case Kind::conv: {
-    const auto desc = onednn::convolution(cpu(), src, weights, biasDesc, dst, d.window, attr);
+    const auto desc = onednn::convolution(cpu(), src, weights, biasDesc, dst, d.window, attr, d.implementation);
     if (!use(desc)) return nullptr;
     srcUsed = desc.src_desc(), weightsUsed = desc.weights_desc(), dstUsed = desc.dst_desc();
     primitive = dnnl::convolution_forward(desc);
     break;
   }
   case Kind::convGradInput: {
-    const auto desc = onednn::convolutionGradInput(cpu(), src, weights, dst, d.window, attr);
+    const auto desc = onednn::convolutionGradInput(cpu(), src, weights, dst, d.window, attr, d.implementation);
     if (!use(desc)) return nullptr;
     srcUsed = desc.diff_src_desc(), weightsUsed = desc.weights_desc(), dstUsed = desc.diff_dst_desc();
     primitive = dnnl::convolution_backward_data(desc);
     break;
   }
   case Kind::convGradWeight: {
-    const auto desc = onednn::convolutionGradWeight(cpu(), src, weights, dst, d.window, attr);
+    const auto desc = onednn::convolutionGradWeight(cpu(), src, weights, dst, d.window, attr, d.implementation);
     if (!use(desc)) return nullptr;
     srcUsed = desc.src_desc(), weightsUsed = desc.diff_weights_desc(), dstUsed = desc.diff_dst_desc();
     primitive = dnnl::convolution_backward_weights(desc);

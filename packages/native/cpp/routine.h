@@ -46,6 +46,8 @@ struct Description {
   /** Words of a block: addresses of all operands, then that of the scratch memory. Params come behind, as float64 numbers. */
   uint32_t words = 0;
   int threads = 1;
+  /** How many of oneDNN's implementations to pass over, of those that it has for this, best first in its own view. */
+  uint32_t implementation = 0;
 };
 
 /** Code that computes one routine of the engine in place on its heap. */

@@ -1,8 +1,10 @@
+import { createRequire } from 'node:module'
 import type { AttachedBackend, BackendRoutine, Routine, RoutineBackend } from 'cotangent'
-import type { Binding } from './binding.ts'
+import type { Binding, NativeDescription } from './binding.ts'
 import { byteDepthsOf } from './bytes.ts'
 import { describe, type DescribeOptions } from './describe.ts'
 import { RoutineCache } from './routine-cache.ts'
+import { describeVariant, variantNames } from './variants.ts'
 
 export interface NativeBackendOptions {
   /** Multiply-adds below which a routine is left to the engine: emitted code starts faster. */
@@ -15,6 +17,8 @@ export interface NativeBackendOptions {
   readonly routines: number
 }
 
+const { version: packageVersion } = createRequire(import.meta.url)('@cotangent/native/package.json') as { version: string }
+
 export const defaults: NativeBackendOptions = { minimumWork: 2 ** 15, workPerThread: 2 ** 21, vectors: false, routines: 512 }
 
 /** For tests: whatever oneDNN can do, on all threads. */
@@ -23,6 +27,7 @@ export const everything: NativeBackendOptions = { minimumWork: 0, workPerThread:
 /** Computes routines with oneDNN. */
 export class NativeBackend implements RoutineBackend {
   readonly name = '@cotangent/native'
+  readonly version: string
   readonly #binding: Binding
   readonly #options: NativeBackendOptions
   readonly #cache: RoutineCache
@@ -32,24 +37,32 @@ export class NativeBackend implements RoutineBackend {
     this.#binding = binding
     this.#options = options
     this.#cache = new RoutineCache(binding, options.routines)
-    const { instructionSet } = binding.info()
+    const { version, threading, instructionSet } = binding.info()
+    this.version = `${packageVersion} with oneDNN ${version}, ${threading}, ${instructionSet}`
     this.#machine = { fastBfloat16: /BF16|AMX|FP16/.test(instructionSet), byteDepths: byteDepthsOf(instructionSet) }
   }
 
   attach(memory: WebAssembly.Memory): AttachedBackend {
     if (!(memory.buffer instanceof SharedArrayBuffer)) throw new Error('the memory of this engine is not shared, so it may move')
     const heap = this.#binding.attach(new Uint8Array(memory.buffer))
-    return { prepare: (routine, threads) => this.#prepare(memory, heap, routine, threads) }
+    const ready = (description: NativeDescription | undefined): BackendRoutine | undefined => {
+      const binding = this.#binding
+      const cached = description && this.#cache.get(description)
+      if (!cached) return undefined
+      return { scratchBytes: cached.scratchBytes, run: (block) => binding.run(heap, cached.handle(), block, memory.buffer.byteLength) }
+    }
+    return {
+      prepare: (routine, threads, variant) =>
+        ready(variant === undefined ? this.#byRules(routine, threads) : describeVariant(variant, routine, this.#machine, threads)),
+      variants: (routine, threads) => variantNames(routine, this.#machine, threads),
+    }
   }
 
-  #prepare(memory: WebAssembly.Memory, heap: object, routine: Routine, threads: number): BackendRoutine | undefined {
+  #byRules(routine: Routine, threads: number): NativeDescription | undefined {
     const described = describe(routine, this.#machine)
     const { minimumWork, workPerThread, vectors } = this.#options
     if (!described || described.work < minimumWork) return undefined
     if (described.vector && !vectors && routine.inputs[0]!.dtype === 'float32') return undefined
-    const binding = this.#binding
-    const cached = this.#cache.get(described.describe(Math.max(1, Math.min(threads, Math.round(described.work / workPerThread)))))
-    if (!cached) return undefined
-    return { scratchBytes: cached.scratchBytes, run: (block) => binding.run(heap, cached.handle(), block, memory.buffer.byteLength) }
+    return described.describe(Math.max(1, Math.min(threads, Math.round(described.work / workPerThread))))
   }
 }

@@ -94,13 +94,15 @@ export interface NativeProduct {
   /** Of a block: an address for each operand and one for the scratch memory. */
   readonly words: number
   readonly threads: number
+  /** How many of oneDNN's implementations to pass over, of those that it has for this. */
+  readonly implementation: number
 }
 
 /** What only the binary can hold. */
 export type Handle = object
 
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
-const protocol = 4
+const protocol = 5
 
 export interface LibraryInfo {
   /** Of oneDNN. */
@@ -183,12 +185,13 @@ export function loadBinding(): LoadedBinding {
 }
 
 /**
- * OpenMP's threads would keep their cores for milliseconds after each piece of work, which the Wasm engine's threads need then.
- * The runtime reads its settings when it is loaded, so they are set while `load` runs; the user's own stay.
+ * OpenMP's threads would keep their cores for milliseconds after each piece of work, which the Wasm engine's threads need then, and
+ * other programs. Some 60 microseconds are enough for pieces that follow one another. The runtime reads its settings when it is
+ * loaded, so they are set while `load` runs; the user's own stay.
  */
 function restingThreads<T>(load: () => T): T {
   const { env } = process
-  const unset = Object.entries({ GOMP_SPINCOUNT: '5000', KMP_BLOCKTIME: '0' }).filter(
+  const unset = Object.entries({ GOMP_SPINCOUNT: '1000', KMP_BLOCKTIME: '0' }).filter(
     ([name]) => env[name] === undefined && env.OMP_WAIT_POLICY === undefined,
   )
   for (const [name, value] of unset) env[name] = value

@@ -32,10 +32,12 @@ export interface DescribeOptions {
   /** Whether the machine multiplies bfloat16 numbers faster than float32. */
   readonly fastBfloat16: boolean
   readonly byteDepths: ByteDepths
+  /** Whether convolutions of one position stay convolutions; default they become products. */
+  readonly windows?: boolean
 }
 
 /** A routine in oneDNN's terms; undefined where it is none of the addon's business. */
-export function describe(routine: Routine, { fastBfloat16, byteDepths }: DescribeOptions): Described | undefined {
+export function describe(routine: Routine, { fastBfloat16, byteDepths, windows = false }: DescribeOptions): Described | undefined {
   if (isAttention(routine)) return describeAttention(routine)
   if (isRecurrent(routine)) {
     const described = describeRecurrent(routine)
@@ -51,7 +53,7 @@ export function describe(routine: Routine, { fastBfloat16, byteDepths }: Describ
   if (!isByteProduct(routine, byteDepths) && !isFloatProduct(inputs, outputs[0]!)) return undefined
   if (operands.some(({ shape, strides }) => lastElement(shape, strides) >= 2 ** 31)) return undefined
   const medium = fastBfloat16 && routine.name === 'matmul' && routine.attrs.precision === 'medium'
-  const described = routine.name === 'matmul' ? matmul(operands, medium) : convolution(routine, operands)
+  const described = routine.name === 'matmul' ? matmul(operands, medium) : convolution(routine, operands, windows)
   if (!described || !epilogue) return described
   return withPostOps(described, postOps, routine)
 }
@@ -164,6 +166,7 @@ function matmul(operands: readonly Operand[], medium = false): DescribedProduct 
       postOps: [],
       words: operands.length + 1,
       threads,
+      implementation: 0,
     }),
   }
 }
@@ -191,12 +194,12 @@ const roles = {
 
 type Convolution = Exclude<Product, Routine<'matmul'>>
 
-function convolution(routine: Convolution, operands: readonly Operand[]): DescribedProduct | undefined {
+function convolution(routine: Convolution, operands: readonly Operand[], windows: boolean): DescribedProduct | undefined {
   const { name, attrs } = routine
   const { kernel, stride, padding, dilation, groups } = attrs
   if (kernel.length < 1 || kernel.length > maxSpatialAxes) return undefined
   if (padding.some(([before, after]) => before < 0 || after < 0)) return undefined
-  const pointwise = pointwiseMatmul(routine, operands)
+  const pointwise = windows ? undefined : pointwiseMatmul(routine, operands)
   if (pointwise) return pointwise
   const hasBias = operands.length > 3
   const words = { ...roles[name], ...(hasBias && { dst: 3 }) }
@@ -225,6 +228,7 @@ function convolution(routine: Convolution, operands: readonly Operand[]): Descri
       postOps: [],
       words: operands.length + 1,
       threads,
+      implementation: 0,
     }),
   }
 }

@@ -33,8 +33,9 @@ export class CountingBackend extends NativeBackend {
   override attach(memory: WebAssembly.Memory): AttachedBackend {
     const attached = super.attach(memory)
     return {
-      prepare: (routine, threads) => {
-        const prepared = attached.prepare(routine, threads)
+      ...attached,
+      prepare: (routine, threads, variant) => {
+        const prepared = attached.prepare(routine, threads, variant)
         if (prepared) this.names.push(routine.name)
         return prepared
       },

@@ -84,6 +84,7 @@ describe.skipIf(!loaded)('the addon under hostile input', () => {
       postOps: [],
       words: 4,
       threads: 1,
+      implementation: 0,
     }
     const prepared = binding.prepare(description)!
     const words = new Uint32Array(memory.buffer, 64, 4)
