@@ -134,7 +134,7 @@ export interface Routine<N extends RoutineName = RoutineName> {
    * result, which is the code's input 0, dense, in the dtype that the routine computes it in (`inputs[0]`). The code's further
    * inputs are the routine's last ones; how they are read is said by its loads, so of those operands only the dtype counts.
    * Its params are the scalars of a run, and its outputs, all dense, are the routine's. An output may share its buffer with
-   * one of these inputs that is dense, too, but not with the routine's own.
+   * one of these inputs that is dense, too, but not with the routine's own (without an epilogue: that of `scatter` with its base).
    */
   readonly epilogue?: Kernel
 }

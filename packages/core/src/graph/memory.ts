@@ -1,7 +1,9 @@
 import { dtypeInfo } from '../dtype.ts'
 import { elementLevels } from '../engine/kernel.ts'
+import type { Routine } from '../engine/routine.ts'
+import { rowMajor } from '../layout.ts'
 import type { Value } from './graph.ts'
-import { handedOut, isMade, type Operation, type Program, rootOf } from './program.ts'
+import { handedOut, isMade, type Operation, type Place, type Program, rootOf } from './program.ts'
 
 const ALIGNMENT = 64
 
@@ -65,6 +67,7 @@ function canReplace(operations: readonly Operation[], memory: Value, value: Valu
 /** Whether an operation reads `old` only where, at the same time, it writes `made`. */
 export function readsWhatItWrites({ program, inputs, outputs }: Operation, old: Value, made: Value): boolean {
   if (program.kind === 'control') return false
+  if (program.kind === 'routine' && program.name === 'scatter') return writesOverBase(program, inputs, old, made)
   const code = program.kind === 'kernel' ? program : program.epilogue
   if (!code || old.dtype !== made.dtype) return false
   // An epilogue's first input is what the routine makes of inputs of its own, which must stay as they are until it is done.
@@ -86,6 +89,19 @@ export function readsWhatItWrites({ program, inputs, outputs }: Operation, old: 
     if (node.op !== 'load' || node.input !== input) return true
     return node.offset === outputs[output]!.offset && node.strides.every((s, axis) => s === written[axis] || extents[axis] === 1)
   })
+}
+
+/** A scatter only writes where its index says, if what it starts from is there already. */
+function writesOverBase({ inputs: [base], outputs: [y] }: Routine, [from, ...others]: readonly Place[], old: Value, made: Value): boolean {
+  const dense = rowMajor(y!.shape)
+  return (
+    from!.value === old &&
+    from!.offset === 0 &&
+    old.size === made.size &&
+    base!.dtype === y!.dtype &&
+    base!.strides.every((s, axis) => s === dense[axis] || y!.shape[axis] === 1) &&
+    others.every(({ value }) => rootOf(value) !== rootOf(old))
+  )
 }
 
 function livesOf(operations: readonly Operation[], settled: ReadonlySet<Value>): Life[] {

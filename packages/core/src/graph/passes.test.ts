@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { KernelBuilder } from '../engine/kernel.ts'
-import { engineNamed } from '../engines.ts'
+import { engineNamed, setEngine } from '../engines.ts'
 import {
   compile,
   crossEntropy,
@@ -119,6 +119,61 @@ describe('common operations', () => {
     expect(names(program).filter((n) => n === 'mul')).toHaveLength(2)
     expect(outputs(program, [])).toEqual([[12, 14]])
     expect(state.toArray()).toEqual([5, 5])
+  })
+})
+
+describe('copies', () => {
+  test.each(['reference', 'wasm'])('rows of a table are replaced in place on %s', (name) => {
+    setEngine(name)
+    const table = tensor([0, 0, 0, 0, 0, 0], { shape: [3, 2] })
+    const put = (x: Tensor, row: Tensor) => noGrad(() => void table.assign(table.scatter(0, row.expand([1, 2]), x)))
+    const program = optimize(lower(trace(put, [argument([1, 2]), argument([1, 1], 'int32')]).graph), {
+      ...context,
+      engine: engineNamed(name),
+    })
+    expect(names(program)).toEqual(['wrapIndex', 'scatter'])
+    const { inPlace, copies, arenaBytes } = planMemory(program)
+    expect([inPlace.size, copies.size, arenaBytes]).toEqual([1, 0, 64])
+    const compiled = compile(put)
+    for (const row of [2, 0, 2]) compiled(tensor([[row + 1, row + 2]]), tensor([[row]], { dtype: 'int32' }))
+    expect([...table.dataSync()]).toEqual([1, 2, 0, 0, 3, 4])
+    setEngine('wasm')
+  })
+
+  test('stay where the original is needed, changed in part, or read after', () => {
+    const [a, b] = [normal([3]) as Tensor, normal([4]) as Tensor]
+    const needed = lowered((x) => noGrad(() => a.assign(x.sort().values)), [3])
+    const handedOut = (x: Tensor) => {
+      const sorted = x.sort().values
+      noGrad(() => a.assign(sorted))
+      return sorted
+    }
+    expect(names(needed)).toEqual(['sort', 'cast'])
+    expect(names(run('copies', needed))).toEqual(['sort'])
+    expect(names(run('copies', lowered(handedOut, [3])))).toEqual(['sort', 'cast'])
+    const inPart = (x: Tensor) => {
+      const sorted = x.sort().values
+      noGrad(() => {
+        b.assign(sorted)
+        sorted.narrow(0, 0, 1).assign(7)
+      })
+      return sorted.sum()
+    }
+    expect(names(run('copies', lowered(inPart, [4])))).toContain('cast')
+    const x = tensor([4, 2, 3, 1])
+    expect(compile(inPart)(x).item()).toBe(16)
+    expect([...b.dataSync()]).toEqual([1, 2, 3, 4])
+  })
+
+  test('old rows that are read later are kept until then', () => {
+    const table = tensor([1, 2, 3])
+    const swap = compile((x: Tensor, at: Tensor) => {
+      const old = table.mul(10)
+      noGrad(() => table.assign(table.scatter(0, at, x)))
+      return old.add(table)
+    })
+    expect([...swap(tensor([5]), tensor([1], { dtype: 'int32' })).dataSync()]).toEqual([11, 25, 33])
+    expect([...swap(tensor([6]), tensor([0], { dtype: 'int32' })).dataSync()]).toEqual([16, 55, 33])
   })
 })
 

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/engine.ts'
 import { shareCommon } from './passes/common.ts'
 import { foldConstants } from './passes/constants.ts'
+import { skipCopies } from './passes/copies.ts'
 import { removeDeadCode } from './passes/dead-code.ts'
 import { fuseEpilogues } from './passes/epilogues.ts'
 import { fuseChains, fuseNeighbours } from './passes/fuse.ts'
@@ -28,6 +29,7 @@ export interface Pass {
 export const passes: readonly Pass[] = [
   { name: 'dead code', run: removeDeadCode },
   { name: 'common operations', run: shareCommon },
+  { name: 'copies', run: skipCopies },
   { name: 'scalar rewriting', run: rewriteScalars },
   { name: 'weights', run: (program, { frozen }) => (frozen ? scaleWeights(program) : program) },
   { name: 'constants', run: (program, { engine, frozen }) => foldConstants(program, engine, { frozen }) },

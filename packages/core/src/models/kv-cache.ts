@@ -40,11 +40,11 @@ export class KvCache {
    * returns those of all tokens, `[batch, heads, capacity, headSize]`; what lies beyond the new ones means nothing.
    */
   extend(layer: number, keys: Tensor, values: Tensor, position: Tensor): [keys: Tensor, values: Tensor] {
-    const at = arange(keys.shape[2]!).add(position) as Tensor
+    const at = (arange(keys.shape[2]!) as Tensor).add(position).unsqueeze(1).expand(keys.shape)
     const [allKeys, allValues] = [this.#keys[layer]!, this.#values[layer]!]
     noGrad(() => {
-      allKeys.setAt([':', ':', at], keys)
-      allValues.setAt([':', ':', at], values)
+      allKeys.assign(allKeys.scatter(2, at, keys))
+      allValues.assign(allValues.scatter(2, at, values))
     })
     return [allKeys, allValues]
   }
