@@ -220,7 +220,10 @@ export function emitStore(c: VectorCode, place: Place, x: Expression): void {
       const bytes = size * c.lanes
       c.f.get(place.pointer)
       raw()
-      if (size < width) {
+      if (size === 2) {
+        raw()
+        c.f.op('i16x8.narrow_i32x4_u')
+      } else if (size < width) {
         raw()
         c.f.shuffle(Array.from({ length: 16 }, (_, i) => (i < bytes ? Math.floor(i / size) * width + (i % size) : i % 16)))
       }

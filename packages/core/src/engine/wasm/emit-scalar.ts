@@ -363,7 +363,7 @@ export function decode(c: VectorCode, dtype: DType, raw: Expression): Expression
   }
 }
 
-/** The bits that memory holds, in the low part of each lane; what is above them is undefined. */
+/** The bits that memory holds, in the low part of each lane; what is above them is 0 for half floats and else undefined. */
 export function encode(c: VectorCode, dtype: DType, x: Expression): Expression {
   switch (dtype) {
     case 'bool':
@@ -381,10 +381,10 @@ export function encode(c: VectorCode, dtype: DType, x: Expression): Expression {
       return c.op('v128.or', magnitude, c.shift('i32x4.shr_u', sign, 16))
     }
     case 'bfloat16': {
-      const high = c.keep(c.shift('i32x4.shr_u', x, 16))
-      const odd = c.op('v128.and', high, c.i32(1))
-      const rounded = c.shift('i32x4.shr_u', c.op('i32x4.add', c.op('i32x4.add', x, c.i32(0x7fff)), odd), 16)
-      return c.where(c.op('f32x4.eq', x, x), rounded, c.op('v128.or', high, c.i32(0x40)))
+      // To nearest even. NaN gets all bits set: adding to others could make an infinity or zero of them.
+      const odd = c.op('v128.and', c.shift('i32x4.shr_u', x, 16), c.i32(1))
+      const rounded = c.op('i32x4.add', c.op('i32x4.add', x, c.i32(0x7fff)), odd)
+      return c.shift('i32x4.shr_u', c.op('v128.or', rounded, c.op('f32x4.ne', x, x)), 16)
     }
     default:
       return x
