@@ -42,7 +42,7 @@ const rows: Readonly<Record<string, string>> = {
     'logAddExp lerp softmax logSoftmax crossEntropy nllLoss clamp logCumSumExp cosineSimilarity cosineEmbeddingLoss mseLoss',
     'l1Loss smoothL1Loss huberLoss softMarginLoss hingeLoss hingeEmbeddingLoss klDivLoss poissonNllLoss bceLoss',
     'bceWithLogitsLoss adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d quantile erf erfc erfinv lgamma digamma sinc',
-    'variance std',
+    'variance std fakeQuantize',
   ].join(' '),
   'b b b b b b b b b': [
     'isNaN isInf isFinite logicalNot bernoulli any all eq ne lt le gt ge logicalAnd logicalOr logicalXor isClose allClose',
@@ -63,7 +63,8 @@ const rows: Readonly<Record<string, string>> = {
   '- f f f f h H f d': 'pairwiseDistance tripletMarginLoss gaussianNllLoss marginRankingLoss',
   '- - - - - hhh HHH fff ddd': 'recurrent',
   'bI uI iI II LI hI HI fI dI': 'sort topk kthvalue',
-  'd d d d d d d d d': 'cast',
+  'd d d d d d d d d': 'cast dequantize',
+  'i i i i i i i i i': 'quantize',
   '- - - - - hff Hff fff ddd': 'batchNorm',
   'bb uu ii II LL hh HH ff dd': 'meshgrid',
   '- - - - - hh HH ff dd': 'lstmStep',
