@@ -83,6 +83,9 @@ function routineCost(routine: Routine, sizes: readonly number[]): Cost {
 const sizeOf = ({ shape }: Operand): number => product(shape)
 const firstAxes = ({ shape }: Operand): number => product(shape.slice(0, -1))
 
+/** Pairs of queries and keys. */
+const attendedPairs = (q: Operand, k: Operand): number => firstAxes(q) * k.shape.at(-2)!
+
 const flopsOf: { readonly [N in RoutineName]: (attrs: RoutineAttrs[N], inputs: readonly Operand[], output: Operand) => number } = {
   matmul: (_, [a, , bias], y) => 2 * sizeOf(y) * (a!.shape.at(-1) ?? 1) + (bias ? sizeOf(y) : 0),
   conv: (_, [, w, bias], y) => 2 * sizeOf(y) * firstAxes(w!) + (bias ? sizeOf(y) : 0),
@@ -95,6 +98,8 @@ const flopsOf: { readonly [N in RoutineName]: (attrs: RoutineAttrs[N], inputs: r
   scatter: (_, [, , source]) => sizeOf(source!),
   cumulative: (_, [x]) => sizeOf(x!),
   recurrent: (_, [share, w]) => 2 * sizeOf(share!) * w!.shape[0]!,
+  attention: (_, inputs, y) => 2 * attendedPairs(inputs[0]!, inputs[1]!) * (inputs[0]!.shape.at(-1)! + y.shape.at(-1)!),
+  attentionGrad: (_, [, q, k, v]) => 2 * attendedPairs(q!, k!) * (3 * q!.shape.at(-1)! + 2 * v!.shape.at(-1)!),
   recurrentGrad: (_, inputs, gates) => 2 * sizeOf(gates) * inputs[0]!.shape[2]!,
 }
 

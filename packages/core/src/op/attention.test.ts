@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { testFusedAttention } from '../../test/attention-ops.ts'
+import { referenceRoutine } from '../engine/reference/routine.ts'
+import { WasmEngine } from '../engine/wasm/engine.ts'
 import {
   attentionWeights,
   compile,
@@ -11,6 +14,8 @@ import {
   scaledDotProductAttention,
   type Tensor,
   type AttentionOptions,
+  registerEngine,
+  setEngine,
   uniform,
 } from '../index.ts'
 
@@ -79,4 +84,21 @@ test('a compiled step over long sequences needs no memory for all weights', () =
   }
   expect(explain(step, q, k, v).total.arenaBytes).toBeLessThan(n * n * 4)
   expect(compile(step)(q, k, v).item()).toBeCloseTo(step(q, k, v).item(), 6)
+})
+
+describe('attention as one routine', () => {
+  const engine = new (class extends WasmEngine {
+    override takes(): boolean {
+      return true
+    }
+  })({ threads: 2, fallback: referenceRoutine })
+  beforeAll(() => {
+    registerEngine('fusing', () => engine)
+    setEngine('fusing')
+  })
+  afterAll(() => {
+    setEngine('wasm')
+    engine.close()
+  })
+  testFusedAttention()
 })

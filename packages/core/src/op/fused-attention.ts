@@ -67,13 +67,14 @@ const attentionGradPrimitive: Primitive<Attrs> = {
   gradient(gradients, { attrs, inputs, wanted }) {
     const recorded = modes.grad
     return withModes({ grad: true }, () => {
-      const [g, q, k, v, , , mask] = inputs.map((x, i) => (x && i !== 4 && i !== 5 ? variableOf(x) : null))
-      const operands = expanded([q!, k!, v!])
-      const y = composed(operands, mask ?? null, attrs)
-      const first = gradientsOf([y], operands, [g!], { createGraph: true }) as readonly Tensor[]
-      const variables = [g!, q!, k!, v!, ...(mask?.edge ? [mask] : [])]
+      const own = inputs.map((x, i) => (x && i !== 4 && i !== 5 && isFloat(x.dtype) ? variableOf(x) : null))
+      const [g, q, k, v] = own as [Tensor, Tensor, Tensor, Tensor]
+      const operands = expanded([q, k, v])
+      const y = composed(operands, own[6] ?? inputs[6] ?? null, attrs)
+      const first = gradientsOf([y], operands, [g], { createGraph: true }) as readonly Tensor[]
+      const variables = own.filter((x) => x !== null)
       const found = gradientsOf(first, variables, gradients, { createGraph: recorded })
-      return inputs.map((x, i) => (wanted[i] && x && i !== 4 && i !== 5 ? found[i > 5 ? i - 2 : i]! : null))
+      return own.map((x, i) => (x && wanted[i] ? found[variables.indexOf(x)]! : null))
     })
   },
 }

@@ -142,6 +142,8 @@ const batchings: { readonly [N in RoutineName]?: Batching } = {
   sort: leading,
   scatter: leading,
   cumulative: leading,
+  attention: leading,
+  attentionGrad: leading,
 }
 
 function batchRoutine(plain: Routine, strides: readonly number[], size: number): Routine | null {
