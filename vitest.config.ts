@@ -8,9 +8,11 @@ const conditions = ['source', ...defaultServerConditions.filter((c) => c !== 'mo
 // Node before 22.18 cannot load TypeScript by itself, and workers that the library starts do not go through vitest.
 const execArgv = process.features.typescript ? ['--conditions=source'] : ['--conditions=source', '--import', 'tsx']
 
-// Optional peers are large and not in the root install: `npm install --prefix DIR apache-arrow sharp @huggingface/hub`, COTANGENT_PEERS=DIR.
+// Optional peers are large and not in the root install: `npm install --prefix DIR apache-arrow sharp @huggingface/hub @julusian/jpeg-turbo@2`, COTANGENT_PEERS=DIR.
 const peers = process.env.COTANGENT_PEERS
-const alias = peers ? [{ find: /^(apache-arrow|sharp|@huggingface\/hub)$/, replacement: `${resolve(peers)}/node_modules/$1` }] : []
+const alias = peers
+  ? [{ find: /^(apache-arrow|sharp|@huggingface\/hub|@julusian\/jpeg-turbo)$/, replacement: `${resolve(peers)}/node_modules/$1` }]
+  : []
 
 export default defineConfig({
   resolve: { conditions, alias },

@@ -1,7 +1,8 @@
 import { CotangentError, type Tensor } from 'cotangent'
 import { bytesFrom, readAll } from 'cotangent/data'
 import { type PathOrBytes, sourceOf } from '../path-bytes.node.ts'
-import { badImage, checkChannels, type DecodeOptions, type EncodeOptions, fromTensor, toTensor } from './pixels.ts'
+import { jpegSize } from './jpeg-size.ts'
+import { badImage, type Channels, checkChannels, type DecodeOptions, type EncodeOptions, fromTensor, toTensor } from './pixels.ts'
 
 /**
  * A picture (PNG, JPEG, WebP, GIF, AVIF, TIFF, SVG) as a uint8 tensor `[H, W, C]`, by sharp (`npm install sharp`).
@@ -10,12 +11,15 @@ import { badImage, checkChannels, type DecodeOptions, type EncodeOptions, fromTe
  */
 export async function decodeImage(
   source: PathOrBytes,
-  { channels = 3, orient = false, maxPixels = 2 ** 28 }: DecodeOptions = {},
+  { channels = 3, orient = false, fast = false, maxPixels = 2 ** 28 }: DecodeOptions = {},
 ): Promise<Tensor> {
   checkChannels(channels)
-  const sharp = await loadSharp()
   const bytes = bytesFrom(sourceOf(source))
   const file = await readAll(bytes)
+  const size = fast && !orient ? jpegSize(file) : undefined
+  const quick = size && size.width * size.height <= maxPixels ? decodeFast(await loadTurbo(), file, channels) : undefined
+  if (quick) return quick
+  const sharp = await loadSharp()
   try {
     let image = sharp(file, { failOn: 'error', limitInputPixels: maxPixels })
     if (orient) image = image.autoOrient()
@@ -29,12 +33,40 @@ export async function decodeImage(
   }
 }
 
+/** Undefined for what it cannot decode: sharp reads more kinds, or says what is wrong. */
+function decodeFast(turbo: Turbo, file: Uint8Array, channels: Channels): Tensor | undefined {
+  try {
+    const alpha = channels === 4
+    const { data, width, height } = turbo.decompressSync(Buffer.from(file.buffer, file.byteOffset, file.length), {
+      format: alpha ? turbo.FORMAT_RGBA : turbo.FORMAT_RGB,
+    })
+    return toTensor({ width, height, data, stride: alpha ? 4 : 3 }, channels)
+  } catch {
+    return undefined
+  }
+}
+
 /** A uint8 tensor `[H, W]` or `[H, W, C]` as a picture file, by sharp. */
 export async function encodeImage(image: Tensor, { format = 'png', quality = 90 }: EncodeOptions = {}): Promise<Uint8Array> {
   const { width, height, channels, data } = fromTensor(image)
   const picture = (await loadSharp())(data, { raw: { width, height, channels } })
   const encoded = format === 'png' ? picture.png() : format === 'jpeg' ? picture.jpeg({ quality }) : picture.webp({ quality })
   return new Uint8Array(await encoded.toBuffer())
+}
+
+type Turbo = typeof import('@julusian/jpeg-turbo')
+
+async function loadTurbo(): Promise<Turbo> {
+  try {
+    const module: Turbo & { default?: Turbo } = await import('@julusian/jpeg-turbo')
+    return module.default ?? module
+  } catch (cause) {
+    throw new CotangentError('unsupported', {
+      message: 'JPEG is decoded fast by the package @julusian/jpeg-turbo, which cannot be loaded',
+      hint: 'npm install @julusian/jpeg-turbo (version 2 for Node 20), or leave `fast` out.',
+      cause,
+    })
+  }
 }
 
 async function loadSharp(): Promise<typeof import('sharp').default> {

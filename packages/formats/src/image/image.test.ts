@@ -6,6 +6,7 @@ import { Dataset } from 'cotangent/data'
 import { afterAll, describe, expect, test } from 'vitest'
 import { encodePng } from '../tensorboard/png.ts'
 import { decodeImage, encodeImage, ImageFolder } from './index.node.ts'
+import { jpegSize } from './jpeg-size.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cotangent-image-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -54,6 +55,23 @@ describe.skipIf(!installed)('pictures', () => {
     expect([...(await decodeImage(await encodeImage(grey), { channels: 1 })).dataSync()]).toEqual([...rgb.subarray(0, 6)])
     await expect(encodeImage(tensor([0.5]))).rejects.toMatchObject({ code: 'dtype-mismatch' })
     await expect(encodeImage(image().reshape([18]))).rejects.toMatchObject({ code: 'shape-mismatch' })
+  })
+
+  test('JPEG, fast', async () => {
+    const data = Uint8Array.from({ length: 40 * 60 * 3 }, (_, i) => 128 + 60 * Math.sin(i / 200) + 40 * Math.cos((i % 180) / 20))
+    const file = await encodeImage(tensor(data, { dtype: 'uint8', shape: [40, 60, 3] }), { format: 'jpeg' })
+    expect(jpegSize(file)).toEqual({ width: 60, height: 40 })
+    for (const channels of [1, 3, 4] as const) {
+      const [exact, fast] = [await decodeImage(file, { channels }), await decodeImage(file, { channels, fast: true })]
+      expect(fast.shape).toEqual([40, 60, channels])
+      const differences = exact.cast('int32').sub(fast.cast('int32')).abs()
+      expect(differences.max().item()).toBeLessThan(8)
+      expect(differences.cast('float32').mean().item()).toBeLessThan(2)
+    }
+    await expect(decodeImage(file, { fast: true, maxPixels: 100 })).rejects.toMatchObject({ code: 'bad-record' })
+    await expect(decodeImage(file.subarray(0, 200), { fast: true })).rejects.toMatchObject({ code: 'bad-record' })
+    expect([...(await decodeImage(png, { fast: true })).dataSync()]).toEqual([...rgb])
+    for (let end = 0; end < 40; end++) expect(jpegSize(file.subarray(0, end))).toBeUndefined()
   })
 
   test('damaged ones, large ones, absent ones', async () => {
