@@ -10,10 +10,19 @@ import type { TapeNode } from './tape.ts'
  * names the op and the line of yours that called it. Slow; for debugging.
  */
 export function detectAnomaly<T>(body: () => T): T {
-  return withModes({ anomaly: true }, body, 'detectAnomaly')
+  return withModes({ anomaly: checks }, body, 'detectAnomaly')
 }
 
-export function checkResults(op: string, inputs: readonly (Tensor | Scalar)[], outputs: readonly Tensor[]): void {
+/** What the mode checks: a value of it, so that programs without `detectAnomaly` need not carry the checks. */
+export interface AnomalyChecks {
+  results(op: string, inputs: readonly (Tensor | Scalar)[], outputs: readonly Tensor[]): void
+  /** Runs a node's gradient rule; NaN in or on the way to its results is an error that names the op and the line that called it. */
+  gradients(node: TapeNode, run: () => readonly (Tensor | null)[]): readonly (Tensor | null)[]
+}
+
+const checks: AnomalyChecks = { results: checkResults, gradients: checkedGradients }
+
+function checkResults(op: string, inputs: readonly (Tensor | Scalar)[], outputs: readonly Tensor[]): void {
   if (!outputs.some(hasNaN)) return
   throw new CotangentError('non-finite', {
     op,
@@ -23,8 +32,7 @@ export function checkResults(op: string, inputs: readonly (Tensor | Scalar)[], o
   })
 }
 
-/** Runs a node's gradient rule; NaN in or on the way to its results is an error that names the op and the line that called it. */
-export function checkedGradients(node: TapeNode, run: () => readonly (Tensor | null)[]): readonly (Tensor | null)[] {
+function checkedGradients(node: TapeNode, run: () => readonly (Tensor | null)[]): readonly (Tensor | null)[] {
   try {
     const gradients = run()
     if (!gradients.some((g) => g && hasNaN(g))) return gradients
@@ -46,7 +54,7 @@ function gradientHasNaN(node: TapeNode, cause?: CotangentError): CotangentError 
 
 function hasNaN(x: Tensor): boolean {
   if (!isFloat(x.dtype) || x.isTracer || x.size === 0) return false
-  return withModes({ grad: false, anomaly: false }, () => x.ne(x).any().item() === 1)
+  return withModes({ grad: false, anomaly: null }, () => x.ne(x).any().item() === 1)
 }
 
 /** The first stack frame outside this library. */

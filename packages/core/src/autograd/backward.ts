@@ -3,7 +3,6 @@ import { sameShape } from '../layout.ts'
 import { modes, withModes } from '../tensor/modes.ts'
 import { adoptStorages, collectStorages, type Storage } from '../tensor/storage.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { checkedGradients } from './anomaly.ts'
 import type { Edge, TapeNode } from './tape.ts'
 
 export interface BackwardOptions {
@@ -108,7 +107,7 @@ function walk(
         const full = node.outputSpecs.map((spec, i) => gradients[i] ?? some.newFull(spec.shape, 0, { dtype: spec.dtype }))
         const unused = node.outputSpecs.map((_, i) => gradients[i] === undefined)
         const run = () => node.gradients(full, { wanted: node.edges.map(leads), unused }, refuse)
-        const results = modes.anomaly ? checkedGradients(node, run) : run()
+        const results = modes.anomaly ? modes.anomaly.gradients(node, run) : run()
         node.edges.forEach((edge, i) => {
           const gradient = results[i]
           if (leads(edge) && gradient) pending.add(edge, gradient)

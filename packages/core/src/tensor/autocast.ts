@@ -15,11 +15,13 @@ export type Precision = 'lower' | 'float32' | 'widest'
 const lowDTypes = ['bfloat16', 'float16'] as const
 export type LowDType = (typeof lowDTypes)[number]
 
-/** The mode that ops look at. */
+/** The mode that ops look at: a value that does the casting, so that programs without `autocast` need not carry it. */
 export interface Autocast {
   readonly dtype: LowDType
   /** Weights that have been cast already; null: none are kept. */
   readonly weights: Map<Tensor, CastWeight> | null
+  /** Calls an op on operands cast for it. */
+  call(precision: Precision, op: (...args: never[]) => unknown, args: readonly unknown[]): unknown
 }
 
 interface CastWeight {
@@ -61,7 +63,7 @@ export function autocast<T>(body: () => T, options: AutocastOptions = {}): T {
   const shared = modes.autocast?.weights
   const weights = cacheWeights ? (shared ?? new Map<Tensor, CastWeight>()) : null
   try {
-    return withModes({ autocast: enabled ? { dtype, weights } : null }, body, 'autocast')
+    return withModes({ autocast: enabled ? new Casting(dtype, weights) : null }, body, 'autocast')
   } finally {
     if (!shared) weights?.clear()
   }
@@ -75,28 +77,39 @@ export function inAutocastOfNow<F extends (...args: never[]) => unknown>(f: F): 
 
 /** An op that casts its operands in the mode; what it calls itself takes them as they come. */
 export function inPrecision<F extends (...args: never[]) => unknown>(precision: Precision, call: F): F {
-  return ((...args) => {
-    const { autocast: mode, saver } = modes
-    if (!mode) return call(...args)
-    modes.autocast = null
-    try {
-      const operands = castOperands(mode, precision, args) as never[]
-      if (precision === 'lower') modes.saver ??= recasting
-      return call(...operands)
-    } finally {
-      modes.autocast = mode
-      modes.saver = saver
-    }
-  }) as F
+  return ((...args) => (modes.autocast ? modes.autocast.call(precision, call, args) : call(...args))) as F
 }
 
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 
 const isCastable = ({ dtype }: Tensor): boolean => dtypeInfo[dtype].kind === 'float' && dtype !== 'float64'
 
-function castOperands(mode: Autocast, precision: Precision, args: readonly unknown[]): unknown {
-  const dtype = precision === 'lower' ? mode.dtype : precision === 'float32' ? 'float32' : widest(args)
-  return mapTree(args, isTensor, (x) => (x.dtype === dtype || !isCastable(x) ? x : castTo(x, dtype, mode)))
+class Casting implements Autocast {
+  readonly dtype: LowDType
+  readonly weights: Autocast['weights']
+
+  constructor(dtype: LowDType, weights: Autocast['weights']) {
+    this.dtype = dtype
+    this.weights = weights
+  }
+
+  call(precision: Precision, op: (...args: never[]) => unknown, args: readonly unknown[]): unknown {
+    const { autocast: mode, saver } = modes
+    modes.autocast = null
+    try {
+      const operands = this.#operands(precision, args) as never[]
+      if (precision === 'lower') modes.saver ??= recasting
+      return op(...operands)
+    } finally {
+      modes.autocast = mode
+      modes.saver = saver
+    }
+  }
+
+  #operands(precision: Precision, args: readonly unknown[]): unknown {
+    const dtype = precision === 'lower' ? this.dtype : precision === 'float32' ? 'float32' : widest(args)
+    return mapTree(args, isTensor, (x) => (x.dtype === dtype || !isCastable(x) ? x : castTo(x, dtype, this.weights)))
+  }
 }
 
 const widest = (args: readonly unknown[]): DType =>
@@ -105,7 +118,7 @@ const widest = (args: readonly unknown[]): DType =>
     .map((x) => x.dtype)
     .reduce(promote, 'bool')
 
-function castTo(x: Tensor, dtype: DType, { weights }: Autocast): Tensor {
+function castTo(x: Tensor, dtype: DType, weights: Autocast['weights']): Tensor {
   if (dtype === 'float32' || !x.requiresGrad || !x.isLeaf) return x.cast(dtype)
   const known = weights?.get(x)
   const { grad, tracer } = modes
@@ -150,4 +163,4 @@ class Recasting implements Saver {
   }
 }
 
-const recasting = new Recasting()
+const recasting = /* @__PURE__ */ new Recasting()

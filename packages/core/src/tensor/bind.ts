@@ -1,4 +1,3 @@
-import { checkResults } from '../autograd/anomaly.ts'
 import { type Edge, type GradientRule, type Saved, save, TapeNode } from '../autograd/tape.ts'
 import { isFloat } from '../dtype.ts'
 import type { Buffer, Engine, Program, Sequence } from '../engine/engine.ts'
@@ -30,7 +29,7 @@ export function bind<A>(op: Primitive<A>, inputs: readonly Input[], attrs: A, in
   const plan = planOf(op, inputs, attrs, into)
   if (!plan.program && !plan.views) return bind(op, [makeDense(inputs[0] as Tensor)], attrs)
   const outputs = modes.tracer ? modes.tracer.bind(op as Primitive<never>, inputs, attrs, plan, into) : run(op, plan, inputs, into)
-  if (modes.anomaly) checkResults(op.name, inputs, outputs)
+  modes.anomaly?.results(op.name, inputs, outputs)
   if (modes.grad && op.gradient && inputs.some((x) => x instanceof Tensor && x.requiresGrad)) record(op, plan, inputs, attrs, outputs)
   return outputs
 }

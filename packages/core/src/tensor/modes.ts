@@ -1,3 +1,4 @@
+import type { AnomalyChecks } from '../autograd/anomaly.ts'
 import type { Saved } from '../autograd/tape.ts'
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
@@ -77,8 +78,8 @@ export type Watcher = <T>(kind: 'op' | 'compiled', name: string, body: () => T) 
 export const modes = {
   /** Whether ops on tensors that require gradients are recorded. */
   grad: true,
-  /** Whether recorded ops remember the user's stack. */
-  anomaly: false,
+  /** Looks for NaN in all results, for which recorded ops remember the user's stack. Null: nobody looks. */
+  anomaly: null as AnomalyChecks | null,
   tracer: null as Tracer | null,
   /** Null: recorded ops hold on to what they save. */
   saver: null as Saver | null,
