@@ -13,6 +13,10 @@ export type Work =
   | { kind: 'matmul'; m: number; k: number; n: number }
   /** Forward pass, stride 1, zero padding that keeps the size, no bias. */
   | { kind: 'conv2d'; batch: number; size: number; inChannels: number; outChannels: number; kernel: number }
+  /** int8 numbers, int32 sums. */
+  | { kind: 'matmul-int8'; m: number; k: number; n: number }
+  /** As `conv2d`: uint8 activations, int8 weights; int32 sums, or what the peer makes of them in passing. */
+  | { kind: 'conv2d-int8'; batch: number; size: number; inChannels: number; outChannels: number; kernel: number }
   | { kind: 'binary'; fn: 'add'; size: number }
   /** `gelu` is the exact one, over erf. */
   | { kind: 'unary'; fn: 'gelu'; size: number }
@@ -25,6 +29,8 @@ export type Work =
   | ({ kind: 'cnn'; batch: number; size: number; channels: number[]; classes: number } & Optimiser)
   /** One step of one encoder layer: post-norm, ReLU, no dropout, no mask; mean squared error to a fixed target. */
   | ({ kind: 'transformer'; batch: number; length: number; width: number; heads: number; hidden: number } & Optimiser)
+  /** One step of recurrent layers over whole sequences from zero states, each with both biases; mean squared error to a fixed target. */
+  | ({ kind: 'recurrent'; cell: 'lstm' | 'gru'; batch: number; length: number; inputs: number; hidden: number; layers: number } & Optimiser)
   /** One eager add; `grad`: of inputs that require gradients, so that it is recorded. */
   | { kind: 'tiny-add'; size: number; grad: boolean }
 

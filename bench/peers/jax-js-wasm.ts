@@ -110,6 +110,12 @@ const peer: Peer = {
       const w = normal([outChannels, inChannels, kernel, kernel])
       return op([x, w], () => lax.convGeneralDilated(x.ref, w.ref, [1, 1], 'SAME', {}))
     },
+    'matmul-int8'() {
+      throw new Unsupported('has no products of bytes')
+    },
+    'conv2d-int8'() {
+      throw new Unsupported('has no products of bytes')
+    },
     binary({ size }) {
       const [a, b] = [normal([size]), normal([size])]
       return op([a, b], () => np.add(a.ref, b.ref))
@@ -187,6 +193,9 @@ const peer: Peer = {
         const y = norm(p, h.ref.add(dense(p, nn.relu(dense(p, h, 'up')), 'down')), 1)
         return np.square(y.sub(target)).mean()
       })
+    },
+    recurrent() {
+      throw new Unsupported('has no recurrent layers')
     },
     'tiny-add'({ size, grad }) {
       if (grad) throw new Unsupported('records gradients only inside a function given to grad')

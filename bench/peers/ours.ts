@@ -18,6 +18,16 @@ const zeros = (shape: number[]): Tensor => ct.zeros(shape, { requiresGrad: true 
 
 const op = (f: () => Tensor): Prepared => ({ step: () => f().dispose() })
 
+/** Integers from `low` to `low + 255`. */
+const bytes = (dtype: 'int8' | 'uint8', shape: number[]): Tensor => {
+  const size = shape.reduce((a, b) => a * b, 1)
+  const values = Int32Array.from(randomNormal(size, 100), (value) => Math.abs(Math.trunc(value)) % 256)
+  return ct
+    .tensor(values, { shape })
+    .sub(dtype === 'int8' ? 128 : 0)
+    .cast(dtype)
+}
+
 let compiled = false
 
 function training(
@@ -64,6 +74,15 @@ const peer: Peer = {
       const x = normal([batch, size, size, inChannels])
       const w = normal([kernel, kernel, inChannels, outChannels])
       return op(() => ct.conv2d(x, w, { padding: 'same' }))
+    },
+    'matmul-int8'({ m, k, n }) {
+      const [a, b] = [bytes('int8', [m, k]), bytes('int8', [k, n])]
+      return op(() => ct.matmul(a, b, { dtype: 'int32' }))
+    },
+    'conv2d-int8'({ batch, size, inChannels, outChannels, kernel }) {
+      const x = bytes('uint8', [batch, size, size, inChannels])
+      const w = bytes('int8', [kernel, kernel, inChannels, outChannels])
+      return op(() => ct.conv2d(x, w, { padding: 'same', dtype: 'int32' }))
     },
     binary({ size }) {
       const [a, b] = [normal([size]), normal([size])]
@@ -136,6 +155,15 @@ const peer: Peer = {
         const y = h.add(dense(dense(h, up).relu(), down)).layerNorm([width], norms[1])
         return ct.mseLoss(y, target)
       })
+    },
+    recurrent({ cell, batch, length, inputs, hidden, layers, ...options }) {
+      const model = new ct.nn[cell === 'lstm' ? 'LSTM' : 'GRU'](inputs, hidden, { layers })
+      return training(
+        options,
+        [...model.parameters()] as Tensor[],
+        [normal([batch, length, inputs]), normal([batch, length, hidden])],
+        (x, target) => ct.mseLoss(model.forward(x)[0], target),
+      )
     },
     'tiny-add'({ size, grad }) {
       const [a, b] = [normal([size]).setRequiresGrad(grad), normal([size]).setRequiresGrad(grad)]

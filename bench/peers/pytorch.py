@@ -39,6 +39,26 @@ def conv2d(w):
         yield name, lambda x=x, weight=weight: F.conv2d(x, weight, padding=w["kernel"] // 2)
 
 
+def matmul_int8(w):
+    a, b = (torch.randint(-128, 128, shape, dtype=torch.int8) for shape in ((w["m"], w["k"]), (w["k"], w["n"])))
+    yield "", lambda: torch._int_mm(a, b)
+    yield "b transposed", lambda b=b.t().contiguous().t(): torch._int_mm(a, b)
+
+
+def conv2d_int8(w):
+    """Its convolutions of bytes always scale the sums and round them to bytes in passing."""
+    x = torch.quantize_per_tensor(torch.randn(w["batch"], w["inChannels"], w["size"], w["size"]), 0.02, 128, torch.quint8)
+    weight = torch.quantize_per_tensor(torch.randn(w["outChannels"], w["inChannels"], w["kernel"], w["kernel"]), 0.02, 0, torch.qint8)
+    for engine in torch.backends.quantized.supported_engines:
+        if engine in ("none", "qnnpack"):
+            continue
+        torch.backends.quantized.engine = engine
+        packed = torch.ops.quantized.conv2d_prepack(weight, None, [1, 1], [w["kernel"] // 2] * 2, [1, 1], 1)
+        for name, memory_format in FORMATS.items():
+            made = x.contiguous(memory_format=memory_format)
+            yield f"{engine} {name}".strip(), lambda made=made, packed=packed: torch.ops.quantized.conv2d(made, packed, 0.5, 128)
+
+
 def binary(w):
     a, b = torch.randn(w["size"]), torch.randn(w["size"])
     yield "", lambda: a + b
@@ -122,9 +142,19 @@ def transformer(w):
     yield from training(w, layer, x, target, F.mse_loss)
 
 
+def recurrent(w):
+    x = torch.randn(w["batch"], w["length"], w["inputs"])
+    target = torch.randn(w["batch"], w["length"], w["hidden"])
+    cell = nn.LSTM if w["cell"] == "lstm" else nn.GRU
+    model_of = lambda: cell(w["inputs"], w["hidden"], w["layers"], batch_first=True)
+    yield from training(w, model_of, x, target, lambda result, target: F.mse_loss(result[0], target))
+
+
 BUILDERS = {
     "matmul": matmul,
     "conv2d": conv2d,
+    "matmul-int8": matmul_int8,
+    "conv2d-int8": conv2d_int8,
     "binary": binary,
     "unary": unary,
     "softmax": softmax,
@@ -132,6 +162,7 @@ BUILDERS = {
     "mlp": mlp,
     "cnn": cnn,
     "transformer": transformer,
+    "recurrent": recurrent,
     "tiny-add": tiny_add,
 }
 

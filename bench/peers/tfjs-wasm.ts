@@ -56,6 +56,12 @@ const peer: Peer = {
       const w = normal([kernel, kernel, inChannels, outChannels]) as tf.Tensor4D
       return op([x, w], () => tf.conv2d(x, w, 1, 'same'))
     },
+    'matmul-int8'() {
+      throw new Unsupported('has no products of bytes')
+    },
+    'conv2d-int8'() {
+      throw new Unsupported('has no products of bytes')
+    },
     binary({ size }) {
       const [a, b] = [normal([size]), normal([size])]
       return op([a, b], () => tf.add(a, b))
@@ -141,6 +147,17 @@ const peer: Peer = {
       return training(options, weights, () => {
         const h = layerNorm(x.add(attention(x)), norms[0])
         const y = layerNorm(h.add(dense(dense(h, up).relu(), down)), norms[1])
+        return tf.losses.meanSquaredError(target, y) as tf.Scalar
+      })
+    },
+    recurrent({ cell, batch, length, inputs, hidden, layers, ...options }) {
+      if (cell === 'gru') throw new Unsupported('resets the state of a GRU before its product, not behind it')
+      const model = tf.sequential()
+      for (let i = 0; i < layers; i++)
+        model.add(tf.layers.lstm({ units: hidden, returnSequences: true, inputShape: [length, i === 0 ? inputs : hidden] }))
+      const [x, target] = [normal([batch, length, inputs]), normal([batch, length, hidden])]
+      return training(options, model.getWeights() as Variable[], () => {
+        const y = model.apply(x, { training: true }) as Tensor
         return tf.losses.meanSquaredError(target, y) as tf.Scalar
       })
     },
