@@ -8,6 +8,9 @@ interface Optimiser {
   learningRate: number
 }
 
+/** A published architecture, with random weights. */
+export type ModelName = 'resnet50' | 'mobilenet-v2' | 'bert-base'
+
 export type Work =
   /** `[m, k] x [k, n]`. */
   | { kind: 'matmul'; m: number; k: number; n: number }
@@ -31,13 +34,19 @@ export type Work =
   | ({ kind: 'transformer'; batch: number; length: number; width: number; heads: number; hidden: number } & Optimiser)
   /** One step of recurrent layers over whole sequences from zero states, each with both biases; mean squared error to a fixed target. */
   | ({ kind: 'recurrent'; cell: 'lstm' | 'gru'; batch: number; length: number; inputs: number; hidden: number; layers: number } & Optimiser)
+  /** A forward pass as in use, without gradients. `size`: side of the pictures, or tokens of a text (of which BERT gives hidden states). */
+  | { kind: 'inference'; model: ModelName; batch: number; size: number }
+  /** GPT-2 small reads one token behind `position` others, whose keys and values it has kept, and gives logits of the next. */
+  | { kind: 'next-token'; batch: number; position: number; capacity: number }
+  /** One step with cross-entropy: over 1000 classes of pictures, or 2 of texts. Dropout as published. */
+  | ({ kind: 'model-training'; model: ModelName; batch: number; size: number } & Optimiser)
   /** One eager add; `grad`: of inputs that require gradients, so that it is recorded. */
   | { kind: 'tiny-add'; size: number; grad: boolean }
 
 export type Kind = Work['kind']
 export type WorkOf<K extends Kind> = Extract<Work, { kind: K }>
 
-export type Unit = 'ms' | 'us' | 'ns' | 'KiB'
+export type Unit = 'ms' | 'us' | 'ns' | 'KiB' | 'MiB'
 
 export interface Case {
   suite: string
@@ -47,4 +56,4 @@ export interface Case {
 }
 
 /** Units to a second. */
-export const perSecond = { ms: 1e3, us: 1e6, ns: 1e9 } as const satisfies Record<Exclude<Unit, 'KiB'>, number>
+export const perSecond = { ms: 1e3, us: 1e6, ns: 1e9 } as const satisfies Record<Exclude<Unit, 'KiB' | 'MiB'>, number>

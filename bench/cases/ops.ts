@@ -7,6 +7,18 @@ const matmul = (n: number) => op(`matmul-${n}-f32`, { kind: 'matmul', m: n, k: n
 const conv = (batch: number, size: number, inChannels: number, outChannels: number) =>
   op(`conv3x3-${inChannels}-${outChannels}-${size}x${size}-b${batch}`, { kind: 'conv2d', batch, size, inChannels, outChannels, kernel: 3 })
 
+const bytes = (n: number) => op(`matmul-${n}-i8`, { kind: 'matmul-int8', m: n, k: n, n })
+
+const convBytes = (batch: number, size: number, inChannels: number, outChannels: number) =>
+  op(`conv3x3-${inChannels}-${outChannels}-${size}x${size}-b${batch}-i8`, {
+    kind: 'conv2d-int8',
+    batch,
+    size,
+    inChannels,
+    outChannels,
+    kernel: 3,
+  })
+
 const million = 1 << 20
 
 export const ops: Case[] = [
@@ -15,6 +27,9 @@ export const ops: Case[] = [
   conv(64, 14, 32, 64),
   conv(8, 56, 64, 64),
   conv(8, 14, 256, 256),
+  ...[256, 512, 1024].map(bytes),
+  convBytes(8, 56, 64, 64),
+  convBytes(8, 14, 256, 256),
   op('add-1m', { kind: 'binary', fn: 'add', size: million }),
   op('gelu-1m', { kind: 'unary', fn: 'gelu', size: million }),
   op('softmax-512x1024', { kind: 'softmax', rows: 512, columns: 1024 }),

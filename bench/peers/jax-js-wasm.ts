@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { blockUntilReady, defaultDevice, init, jit, lax, nn, numpy as np, tree, valueAndGrad } from '@jax-js/jax'
-import { labels, randomNormal, Unsupported, type Peer, type Prepared } from '../peer.ts'
+import { labels, randomNormal, Unsupported, type Peer, type Prepared, withoutModels } from '../peer.ts'
 
 /**
  * Arrays here are counted references: passing one to a function consumes it, `.ref` keeps it.
@@ -101,6 +101,7 @@ const peer: Peer = {
   },
 
   builders: {
+    ...withoutModels,
     matmul({ m, k, n }) {
       const [a, b] = [normal([m, k]), normal([k, n])]
       return op([a, b], () => np.matmul(a.ref, b.ref))

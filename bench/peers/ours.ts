@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { nativeBackend } from '@cotangent/native'
 import * as ct from 'cotangent'
 import { labels, randomNormal, type Peer, type Prepared } from '../peer.ts'
+import { inference, nextToken, trainingParts } from './ours-models.ts'
 
 type Tensor = ct.Tensor
 
@@ -164,6 +165,12 @@ const peer: Peer = {
         [normal([batch, length, inputs]), normal([batch, length, hidden])],
         (x, target) => ct.mseLoss(model.forward(x)[0], target),
       )
+    },
+    inference: (work) => inference(work, compiled ? 'compiled' : 'eager'),
+    'next-token': (work) => nextToken(work, compiled ? 'compiled' : 'eager'),
+    'model-training'(work) {
+      const { weights, data, loss } = trainingParts(work)
+      return training(work, weights, data, loss)
     },
     'tiny-add'({ size, grad }) {
       const [a, b] = [normal([size]).setRequiresGrad(grad), normal([size]).setRequiresGrad(grad)]

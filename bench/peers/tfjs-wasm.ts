@@ -1,6 +1,6 @@
 import tf from '@tensorflow/tfjs'
 import wasm from '@tensorflow/tfjs-backend-wasm'
-import { labels, randomNormal, Unsupported, type Peer, type Prepared } from '../peer.ts'
+import { labels, randomNormal, Unsupported, type Peer, type Prepared, withoutModels } from '../peer.ts'
 
 type Tensor = tf.Tensor
 type Variable = tf.Variable
@@ -47,6 +47,7 @@ const peer: Peer = {
   },
 
   builders: {
+    ...withoutModels,
     matmul({ m, k, n }) {
       const [a, b] = [normal([m, k]) as tf.Tensor2D, normal([k, n]) as tf.Tensor2D]
       return op([a, b], () => tf.matMul(a, b))
