@@ -1,6 +1,6 @@
-// Random products and convolutions, forward and backward, for as long as told; fails when memory grows.
+// Random products, convolutions, attention and recurrent layers, forward and backward, for as long as told; fails when memory grows.
 //   npx tsx --conditions=source packages/native/bench/soak.ts [MINUTES]      default 30
-import { conv2d, currentEngine, normal } from 'cotangent'
+import { conv2d, currentEngine, nn, normal, randint, scaledDotProductAttention } from 'cotangent'
 import { nativeBackend } from '../src/index.ts'
 
 // COTANGENT_NATIVE=0 shows what grows without the addon.
@@ -9,24 +9,47 @@ const end = performance.now() + Number(process.argv[2] ?? 30) * 60e3
 const random = (from: number, to: number) => from + Math.floor(Math.random() * (to - from + 1))
 const engine = currentEngine()
 
-function step(): void {
-  const batch = random(1, 8)
-  if (Math.random() < 0.5) {
-    const [m, k, n] = [random(1, 300), random(1, 300), random(1, 300)]
-    const a = normal([batch, m, k]).setRequiresGrad()
-    const b = (Math.random() < 0.5 ? normal([k, n]) : normal([n, k]).transpose(-2, -1)).setRequiresGrad()
-    a.matmul(b).relu().sum().backward()
-  } else {
-    const groups = random(1, 2)
-    const [size, kernel] = [random(3, 40), random(1, 3)]
-    const [from, to] = [groups * random(1, 40), groups * random(1, 40)]
-    const x = normal([batch, size, size, from]).setRequiresGrad()
-    const w = normal([kernel, kernel, from / groups, to]).setRequiresGrad()
-    conv2d(x, w, { groups, stride: random(1, 2), padding: random(0, 2) })
-      .sum()
-      .backward()
-  }
+const either = (chance = 0.5) => Math.random() < chance
+
+function product(): void {
+  const [batch, m, k, n] = [random(1, 8), random(1, 300), random(1, 300), random(1, 300)]
+  const dtype = either(0.8) ? 'float32' : 'bfloat16'
+  const a = normal([batch, m, k]).cast(dtype).setRequiresGrad()
+  const b = (either() ? normal([k, n]) : normal([n, k]).transpose(-2, -1)).cast(dtype).setRequiresGrad()
+  a.matmul(b).relu().sum().backward()
 }
+
+function convolution(): void {
+  const [batch, groups, size, kernel] = [random(1, 8), random(1, 2), random(3, 40), random(1, 3)]
+  const [from, to] = [groups * random(1, 40), groups * random(1, 40)]
+  const x = normal([batch, size, size, from]).setRequiresGrad()
+  const w = normal([kernel, kernel, from / groups, to]).setRequiresGrad()
+  conv2d(x, w, { groups, stride: random(1, 2), padding: random(0, 2) })
+    .sum()
+    .backward()
+}
+
+function attention(): void {
+  const [batch, heads, queries, keys, size] = [random(1, 3), random(1, 4), random(1, 200), random(1, 200), random(1, 64)]
+  const make = (length: number) => normal([batch, heads, length, size]).setRequiresGrad()
+  scaledDotProductAttention(make(queries), make(keys), make(keys), { causal: either() }).sum().backward()
+}
+
+function recurrence(): void {
+  const [time, batch, from, size] = [random(1, 20), random(1, 8), random(1, 60), random(1, 80)]
+  const layer = either() ? new nn.LSTM(from, size) : new nn.GRU(from, size)
+  const [output] = layer.forward(normal([batch, time, from]).setRequiresGrad())
+  output.sum().backward()
+}
+
+function bytes(): void {
+  const [m, k, n] = [random(1, 200), random(1, 300), random(1, 200)]
+  const a = randint(0, 127, [m, k]).cast(either() ? 'int8' : 'uint8')
+  a.matmul(randint(-127, 127, [k, n]).cast('int8'), { dtype: 'int32' })
+}
+
+const kinds = [product, product, convolution, convolution, attention, recurrence, bytes]
+const step = () => kinds[random(0, kinds.length - 1)]!()
 
 interface Sample {
   readonly heap: number
