@@ -138,6 +138,30 @@ export function testFusedAttention(): void {
     }
   })
 
+  it('fewer heads of keys than of queries', () => {
+    const options = [
+      {},
+      { mask: random(4, 6, 16, 20) },
+      { mask: uniform([2, 1, 1, 20], seeded(4)).gt(0.3) as Tensor },
+      { causal: true, mask: random(5, 16, 20) },
+    ]
+    for (const given of options) {
+      const operands: Operands = [random(1, 2, 6, 16, 8), random(2, 2, 3, 20, 8), random(3, 2, 3, 20, 5)]
+      const repeated = (x: Tensor): Tensor =>
+        x
+          .unsqueeze(2)
+          .expand([2, 3, 2, ...x.shape.slice(-2)])
+          .reshape([2, 6, ...x.shape.slice(-2)])
+      expectClose(
+        forwardAndBackward((q, k, v) => scaledDotProductAttention(q, k, v, { ...given, enableGqa: true }), operands),
+        forwardAndBackward((q, k, v) => composed(q, repeated(k), repeated(v), given), operands),
+      )
+    }
+    expect(() => scaledDotProductAttention(random(1, 5, 4, 2), random(2, 3, 4, 2), random(3, 3, 4, 2), { enableGqa: true })).toThrow(
+      expect.objectContaining({ code: 'shape-mismatch', message: expect.stringMatching(/heads divide/) as string }),
+    )
+  })
+
   it('autocast: bfloat16 in, out and back', () => {
     const [q, k, v] = cases[0]![1]()[0]
     const low = forwardAndBackward((q, k, v) => autocast(() => scaledDotProductAttention(q, k, v)), [q, k, v])

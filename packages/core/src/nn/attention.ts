@@ -2,7 +2,7 @@ import type { DType } from '../dtype.ts'
 import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
-import { attentionWeights, dropout, linear, matmul, where } from '../op/index.ts'
+import { attentionWeights, dropout, linear, matmul, scaledDotProductAttention, where } from '../op/index.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkCounts, filledWith } from './draw.ts'
 import { xavierUniform, zeros as zeroOut } from './init.ts'
@@ -89,14 +89,12 @@ export class MultiheadAttention extends Module {
     this.#check(query, key, value)
     const [q, k, v] = this.#project(query, key, value).map((x) => this.#split(x)) as [Tensor, Tensor, Tensor]
     const mask = this.#mask(options, query.shape[0]!)
-    const weights = attentionWeights(matmul(q, k.transpose() as Tensor), {
-      scale: 1 / Math.sqrt(this.size / this.heads),
-      causal: options.causal ?? false,
-      mask,
-    })
-    const attended = matmul(this.training && this.dropout > 0 ? dropout(weights, this.dropout) : weights, v)
-    const output: Tensor = this.outProj.forward(attended.transpose(1, 2).reshape(query.shape))
-    if (!options.needWeights) return output
+    const causal = options.causal ?? false
+    const p = this.training ? this.dropout : 0
+    const project = (attended: Tensor): Tensor => this.outProj.forward(attended.transpose(1, 2).reshape(query.shape))
+    if (!options.needWeights) return project(scaledDotProductAttention(q, k, v, { mask, causal, dropout: p }))
+    const weights = attentionWeights(matmul(q, k.transpose() as Tensor), { scale: 1 / Math.sqrt(this.size / this.heads), causal, mask })
+    const output = project(matmul(p > 0 ? dropout(weights, p) : weights, v))
     return [output, (options.averageWeights ?? true) ? weights.mean(1) : weights]
   }
 
@@ -117,7 +115,7 @@ export class MultiheadAttention extends Module {
     return x.reshape([x.shape[0]!, x.shape[1]!, this.heads, this.size / this.heads]).transpose(1, 2)
   }
 
-  /** Both masks as one for `attentionWeights`: bool (true where allowed) or float (added), broadcast to `[batch, heads, queries, keys]`. */
+  /** Both masks as one: bool (true where allowed) or float (added), broadcast to `[batch, heads, queries, keys]`. */
   #mask({ keyPaddingMask, attnMask }: AttentionMasks, batch: number): Tensor | null {
     const padding: Tensor | null = keyPaddingMask ? keyPaddingMask.unsqueeze([1, 2]) : null
     const pairs: Tensor | null = attnMask

@@ -46,11 +46,29 @@ function checkMask(op: string, mask: Tensor, shape: readonly number[]): void {
   }
 }
 
+/** Heads of queries as groups, each with one head of keys and values. */
+function grouped(q: Tensor, k: Tensor, v: Tensor, { mask, ...options }: AttentionOptions): Tensor {
+  const [heads, groups] = [q.shape.at(-3), k.shape.at(-3)]
+  if (heads === undefined || groups === undefined || v.shape.at(-3) !== groups || heads % groups !== 0) {
+    throw new CotangentError('shape-mismatch', {
+      op: 'scaledDotProductAttention',
+      message: 'enableGqa needs queries [..., heads, queries, size], and keys and values whose heads divide those of the queries',
+      shapes: [q.shape, k.shape, v.shape],
+    })
+  }
+  const split = (x: Tensor): Tensor => x.reshape([...x.shape.slice(0, -3), groups, heads / groups, ...x.shape.slice(-2)])
+  const ofHeads = mask && mask.rank > 2 && mask.shape.at(-3) !== 1
+  const own = ofHeads ? split(mask) : mask && mask.rank > 2 ? mask.unsqueeze(-3) : mask
+  const y = scaledDotProductAttention(split(q), k.unsqueeze(-3), v.unsqueeze(-3), { ...options, enableGqa: false, mask: own ?? null })
+  return y.reshape([...y.shape.slice(0, -4), heads, ...y.shape.slice(-2)])
+}
+
 export const scaledDotProductAttention = defineFunction({
   name: 'scaledDotProductAttention',
   precision: 'lower',
   doc: 'softmax(q @ k^T * scale) @ v over [..., length, size], with scale 1 / sqrt(size) by default. Vaswani et al., arXiv:1706.03762.',
   call: (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor => {
+    if (options.enableGqa) return grouped(q, k, v, options)
     if (q.rank < 2 || k.rank < 2 || v.rank < 2 || q.shape.at(-1) !== k.shape.at(-1) || k.shape.at(-2) !== v.shape.at(-2)) {
       throw new CotangentError('shape-mismatch', {
         op: 'scaledDotProductAttention',
@@ -67,6 +85,11 @@ export const scaledDotProductAttention = defineFunction({
   },
   samples: () => {
     const [q, k, v] = [sampleTensor([2, 3, 4]), sampleTensor([2, 5, 4]), sampleTensor([2, 5, 2])]
-    return [{ args: [q, k, v] }, { args: [q, k, v, { causal: true, scale: 1 }] }, { args: [q, k, v, { mask: sampleTensor([3, 5]) }] }]
+    return [
+      { args: [q, k, v] },
+      { args: [q, k, v, { causal: true, scale: 1 }] },
+      { args: [q, k, v, { mask: sampleTensor([3, 5]) }] },
+      { args: [sampleTensor([4, 3, 2]), sampleTensor([2, 5, 2]), v, { enableGqa: true }] },
+    ]
   },
 })

@@ -21,6 +21,11 @@ export interface AttentionWeightsOptions {
 export interface AttentionOptions extends AttentionWeightsOptions {
   /** Probability with which each weight is dropped. Default 0: pass it while training only. */
   readonly dropout?: number
+  /**
+   * Whether there may be fewer heads, on axis -3, of keys and values than of queries: each is for as many heads of queries, next to each
+   * other (Ainslie et al., arXiv:2305.13245). Default false.
+   */
+  readonly enableGqa?: boolean
 }
 
 interface Attrs {
