@@ -1,7 +1,7 @@
 // oneDNN without anything around it: reads one case a line, answers with the seconds of its fastest run.
-//   matmul f32|bf16 M K N
-//   conv|convGradInput|convGradWeight f32|bf16 batch size channelsIn channelsOut kernel stride
-// Activations have channels last; weights lie in oneDNN's own layout, and no reorder is counted.
+//   matmul f32|bf16|s8|u8 M K N
+//   conv|convGradInput|convGradWeight f32|bf16|s8|u8 batch size channelsIn channelsOut kernel stride
+// Bytes (s8, u8) are multiplied by s8, to s32; there are no gradients of these. Activations have channels last; weights lie in oneDNN's own layout, and no reorder is counted.
 #include <chrono>
 #include <cstring>
 #include <iostream>
@@ -38,11 +38,15 @@ double fastest(const dnnl::primitive &primitive, const std::unordered_map<int, m
   return best;
 }
 
+bool isByte(memory::data_type type) { return type == memory::data_type::s8 || type == memory::data_type::u8; }
+
+memory::data_type weightsType(memory::data_type type) { return isByte(type) ? memory::data_type::s8 : type; }
+
 double matmul(memory::data_type type, std::istream &in) {
   memory::dim m, k, n;
   in >> m >> k >> n;
-  const auto pd = cotangent::onednn::matmul(engine, {{m, k}, type, tag::ab}, {{k, n}, type, tag::ab}, nullptr,
-                                            {{m, n}, memory::data_type::f32, tag::ab}, {});
+  const auto pd = cotangent::onednn::matmul(engine, {{m, k}, type, tag::ab}, {{k, n}, weightsType(type), tag::ab}, nullptr,
+                                            {{m, n}, isByte(type) ? memory::data_type::s32 : memory::data_type::f32, tag::ab}, {});
   return fastest(dnnl::matmul(pd), {{DNNL_ARG_SRC, filled(pd.src_desc())},
                                     {DNNL_ARG_WEIGHTS, filled(pd.weights_desc())},
                                     {DNNL_ARG_DST, filled(pd.dst_desc())}});
@@ -53,8 +57,8 @@ double conv(const std::string &kind, memory::data_type type, std::istream &in) {
   in >> batch >> size >> channelsIn >> channelsOut >> kernel >> stride;
   const auto padding = kernel / 2, out = (size + 2 * padding - kernel) / stride + 1;
   const memory::desc src({batch, channelsIn, size, size}, type, tag::nhwc);
-  const memory::desc dst({batch, channelsOut, out, out}, type, tag::nhwc);
-  const memory::desc weights({channelsOut, channelsIn, kernel, kernel}, type, tag::any);
+  const memory::desc dst({batch, channelsOut, out, out}, isByte(type) ? memory::data_type::s32 : type, tag::nhwc);
+  const memory::desc weights({channelsOut, channelsIn, kernel, kernel}, weightsType(type), tag::any);
   const cotangent::onednn::Window w{{stride, stride}, {0, 0}, {padding, padding}, {padding, padding}};
   if (kind == "conv") {
     const auto pd = cotangent::onednn::convolution(engine, src, weights, nullptr, dst, w, {});
@@ -82,7 +86,10 @@ int main(int, char **argv) {
     std::istringstream in(line);
     std::string kind, type;
     in >> kind >> type;
-    const auto dtype = type == "bf16" ? memory::data_type::bf16 : memory::data_type::f32;
+    const auto dtype = type == "bf16" ? memory::data_type::bf16
+                       : type == "s8" ? memory::data_type::s8
+                       : type == "u8" ? memory::data_type::u8
+                                      : memory::data_type::f32;
     std::cout << (kind == "matmul" ? matmul(dtype, in) : conv(kind, dtype, in)) << std::endl;
   }
 }

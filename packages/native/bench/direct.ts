@@ -18,31 +18,38 @@ const dense = (dtype: Operand['dtype'], shape: readonly number[]): Operand => ({
   strides: shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1)),
 })
 
-const types = { f32: 'float32', bf16: 'bfloat16' } as const
+const types = { f32: 'float32', bf16: 'bfloat16', s8: 'int8', u8: 'uint8' } as const
+const resultOf = { f32: 'float32', bf16: 'float32', s8: 'int32', u8: 'int32' } as const
+const weightsOf = { ...types, u8: 'int8' } as const
+const bytesOf = { float32: 4, int32: 4, bfloat16: 2, int8: 1, uint8: 1 } as const
 
 function matmul(type: keyof typeof types, n: number): Case {
-  const operand = dense(types[type], [n, n])
+  const inputs = [dense(types[type], [n, n]), dense(weightsOf[type], [n, n])]
   return {
     line: `matmul ${type} ${n} ${n} ${n}`,
-    routine: { kind: 'routine', name: 'matmul', attrs: {}, inputs: [operand, operand], outputs: [dense('float32', [n, n])] },
+    routine: { kind: 'routine', name: 'matmul', attrs: {}, inputs, outputs: [dense(resultOf[type], [n, n])] },
   }
 }
 
-function conv(name: 'conv' | 'convGradInput' | 'convGradWeight', [size, from, to, kernel, stride]: readonly number[]): Case {
+function conv(
+  name: 'conv' | 'convGradInput' | 'convGradWeight',
+  [size, from, to, kernel, stride]: readonly number[],
+  type: keyof typeof types = 'f32',
+): Case {
   const batch = 16
   const padding = kernel! >> 1
   const out = Math.floor((size! + 2 * padding - kernel!) / stride!) + 1
   const both = <T>(value: T) => [value, value]
-  const x = dense('float32', [batch, size!, size!, from!])
-  const y = dense('float32', [batch, out, out, to!])
-  const w = dense('float32', [kernel!, kernel!, from!, to!])
+  const x = dense(types[type], [batch, size!, size!, from!])
+  const y = dense(resultOf[type], [batch, out, out, to!])
+  const w = dense(weightsOf[type], [kernel!, kernel!, from!, to!])
   const [first, second, result] = { conv: [x, w, y], convGradInput: [y, w, x], convGradWeight: [x, y, w] }[name] as [
     Operand,
     Operand,
     Operand,
   ]
   return {
-    line: `${name} f32 ${batch} ${size} ${from} ${to} ${kernel} ${stride}`,
+    line: `${name} ${type} ${batch} ${size} ${from} ${to} ${kernel} ${stride}`,
     routine: {
       kind: 'routine',
       name,
@@ -81,8 +88,9 @@ const resnet = [
 ]
 
 const cases = [
-  ...[256, 512, 1024, 2048].flatMap((n) => [matmul('f32', n), matmul('bf16', n)]),
+  ...[256, 512, 1024, 2048].flatMap((n) => (['f32', 'bf16', 's8', 'u8'] as const).map((type) => matmul(type, n))),
   ...(['conv', 'convGradInput', 'convGradWeight'] as const).flatMap((name) => resnet.map((shape) => conv(name, shape))),
+  ...(['s8', 'u8'] as const).flatMap((type) => resnet.map((shape) => conv('conv', shape, type))),
 ]
 
 nativeBackend()
@@ -113,7 +121,9 @@ function fastest(run: () => void): number {
 const ratios: number[] = []
 for (const { line, routine } of cases.filter((c) => c.line.includes(process.argv[3] ?? ''))) {
   const operands = [...routine.inputs, ...routine.outputs]
-  const buffers = operands.map(({ dtype, shape }) => engine.allocate(shape.reduce((a, b) => a * b, 1) * (dtype === 'float32' ? 4 : 2)))
+  const buffers = operands.map(({ dtype, shape }) =>
+    engine.allocate(shape.reduce((a, b) => a * b, 1) * bytesOf[dtype as keyof typeof bytesOf]),
+  )
   buffers.forEach((buffer) => engine.write(buffer, 'uint8', 0, new Uint8Array(buffer.bytes)))
   const executable = engine.prepare(routine)
   const zeros = operands.map(() => 0)
