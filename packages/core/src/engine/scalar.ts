@@ -194,11 +194,11 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInstruction>> = {
   /** To the nearest integer, ties to even. */
   round: unary(roundHalfEven),
   exp: workOf(
-    25,
+    23,
     unary(Math.exp, (k, g, y) => [k.mul(g, y)]),
   ),
   expm1: workOf(
-    36,
+    34,
     unary(Math.expm1, (k, g, y) => [k.add(k.mul(g, y), g)]),
   ),
   log: workOf(
@@ -226,7 +226,7 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInstruction>> = {
     unary(Math.atan, (k, g, _, x) => [k.div(g, k.add(k.mul(x!, x!), k.like(x!, 1)))]),
   ),
   tanh: workOf(
-    31,
+    29,
     unary(Math.tanh, (k, g, y) => [k.sub(g, k.mul(g, k.mul(y, y)))]),
   ),
 

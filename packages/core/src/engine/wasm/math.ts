@@ -5,8 +5,8 @@ import type { Expression, VectorCode } from './vector-code.ts'
  * Elementary functions on four float32 lanes, correct to 3 units in the last place over the whole range, infinities, NaNs,
  * subnormals and signed zeros included.
  *
- * Polynomials for exp, log, sin, cos and atan: S. L. Moshier, Cephes Mathematical Library 2.2, single precision (expf.c,
- * logf.c, sinf.c, atanf.c). Constants of the argument reduction by pi/2: Sun's fdlibm, e_rem_pio2.c.
+ * Polynomials for log, sin, cos and atan: S. L. Moshier, Cephes Mathematical Library 2.2, single precision (logf.c,
+ * sinf.c, atanf.c). Constants of the argument reduction by pi/2: Sun's fdlibm, e_rem_pio2.c.
  *
  * Arguments are expressions that may be evaluated repeatedly: pass what was kept.
  */
@@ -17,7 +17,8 @@ const LN2_LO = -2.1219444e-4
 /** Adding it to a float rounds that to an integer, which then stands in the low bits. */
 const ROUNDER = 12582912
 const ROUNDER_BITS = 0x4b400000
-const EXP = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]
+/** (exp(r) - 1 - r) / r², by Remez' algorithm for |r| <= 0.3475: exp(r) to 2^-28. */
+const EXP = [1.3814224e-3, 8.368898e-3, 4.1668404e-2, 1.666652e-1, 4.9999994e-1]
 const LOG = [
   7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1,
   3.3333331174e-1,
