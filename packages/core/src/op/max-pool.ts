@@ -6,14 +6,12 @@ import * as routines from '../routines.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { MOST_TAPS, placesIn } from './window.ts'
 
 export interface MaxPoolAttrs extends WindowGeometry {
   /** Numbers of windows, where they are not what the geometry says by rounding down. */
   readonly windows: Shape
 }
-
-/** Elements of a window up to which code that names each of them is short enough. */
-const MOST_TAPS = 16
 
 /** Largest elements of windows over channels-last input, and their positions within the spatial volume. */
 export const maxPoolPrimitive: Primitive<MaxPoolAttrs> = {
@@ -108,11 +106,6 @@ function tileKernel([g, positions]: readonly Spec[], { dtype, shape, strides }: 
   )
   k.output(dtype, k.select(k.eq(position, own), gradient, k.like(gradient, 0)), within(strides))
   return k.build()
-}
-
-/** All positions in a space, in row-major order. */
-function placesIn(space: Shape): number[][] {
-  return space.reduce<number[][]>((all, n) => all.flatMap((place) => Array.from({ length: n }, (_, i) => [...place, i])), [[]])
 }
 
 /** The sum of the positions along `axes`, each times its weight. */

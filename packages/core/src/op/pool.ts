@@ -1,5 +1,4 @@
 import { isFloat } from '../dtype.ts'
-import type { WindowGeometry } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import type { Checked, PoolOut, Result, SizesOf } from '../shape-types.ts'
@@ -8,8 +7,8 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
 import { type MaxPoolAttrs, maxPoolPrimitive } from './max-pool.ts'
 import { defineFunction, sampleTensor } from './table.ts'
+import { windowSum } from './window-sum.ts'
 import { checkRank, type PerAxis, perAxis, windowCount } from './window.ts'
-import { windows } from './windows.ts'
 
 export interface PoolOptions {
   /** Default: the kernel size, so windows do not overlap. */
@@ -121,21 +120,15 @@ function avgPool(op: string, x: Tensor, axes: number, kernelSize: PerAxis, optio
       hint: "Use x.cast('float32').",
     })
   const attrs = geometry(op, x, axes, kernelSize, options)
-  const total = windowSum(x, attrs)
-  if (options.divisor !== undefined) return total.div(options.divisor)
+  const { divisor } = options
+  if (divisor !== undefined) return windowSum(x, attrs, divisor)
   const whole = attrs.kernel.reduce((n, k) => n * k, 1)
   if (
     attrs.padding.every(([, after], i) => after === perAxis(op, 'padding', options.padding ?? 0, axes, 0)[i]) &&
     (options.countIncludePad ?? true)
   )
-    return total.div(whole)
-  return total.div(windowSizes(x, attrs, options))
-}
-
-function windowSum(x: Tensor, { kernel, stride, padding }: WindowGeometry): Tensor {
-  const padded = padding.some(([a, b]) => a > 0 || b > 0) ? x.pad([[0, 0], ...padding, [0, 0]]) : x
-  const axes = kernel.map((_, i) => kernel.length + 1 + i)
-  return windows(padded, kernel, { stride }).sum(axes)
+    return windowSum(x, attrs, whole)
+  return windowSum(x, attrs).div(windowSizes(x, attrs, options))
 }
 
 /** How many elements each window has, `[...windows, 1]`: a product of one count an axis. */
@@ -188,7 +181,12 @@ function evenWindows(n: number, count: number): { positions: number[]; longest: 
 
 function adaptivePool(op: string, mode: 'avg' | 'max', x: Tensor, axes: number, outputSize: PerAxis): Tensor {
   checkRank(op, x, axes + 2, `[batch, ${'spatial, '.repeat(axes)}channels]`)
-  return perAxis(op, 'outputSize', outputSize, axes, 1).reduce((y, count, i) => adaptAxis(op, mode, y, i + 1, count), x)
+  const counts = perAxis(op, 'outputSize', outputSize, axes, 1)
+  const even = counts.every((count, i) => x.shape[i + 1]! > 0 && x.shape[i + 1]! % count === 0)
+  if (mode === 'max' || !even) return counts.reduce((y, count, i) => adaptAxis(op, mode, y, i + 1, count), x)
+  // Each spatial axis becomes two: windows, and steps within a window.
+  const tiles = counts.flatMap((count, i) => [count, x.shape[i + 1]! / count])
+  return x.reshape([x.shape[0]!, ...tiles, x.shape.at(-1)!]).mean(counts.map((_, i) => 2 * i + 2))
 }
 
 function adaptAxis(op: string, mode: 'avg' | 'max', x: Tensor, axis: number, count: number): Tensor {

@@ -1,4 +1,5 @@
 import { CotangentError } from '../errors.ts'
+import type { Shape } from '../layout.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 /** One number for all spatial axes, or one an axis. */
@@ -14,6 +15,14 @@ export function perAxis(op: string, name: string, value: PerAxis, axes: number, 
     })
   }
   return list
+}
+
+/** Elements of a window up to which code that names each of them is short enough. */
+export const MOST_TAPS = 16
+
+/** All positions in a space, in row-major order. */
+export function placesIn(space: Shape): number[][] {
+  return space.reduce<number[][]>((all, n) => all.flatMap((place) => Array.from({ length: n }, (_, i) => [...place, i])), [[]])
 }
 
 /** How many windows fit on an axis of (padded) size `n`. */

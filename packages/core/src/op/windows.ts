@@ -50,7 +50,7 @@ const foldPrimitive: Primitive<WindowGeometry & { shape: Shape }> = {
 }
 
 /** The adjoint of `windows`: overlapping elements are added up into a tensor of `shape`. */
-function foldWindows(x: Tensor, shape: Shape, { axis, kernel, stride, dilation }: WindowsAttrs): Tensor {
+export function foldWindows(x: Tensor, shape: Shape, { axis, kernel, stride, dilation }: WindowsAttrs): Tensor {
   const rank = kernel.length
   const [batch, channels] = [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis + rank))]
   const grouped = reshape(x, [batch, ...x.shape.slice(axis, axis + 2 * rank), channels])
