@@ -178,10 +178,16 @@ export function loadBinding(): LoadedBinding {
       loaded = { binding, file }
       return loaded
     } catch (error) {
-      failures.push((error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!)
+      failures.push(firstSentence(error))
     }
   }
   throw new Error(`its addon does not load (${failures.join('; ')}); run: npm rebuild @cotangent/native`)
+}
+
+/** Node says some things over several lines, and others with a list of who asked. */
+function firstSentence(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.split(/\nRequire stack|\.\s/, 1)[0]!.replaceAll('\n', ' ')
 }
 
 /**
