@@ -20,8 +20,8 @@ for (const name of readdirSync(join(root, 'packages'))) {
 }
 
 async function build(folder: string): Promise<void> {
-  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name: string; exports: Target }
-  const input = Object.fromEntries(entries(manifest.exports))
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name: string; exports: Target; imports?: Target }
+  const input = Object.fromEntries([manifest.exports, manifest.imports ?? {}].flatMap(entries))
   const dist = join(folder, 'dist')
   rmSync(dist, { recursive: true, force: true })
   const bundle = await rolldown({

@@ -19,7 +19,7 @@ for (const folder of new Set(['', ...paths.map(packageOf)])) {
   const fields = ['dependencies', 'peerDependencies', 'optionalDependencies', ...(folder ? [] : ['devDependencies'])]
   dependencies.set(
     folder,
-    fields.flatMap((field) => Object.keys(manifest[field] ?? {})),
+    [...fields, 'imports'].flatMap((field) => Object.keys(manifest[field] ?? {})),
   )
   dependencies.set(`${folder}/ui`, Object.keys(manifest['devDependencies'] ?? {}))
 }

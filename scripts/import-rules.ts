@@ -17,7 +17,7 @@ const publicApi = { may: ['leaf', 'engine', 'tensor', 'autograd', 'op', 'graph']
 
 export const rooms: readonly Room[] = [
   { name: 'entry', files: /^index(\.node)?\.ts$/, may: ['*'] },
-  { name: 'engines', files: /^engines\.ts$/, may: ['leaf', 'engine', 'engine/*', 'routines'] },
+  { name: 'engines', files: /^(engines|host(\.node)?)\.ts$/, may: ['leaf', 'engine', 'engine/*', 'routines'] },
   { name: 'routines', files: /^routines\.ts$/, may: ['leaf', 'engine', 'engine/*'] },
   { name: 'leaf', files: /^([^/]+|shape-types\/[^/]+)$/, may: [] },
   { name: 'engine', files: /^engine\/[^/]+$/, may: ['leaf'] },

@@ -2,6 +2,7 @@ import type { AttachedBackend } from 'cotangent'
 import { ReferenceEngine } from '../../core/src/engine/reference/engine.ts'
 import { referenceRoutine } from '../../core/src/engine/reference/routine.ts'
 import type { Operand, Routine } from '../../core/src/engine/routine.ts'
+import { attachBackends } from '../../core/src/engine/wasm/backend-launch.ts'
 import { WasmEngine } from '../../core/src/engine/wasm/engine.ts'
 import { runProgram, small } from '../../core/test/engine.ts'
 import { everything, NativeBackend } from '../src/backend.ts'
@@ -47,7 +48,7 @@ const reference = new ReferenceEngine()
 
 export function nativeEngine(threads: number, options = everything): { engine: WasmEngine; backend: CountingBackend } {
   const backend = new CountingBackend(options)
-  return { engine: new WasmEngine({ threads, fallback: referenceRoutine, backends: [backend] }), backend }
+  return { engine: new WasmEngine({ threads, fallback: referenceRoutine, backends: attachBackends([backend]) }), backend }
 }
 
 /** Small integers for each operand, so that sums are exact in any order. */

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { ReferenceEngine } from '../../core/src/engine/reference/engine.ts'
 import { referenceRoutine } from '../../core/src/engine/reference/routine.ts'
 import { routine } from '../../core/src/engine/routine.ts'
+import { attachBackends } from '../../core/src/engine/wasm/backend-launch.ts'
 import { WasmEngine } from '../../core/src/engine/wasm/engine.ts'
 import { dense, runProgram, small } from '../../core/test/engine.ts'
 import { everything } from '../src/backend.ts'
@@ -26,7 +27,7 @@ describe.skipIf(!loaded)('the addon under hostile input', () => {
   })
 
   it('a heap that grows after a routine was prepared', () => {
-    const own = new WasmEngine({ threads: 1, fallback: referenceRoutine, backends: [new CountingBackend()] })
+    const own = new WasmEngine({ threads: 1, fallback: referenceRoutine, backends: attachBackends([new CountingBackend()]) })
     const [m, k, n] = [64, 32, 16]
     const executable = own.prepare(product(m, k, n))
     const before = own.memoryUse().reserved

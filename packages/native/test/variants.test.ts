@@ -3,7 +3,9 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { ReferenceEngine } from '../../core/src/engine/reference/engine.ts'
 import { referenceRoutine } from '../../core/src/engine/reference/routine.ts'
 import { type Operand, type Routine, routine } from '../../core/src/engine/routine.ts'
+import { attachBackends } from '../../core/src/engine/wasm/backend-launch.ts'
 import { WasmEngine } from '../../core/src/engine/wasm/engine.ts'
+import { tunedBy } from '../../core/src/engine/wasm/tuner.ts'
 import { dense, runProgram } from '../../core/test/engine.ts'
 import { defaults } from '../src/backend.ts'
 import { CountingBackend, integersFor, loaded } from './engines.ts'
@@ -45,7 +47,7 @@ describe.skipIf(!loaded)('ways that autotuning chooses from', () => {
   const engines: WasmEngine[] = []
   const engineWith = (tuning: Map<string, string>, threads = 2) => {
     const backend = new CountingBackend(defaults)
-    const engine = new WasmEngine({ threads, fallback: referenceRoutine, backends: [backend], tuning })
+    const engine = new WasmEngine({ threads, fallback: referenceRoutine, backends: attachBackends([backend]), tuning: tunedBy(tuning) })
     engines.push(engine)
     return { engine, backend }
   }

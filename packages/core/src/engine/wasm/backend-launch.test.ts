@@ -6,6 +6,7 @@ import { ReferenceEngine } from '../reference/engine.ts'
 import { referenceRoutine } from '../reference/routine.ts'
 import type { AttachedBackend, RoutineBackend } from '../routine-backend.ts'
 import { type Routine, routine, withEpilogue } from '../routine.ts'
+import { attachBackends } from './backend-launch.ts'
 import { WasmEngine } from './engine.ts'
 
 /** Plain matrix products of dense float32 operands, in JavaScript, with the rows of `a` packed into working memory. */
@@ -50,7 +51,7 @@ class TestBackend implements RoutineBackend {
 }
 
 const backend = new TestBackend()
-const engine = new WasmEngine({ threads: 1, fallback: referenceRoutine, backends: [backend] })
+const engine = new WasmEngine({ threads: 1, fallback: referenceRoutine, backends: attachBackends([backend]) })
 const reference = new ReferenceEngine()
 afterAll(() => engine.close())
 
@@ -166,7 +167,12 @@ it('does without a backend that cannot work on its memory, and says so', () => {
       throw new Error('the memory is not shared')
     },
   }
-  const other = new WasmEngine({ threads: 1, fallback: referenceRoutine, backends: [refusing], notice: (m) => notices.push(m) })
+  const other = new WasmEngine({
+    threads: 1,
+    fallback: referenceRoutine,
+    backends: attachBackends([refusing]),
+    notice: (m) => notices.push(m),
+  })
   expect(runProgram(other, product(), numbers)).toEqual(runProgram(reference, product(), numbers))
   expect(notices).toEqual(['Cotangent computes without refusing: the memory is not shared'])
   other.close()

@@ -1,9 +1,12 @@
 import { CotangentError } from '../../errors.ts'
+import type { Kernel } from '../kernel.ts'
 import type { AttachedBackend, BackendRoutine, RoutineBackend } from '../routine-backend.ts'
 import type { Routine } from '../routine.ts'
+import type { WasmEngineOptions } from './engine.ts'
 import type { Heap } from './heap.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
 import type { Pool } from './pool.ts'
+import { prepareInSlices } from './sliced-product.ts'
 import type { Way } from './tuner.ts'
 
 /** Scratch memory a thread up to which it is kept between runs. */
@@ -38,6 +41,11 @@ export class BackendLauncher {
       if (prepared) return this.#launcher(name, routine, backend, prepared)
     }
     return undefined
+  }
+
+  /** As products that backends do take; undefined where there are none. */
+  prepareInSlices(routine: Routine, kernel: (kernel: Kernel) => KernelRun): KernelRun | undefined {
+    return prepareInSlices(routine, { heap: this.#heap, kernel, product: (slice) => this.prepare(slice) })
   }
 
   takes(routine: Routine): boolean {
@@ -93,6 +101,12 @@ export class BackendLauncher {
     return runOf(heap, pool, launch)
   }
 }
+
+/** Attaches backends to an engine, of which the first one that takes a routine computes it. */
+export const attachBackends =
+  (backends: readonly RoutineBackend[]): NonNullable<WasmEngineOptions['backends']> =>
+  (heap, pool, notice) =>
+    new BackendLauncher(heap, pool, backends, notice)
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

@@ -1,10 +1,8 @@
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import { observable } from '../observe.ts'
-import type { RoutineBackend } from '../routine-backend.ts'
 import type { Routine } from '../routine.ts'
-import type { TuningRecord } from '../tuning-record.ts'
-import { BackendLauncher } from './backend-launch.ts'
+import type { BackendLauncher } from './backend-launch.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import { Heap } from './heap.ts'
 import { KernelCompiler } from './kernel-program.ts'
@@ -12,7 +10,7 @@ import { LinkedSequence } from './linked-sequence.ts'
 import { PackedOperands } from './packed-operand.ts'
 import { Pool } from './pool.ts'
 import { RoutineCompiler } from './routine-program.ts'
-import { Tuner } from './tuner.ts'
+import type { Tuner } from './tuner.ts'
 
 /** A routine on typed arrays that span whole buffers: inputs, then outputs, and at which of their elements operands start. */
 export type RoutineFallback = (
@@ -26,10 +24,10 @@ export interface WasmEngineOptions {
   maximumBytes?: number
   /** Runs the routines that have no emitted code. */
   fallback: RoutineFallback
-  /** What computes routines in place of emitted code where it can, the first one that takes a routine. */
-  backends?: readonly RoutineBackend[]
-  /** Where autotuning remembers what it finds; default here, until the engine ends. */
-  tuning?: TuningRecord
+  /** What computes routines in place of emitted code where it can: see `attachBackends`. */
+  backends?: (heap: Heap, pool: Pool, notice?: (message: string) => void) => BackendLauncher
+  /** What autotuning measures with, asked for when it is first on: see `tunedBy`. */
+  tuning?: (heap: Heap, pool: Pool) => Tuner | undefined
   /** Receives, once each, the reasons for running slower than might be. */
   notice?: (message: string) => void
 }
@@ -49,7 +47,7 @@ export class WasmEngine implements Engine {
   onPressure: Engine['onPressure']
   observer: Engine['observer']
 
-  constructor({ threads, maximumBytes, fallback, backends = [], tuning = new Map<string, string>(), notice }: WasmEngineOptions) {
+  constructor({ threads, maximumBytes, fallback, backends, tuning, notice }: WasmEngineOptions) {
     this.heap = new Heap({
       ...(maximumBytes !== undefined && { maximumBytes }),
       ...(notice && { notice }),
@@ -58,8 +56,8 @@ export class WasmEngine implements Engine {
     this.pool = new Pool(this.heap, { ...(threads !== undefined && { threads }), ...(notice && { notice }) })
     this.#kernels = new KernelCompiler(this.heap, this.pool)
     this.#routines = new RoutineCompiler(this.heap, this.pool, this.#kernels, {
-      tuner: new Tuner(this.heap, this.pool, tuning),
-      ...(backends.length > 0 && { backends: new BackendLauncher(this.heap, this.pool, backends, notice) }),
+      tuner: () => tuning?.(this.heap, this.pool),
+      backends: backends?.(this.heap, this.pool, notice),
     })
     this.#fallback = fallback
     this.packs = new PackedOperands(this.heap)

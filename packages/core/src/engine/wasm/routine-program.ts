@@ -12,7 +12,6 @@ import type { MatmulMode } from './matmul-plan.ts'
 import { PackedOperand } from './packed-operand.ts'
 import type { Pool, PoolFunction } from './pool.ts'
 import { composedOf, type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy, variantsOf } from './routine-code.ts'
-import { prepareInSlices } from './sliced-product.ts'
 import type { Tuner, Way } from './tuner.ts'
 
 const GRAIN = 131072
@@ -23,7 +22,8 @@ export class RoutineCompiler {
   readonly #pool: Pool
   readonly #kernels: KernelCompiler
   readonly #backends: BackendLauncher | undefined
-  readonly #tuner: Tuner | undefined
+  readonly #makeTuner: (() => Tuner | undefined) | undefined
+  #tuner: Tuner | undefined
   readonly #grain: number
   readonly #functions = new Map<string, PoolFunction>()
   /** Argument blocks go when the programs that they belong to are forgotten. */
@@ -34,13 +34,13 @@ export class RoutineCompiler {
     heap: Heap,
     pool: Pool,
     kernels: KernelCompiler,
-    options: { grain?: number; backends?: BackendLauncher; tuner?: Tuner } = {},
+    options: { grain?: number; backends?: BackendLauncher | undefined; tuner?: () => Tuner | undefined } = {},
   ) {
     this.#heap = heap
     this.#pool = pool
     this.#kernels = kernels
     this.#backends = options.backends
-    this.#tuner = options.tuner
+    this.#makeTuner = options.tuner
     this.#grain = options.grain ?? GRAIN
     this.#arguments = new FinalizationRegistry((pointer) => heap.free(pointer))
   }
@@ -48,6 +48,7 @@ export class RoutineCompiler {
   /** Undefined where the reference has to do it. */
   prepare(routine: Routine): KernelRun | undefined {
     if (routine.outputs.every((o) => sizeOf(o.shape) === 0)) return () => {}
+    if (autotune()) this.#tuner ??= this.#makeTuner?.()
     const tuned = autotune() ? this.#tuner?.choose(routine, this.#ways(routine)) : undefined
     return tuned ?? this.#byRules(routine)
   }
@@ -99,10 +100,7 @@ export class RoutineCompiler {
     const whole = backends.prepare(routine)
     if (whole) return whole
     const plain = withoutEpilogue(routine)
-    const product = (slice: Routine) => backends.prepare(slice)
-    const run =
-      (routine.epilogue && backends.prepare(plain)) ??
-      prepareInSlices(plain, { heap: this.#heap, kernel: (kernel) => this.#kernels.prepare(kernel), product })
+    const run = (routine.epilogue && backends.prepare(plain)) ?? backends.prepareInSlices(plain, (kernel) => this.#kernels.prepare(kernel))
     return run && routine.epilogue ? this.#separately(routine, routine.epilogue, run) : run
   }
 

@@ -9,7 +9,7 @@ import { type Operand, type Routine, routine, withEpilogue } from '../routine.ts
 import { WasmEngine } from './engine.ts'
 import { Heap } from './heap.ts'
 import { Pool } from './pool.ts'
-import { Tuner, type Way } from './tuner.ts'
+import { Tuner, type Way, tunedBy } from './tuner.ts'
 
 const product = (a: Operand, b: Operand) => routine('matmul', {}, [a, b], [dense('float32', [a.shape[0]!, b.shape[1]!])])
 const square = product(dense('float32', [4, 4]), dense('float32', [4, 4]))
@@ -96,7 +96,7 @@ describe('choosing', () => {
 describe('tuned engines', () => {
   const reference = new ReferenceEngine()
   const record = new Map<string, string>()
-  const engines = [1, 2].map((threads) => new WasmEngine({ threads, fallback: referenceRoutine, tuning: record }))
+  const engines = [1, 2].map((threads) => new WasmEngine({ threads, fallback: referenceRoutine, tuning: tunedBy(record) }))
   afterAll(() => engines.forEach((engine) => engine.close()))
   afterEach(() => setAutotune(false))
 

@@ -1,6 +1,7 @@
 import { dtypeInfo } from '../../dtype.ts'
 import type { Operand, Routine } from '../routine.ts'
 import type { TuningRecord } from '../tuning-record.ts'
+import type { WasmEngineOptions } from './engine.ts'
 import type { Heap } from './heap.ts'
 import type { KernelRun } from './launch.ts'
 import type { Pool } from './pool.ts'
@@ -109,6 +110,12 @@ export class Tuner {
     return ruled && limit > ruled.ms * worthwhile ? ruled : candidates.find(({ ms }) => ms === limit)
   }
 }
+
+/** Autotuning that remembers what it finds in `record`. */
+export const tunedBy =
+  (record: TuningRecord): NonNullable<WasmEngineOptions['tuning']> =>
+  (heap, pool) =>
+    new Tuner(heap, pool, record)
 
 interface Candidate {
   readonly way: Way
