@@ -3,6 +3,8 @@ import { ReferenceEngine } from '../../core/src/engine/reference/engine.ts'
 import type { Routine } from '../../core/src/engine/routine.ts'
 import { runProgram } from '../../core/test/engine.ts'
 import { cells, differenceOf, layerGradientOf, layerOf, type RecurrentCase, valuesFor } from '../../core/test/recurrent-routines.ts'
+import type { NativeRecurrent } from '../src/binding.ts'
+import { describeRecurrent } from '../src/recurrent.ts'
 import { loaded, nativeEngine } from './engines.ts'
 
 const reference = new ReferenceEngine()
@@ -61,5 +63,40 @@ describe.skipIf(!loaded)('recurrent layers by the addon', () => {
       for (const { engine } of engines)
         expect(differenceOf(runProgram(engine, routine, values), runProgram(reference, routine, values))).toBeLessThan(0.05)
     })
+  })
+  it('operands that do not fit together, or do not lie on the heap', () => {
+    const { binding } = loaded!
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 4, shared: true })
+    const heap = binding.attach(new Uint8Array(memory.buffer))
+    for (const routine of [layerOf({ cell: 'gru' }), layerGradientOf({ cell: 'lstm' })]) {
+      const { recurrent } = describeRecurrent(routine)!.describe(2) as { recurrent: NativeRecurrent }
+      const { operands } = recurrent
+      const changed = (change: Partial<NativeRecurrent>) => () => binding.prepare({ recurrent: { ...recurrent, ...change } })
+      expect(changed({ operands: operands.slice(1) })).toThrow(/do not fit together/)
+      expect(changed({ operands: [] })).toThrow(/do not fit together/)
+      expect(changed({ inputs: 1 })).toThrow(/do not fit together/)
+      expect(changed({ gradient: !recurrent.gradient })).toThrow(/do not fit together/)
+      expect(changed({ cell: 7 })).toThrow(/no such kind/)
+      operands.forEach((operand, i) => {
+        const dims = [...operand.dims]
+        dims[0]! += 1
+        expect(changed({ operands: operands.map((o, j) => (j === i ? { ...o, dims } : o)) }), `operand ${i}`).toThrow(/do not fit together/)
+      })
+      const prepared = changed({})()!
+      const words = new Uint32Array(memory.buffer, 64, operands.length + 1)
+      const bytes = memory.buffer.byteLength
+      const good = [...operands, undefined].map((_, i) => 1024 + 2048 * i)
+      words.set(good)
+      expect(() => binding.run(heap, prepared.handle, 64, bytes)).not.toThrow()
+      good.forEach((_, i) => {
+        for (const bad of [bytes, bytes - 4, 2 ** 32 - 64, 1025]) {
+          words.set(good)
+          words[i] = bad
+          expect(() => binding.run(heap, prepared.handle, 64, bytes), `word ${i} = ${bad}`).toThrow(/does not lie on the heap/)
+        }
+      })
+      for (const block of [bytes - 4, 2 ** 32 - 8, 65])
+        expect(() => binding.run(heap, prepared.handle, block, bytes)).toThrow(/argument block/)
+    }
   })
 })
