@@ -60,6 +60,35 @@ describe('products of bytes', () => {
     )
   })
 
+  it('a single row, of any size, in more than one column block', () => {
+    for (const [k, n] of [
+      [1, 1],
+      [2, 33],
+      [7, 4],
+      [16, 31],
+      [25, 70],
+      [301, 5],
+      [9, 4103],
+    ] as const) {
+      for (const [a, b] of [
+        ['int8', 'uint8'],
+        ['uint8', 'int8'],
+      ] as const) {
+        for (const strides of [
+          [n, 1],
+          [1, k],
+        ]) {
+          const bias = n % 2 ? [dense('int32', [n])] : []
+          const weights: Operand = { dtype: b, shape: [k, n], strides }
+          expectAgreement(routine('matmul', {}, [dense(a, [1, k]), weights, ...bias], [dense('int32', [1, n])]), k + n)
+          const apart: Operand = { dtype: a, shape: [2, 1, k], strides: [k * 3, k, 3] }
+          const batch: Operand = { dtype: b, shape: [2, k, n], strides: [0, ...strides] }
+          expectAgreement(routine('matmul', {}, [apart, batch], [dense('int32', [2, 1, n])]), k * n)
+        }
+      }
+    }
+  })
+
   it('convolutions and transposed ones of any geometry', () => {
     const axis = fc.record({
       size: fc.integer({ min: 1, max: 7 }),

@@ -21,8 +21,9 @@ export const pairsCode = (k: I32): I32 => ['/', ['+', k, 1], 2]
 /** Loads eight bytes as 16-bit numbers: four pairs. */
 export const loadPairs = (dtype: ByteType) => (dtype === 'uint8' ? 'v128.load8x8_u' : 'v128.load8x8_s')
 
-const interleaveLow = [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23]
-const interleaveHigh = interleaveLow.map((byte) => byte + 8)
+/** The shuffles that make pairs of two vectors of 16-bit numbers. */
+export const interleaveLow = [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23]
+export const interleaveHigh = interleaveLow.map((byte) => byte + 8)
 
 /**
  * Emits `pack(source, rowStride, kStride, destination, panelBytes, rows, k)`: what `emitPack` does, for bytes. The elements of its panels

@@ -127,7 +127,7 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
       { row: a.column, column: a.row },
     ]
   }
-  const mode = problem.mode ?? (narrow ? 'packed' : chooseMode(m, n, k, a, b))
+  const mode = problem.mode ?? (narrow ? modeOfNarrow(problem) : chooseMode(m, n, k, a, b))
   const [aSize, bSize] = [a, b].map(({ half }) => (problem.bytes ? 1 : half ? 2 : lanes.size)) as [number, number]
   const batches = batch.reduce((product, axis) => product * axis.size, 1)
 
@@ -217,6 +217,13 @@ function chooseMode(m: number, n: number, k: number, a: { column: number }, b: {
     return 'columns'
   }
   return n <= 32 && a.column === 1 ? 'packedB' : 'packed'
+}
+
+/** Operands that become wider do so in panels, but for bytes of a single row, where that would be most of the work. */
+function modeOfNarrow({ m, a, b, bytes }: MatmulProblem): MatmulMode {
+  if (!bytes || m !== 1) return 'packed'
+  if (b.column === 1) return 'rows'
+  return b.row === 1 && a.column === 1 ? 'columns' : 'packed'
 }
 
 /** Rows from which on a product is never computed row by row. */

@@ -3,6 +3,7 @@ import { blockedProduct } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { emitPackBytes, pairsCode } from './gemm-pack-bytes.ts'
 import { emitGatherVector, emitPack, type HalfType } from './gemm-pack.ts'
+import { emitByteRowTimesColumns, emitByteRowTimesRows } from './gemv-bytes.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
@@ -28,8 +29,8 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const packA = bytes ? emitPackBytes(m, lanes, TILE_ROWS, bytes.a) : emitPack(m, lanes, TILE_ROWS, halfOf(halves.a))
   const packB = bytes ? emitPackBytes(m, lanes, width, bytes.b) : width === TILE_ROWS ? packA : emitPack(m, lanes, width, halfOf(halves.b))
   const gatherVector = emitGatherVector(m, lanes)
-  const rowTimesRows = emitRowTimesRows(module, withBias)
-  const rowTimesColumns = emitRowTimesColumns(module, withBias)
+  const rowTimesRows = bytes ? emitByteRowTimesRows(module, withBias, bytes) : emitRowTimesRows(module, withBias)
+  const rowTimesColumns = bytes ? emitByteRowTimesColumns(module, withBias, bytes) : emitRowTimesColumns(module, withBias)
 
   const f = m.function('run', { export: true })
   const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
@@ -93,20 +94,21 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   }
 
   const byRows = () => {
-    pushAll(a, aK, b, bK, c, columns, k, accumulate)
+    pushAll(a, aK, b, bK, c, columns, word('k'), accumulate)
     pushBias()
     f.call(rowTimesRows)
   }
 
   const byColumns = () => {
     const x = define(f, a)
-    push(f, ['!=', aK, lanes.size])
+    // Bytes are contiguous in this mode.
+    push(f, bytes ? 0 : ['!=', aK, lanes.size])
     f.if(() => {
       assign(f, x, scratch)
       pushAll(a, aK, x, k)
       f.call(gatherVector)
     })
-    pushAll(x, b, bColumn, c, columns, k, accumulate)
+    pushAll(x, b, bColumn, c, columns, word('k'), accumulate)
     pushBias()
     f.call(rowTimesColumns)
     f.release(x)
