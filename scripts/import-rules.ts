@@ -18,7 +18,7 @@ const publicApi = { may: ['leaf', 'engine', 'tensor', 'autograd', 'op', 'graph']
 export const rooms: readonly Room[] = [
   { name: 'entry', files: /^index(\.node)?\.ts$/, may: ['*'] },
   { name: 'engines', files: /^(engines|host(\.node)?)\.ts$/, may: ['leaf', 'engine', 'engine/*', 'routines'] },
-  { name: 'routines', files: /^routines\.ts$/, may: ['leaf', 'engine', 'engine/*'] },
+  { name: 'routines', files: /^(routines|sequences)\.ts$/, may: ['leaf', 'engine', 'engine/*'] },
   { name: 'leaf', files: /^([^/]+|shape-types\/[^/]+)$/, may: [] },
   { name: 'engine', files: /^engine\/[^/]+$/, may: ['leaf'] },
   { name: 'engine/*', files: /^engine\/[^/]+\//, may: ['leaf', 'engine'] },
@@ -26,7 +26,7 @@ export const rooms: readonly Room[] = [
   { name: 'tensor', files: /^tensor\//, may: ['leaf', 'engine', 'autograd'], types: ['op'] },
   { name: 'op', files: /^op\//, may: ['leaf', 'engine', 'routines', 'tensor', 'autograd'] },
   { name: 'transform', files: /^transform\//, may: ['leaf', 'engine', 'tensor', 'autograd', 'op'] },
-  { name: 'graph', files: /^graph\//, may: ['leaf', 'engine', 'tensor', 'autograd', 'op'] },
+  { name: 'graph', files: /^graph\//, may: ['leaf', 'engine', 'routines', 'tensor', 'autograd', 'op'] },
   { name: 'program', files: /^program\//, may: ['leaf', 'engine', 'routines', 'tensor', 'autograd', 'op', 'graph', 'io', 'optim'] },
   { name: 'nn', files: /^nn\//, ...publicApi },
   { name: 'optim', files: /^optim\//, may: [...publicApi.may, 'nn'] },

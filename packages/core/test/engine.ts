@@ -5,6 +5,7 @@ import { type Operand, routine, type RoutineAttrs, type RoutineName } from '../s
 import { rowMajor, sizeOf } from '../src/layout.ts'
 // Brings the code of all routines.
 import '../src/routines.ts'
+import '../src/sequences.ts'
 
 /** Values as they lie in memory: an input of `runProgram`, with elements that the program must not count before `offset`. */
 export interface TestInput {

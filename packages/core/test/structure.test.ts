@@ -51,7 +51,7 @@ test('a small program stays small', async () => {
     layer.forward(tensor([[1, 2, 3, 4]])).sum().backward()
     console.log(layer.weight.grad)`)
   // Half is the emitter of Wasm code, a third the ops, all of which are methods of Tensor.
-  expect(gzipSync(code).length / 1000).toBeLessThan(88)
+  expect(gzipSync(code).length / 1000).toBeLessThan(85)
   const kept = Object.entries(modules).filter(([, { renderedLength }]) => renderedLength > 0)
   expect(kept.filter(([id]) => /src\/(data|train|io|graph)\//.test(id)).reduce((sum, [, m]) => sum + m.renderedLength, 0)).toBeLessThan(
     2000,

@@ -1,6 +1,7 @@
 import type { Control, Region } from '../engine/control.ts'
 import type { ConstantBuffer, Engine, Executable, Step } from '../engine/engine.ts'
 import { CotangentError } from '../errors.ts'
+import { prepareSequence } from '../sequences.ts'
 
 /** One operation over a program's buffers: what engines run, or what the host does between. */
 export interface ProgramStep extends Omit<Step, 'program'> {
@@ -16,7 +17,7 @@ export function prepareSteps(engine: Engine, steps: readonly ProgramStep[], cons
   for (let first = 0; first < steps.length || parts.length === 0;) {
     const control = steps.findIndex((step, i) => i >= first && !isEngineStep(step))
     const end = control < 0 ? steps.length : control
-    const sequence = engine.prepare({ kind: 'sequence', steps: steps.slice(first, end).filter(isEngineStep), constants })
+    const sequence = prepareSequence(engine, { kind: 'sequence', steps: steps.slice(first, end).filter(isEngineStep), constants })
     if (end === steps.length && parts.length === 0) return sequence
     parts.push(startingAt(first, sequence))
     if (control >= 0) parts.push(prepareControl(engine, steps[control]!))

@@ -7,6 +7,7 @@ import { ReferenceEngine } from '../reference/engine.ts'
 import { referenceRoutine } from '../reference/routine.ts'
 import { type Operand, type Routine, type RoutineAttrs, type RoutineName, routine } from '../routine.ts'
 import '../../routines.ts'
+import '../../sequences.ts'
 import { WasmEngine } from './engine.ts'
 
 const engines = [1, 2].map((threads) => new WasmEngine({ threads, fallback: referenceRoutine }))

@@ -2,13 +2,13 @@ import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import { observable } from '../observe.ts'
 import type { Routine } from '../routine.ts'
+import { prepareSequence } from '../sequence.ts'
 import type { BackendLauncher } from './backend-launch.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import { Heap } from './heap.ts'
 import { KernelCompiler } from './kernel-program.ts'
-import { LinkedSequence } from './linked-sequence.ts'
-import { PackedOperands } from './packed-operand.ts'
 import { Pool } from './pool.ts'
+import { programCode } from './program-code.ts'
 import { RoutineCompiler } from './routine-program.ts'
 import type { Tuner } from './tuner.ts'
 
@@ -41,7 +41,6 @@ export class WasmEngine implements Engine {
   readonly #kernels: KernelCompiler
   readonly #routines: RoutineCompiler
   readonly #fallback: RoutineFallback
-  readonly packs: PackedOperands
   readonly #slow = new Set<string>()
   readonly #notice: ((message: string) => void) | undefined
   onPressure: Engine['onPressure']
@@ -60,7 +59,6 @@ export class WasmEngine implements Engine {
       backends: backends?.(this.heap, this.pool, notice),
     })
     this.#fallback = fallback
-    this.packs = new PackedOperands(this.heap)
     this.#notice = notice
   }
 
@@ -74,8 +72,10 @@ export class WasmEngine implements Engine {
 
   prepare(program: Program | Sequence): Executable {
     if (program.kind !== 'sequence') return observable(this, program, this.#ready(program))
+    const code = programCode()
+    if (!code) return prepareSequence(this, program)
     const steps = program.steps.map((step) => ({ ...step, executable: this.#ready(step.program) }))
-    return new LinkedSequence(this, steps, program.constants)
+    return code.link(this, steps, program.constants)
   }
 
   takes(routine: Routine): boolean {

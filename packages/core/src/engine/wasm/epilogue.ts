@@ -35,7 +35,7 @@ interface EpilogueOperand {
  * numbers. Dense operands and outputs are found by where in the raw result an element is, so however a routine cuts its result
  * into tiles, batches and phases, the epilogue has to be told nothing but where in the result it is.
  */
-export interface Epilogue {
+interface EpilogueParts {
   /** Equal for equal code. */
   readonly key: string
   readonly nodes: readonly Node[]
@@ -45,6 +45,18 @@ export interface Epilogue {
   /** The values to store, and as what. */
   readonly outputs: readonly { readonly node: NodeId; readonly dtype: DType }[]
   readonly params: number
+}
+
+/** What modules do with an epilogue, which they know nothing else of: see `program-code.ts`. */
+export interface Epilogue extends Pick<EpilogueParts, 'key' | 'nodes' | 'operands'> {
+  /** Whether the code is so short that it goes over a tile's sums while they are in registers. */
+  readonly isShort: boolean
+  /** A plan of a routine with the epilogue's block behind its words. The pointers of the block follow the plan's own. */
+  planWith(plan: RoutinePlan): RoutinePlan
+  /** Writes itself into one function, which knows the address of the epilogue's block. */
+  code(f: FunctionBuilder, lanes: Lanes, context: ModuleContext, block: Local<'i32'>): EpilogueCode
+  /** See `emitFinish`. */
+  emitFinish(m: ModuleBuilder, lanes: Lanes, context: ModuleContext, storeLanes: FunctionRef): FunctionRef
 }
 
 const RAW = -1
@@ -83,7 +95,14 @@ export function planEpilogue(kernel: Kernel): Epilogue | undefined {
   const code = nodes.map((node, id) => (node.op === 'load' ? operandOf.get(id) : Object.values(node).map(number).join(' ')))
   const stored = outputs.map(({ node, dtype }) => ({ node, dtype }))
   const key = [code, operands.map(({ kind, dtype }) => kind + dtype), stored.map(({ node, dtype }) => node + dtype)].join(';')
-  return { key, nodes, operands, operandOf, outputs: stored, params: params.length }
+  const parts: EpilogueParts = { key, nodes, operands, operandOf, outputs: stored, params: params.length }
+  return {
+    ...parts,
+    isShort: isShort(parts),
+    planWith: (plan) => planWith(parts, plan),
+    code: (f, lanes, context, block) => new EpilogueCode(f, lanes, parts, context, block),
+    emitFinish: (m, lanes, context, storeLanes) => emitFinish(m, lanes, parts, context, storeLanes),
+  }
 }
 
 /**
@@ -119,11 +138,10 @@ const isHalf = (dtype: DType): dtype is HalfType => dtype === 'bfloat16' || dtyp
 const isLaneType = (dtype: DType): dtype is LaneType => (laneTypes as readonly DType[]).includes(dtype)
 
 const operandWord = (operand: number): number => 1 + operand
-const outputWord = ({ operands }: Epilogue, output: number): number => 1 + operands.length + output
-const paramWord = ({ operands, outputs }: Epilogue): number => 2 * Math.ceil((1 + operands.length + outputs.length) / 2)
+const outputWord = ({ operands }: EpilogueParts, output: number): number => 1 + operands.length + output
+const paramWord = ({ operands, outputs }: EpilogueParts): number => 2 * Math.ceil((1 + operands.length + outputs.length) / 2)
 
-/** A plan of a routine with the epilogue's block behind its words. The pointers of the block follow the plan's own. */
-export function planWithEpilogue(plan: RoutinePlan, epilogue: Epilogue): RoutinePlan {
+function planWith(epilogue: EpilogueParts, plan: RoutinePlan): RoutinePlan {
   const start = 2 * Math.ceil(plan.words.length / 2)
   const params = start + paramWord(epilogue)
   const words = new Int32Array(params + 2 * epilogue.params)
@@ -136,8 +154,7 @@ export function planWithEpilogue(plan: RoutinePlan, epilogue: Epilogue): Routine
 /** Instructions that are worth repeating for each vector of a tile, in additions. */
 const INLINE_COST = 8
 
-/** Whether the code is so short that it goes over a tile's sums while they are in registers. */
-export function isShort({ nodes }: Epilogue): boolean {
+function isShort({ nodes }: EpilogueParts): boolean {
   const cost = nodes.reduce((sum, node) => {
     if (!isComputed(node)) return sum
     return sum + (isInstruction(node) ? scalarCost(node.op, nodes[node.args[0]!]!.type) : 1)
@@ -155,7 +172,7 @@ interface Place {
 export class EpilogueCode {
   readonly #f: FunctionBuilder
   readonly #lanes: Lanes
-  readonly #epilogue: Epilogue
+  readonly #epilogue: EpilogueParts
   readonly #code: VectorCode
   readonly #block: Local<'i32'>
   /** Distance from the raw result for what is dense and as wide, else an address. */
@@ -169,7 +186,7 @@ export class EpilogueCode {
   /** Products that are part of a sum's instruction. */
   readonly #fused: ReadonlySet<NodeId>
 
-  constructor(f: FunctionBuilder, lanes: Lanes, epilogue: Epilogue, context: ModuleContext, block: Local<'i32'>) {
+  constructor(f: FunctionBuilder, lanes: Lanes, epilogue: EpilogueParts, context: ModuleContext, block: Local<'i32'>) {
     const { nodes, operands, operandOf, outputs } = epilogue
     this.#f = f
     this.#lanes = lanes
@@ -288,13 +305,7 @@ const UNROLL = 2
  * and stores the outputs. `c` is where in the raw result they belong; they may lie there, too. `column` is the distance of
  * their first column from the row's start; strides and distances are in bytes.
  */
-export function emitFinish(
-  m: ModuleBuilder,
-  lanes: Lanes,
-  epilogue: Epilogue,
-  context: ModuleContext,
-  storeLanes: FunctionRef,
-): FunctionRef {
+function emitFinish(m: ModuleBuilder, lanes: Lanes, epilogue: EpilogueParts, context: ModuleContext, storeLanes: FunctionRef): FunctionRef {
   const f = m.function('finish')
   const [block, source, sourceRow, c] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [cRow, column, rows, columns] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]

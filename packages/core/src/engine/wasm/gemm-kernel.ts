@@ -1,4 +1,3 @@
-import { EpilogueCode, isShort } from './epilogue.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, multiplyAdd } from './lanes.ts'
@@ -75,7 +74,7 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
   const stash = finish && { start: f.local('i32'), next: f.local('i32'), rows: f.local('i32'), c: f.local('i32') }
 
   /** Where an epilogue goes over whole tiles in registers; others, and tiles on the edge, are left to `finish`. */
-  const inline = epilogue && place && isShort(epilogue) ? new EpilogueCode(f, lanes, epilogue, context, place.block) : undefined
+  const inline = epilogue?.isShort && place ? epilogue.code(f, lanes, context, place.block) : undefined
 
   const width = tileColumns(lanes)
   const sums = Array.from({ length: TILE_ROWS }, () => f.locals('v128', TILE_VECTORS))

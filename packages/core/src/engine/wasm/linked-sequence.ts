@@ -4,7 +4,7 @@ import { failedAt } from '../sequence.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import type { Heap } from './heap.ts'
 import type { Launch, LoneCall } from './launch.ts'
-import type { PackedOperand, PackedOperands } from './packed-operand.ts'
+import { type PackedOperand, type PackedOperands, packedOperandsOf } from './packed-operand.ts'
 import { failureOf, type Pool } from './pool.ts'
 
 export interface PreparedStep extends Step {
@@ -21,7 +21,7 @@ interface PointerUse {
 }
 
 /** The parts of the engine that a sequence needs. */
-type Host = Pick<Engine, 'observer'> & { readonly heap: Heap; readonly pool: Pool; readonly packs: PackedOperands }
+type Host = Pick<Engine, 'observer'> & { readonly heap: Heap; readonly pool: Pool }
 
 type Run = (buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]) => void
 
@@ -87,7 +87,7 @@ export class LinkedSequence implements Executable {
   }
 
   run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
-    for (let i = 0; i < this.#packed.length; i++) this.#packed[i]!.check(this.#engine.packs, buffers, offsets)
+    for (let i = 0; i < this.#packed.length; i++) this.#packed[i]!.check(packedOperandsOf(this.#engine.heap), buffers, offsets)
     this.#bind(buffers, offsets, scalars)
     if (this.#engine.observer) return this.#runObserved(buffers, offsets, scalars)
     const calls = this.#calls

@@ -86,6 +86,15 @@ export class PackedOperand {
 /** What is packed for a memory, by the operands' keys. */
 type Packs = Map<string, { readonly address: number; version: number }>
 
+const known = new WeakMap<Heap, PackedOperands>()
+
+/** Those of a heap. */
+export function packedOperandsOf(heap: Heap): PackedOperands {
+  let found = known.get(heap)
+  if (!found) known.set(heap, (found = new PackedOperands(heap)))
+  return found
+}
+
 /** Packed operands of memory that stays as it is. Programs share them, and they go when the memory does. */
 export class PackedOperands {
   readonly #heap: Heap

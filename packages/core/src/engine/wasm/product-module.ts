@@ -1,7 +1,7 @@
 import type { Operand } from '../routine.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { importMath } from './emit-node.ts'
-import { type Epilogue, emitFinish, planWithEpilogue } from './epilogue.ts'
+import type { Epilogue } from './epilogue.ts'
 import type { FunctionRef } from './function-builder.ts'
 import type { ByteOperands } from './gemm-pack-bytes.ts'
 import type { HalfType } from './gemm-pack.ts'
@@ -46,7 +46,7 @@ export function startProduct({ type, relaxed, epilogue, shared, bytes }: Product
   const math = importMath(m, epilogue?.nodes ?? [])
   const storeLanes = emitStoreLanes(m, lanes)
   const context: ModuleContext = { module: m, lanes: lanes.count, relaxed, math, helpers: new Map() }
-  const finish = epilogue && emitFinish(m, lanes, epilogue, context, storeLanes)
+  const finish = epilogue?.emitFinish(m, lanes, context, storeLanes)
   return { m, lanes, storeLanes, epilogue, context, finish }
 }
 
@@ -59,7 +59,7 @@ export function productJob(
 ): Job {
   const { type, bias = false, epilogue, halves = {}, bytes } = options
   return {
-    plan: epilogue ? planWithEpilogue(plan, epilogue) : plan,
+    plan: epilogue?.planWith(plan) ?? plan,
     module: {
       key: `${name} ${type} ${bias} ${halves.a ?? ''} ${halves.b ?? ''} ${bytes?.a ?? ''} ${bytes?.b ?? ''} ${epilogue?.key ?? ''}`,
       emit: (environment) => emit({ ...options, ...environment }),

@@ -4,13 +4,13 @@ import { autotune } from '../autotune.ts'
 import { type Kernel, KernelBuilder } from '../kernel.ts'
 import { type Operand, productNames, type Routine, withoutEpilogue } from '../routine.ts'
 import { type BackendLauncher, KEPT_SCRATCH } from './backend-launch.ts'
-import { epilogueOver, planEpilogue } from './epilogue.ts'
+import { epilogueOver } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { KernelCompiler } from './kernel-program.ts'
 import { type KernelRun, type Launch, type PackedBuffer, runOf } from './launch.ts'
 import type { MatmulMode } from './matmul-plan.ts'
-import { PackedOperand } from './packed-operand.ts'
 import type { Pool, PoolFunction } from './pool.ts'
+import { programCode } from './program-code.ts'
 import { composedOf, type Demand, type Job, type RoutineModule, recipeOf, satisfies, tidy, variantsOf } from './routine-code.ts'
 import type { Tuner, Way } from './tuner.ts'
 
@@ -106,7 +106,7 @@ export class RoutineCompiler {
 
   #emitted(routine: Routine, variant?: MatmulMode): KernelRun | undefined {
     const code = epilogueOver(routine)
-    const epilogue = code && productNames.has(routine.name) ? planEpilogue(code) : undefined
+    const epilogue = code && productNames.has(routine.name) ? programCode()?.planEpilogue(code) : undefined
     const wide = code ? { ...routine, epilogue: code } : routine
     const plain = withoutEpilogue(wide)
     if (code && !epilogue) {
@@ -216,7 +216,7 @@ export class RoutineCompiler {
     if (tasks === 0) return { launch: () => {}, unfinished }
     const block = heap.alloc(plan.words.byteLength)
     const args = [block, 0, 0]
-    const operand = plan.packed && new PackedOperand(heap, block, plan.packed.layout)
+    const operand = plan.packed && programCode()?.packed(heap, block, plan.packed.layout)
     let fitted = { tasks, grain: tasks, scratchBytes }
     const launch: Launch = {
       pointers: plan.pointers.map((at, buffer) => ({ word: (block >>> 2) + at, buffer })),

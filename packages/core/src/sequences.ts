@@ -1,0 +1,21 @@
+import type { Engine, Executable, Sequence } from './engine/engine.ts'
+import { planEpilogue } from './engine/wasm/epilogue.ts'
+import { LinkedSequence } from './engine/wasm/linked-sequence.ts'
+import { PackedOperand } from './engine/wasm/packed-operand.ts'
+import { useProgramCode } from './engine/wasm/program-code.ts'
+
+/* @__NO_SIDE_EFFECTS__ */
+function linked(): (engine: Engine, sequence: Sequence) => Executable {
+  useProgramCode({
+    link: (engine, steps, constants) => new LinkedSequence(engine, steps, constants),
+    planEpilogue,
+    packed: (heap, block, layout) => new PackedOperand(heap, block, layout),
+  })
+  return (engine, sequence) => engine.prepare(sequence)
+}
+
+/**
+ * Makes the sequences of compiled programs ready, and brings along the code that makes those fast: bundlers leave it out of programs that
+ * compile nothing. Where it is, ops of several steps use it, too.
+ */
+export const prepareSequence = linked()
