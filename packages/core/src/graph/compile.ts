@@ -150,8 +150,8 @@ class Cache {
   call(args: readonly unknown[]): unknown {
     // Within another program that is being traced, it is part of that program.
     if (modes.tracer) return this.#f(...args)
-    const same: Tensor[] = []
-    if (this.#lastCall?.isLike(args, same)) return this.#run(this.#last!, same)
+    const same = this.#lastCall?.tensorsOf(args)
+    if (same) return this.#run(this.#last!, same)
     const { found, tensors } = this.specialize(args)
     this.#lastCall = LastCall.of(args, found.guards, engineOf(tensors))
     return this.#run(found, tensors)

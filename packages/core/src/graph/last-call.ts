@@ -16,6 +16,8 @@ type Expected = { readonly spec: Spec; readonly requiresGrad: boolean } | { read
  */
 export class LastCall {
   readonly #expected: readonly Expected[]
+  /** How many arguments are tensors. */
+  readonly #tensors: number
   readonly #guards: readonly Guard[]
   readonly #engine: Engine
   readonly #grad = modes.grad
@@ -24,6 +26,7 @@ export class LastCall {
 
   private constructor(expected: readonly Expected[], guards: readonly Guard[], engine: Engine) {
     this.#expected = expected
+    this.#tensors = expected.filter((x) => 'spec' in x).length
     this.#guards = guards
     this.#engine = engine
   }
@@ -36,25 +39,25 @@ export class LastCall {
     return new LastCall(expected, guards, engine)
   }
 
-  /** @param tensors Takes the tensors among the arguments. */
-  isLike(args: readonly unknown[], tensors: Tensor[]): boolean {
+  /** The tensors among the arguments of a call that is like this one; null if it is another. */
+  tensorsOf(args: readonly unknown[]): readonly Tensor[] | null {
     const expected = this.#expected
-    if (args.length !== expected.length || modes.grad !== this.#grad || modes.autocast?.dtype !== this.#autocast) return false
-    if (matmulPrecision() !== this.#precision) return false
+    if (args.length !== expected.length || modes.grad !== this.#grad || modes.autocast?.dtype !== this.#autocast) return null
+    if (matmulPrecision() !== this.#precision) return null
     for (let i = 0; i < args.length; i++) {
       const x = args[i]
       const wanted = expected[i]!
       if ('value' in wanted) {
-        if (!Object.is(x, wanted.value)) return false
+        if (!Object.is(x, wanted.value)) return null
       } else {
-        if (!(x instanceof Tensor) || x.spec !== wanted.spec || x.requiresGrad !== wanted.requiresGrad) return false
-        if (x.engine !== this.#engine) return false
-        tensors.push(x)
+        if (!(x instanceof Tensor) || x.spec !== wanted.spec || x.requiresGrad !== wanted.requiresGrad) return null
+        if (x.engine !== this.#engine) return null
       }
     }
-    if (tensors.length === 0 && currentEngine() !== this.#engine) return false
+    if (this.#tensors === 0 && currentEngine() !== this.#engine) return null
+    const tensors = this.#tensors === args.length ? (args as readonly Tensor[]) : args.filter((x) => x instanceof Tensor)
     const guards = this.#guards
-    for (let i = 0; i < guards.length; i++) if (!guards[i]!.check(tensors)) return false
-    return true
+    for (let i = 0; i < guards.length; i++) if (!guards[i]!.check(tensors)) return null
+    return tensors
   }
 }
