@@ -12,6 +12,7 @@ constexpr int64_t NR = NV * W;
 
 typedef float Floats __attribute__((vector_size(W * 4), aligned(4), may_alias));
 typedef int32_t Ints __attribute__((vector_size(W * 4), aligned(4), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(W * 4), aligned(4), may_alias));
 typedef uint16_t Halves __attribute__((vector_size(W * 2), aligned(2), may_alias));
 typedef uint8_t Bytes __attribute__((vector_size(W), aligned(1), may_alias));
 
@@ -108,32 +109,40 @@ void product(int64_t rows, int64_t columns, int64_t depth, const float *a, int64
   }
 }
 
-/** Rows of a matrix anywhere, densely as float32 numbers times `factor`, with zeros up to `width`. */
-void packRows(const Matrix &from, int64_t first, int64_t count, int64_t columns, float factor, float *to, int64_t width) {
+/** Rows of a matrix anywhere, densely as float32 numbers, with zeros up to `width`. */
+void packRows(const Matrix &from, int64_t first, int64_t count, int64_t columns, float *to, int64_t width) {
   for (int64_t r = 0; r < count; r++, to += width) {
     const uint8_t *source = from.at + (first + r) * from.row * sizeOf(from.type);
     int64_t c = 0;
     if (from.type == Type::f32) {
       const auto *row = reinterpret_cast<const float *>(source);
       if (from.column == 1)
-        for (; c + W <= columns; c += W) store(to + c, load(row + c) * factor);
-      for (; c < columns; c++) to[c] = row[c * from.column] * factor;
+        for (; c + W <= columns; c += W) store(to + c, load(row + c));
+      for (; c < columns; c++) to[c] = row[c * from.column];
     } else {
       const auto *row = reinterpret_cast<const uint16_t *>(source);
       if (from.column == 1)
         for (; c + W <= columns; c += W) {
           const Ints bits = __builtin_convertvector(*reinterpret_cast<const Halves *>(row + c), Ints) << 16;
-          store(to + c, Floats(bits) * factor);
+          store(to + c, Floats(bits));
         }
       for (; c < columns; c++) {
         const uint32_t bits = uint32_t(row[c * from.column]) << 16;
         float value;
         __builtin_memcpy(&value, &bits, 4);
-        to[c] = value * factor;
+        to[c] = value;
       }
     }
     for (; c < width; c++) to[c] = 0;
   }
+}
+
+/** The same, which may be where they lie already. */
+const float *packedRows(const Matrix &from, int64_t first, int64_t count, int64_t columns, float *room) {
+  if (from.type == Type::f32 && from.column == 1 && from.row == columns && columns % W == 0)
+    return reinterpret_cast<const float *>(from.at) + first * columns;
+  packRows(from, first, count, columns, room, (columns + W - 1) / W * W);
+  return room;
 }
 
 #ifdef __clang__
@@ -184,12 +193,13 @@ void packTurned(const float *rows, int64_t count, int64_t columns, int64_t width
   }
 }
 
-/** Masks scores of queries from `query` on and keys from `key` on; columns behind the last key are minus infinity. */
+/** Scales and masks scores of queries from `query` on and keys from `key` on; columns behind the last key are minus infinity. */
 void mask(const Shared &s, const Matrix *m, int64_t query, int64_t rows, int64_t key, int64_t columns, float *scores, int64_t ld) {
   const float none = -__builtin_inff();
   const int64_t padded = (columns + W - 1) / W * W;
   for (int64_t r = 0; r < rows; r++) {
     float *row = scores + r * ld;
+    for (int64_t c = 0; c < padded; c += W) store(row + c, load(row + c) * s.scale);
     if (m) {
       const uint8_t *from = m->at + ((query + r) * m->row + key * m->column) * sizeOf(m->type);
       const int64_t step = m->column;
@@ -246,7 +256,14 @@ void writeRow(const Matrix &to, int64_t row, const float *from, int64_t columns,
     return;
   }
   auto *out = reinterpret_cast<uint16_t *>(target);
-  for (int64_t c = 0; c < columns; c++) {
+  int64_t c = 0;
+  for (; c + W <= columns; c += W) {
+    const Floats value = load(from + c) * factor;
+    const Bits bits = Bits(value);
+    const Bits rounded = (value != value) ? (bits >> 16 | 0x40) : ((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    *reinterpret_cast<Halves *>(out + c) = __builtin_convertvector(rounded, Halves);
+  }
+  for (; c < columns; c++) {
     const float value = from[c] * factor;
     uint32_t bits;
     __builtin_memcpy(&bits, &value, 4);
@@ -286,45 +303,47 @@ struct ForwardScratch {
   }
 };
 
-void forward(const Shared &s, const Head &h, int64_t part, float *scratch, const uint8_t *(&packed)[2]) {
+/** The transpose of a matrix, in panels, by way of some of its rows at a time. */
+void packTurnedMatrix(const Matrix &from, int64_t count, int64_t columns, float *room, float *to) {
+  for (int64_t r = 0; r < count; r += NR) {
+    const int64_t rows = count - r < NR ? count - r : NR;
+    packTurned(packedRows(from, r, rows, columns, room), rows, columns, padded(columns), to + r * columns);
+  }
+}
+
+void forward(const Shared &s, const Head &h, int64_t part, float *scratch, PackedHead &packed) {
   const ForwardScratch f(s, scratch);
   const int64_t d = padded(s.size), w = padded(s.width);
-  if (packed[0] != h.k.at || packed[1] != h.v.at) {
-    for (int64_t key = 0; key < s.keys; key += NR) {
-      const int64_t count = s.keys - key < NR ? s.keys - key : NR;
-      packRows(h.k, key, count, s.size, 1, f.rows, d);
-      packTurned(f.rows, count, s.size, d, f.keys + key * s.size);
-    }
-    packRows(h.v, 0, s.keys, s.width, 1, f.values, w);
-    packed[0] = h.k.at, packed[1] = h.v.at;
+  if (packed.k != h.k.at || packed.v != h.v.at) {
+    packTurnedMatrix(h.k, s.keys, s.size, f.rows, f.keys);
+    packed = {h.k.at, h.v.at, packedRows(h.v, 0, s.keys, s.width, f.values)};
   }
   const float none = -__builtin_inff();
   const bool guarded = s.causal || h.hasMask;
   for (int64_t query = part * s.queryTile; query < s.queries; query += s.parts * s.queryTile) {
     const int64_t rows = s.queries - query < s.queryTile ? s.queries - query : s.queryTile;
-    packRows(h.q, query, rows, s.size, s.scale, f.queries, d);
+    const float *queries = packedRows(h.q, query, rows, s.size, f.queries);
     for (int64_t r = 0; r < rows; r++) f.most[r] = none, f.sums[r] = 0;
-    __builtin_memset(f.results, 0, size_t(rows * w) * 4);
     const int64_t keys = s.causal && query + rows < s.keys ? query + rows : s.keys;
     for (int64_t key = 0; key < keys; key += s.keyTile) {
       const int64_t columns = keys - key < s.keyTile ? keys - key : s.keyTile, wide = padded(columns);
-      product<false>(rows, wide, s.size, f.queries, d, {f.keys + key * s.size, NR, s.size * NR}, f.scores, s.keyTile, false);
-      const bool crosses = s.causal && query < key + columns - 1;
-      if (h.hasMask || crosses || wide != columns)
-        mask(s, h.hasMask ? &h.mask : nullptr, query, rows, key, columns, f.scores, s.keyTile);
+      product<false>(rows, wide, s.size, queries, d, {f.keys + key * s.size, NR, s.size * NR}, f.scores, s.keyTile, false);
+      const bool masked = h.hasMask || wide != columns || (s.causal && query < key + columns - 1);
+      if (masked) mask(s, h.hasMask ? &h.mask : nullptr, query, rows, key, columns, f.scores, s.keyTile);
+      const Floats factor = all(masked ? 1 : s.scale);
       for (int64_t r = 0; r < rows; r++) {
         float *row = f.scores + r * s.keyTile;
         Floats top = all(none);
         for (int64_t c = 0; c < wide; c += W) {
-          const Floats x = load(row + c);
+          const Floats x = load(row + c) * factor;
           top = choose(x > top, x, top);
         }
         const float before = f.most[r], found = largest(top), most = found > before ? found : before;
         // Where there is nothing but minus infinity so far, each weight is 0.
-        const Floats offset = all(most == none ? 0 : most);
+        const Floats offset = all(most == none ? 0 : -most);
         Floats sum{};
         for (int64_t c = 0; c < wide; c += W) {
-          const Floats e = exp(load(row + c) - offset);
+          const Floats e = exp(fma(load(row + c), factor, offset));
           store(row + c, e);
           sum += e;
         }
@@ -336,7 +355,7 @@ void forward(const Shared &s, const Head &h, int64_t part, float *scratch, const
         f.most[r] = most;
         f.sums[r] += total(sum);
       }
-      product<false>(rows, w, columns, f.scores, s.keyTile, {f.values + key * w, w, NR}, f.results, w, true);
+      product<false>(rows, w, columns, f.scores, s.keyTile, {packed.values + key * w, w, NR}, f.results, w, key > 0);
     }
     for (int64_t r = 0; r < rows; r++) {
       const bool empty = guarded && f.sums[r] == 0;
@@ -348,11 +367,12 @@ void forward(const Shared &s, const Head &h, int64_t part, float *scratch, const
 }
 
 struct BackwardScratch {
-  float *keys, *values, *keyRows, *queries, *gradients, *correction, *queryGradients, *weights, *slopes, *keyGradients, *valueGradients;
+  float *rows, *keys, *values, *keyRows, *queries, *gradients, *correction, *queryGradients, *weights, *slopes, *keyGradients, *valueGradients;
   int64_t floats;
   BackwardScratch(const Shared &s, float *at) {
     Pieces p{at};
     const int64_t d = padded(s.size), w = padded(s.width);
+    rows = p.take(NR * w);
     keys = p.take(padded(s.keys, NR) * s.size);
     values = p.take(padded(s.keys, NR) * s.width);
     keyRows = p.take(s.keys * d);
@@ -361,7 +381,7 @@ struct BackwardScratch {
     correction = p.take(s.queries);
     queryGradients = p.take(s.queries * d);
     weights = p.take(s.queryTile * s.keyTile);
-    slopes = p.take(s.queryTile * s.keyTile > NR * w ? s.queryTile * s.keyTile : NR * w);
+    slopes = p.take(s.queryTile * s.keyTile);
     keyGradients = p.take(s.keyTile * d);
     valueGradients = p.take(s.keyTile * w);
     floats = p.used;
@@ -371,53 +391,55 @@ struct BackwardScratch {
 void backward(const Shared &s, const Head &h, int64_t part, float *scratch, float *partial) {
   const BackwardScratch f(s, scratch);
   const int64_t d = padded(s.size), w = padded(s.width);
-  packRows(h.k, 0, s.keys, s.size, 1, f.keyRows, d);
-  packTurned(f.keyRows, s.keys, s.size, d, f.keys);
-  for (int64_t key = 0; key < s.keys; key += NR) {
-    const int64_t count = s.keys - key < NR ? s.keys - key : NR;
-    packRows(h.v, key, count, s.width, 1, f.slopes, w);
-    packTurned(f.slopes, count, s.width, w, f.values + key * s.width);
-  }
-  packRows(h.q, 0, s.queries, s.size, s.scale, f.queries, d);
-  packRows(h.gradient, 0, s.queries, s.width, 1, f.gradients, w);
-  // What the gradient of each weight in a row has in common: the weighted mean of their gradients.
+  const float *keyRows = packedRows(h.k, 0, s.keys, s.size, f.keyRows);
+  packTurned(keyRows, s.keys, s.size, d, f.keys);
+  packTurnedMatrix(h.v, s.keys, s.width, f.rows, f.values);
+  const float *queries = packedRows(h.q, 0, s.queries, s.size, f.queries);
+  const float *gradients = packedRows(h.gradient, 0, s.queries, s.width, f.gradients);
+  // What the gradients of all weights in a row have in common: their weighted mean.
   for (int64_t query = 0; query < s.queries; query++) {
-    packRows(h.result, query, 1, s.width, 1, f.slopes, w);
+    const float *result = packedRows(h.result, query, 1, s.width, f.rows);
     Floats sum{};
-    for (int64_t c = 0; c < w; c += W) sum = fma(load(f.slopes + c), load(f.gradients + query * w + c), sum);
+    for (int64_t c = 0; c < w; c += W) sum = fma(load(result + c), load(gradients + query * w + c), sum);
     f.correction[query] = total(sum);
   }
   float *queryGradients = partial ? partial : f.queryGradients;
-  __builtin_memset(queryGradients, 0, size_t(s.queries * d) * 4);
+  const int64_t firstKey = part * s.keyTile;
+  if (partial || s.causal) __builtin_memset(queryGradients, 0, size_t(s.queries * d) * 4);
   const auto *logSums = reinterpret_cast<const float *>(h.logSums.at);
-  for (int64_t key = part * s.keyTile; key < s.keys; key += s.parts * s.keyTile) {
+  for (int64_t key = firstKey; key < s.keys; key += s.parts * s.keyTile) {
     const int64_t columns = s.keys - key < s.keyTile ? s.keys - key : s.keyTile, wide = padded(columns);
-    __builtin_memset(f.keyGradients, 0, size_t(columns * d) * 4);
-    __builtin_memset(f.valueGradients, 0, size_t(columns * w) * 4);
     // Queries before the first of these keys do not see them.
-    for (int64_t query = s.causal ? key / s.queryTile * s.queryTile : 0; query < s.queries; query += s.queryTile) {
+    const int64_t firstQuery = s.causal ? key / s.queryTile * s.queryTile : 0;
+    if (firstQuery >= s.queries) {
+      __builtin_memset(f.keyGradients, 0, size_t(columns * d) * 4);
+      __builtin_memset(f.valueGradients, 0, size_t(columns * w) * 4);
+    }
+    for (int64_t query = firstQuery; query < s.queries; query += s.queryTile) {
       const int64_t rows = s.queries - query < s.queryTile ? s.queries - query : s.queryTile;
-      const float *q = f.queries + query * d, *g = f.gradients + query * w;
+      const float *q = queries + query * d, *g = gradients + query * w;
       product<false>(rows, wide, s.size, q, d, {f.keys + key * s.size, NR, s.size * NR}, f.weights, s.keyTile, false);
-      const bool crosses = s.causal && query < key + columns - 1;
-      if (h.hasMask || crosses || wide != columns)
-        mask(s, h.hasMask ? &h.mask : nullptr, query, rows, key, columns, f.weights, s.keyTile);
+      const bool masked = h.hasMask || wide != columns || (s.causal && query < key + columns - 1);
+      if (masked) mask(s, h.hasMask ? &h.mask : nullptr, query, rows, key, columns, f.weights, s.keyTile);
       product<false>(rows, wide, s.width, g, w, {f.values + key * s.width, NR, s.width * NR}, f.slopes, s.keyTile, false);
+      const Floats factor = all(masked ? 1 : s.scale);
       for (int64_t r = 0; r < rows; r++) {
-        const Floats offset = all(logSums[query + r]), common = all(f.correction[query + r]);
+        const Floats offset = all(-logSums[query + r]), common = all(f.correction[query + r]);
         float *weights = f.weights + r * s.keyTile, *slopes = f.slopes + r * s.keyTile;
         for (int64_t c = 0; c < wide; c += W) {
-          const Floats p = exp(load(weights + c) - offset);
+          const Floats p = exp(fma(load(weights + c), factor, offset));
           store(weights + c, p);
           store(slopes + c, p * (load(slopes + c) - common));
         }
       }
-      product<true>(columns, w, rows, f.weights, s.keyTile, {g, w, NR}, f.valueGradients, w, true);
-      product<true>(columns, d, rows, f.slopes, s.keyTile, {q, d, NR}, f.keyGradients, d, true);
-      product<false>(rows, d, columns, f.slopes, s.keyTile, {f.keyRows + key * d, d, NR}, queryGradients + query * d, d, true);
+      const bool isFurther = query > firstQuery;
+      product<true>(columns, w, rows, f.weights, s.keyTile, {g, w, NR}, f.valueGradients, w, isFurther);
+      product<true>(columns, d, rows, f.slopes, s.keyTile, {q, d, NR}, f.keyGradients, d, isFurther);
+      const bool adds = partial || s.causal || key > firstKey;
+      product<false>(rows, d, columns, f.slopes, s.keyTile, {keyRows + key * d, d, NR}, queryGradients + query * d, d, adds);
     }
     for (int64_t r = 0; r < columns; r++) {
-      writeRow(h.keyGradient, key + r, f.keyGradients + r * d, s.size, 1);
+      writeRow(h.keyGradient, key + r, f.keyGradients + r * d, s.size, s.scale);
       writeRow(h.valueGradient, key + r, f.valueGradients + r * w, s.width, 1);
     }
   }

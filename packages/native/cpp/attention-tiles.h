@@ -33,9 +33,15 @@ struct Head {
   bool hasMask;
 };
 
+/** The keys and values that scratch memory holds ready, and where the latter are. */
+struct PackedHead {
+  const uint8_t *k = nullptr, *v = nullptr;
+  const float *values = nullptr;
+};
+
 struct AttentionCode {
-  /** The results of every so many tiles of queries. `packed`: the keys and values that the scratch memory holds ready. */
-  void (*forward)(const Shared &, const Head &, int64_t part, float *scratch, const uint8_t *(&packed)[2]);
+  /** The results of every so many tiles of queries. */
+  void (*forward)(const Shared &, const Head &, int64_t part, float *scratch, PackedHead &packed);
   /** The gradients of every so many tiles of keys and values; those of the queries as a sum in `partial`, if there is one, else as a whole. */
   void (*backward)(const Shared &, const Head &, int64_t part, float *scratch, float *partial);
   /** The gradient of the queries from `partial`s so many numbers apart. */

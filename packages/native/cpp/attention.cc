@@ -17,9 +17,15 @@ namespace {
 constexpr uint64_t kAlignment = 64;
 
 // Tiles of scores and what they are made of stay in the inner caches.
-constexpr int64_t kQueryTile = 60;
+constexpr int64_t kQueryTile = 66;
 constexpr int64_t kForwardKeys = 256;
-constexpr int64_t kBackwardKeys = 128;
+constexpr int64_t kBackwardKeys = 64;
+
+/** The size of as few parts as there can be, none of which is larger than `most`. */
+int64_t evenly(int64_t n, int64_t most) {
+  const auto parts = (n + most - 1) / most;
+  return (n + parts - 1) / parts;
+}
 
 /** Into how many parts to cut each head, so that all threads have about as much to do. */
 int64_t partsFor(int64_t heads, int64_t threads, int64_t tiles) {
@@ -44,7 +50,7 @@ std::unique_ptr<Attention> Attention::make(const AttentionDescription &d) {
   auto &s = a->shared;
   s.queries = d.queries, s.keys = d.keys, s.size = d.size, s.width = d.width;
   s.scale = float(d.scale), s.causal = d.causal;
-  s.queryTile = std::min(kQueryTile, s.queries);
+  s.queryTile = evenly(s.queries, kQueryTile);
   const auto keys = (s.keys + code->keyStep - 1) / code->keyStep * code->keyStep;
   s.keyTile = std::min(d.backward ? kBackwardKeys : kForwardKeys, keys);
   const auto tiles = d.backward ? (s.keys + s.keyTile - 1) / s.keyTile : (s.queries + s.queryTile - 1) / s.queryTile;
@@ -113,7 +119,7 @@ void Attention::run(const Heap &heap, uint32_t block, uint64_t bytes) {
   const auto &s = shared;
   parallel(threads, [&](int thread) {
     auto *own = scratch + threadFloats * thread;
-    const uint8_t *packed[2] = {nullptr, nullptr};
+    attention::PackedHead packed;
     for (int64_t unit; (unit = next.fetch_add(1)) < heads * s.parts;) {
       const auto head = headAt(unit / s.parts, heap.base, addresses);
       if (isBackward) code->backward(s, head, unit % s.parts, own, partFloats ? partials + unit * partFloats : nullptr);

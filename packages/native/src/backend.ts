@@ -11,7 +11,7 @@ export interface NativeBackendOptions {
   readonly minimumWork: number
   /** Multiply-adds that are worth a thread of their own: waking one takes some microseconds, and much longer on a busy machine. */
   readonly workPerThread: number
-  /** Whether it takes products with vectors, too, of float32 numbers: emitted code is up to twice as fast there. */
+  /** Whether it takes products with vectors, too, of float32 numbers: emitted code is up to twice as fast there. And attention of few scores. */
   readonly vectors: boolean
   /** How many different routines are kept ready. */
   readonly routines: number
@@ -62,6 +62,7 @@ export class NativeBackend implements RoutineBackend {
     const described = describe(routine, this.#machine)
     const { minimumWork, workPerThread, vectors } = this.#options
     if (!described || described.work < minimumWork) return undefined
+    if (described.small && !vectors) return undefined
     if (described.vector && !vectors && routine.inputs[0]!.dtype === 'float32') return undefined
     return described.describe(Math.max(1, Math.min(threads, Math.round(described.work / workPerThread))))
   }

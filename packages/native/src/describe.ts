@@ -19,6 +19,8 @@ export interface Described {
   readonly work: number
   /** Whether it reads each weight once: memory's speed is its limit then. */
   readonly vector: boolean
+  /** Whether what an engine makes of other routines is as fast, at this size. */
+  readonly small?: boolean
   describe(threads: number): NativeDescription
 }
 
@@ -38,7 +40,7 @@ export interface DescribeOptions {
 
 /** A routine in oneDNN's terms; undefined where it is none of the addon's business. */
 export function describe(routine: Routine, { fastBfloat16, byteDepths, windows = false }: DescribeOptions): Described | undefined {
-  if (isAttention(routine)) return describeAttention(routine)
+  if (isAttention(routine)) return describeAttention(routine, { fastBfloat16 })
   if (isRecurrent(routine)) {
     const described = describeRecurrent(routine)
     return described && { ...described, vector: false }

@@ -24,7 +24,7 @@ describe.skipIf(!loaded)('attention as one routine of the addon', () => {
     }
     expect(operations(256)).toEqual(['attention'])
     expect(operations(256, { dropout: 0.1 })).not.toContain('attention')
-    expect(operations(1)).not.toContain('attention')
+    expect(operations(32)).not.toContain('attention')
     setEngine('tiles')
   })
 })

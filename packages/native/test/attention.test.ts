@@ -109,9 +109,13 @@ describe.skipIf(!loaded)('attention in tiles', () => {
     expect(gradient).toBeLessThan(2e-2)
   })
 
-  it('by default few queries are left to the engine', () => {
+  it('by default takes what pays', () => {
     const own = nativeEngine(2, defaults)
-    expect([15, 16].map((queries) => own.engine.takes(attentionOf({ queries, keys: 400, size: 64 })))).toEqual([false, true])
+    const takes = (given: AttentionCase) => own.engine.takes(attentionOf(given)) && own.engine.takes(attentionGradOf(given))
+    expect([127, 128].map((queries) => takes({ queries, size: 64 }))).toEqual([false, true])
+    expect([16, 1024].map((keys) => takes({ queries: 16, keys, size: 8 }))).toEqual([false, true])
+    expect([128, 256].map((queries) => takes({ queries, size: 256 }))).toEqual([false, true])
+    expect(takes({ queries: 1024, size: 64, dtype: 'bfloat16' })).toBe(true)
     own.engine.close()
   })
 })
