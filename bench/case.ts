@@ -23,6 +23,8 @@ export type Work =
   | { kind: 'binary'; fn: 'add'; size: number }
   /** `gelu` is the exact one, over erf. */
   | { kind: 'unary'; fn: 'gelu'; size: number }
+  /** Of `[batch, heads, length, size]`, without dropout; `backward`: with the gradients of all three. */
+  | { kind: 'attention'; batch: number; heads: number; length: number; size: number; causal: boolean; backward: boolean }
   | { kind: 'softmax'; rows: number; columns: number }
   /** Without an axis: over all elements. */
   | { kind: 'reduce'; fn: 'sum' | 'mean'; rows: number; columns: number; axis?: 0 | 1 }
@@ -40,6 +42,11 @@ export type Work =
   | { kind: 'next-token'; batch: number; position: number; capacity: number }
   /** One step with cross-entropy: over 1000 classes of pictures, or 2 of texts. Dropout as published. */
   | ({ kind: 'model-training'; model: ModelName; batch: number; size: number } & Optimiser)
+  /**
+   * An epoch over the JPEG files of a folder: decoded, a random part resized to 224 x 224, flipped, brightness, contrast and saturation
+   * changed, normalised, in batches, by workers (processes or threads).
+   */
+  | { kind: 'pictures'; folder: string; batch: number; workers: number }
   /** One eager add; `grad`: of inputs that require gradients, so that it is recorded. */
   | { kind: 'tiny-add'; size: number; grad: boolean }
 

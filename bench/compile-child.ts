@@ -12,7 +12,7 @@ const engine = ct.setEngine(options.engine.replace('+native', ''))
 
 async function prepare(name: string, mode: PeerOptions['mode']): Promise<Prepared> {
   await peer.open({ ...options, mode })
-  return build(peer.builders, cases.find((testCase) => testCase.name === name)!.work)
+  return await build(peer.builders, cases.find((testCase) => testCase.name === name)!.work)
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!

@@ -16,9 +16,9 @@ export interface Fact {
   readonly note: string
 }
 
-/** Measures what `compile` is held to besides the time of steps, or what `fit` costs beside a loop by hand, in a fresh process. */
+/** Measures what `compile` is held to besides the time of steps, what `fit` costs beside a loop by hand, or how long a step waits for its data, in a fresh process. */
 export async function factsOf(
-  suite: 'compile' | 'fit',
+  suite: 'compile' | 'data' | 'fit',
   options: PeerOptions & { filter: string; effort: { rounds: number } },
 ): Promise<{ rows: Row[]; skipped: Skip[] }> {
   const file = fileURLToPath(new URL(`${suite}-child.ts`, import.meta.url))
@@ -30,9 +30,9 @@ export async function factsOf(
     const reason = (error as { stderr?: string }).stderr?.match(/^\w*Error.*$/m)?.[0] ?? String(error)
     return { rows: [], skipped: [{ suite, name: `what ${suite} costs`, who: 'ours', reason }] }
   }
-  const base = { suite, oursNoise: null, peerNoise: null, engine: options.engine, mode: 'compiled' } as const
+  const base = { suite, oursNoise: null, peerNoise: null, engine: options.engine, mode: options.mode } as const
   const rows = (JSON.parse(stdout) as Fact[]).map(({ name, unit, ours, against, limit, note }): Row => {
-    const scale = unit === 'KiB' ? 1 / 1024 : perSecond[unit]
+    const scale = unit === 'KiB' ? 1 / 1024 : unit === 'MiB' ? 1 / 2 ** 20 : perSecond[unit]
     return {
       ...base,
       name,

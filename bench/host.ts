@@ -2,10 +2,11 @@
 import { createInterface } from 'node:readline'
 import type { Work } from './case.ts'
 import { build, type Peer, type PeerOptions, type Prepared } from './peer.ts'
+import { peakMemory, restartPeak } from './resident.ts'
 
-export type Request = { id: number; time: Work; iterations: number } | { id: number; release: true }
+export type Request = { id: number; time: Work; iterations: number } | { id: number; memory: Work } | { id: number; release: true }
 /** `note` and `threads`: what the peer chose for this case, where it has a choice. */
-export type Reply = { id: number; seconds?: number; note?: string; threads?: number; error?: string }
+export type Reply = { id: number; seconds?: number; bytes?: number; note?: string; threads?: number; error?: string }
 export type Greeting = { version: string; threads: number } | { error: string }
 
 // Replies own stdout; a library that greets its users there is sent to stderr.
@@ -25,7 +26,7 @@ async function time(peer: Peer, work: Work, iterations: number): Promise<number>
   const key = JSON.stringify(work)
   if (current?.key !== key) {
     release()
-    current = { key, prepared: build(peer.builders, work) }
+    current = { key, prepared: await build(peer.builders, work) }
   }
   const { prepared } = current
   const start = performance.now()
@@ -35,6 +36,15 @@ async function time(peer: Peer, work: Work, iterations: number): Promise<number>
   }
   await prepared.finish?.()
   return (performance.now() - start) / 1e3 / iterations
+}
+
+/** Bytes that building a case and three steps of it take, at most. */
+async function memory(peer: Peer, work: Work): Promise<number> {
+  const before = restartPeak()
+  const prepared = await build(peer.builders, work)
+  for (let i = 0; i < 3; i++) await prepared.step()
+  await prepared.finish?.()
+  return peakMemory() - before
 }
 
 const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
@@ -54,6 +64,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     if ('release' in request) {
       release()
       reply({ id: request.id })
+    } else if ('memory' in request) {
+      reply({ id: request.id, bytes: await memory(peer, request.memory) })
     } else {
       reply({ id: request.id, seconds: await time(peer, request.time, request.iterations) })
     }

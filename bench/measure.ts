@@ -79,7 +79,7 @@ export async function measure(
   }
   for (const { subject } of runners) await attempt(subject, () => subject.release())
 
-  const scale = testCase.unit === 'KiB' ? 1 : perSecond[testCase.unit]
+  const scale = testCase.unit === 'KiB' || testCase.unit === 'MiB' ? 1 : perSecond[testCase.unit]
   const results = active.map(({ subject, samples, note, threads }) => {
     const { median, noise } = spread(samples)
     return { subject, time: median * scale, noise, note, threads }

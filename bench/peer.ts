@@ -23,12 +23,15 @@ export interface Prepared {
 }
 
 /** How one kind of work is made ready; an exhaustive map, so that a new kind is a type error until every peer knows it. */
-export type Builders = { [K in Kind]: (work: WorkOf<K>) => Prepared }
+export type Builders = { [K in Kind]: (work: WorkOf<K>) => Prepared | Promise<Prepared> }
 
-/** A JavaScript peer: the default export of `peers/NAME.ts`, which runs in its own process (see host.ts). */
-export interface Peer {
+/** Work that takes the published models. */
+export type ModelKind = 'inference' | 'next-token' | 'model-training'
+
+/** A JavaScript peer for these kinds of work: the default export of `peers/NAME.ts`, which runs in its own process (see host.ts). */
+export interface Peer<K extends Kind = Kind> {
   open(options: PeerOptions): Promise<PeerFacts>
-  builders: Builders
+  builders: Pick<Builders, K>
 }
 
 /** Thrown by a builder when the peer has no such thing; the row is then skipped with this reason. */
@@ -56,6 +59,8 @@ export function labels(size: number, classes: number): Int32Array {
   return Int32Array.from({ length: size }, (_, i) => (i * 7) % classes)
 }
 
-export function build(builders: Builders, work: Work): Prepared {
-  return (builders[work.kind] as (work: Work) => Prepared)(work)
+export async function build(builders: Partial<Builders>, work: Work): Promise<Prepared> {
+  const builder = builders[work.kind] as ((work: Work) => Prepared | Promise<Prepared>) | undefined
+  if (!builder) throw new Unsupported(`has no ${work.kind}`)
+  return builder(work)
 }

@@ -93,7 +93,7 @@ export class Reporter {
 }
 
 function amount(value: number | null, unit: Unit): string {
-  return value === null ? '-' : `${digits(value)} ${unit.padEnd(unit === 'KiB' ? 3 : 2)}`
+  return value === null ? '-' : `${digits(value)} ${unit.padEnd(unit.endsWith('iB') ? 3 : 2)}`
 }
 
 function digits(value: number): string {

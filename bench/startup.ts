@@ -10,6 +10,9 @@ import { spread, type Spread } from './measure.ts'
 import type { Row, Skip } from './report.ts'
 import { type PeerName, python } from './subject.ts'
 
+/** Who can be started alike. */
+type Starting = 'ours' | Extract<PeerName, 'tfjs-wasm' | 'jax-js-wasm' | 'pytorch-eager'>
+
 /** The same three programs for each: load it; load it and multiply two small matrices; the least that trains a dense layer. */
 interface Programs {
   load: string
@@ -20,7 +23,7 @@ interface Programs {
   assets?: string[]
 }
 
-const programs: Record<'ours' | PeerName, Programs> = {
+const programs: Record<Starting, Programs> = {
   ours: {
     load: `await import('cotangent')`,
     first: `const ct = await import('cotangent'); const a = ct.ones([32, 32]); await a.matmul(a).data()`,
@@ -77,7 +80,7 @@ const directory = fileURLToPath(new URL('.', import.meta.url))
 const run = promisify(execFile)
 
 /** Milliseconds that `program` takes inside a fresh process, its own start not counted. */
-async function inFreshProcess(name: 'ours' | PeerName, program: string): Promise<number> {
+async function inFreshProcess(name: Starting, program: string): Promise<number> {
   const [file, args] =
     name === 'pytorch-eager'
       ? [python, ['-c', `import time\nstart = time.perf_counter()\n${program}\nprint('took', (time.perf_counter() - start) * 1e3)`]]
@@ -135,13 +138,14 @@ export async function measureStartup(
   { peers, filter, engine, rounds }: { peers: readonly PeerName[]; filter: string; engine: string; rounds: number },
   keep: (result: { rows: Row[]; skipped: Skip[] }) => void,
 ): Promise<void> {
+  const starting = (['ours', ...peers] as const).filter((subject): subject is Starting => subject in programs)
   for (const { name, unit } of startupCases.filter((startupCase) => startupCase.name.includes(filter))) {
     const skipped: Skip[] = []
-    const samples = new Map<'ours' | PeerName, number[]>()
-    const failed = new Set<'ours' | PeerName>()
+    const samples = new Map<Starting, number[]>()
+    const failed = new Set<Starting>()
     // One turn more than asked: the first finds cold files and is not counted.
     for (let round = 0; round < (unit === 'KiB' ? 2 : rounds + 1); round++) {
-      for (const subject of ['ours', ...peers] as const) {
+      for (const subject of starting) {
         const program = programs[subject]
         if (failed.has(subject) || (unit === 'KiB' && !program.minimal)) continue
         try {

@@ -5,7 +5,17 @@ import type { Work } from './case.ts'
 import type { Greeting, Reply } from './host.ts'
 import type { PeerFacts, PeerOptions } from './peer.ts'
 
-export const subjectNames = ['ours', 'ours-eager', 'ours-wasm', 'tfjs-wasm', 'jax-js-wasm', 'pytorch-eager'] as const
+export const subjectNames = [
+  'ours',
+  'ours-eager',
+  'ours-wasm',
+  'tfjs-wasm',
+  'jax-js-wasm',
+  'onnxruntime',
+  'pytorch-eager',
+  'pytorch-compile',
+  'tensorflow',
+] as const
 export type SubjectName = (typeof subjectNames)[number]
 /** Who can be compared with in any suite. */
 export type PeerName = Exclude<SubjectName, `ours${string}`>
@@ -17,7 +27,10 @@ export const remedies = {
   'ours-wasm': 'npm run build at the root, then npm install in bench',
   'tfjs-wasm': 'npm install in bench',
   'jax-js-wasm': 'npm install in bench',
+  onnxruntime: 'npm install in bench',
   'pytorch-eager': 'pip install torch, and COTANGENT_BENCH_PYTHON=/path/to/that/python',
+  'pytorch-compile': 'as pytorch-eager, and a C++ compiler',
+  tensorflow: 'pip install tensorflow, and COTANGENT_BENCH_TENSORFLOW=/path/to/that/python',
 } as const satisfies Record<SubjectName, string>
 
 export const python = process.env.COTANGENT_BENCH_PYTHON ?? 'python3'
@@ -28,17 +41,22 @@ export const withNative = 'wasm+native'
 /** What turns the addon on and off in processes of ours. */
 export const nativeSwitch = (engine: string): Record<string, string> => ({ COTANGENT_NATIVE: engine === withNative ? '1' : '0' })
 
-/** One call may not take longer; a peer that does is stopped and the case is skipped for it. */
-const timeLimitMs = 120_000
+/** One call, which may build a model and compile it, may not take longer; a peer that does is stopped and the case is skipped for it. */
+const timeLimitMs = 600_000
 
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url))
 
 function command(name: SubjectName, options: PeerOptions): { file: string; args: string[]; env?: Record<string, string> } {
   const json = JSON.stringify(options)
-  if (name === 'pytorch-eager') {
+  if (name === 'pytorch-eager' || name === 'pytorch-compile') {
     const threads = String(options.threads)
-    return { file: python, args: [here('peers/pytorch.py'), json], env: { OMP_NUM_THREADS: threads, MKL_NUM_THREADS: threads } }
+    return {
+      file: python,
+      args: [here('peers/pytorch.py'), json, name.replace('pytorch-', '')],
+      env: { OMP_NUM_THREADS: threads, MKL_NUM_THREADS: threads },
+    }
   }
+  if (name === 'tensorflow') return { file: process.env.COTANGENT_BENCH_TENSORFLOW ?? 'python3', args: [here('peers/tf_data.py'), json] }
   const ours = name.startsWith('ours')
   const args = [...process.execArgv, here('host.ts'), ours ? 'ours' : name, json]
   if (!ours) return { file: process.execPath, args }
@@ -82,6 +100,13 @@ export class Subject {
     const { seconds, note, threads = this.facts.threads } = await this.#ask({ time: work, iterations })
     if (seconds === undefined) throw new Error('answered without a time')
     return { seconds, note, threads }
+  }
+
+  /** Bytes of resident memory that building `work` and three steps take at most, above what there was before. */
+  async peakMemory(work: Work): Promise<{ bytes: number; note: string | undefined }> {
+    const { bytes, note } = await this.#ask({ memory: work })
+    if (bytes === undefined) throw new Error('answered without a number of bytes')
+    return { bytes, note }
   }
 
   /** Lets go of the inputs and weights of the last case. */

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { blockUntilReady, defaultDevice, init, jit, lax, nn, numpy as np, tree, valueAndGrad } from '@jax-js/jax'
-import { labels, randomNormal, Unsupported, type Peer, type Prepared, withoutModels } from '../peer.ts'
+import type { Kind } from '../case.ts'
+import { labels, randomNormal, Unsupported, type ModelKind, type Peer, type Prepared } from '../peer.ts'
 
 /**
  * Arrays here are counted references: passing one to a function consumes it, `.ref` keeps it.
@@ -92,7 +93,7 @@ function adam(state: State, grads: Params, learningRate: number): State {
 const crossEntropy = (logits: Array, oneHot: Array) => oneHot.mul(nn.logSoftmax(logits, -1)).sum(-1).mean().mul(-1)
 const oneHot = (size: number, classes: number) => nn.oneHot(np.array(labels(size, classes), { dtype: np.int32 }), classes)
 
-const peer: Peer = {
+const peer: Peer<Exclude<Kind, ModelKind>> = {
   async open() {
     await init('wasm')
     defaultDevice('wasm')
@@ -101,7 +102,6 @@ const peer: Peer = {
   },
 
   builders: {
-    ...withoutModels,
     matmul({ m, k, n }) {
       const [a, b] = [normal([m, k]), normal([k, n])]
       return op([a, b], () => np.matmul(a.ref, b.ref))
@@ -197,6 +197,9 @@ const peer: Peer = {
     },
     recurrent() {
       throw new Unsupported('has no recurrent layers')
+    },
+    pictures() {
+      throw new Unsupported('has no input pipeline in Node')
     },
     'tiny-add'({ size, grad }) {
       if (grad) throw new Unsupported('records gradients only inside a function given to grad')

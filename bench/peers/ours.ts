@@ -1,8 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { nativeBackend } from '@cotangent/native'
 import * as ct from 'cotangent'
+import { data } from 'cotangent'
+import type { WorkOf } from '../case.ts'
 import { labels, randomNormal, type Peer, type Prepared } from '../peer.ts'
+import type { photoBatch } from '../photo-batch.ts'
 import { inference, nextToken, trainingParts } from './ours-models.ts'
 
 type Tensor = ct.Tensor
@@ -27,6 +31,13 @@ const bytes = (dtype: 'int8' | 'uint8', shape: number[]): Tensor => {
     .tensor(values, { shape })
     .sub(dtype === 'int8' ? 128 : 0)
     .cast(dtype)
+}
+
+/** The pipeline of the `data` suite. */
+export function picturesOf({ folder, batch, workers }: WorkOf<'pictures'>) {
+  const files = readdirSync(folder).map((name) => join(folder, name))
+  const pool = new data.WorkerPool<typeof photoBatch>(new URL('../photo-batch.ts', import.meta.url), { workers })
+  return { batches: data.Dataset.from(files).shuffle().batch(batch).mapInWorkers(pool).prefetch(2), pool }
 }
 
 let compiled = false
@@ -97,6 +108,12 @@ const peer: Peer = {
       const x = normal([rows, columns])
       return op(() => x.softmax(-1))
     },
+    attention({ batch, heads, length, size, causal, backward }) {
+      const [q, k, v, g] = Array.from({ length: 4 }, () => normal([batch, heads, length, size])) as [Tensor, Tensor, Tensor, Tensor]
+      const attention = (q: Tensor, k: Tensor, v: Tensor): Tensor => ct.scaledDotProductAttention(q, k, v, { causal })
+      if (!backward) return op(() => attention(q, k, v))
+      return { step: () => ct.tidy(() => void ct.vjp(attention, q, k, v)[1](g)) }
+    },
     reduce({ fn, rows, columns, axis }) {
       const x = normal([rows, columns])
       return op(() => x[fn](axis))
@@ -144,11 +161,8 @@ const peer: Peer = {
           Tensor,
           Tensor,
         ]
-        const scores = q
-          .mul(headWidth ** -0.5)
-          .matmul(k.transpose(-2, -1))
-          .softmax(-1)
-        return dense(scores.matmul(v).permute([0, 2, 1, 3]).reshape([batch, length, width]), out)
+        const attended = ct.scaledDotProductAttention(q, k, v)
+        return dense(attended.permute([0, 2, 1, 3]).reshape([batch, length, width]), out)
       }
       const weights = [qkv, out, up, down].flatMap(({ w, b }) => [w, b]).concat(norms.flatMap((n) => [n.weight, n.bias]))
       return training(options, weights, [x, target], (x, target) => {
@@ -171,6 +185,15 @@ const peer: Peer = {
     'model-training'(work) {
       const { weights, data, loss } = trainingParts(work)
       return training(work, weights, data, loss)
+    },
+    pictures(work) {
+      const { batches, pool } = picturesOf(work)
+      return {
+        async step() {
+          for await (const images of batches) images.dispose()
+        },
+        dispose: () => void pool.close(),
+      }
     },
     'tiny-add'({ size, grad }) {
       const [a, b] = [normal([size]).setRequiresGrad(grad), normal([size]).setRequiresGrad(grad)]

@@ -4,6 +4,7 @@ A case is built in each way that PyTorch offers for it (memory format, fused opt
 timed briefly and the fastest stays, named in the reply. Needs torch >= 2.0.
 """
 
+import glob
 import json
 import sys
 import time
@@ -19,11 +20,13 @@ def reply(message):
 try:
     import torch
     import torch.nn.functional as F
+    from pytorch_models import model_builders
     from torch import nn
 except ImportError as error:
     reply({"error": str(error)})
     sys.exit(0)
 
+COMPILED = sys.argv[2] == "compile"
 FORMATS = {"": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
@@ -74,6 +77,19 @@ def softmax(w):
     yield "", lambda: torch.softmax(x, -1)
 
 
+def attention(w):
+    shape = (w["batch"], w["heads"], w["length"], w["size"])
+    q, k, v = (torch.randn(shape, requires_grad=w["backward"]) for _ in range(3))
+    gradient = torch.randn(shape)
+
+    def step():
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=w["causal"])
+        if w["backward"]:
+            torch.autograd.grad(y, (q, k, v), gradient)
+
+    yield "", step
+
+
 def reduce(w):
     x = torch.randn(w["rows"], w["columns"])
     f = getattr(torch, w["fn"])
@@ -93,6 +109,9 @@ def training(w, model_of, x, target, loss_of):
             optimiser = torch.optim.Adam(model.parameters(), lr=w["learningRate"], fused=fused)
         else:
             optimiser = torch.optim.SGD(model.parameters(), lr=w["learningRate"], fused=fused)
+
+        if COMPILED:
+            model = torch.compile(model)
 
         def step(model=model, optimiser=optimiser):
             optimiser.zero_grad(set_to_none=True)
@@ -150,6 +169,37 @@ def recurrent(w):
     yield from training(w, model_of, x, target, lambda result, target: F.mse_loss(result[0], target))
 
 
+class Photos(torch.utils.data.Dataset):
+    def __init__(self, folder, transform):
+        self.files = sorted(glob.glob(folder + "/*.jpg"))
+        self.transform = transform
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, index):
+        from PIL import Image
+
+        return self.transform(Image.open(self.files[index]).convert("RGB"))
+
+
+def pictures(w):
+    """Transforms on PIL's images, and on tensors (v2)."""
+    from torchvision.transforms import v2
+
+    augment = [v2.RandomResizedCrop(224, antialias=True), v2.RandomHorizontalFlip(), v2.ColorJitter(0.4, 0.4, 0.4)]
+    normalize = [v2.ToDtype(torch.float32, scale=True), v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    for name, steps in {"PIL": [*augment, v2.PILToTensor()], "tensors": [v2.PILToTensor(), *augment]}.items():
+        loader = torch.utils.data.DataLoader(
+            Photos(w["folder"], v2.Compose([*steps, *normalize])),
+            batch_size=w["batch"],
+            shuffle=True,
+            num_workers=w["workers"],
+            persistent_workers=True,
+        )
+        yield name, lambda loader=loader: [None for _ in loader]
+
+
 BUILDERS = {
     "matmul": matmul,
     "conv2d": conv2d,
@@ -158,12 +208,15 @@ BUILDERS = {
     "binary": binary,
     "unary": unary,
     "softmax": softmax,
+    "attention": attention,
     "reduce": reduce,
     "mlp": mlp,
     "cnn": cnn,
     "transformer": transformer,
     "recurrent": recurrent,
+    "pictures": pictures,
     "tiny-add": tiny_add,
+    **model_builders(COMPILED, training),
 }
 
 
@@ -177,15 +230,38 @@ def seconds(threads, step, iterations):
 
 def fastest(variants, threads):
     """Of `(note, threads, step)` the one with the least median of a few turns, taken in turns."""
-    candidates = [(note, count, step) for note, step in variants for count in sorted({1, threads})]
+    # What is compiled for one number of threads is compiled again for another.
+    counts = [threads] if COMPILED else sorted({1, threads})
+    candidates = [(note, count, step) for note, step in variants for count in counts]
     if len(candidates) == 1:
         return candidates[0]
     for _, count, step in candidates:
-        seconds(count, step, 3)
-    iterations = max(1, round(0.03 / seconds(*candidates[0][1:], 3)))
-    turns = [[seconds(count, step, iterations) for _, count, step in candidates] for _ in range(5)]
-    medians = [sorted(times)[2] for times in zip(*turns)]
+        seconds(count, step, 1)
+    first = [seconds(count, step, 1) for _, count, step in candidates]
+    slow = min(first) > 0.3
+    if slow:
+        candidates = [c for c, took in zip(candidates, first) if took < 1.5 * min(first)]
+    iterations = max(1, round(0.03 / min(first)))
+    turns = [[seconds(count, step, iterations) for _, count, step in candidates] for _ in range(2 if slow else 5)]
+    medians = [sorted(times)[len(turns) // 2] for times in zip(*turns)]
     return candidates[medians.index(min(medians))]
+
+
+def status(name):
+    """A line of Linux's /proc/self/status, in bytes."""
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+def peak_memory(variants):
+    """Bytes that building the first way of doing a case and three steps take at most, above what there was before."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    before = status("VmRSS")
+    note, step = next(iter(variants))
+    for _ in range(3):
+        step()
+    return status("VmHWM") - before, note
 
 
 def main():
@@ -201,6 +277,11 @@ def main():
                 key = step = None
                 reply({"id": request["id"]})
                 continue
+            if "memory" in request:
+                work = request["memory"]
+                taken, note = peak_memory(BUILDERS[work["kind"]](work))
+                reply({"id": request["id"], "bytes": taken, "note": note})
+                continue
             work = request["time"]
             if key != work:
                 note, threads, step = fastest(BUILDERS[work["kind"]](work), options["threads"])
@@ -211,4 +292,6 @@ def main():
             reply({"id": request["id"], "error": str(error).split("\n")[0]})
 
 
-main()
+# Processes of data loaders read this file, too.
+if __name__ == "__main__":
+    main()

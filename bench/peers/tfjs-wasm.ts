@@ -1,6 +1,7 @@
 import tf from '@tensorflow/tfjs'
 import wasm from '@tensorflow/tfjs-backend-wasm'
-import { labels, randomNormal, Unsupported, type Peer, type Prepared, withoutModels } from '../peer.ts'
+import type { Kind } from '../case.ts'
+import { labels, randomNormal, Unsupported, type ModelKind, type Peer, type Prepared } from '../peer.ts'
 
 type Tensor = tf.Tensor
 type Variable = tf.Variable
@@ -38,7 +39,7 @@ const crossEntropy = (target: Int32Array, classes: number) => {
   return (logits: Tensor) => tf.losses.softmaxCrossEntropy(oneHot, logits) as tf.Scalar
 }
 
-const peer: Peer = {
+const peer: Peer<Exclude<Kind, ModelKind>> = {
   async open() {
     wasm.setThreadsCount(1)
     await tf.setBackend('wasm')
@@ -47,7 +48,6 @@ const peer: Peer = {
   },
 
   builders: {
-    ...withoutModels,
     matmul({ m, k, n }) {
       const [a, b] = [normal([m, k]) as tf.Tensor2D, normal([k, n]) as tf.Tensor2D]
       return op([a, b], () => tf.matMul(a, b))
@@ -161,6 +161,9 @@ const peer: Peer = {
         const y = model.apply(x, { training: true }) as Tensor
         return tf.losses.meanSquaredError(target, y) as tf.Scalar
       })
+    },
+    pictures() {
+      throw new Unsupported('has no input pipeline in Node')
     },
     'tiny-add'({ size, grad }) {
       if (grad) throw new Unsupported('records gradients only inside a function given to tf.grad')
