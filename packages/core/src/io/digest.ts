@@ -7,7 +7,7 @@ import { headBytes } from './safetensors.ts'
  * The whole-file digest of a safetensors file: the metadata's `digest` is the SHA-256 of all bytes of the file, taken while its own
  * 64 digits are zeros. So one file says of itself whether it is whole, and any program that knows safetensors still reads it.
  */
-export const digestPlaceholder = '0'.repeat(64)
+export const digestPlaceholder = /* @__PURE__ */ '0'.repeat(64)
 
 /** SHA-256 of pieces one after the other, as 64 hexadecimal digits. The pieces may be lent elsewhere and come back as others. */
 export type Hash = (pieces: readonly Uint8Array[]) => Promise<{ readonly digest: string; readonly pieces: readonly Uint8Array[] }>

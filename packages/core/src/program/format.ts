@@ -152,7 +152,7 @@ export function numberToFile(x: number | bigint): NumberFile {
   return Number.isFinite(x) && !Object.is(x, -0) ? x : Object.is(x, -0) ? '-0' : String(x)
 }
 
-const firstRoutines = 'matmul conv convGradInput convGradWeight maxPool maxPoolGrad fold sort scatter cumulative'.split(' ')
+const firstRoutines = /* @__PURE__ */ 'matmul conv convGradInput convGradWeight maxPool maxPoolGrad fold sort scatter cumulative'.split(' ')
 
 /** The lowest version of the format that has all that a program uses. */
 export function versionOf({ programs, host }: ProgramFile, { groups, schedulers }: HostStateFile): FormatVersion {

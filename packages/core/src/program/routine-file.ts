@@ -301,7 +301,7 @@ function fitAttention(s: Shapes, [q, k, v]: readonly [Shape, Shape, Shape], mask
   s.work(q, [k.at(-2)!, v.at(-1)!])
 }
 
-const cellNames = Object.keys(recurrentCells) as [RecurrentCell, ...RecurrentCell[]]
+const cellNames = /* @__PURE__ */ Object.keys(recurrentCells) as [RecurrentCell, ...RecurrentCell[]]
 
 function recurrentOf(attrs: Field): RecurrentAttrs {
   const { cell, reverse } = attrs.object(['cell', 'reverse'])

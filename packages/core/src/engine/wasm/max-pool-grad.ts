@@ -6,7 +6,7 @@ import type { RoutinePlan } from './matmul-plan.ts'
 import { indices, type RecipeRule } from './routine-code.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
 
-const words = new ArgumentWords(['gradient', 'positions', 'output', 'windows', 'channels', 'imageBytes'])
+const words = /* @__PURE__ */ new ArgumentWords(['gradient', 'positions', 'output', 'windows', 'channels', 'imageBytes'])
 
 /** Emits the module of the gradient of max pooling: each gradient is added at its position. A task is an image of the batch. */
 export function emitMaxPoolGrad({ type, shared }: { type: LaneType; shared: boolean }): Uint8Array<ArrayBuffer> {

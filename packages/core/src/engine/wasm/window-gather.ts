@@ -17,7 +17,7 @@ export interface WindowGatherOptions {
 }
 
 /** Of each axis: bytes and positions from one tap to the next, where its table lies, and how many output pixels it has. */
-const words = new ArgumentWords([
+const words = /* @__PURE__ */ new ArgumentWords([
   'source',
   'output',
   'positions',

@@ -128,7 +128,7 @@ function traced<C>(recorder: Recorder, condition: (state: C) => Tensor | boolean
   return withTensors(init, outputs)
 }
 
-const boolSpec = specOf('bool', [])
+const boolSpec = /* @__PURE__ */ specOf('bool', [])
 
 function predicate(holds: Tensor | boolean): Tensor {
   if (typeof holds !== 'boolean') {
