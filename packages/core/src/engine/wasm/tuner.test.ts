@@ -43,6 +43,16 @@ describe('choosing', () => {
     expect(chosen(tuner(), [{ name: 'none', prepare: () => undefined }, way('other', 7)])).toBe('other')
   })
 
+  it('is not misled by a moment that another program took', () => {
+    let runs = 0
+    const interrupted = () => {
+      if (runs++ < 3) clock += 4
+    }
+    expect(chosen(tuner(), [way('rules', 2), way('fast', 1, interrupted), way('slow', 3)])).toBe('fast')
+    runs = 0
+    expect(chosen(tuner(), [way('rules', 1, interrupted), way('slow', 1.2)])).toBe('rules')
+  })
+
   it('measures once a routine and number of threads, and not where it was measured before', () => {
     const record = new Map<string, string>()
     const ways = [way('rules', 10), way('fast', 5)]

@@ -23,9 +23,12 @@ export interface TunerOptions {
 
 /** How much faster than the rules' choice another way has to be: less is noise. */
 const worthwhile = 0.95
-/** Ways that take so many times as long as the fastest are out after one run. */
+/** Ways that take so many times as long as the fastest are out. */
 const hopeless = 1.5
-const samples = 7
+/** In the first rounds, another program may have had the core meanwhile. */
+const timeSliceMs = 5
+const firstRounds = 3
+const samples = 9
 /** Shorter runs are measured several at a time. */
 const shortestSampleMs = 0.1
 /** How long workers may take to start before the rules decide. */
@@ -97,8 +100,8 @@ export class Tuner {
     const fastest = () => Math.min(...candidates.map(({ ms }) => ms))
     const start = this.#now()
     for (let round = 1; round < samples && candidates.length > 1 && this.#now() - start < this.#budgetMs; round++) {
-      const limit = fastest() * hopeless
-      candidates = candidates.filter(({ ms }) => ms <= limit)
+      const limit = fastest() * hopeless + (round < firstRounds ? timeSliceMs : 0)
+      candidates = candidates.filter(({ ms, way }) => ms <= limit || way === ways[0])
       // In turns, so that a busy moment of the machine hits all of them.
       for (const candidate of candidates) {
         const times = Math.ceil(shortestSampleMs / Math.max(candidate.ms, 1e-3))
