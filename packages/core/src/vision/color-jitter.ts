@@ -1,8 +1,10 @@
+import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { permutation } from '../op/random.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, grayscale } from './color.ts'
 import { onBatch, type PerImage } from './images.ts'
+import { toBytes, toFloat } from './normalize.ts'
 import { drawn, generatorOf, randomApply, type Transform } from './transform.ts'
 
 export interface ColorJitterOptions {
@@ -21,7 +23,10 @@ const changes: Record<keyof ColorJitterOptions, (images: Tensor, amount: PerImag
   hue: adjustHue,
 }
 
-/** Brightness, contrast, saturation and hue of each image changed by amounts drawn for it, in an order drawn for the batch. */
+/**
+ * Brightness, contrast, saturation and hue of each image changed by amounts drawn for it, in an order drawn for the batch. uint8 images are
+ * rounded once, at the end.
+ */
 export function colorJitter(options: ColorJitterOptions): Transform {
   const steps = (Object.keys(changes) as (keyof ColorJitterOptions)[]).flatMap((name) => {
     const value = options[name]
@@ -40,7 +45,8 @@ export function colorJitter(options: ColorJitterOptions): Transform {
   return (images, source) =>
     onBatch('colorJitter', images, (batch) => {
       const order = permutation(steps.length, { generator: generatorOf(source) }).toArray() as number[]
-      return order.reduce((x, i) => steps[i]!.change(x, drawn(x.shape[0]!, steps[i]!.range, source)), batch)
+      const changed = order.reduce((x, i) => steps[i]!.change(x, drawn(x.shape[0]!, steps[i]!.range, source)), toFloat(batch))
+      return isFloat(batch.dtype) ? changed : toBytes(changed)
     })
 }
 

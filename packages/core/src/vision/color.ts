@@ -9,9 +9,11 @@ import { checkColour, onBatch, onFloats, type PerImage, perImage, whiteOf } from
 
 const inRange = (x: Tensor, white: number): Tensor => x.clamp({ min: 0, max: white })
 
-/** Between `other` (factor 0) and `x` (factor 1), or beyond. */
-const blend = (x: Tensor, other: Tensor, factor: PerImage, white: number): Tensor =>
-  inRange(other.add(x.sub(other).mul(perImage(factor))), white)
+/** Between `other` (factor 0) and `x` (factor 1), or beyond. `other` may be smaller: what is left of it is computed apart. */
+function blend(x: Tensor, other: Tensor, factor: PerImage, white: number): Tensor {
+  const rest = typeof factor === 'number' ? 1 - factor : factor.neg().add(1)
+  return inRange(x.mul(perImage(factor)).add(other.mul(perImage(rest))), white)
+}
 
 /** Weighted sum of red, green and blue (ITU-R 601-2), [batch, height, width, 1]. */
 function luma(x: Tensor): Tensor {

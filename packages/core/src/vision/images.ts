@@ -1,5 +1,6 @@
 import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
+import { tidyForward } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 /** The same for all images, or a tensor `[batch]` with one number for each. */
@@ -9,11 +10,17 @@ export type PerImage = number | Tensor
 export const whiteOf = (images: Tensor): number => (isFloat(images.dtype) ? 1 : 255)
 
 /**
- * Runs `f` on a batch `[batch, height, width, channels]`; one image `[height, width, channels]` is a batch of one meanwhile.
+ * Runs `f` on a batch `[batch, height, width, channels]`; one image `[height, width, channels]` is a batch of one meanwhile. What `f`
+ * makes on the way is given back at once, unless gradients need it: images are large, and a pipeline would make garbage of many.
  *
  * @throws {CotangentError} `shape-mismatch` for anything else; `dtype-mismatch` for dtypes that are neither float nor uint8.
  */
 export function onBatch(op: string, images: Tensor, f: (batch: Tensor) => Tensor): Tensor {
+  return tidyForward(() => asBatch(op, images, f))
+}
+
+/** `onBatch` for code of others, which may keep tensors that it makes. */
+export function asBatch(op: string, images: Tensor, f: (batch: Tensor) => Tensor): Tensor {
   if (images.rank !== 3 && images.rank !== 4) {
     throw new CotangentError('shape-mismatch', {
       op,

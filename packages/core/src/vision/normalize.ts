@@ -1,4 +1,4 @@
-import { isFloat } from '../dtype.ts'
+import { isFloat, toFloat as toFloatType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { tensor } from '../op/creation.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -23,25 +23,32 @@ export const imagenetStatistics: NormalizeOptions = { mean: [0.485, 0.456, 0.406
 
 /** (x - mean) / std of each channel; uint8 images become floats from 0 to 1 first. */
 export const normalize = (images: Tensor, { mean, std }: NormalizeOptions = imagenetStatistics): Tensor =>
-  onBatch('normalize', images, (batch) => {
-    const x = toFloat(batch)
-    const each = (values: number | readonly number[]) => {
-      const channels = x.shape.at(-1)!
+  onBatch('normalize', images, (x) => {
+    const [width, channels] = x.shape.slice(2) as [number, number]
+    const listOf = (values: number | readonly number[]) => {
       const list = typeof values === 'number' ? new Array<number>(channels).fill(values) : values
-      if (list.length !== channels)
-        throw new CotangentError('shape-mismatch', {
-          op: 'normalize',
-          message: `${list.length} numbers for ${channels} channels`,
-          shapes: [images.shape],
-          hint: 'Give one number, or one a channel.',
-        })
-      return tensor(list, { dtype: x.dtype })
+      if (list.length === channels) return list
+      throw new CotangentError('shape-mismatch', {
+        op: 'normalize',
+        message: `${list.length} numbers for ${channels} channels`,
+        shapes: [images.shape],
+        hint: 'Give one number, or one a channel.',
+      })
     }
-    if ([std].flat().includes(0))
+    const [means, deviations] = [listOf(mean), listOf(std)]
+    if (deviations.includes(0))
       throw new CotangentError('invalid-argument', {
         op: 'normalize',
         message: 'std is 0',
         hint: 'A channel that never changes needs no scaling: use 1.',
       })
-    return x.sub(each(mean)).div(each(std))
+    const dtype = toFloatType(x.dtype)
+    // Rows of pixels as one axis: three numbers in turn are slower than a row of them.
+    const row = (values: readonly number[]) =>
+      tensor(values, { dtype })
+        .expand([width, channels])
+        .reshape([width * channels])
+    const scale = row(deviations.map((deviation) => 1 / (whiteOf(x) * deviation)))
+    const shift = row(means.map((value, channel) => -value / deviations[channel]!))
+    return x.flatten(2).mul(scale).add(shift).reshape(x.shape)
   })

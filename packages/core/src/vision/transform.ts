@@ -4,7 +4,7 @@ import { bernoulli, uniform } from '../op/random.ts'
 import { where } from '../op/where.ts'
 import { defaultGenerator, type Generator } from '../tensor/generator.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { onBatch, perImage } from './images.ts'
+import { asBatch, perImage } from './images.ts'
 
 export interface RandomSource {
   /** Where random numbers come from. Default: the generator that `manualSeed` seeds. */
@@ -27,7 +27,7 @@ export const compose =
 export const randomApply = (transform: Transform, p = 0.5): Transform => {
   checkProbability('randomApply', p)
   return (images, source) =>
-    onBatch('randomApply', images, (batch) => {
+    asBatch('randomApply', images, (batch) => {
       const chosen = perImage(bernoulli(full([batch.shape[0]!], p), source)) as Tensor
       const changed = transform(batch, source)
       if (changed.shape.join() !== batch.shape.join())
