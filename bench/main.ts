@@ -5,11 +5,12 @@ import { parseArgs } from 'node:util'
 import { suites } from './cases/index.ts'
 import { factsOf } from './facts.ts'
 import { measure, type Effort } from './measure.ts'
+import { measureMemory } from './memory.ts'
 import { Reporter, type Row, type Skip } from './report.ts'
 import { measureStartup } from './startup.ts'
 import { type PeerName, remedies, Subject, subjectNames, type SubjectName, withNative } from './subject.ts'
 
-const suiteNames = [...Object.keys(suites), 'fit', 'startup']
+const suiteNames = [...Object.keys(suites), 'memory', 'fit', 'startup']
 const peerNames = subjectNames.filter((name): name is PeerName => !name.startsWith('ours'))
 
 const help = `Times cotangent and its peers in turns and prints ratio = peer / ours (above 1: we are faster or smaller).
@@ -28,7 +29,7 @@ Suites: ${suiteNames.join(', ')}; or all
   --quick          short form: 5 rounds of 30 ms
   --help           this text
 
-PyTorch is looked for in COTANGENT_BENCH_PYTHON, else python3. See bench/README.md.`
+PyTorch is looked for in COTANGENT_BENCH_PYTHON, else python3; it also exports the models that ONNX Runtime runs. See bench/README.md.`
 
 interface Options {
   suites: string[]
@@ -112,7 +113,7 @@ async function open(names: readonly SubjectName[], mode: Row['mode']): Promise<S
     try {
       const subject = await Subject.open(name, { ...options, mode: name === 'ours' || name === 'ours-wasm' ? mode : 'eager' })
       subjects.push(subject)
-      facts.push({ name, ...subject.facts })
+      if (!facts.some((known) => known.name === name)) facts.push({ name, ...subject.facts })
       report.dim(`${name} ${subject.facts.version}, ${subject.facts.threads} thread${subject.facts.threads > 1 ? 's' : ''}`)
     } catch (error) {
       facts.push({ name, missing: (error as Error).message })
@@ -131,30 +132,42 @@ function keep(result: { rows: Row[]; skipped: Skip[] }): void {
   skipped.push(...result.skipped)
 }
 
-async function time(names: readonly (keyof typeof suites)[], who: readonly SubjectName[], mode: Row['mode']): Promise<void> {
-  if (names.length === 0) return
-  const subjects = await open(who, mode)
-  for (const suite of names) {
-    report.suite(suite)
-    for (const testCase of suites[suite]) {
-      if (testCase.name.includes(options.filter)) keep(await measure(testCase, subjects, options.effort, { engine: options.engine, mode }))
-    }
+const javaScript = ['tfjs-wasm', 'jax-js-wasm'] as const
+const pytorch = ['pytorch-eager', 'pytorch-compile'] as const
+/** Who is there to be compared with. In suites with `compiled`, our steps are compiled programs, and the same ones eagerly a peer. */
+const fields: Record<keyof typeof suites | 'memory', { peers: readonly PeerName[]; compiled?: true }> = {
+  ops: { peers: [...javaScript, 'pytorch-eager'] },
+  train: { peers: [...javaScript, 'pytorch-eager'] },
+  dispatch: { peers: [...javaScript, 'pytorch-eager'] },
+  compile: { peers: [...javaScript, ...pytorch], compiled: true },
+  infer: { peers: ['onnxruntime', ...pytorch], compiled: true },
+  memory: { peers: pytorch, compiled: true },
+}
+
+/** All who take part in a suite, ours first. */
+function participants(suite: keyof typeof fields): SubjectName[] {
+  const { peers, compiled } = fields[suite]
+  const own: SubjectName[] = ['ours']
+  if (compiled) own.push('ours-eager')
+  if (options.engine === withNative) own.push('ours-wasm')
+  return [...own, ...peers.filter((name) => options.peers.includes(name))]
+}
+
+async function time(suite: keyof typeof suites): Promise<void> {
+  const mode = fields[suite].compiled ? 'compiled' : 'eager'
+  const subjects = await open(participants(suite), mode)
+  report.suite(suite)
+  for (const testCase of suites[suite]) {
+    if (testCase.name.includes(options.filter)) keep(await measure(testCase, subjects, options.effort, { engine: options.engine, mode }))
   }
   subjects.forEach((subject) => subject.close())
 }
 
-const wasm: SubjectName[] = options.engine === withNative ? ['ours-wasm'] : []
-const timed = options.suites.filter((name) => name in suites) as (keyof typeof suites)[]
-await time(
-  timed.filter((name) => name !== 'compile'),
-  ['ours', ...wasm, ...options.peers],
-  'eager',
-)
-await time(
-  timed.filter((name) => name === 'compile'),
-  ['ours', 'ours-eager', ...wasm, ...options.peers],
-  'compiled',
-)
+for (const suite of Object.keys(suites) as (keyof typeof suites)[]) if (options.suites.includes(suite)) await time(suite)
+if (options.suites.includes('memory')) {
+  report.suite('memory')
+  await measureMemory({ ...options, mode: 'compiled' }, participants('memory'), keep)
+}
 if (options.suites.includes('compile')) keep(await factsOf('compile', { ...options, mode: 'compiled' }))
 if (options.suites.includes('fit')) {
   report.suite('fit')

@@ -1,8 +1,9 @@
 import type { Case } from '../case.ts'
 import { compile } from './compile.ts'
 import { dispatch } from './dispatch.ts'
+import { infer } from './infer.ts'
 import { ops } from './ops.ts'
 import { train } from './train.ts'
 
-/** The suites that are timed in turns; `startup` works on fresh processes instead (see startup.ts). */
-export const suites = { ops, train, dispatch, compile } as const satisfies Record<string, Case[]>
+/** The suites that are timed in turns; `memory`, `fit` and `startup` work on fresh processes instead. */
+export const suites = { ops, train, infer, dispatch, compile } as const satisfies Record<string, Case[]>
