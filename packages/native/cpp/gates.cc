@@ -11,6 +11,12 @@
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3,fp-contract=fast,no-trapping-math,no-math-errno")
 #endif
+/** What a pass of the loop behind it writes no other one reads. */
+#ifdef __clang__
+#define COTANGENT_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define COTANGENT_INDEPENDENT _Pragma("GCC ivdep")
+#endif
 #define COTANGENT_INLINE inline __attribute__((always_inline))
 
 namespace cotangent::gates {
@@ -71,7 +77,7 @@ COTANGENT_INLINE float slopeOfSigmoid(float y) { return y * (1.0f - y); }
 COTANGENT_VERSIONS
 void lstm(int64_t n, const float *const *share, const float *raw, const float *before, float *hidden, float *cell, float *kept) {
   const float *x0 = share[0], *x1 = share[1], *x2 = share[2], *x3 = share[3];
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) {
     const float i = sigmoid(x0[k] + raw[k]), f = sigmoid(x1[k] + raw[n + k]);
     const float candidate = tangent(x2[k] + raw[2 * n + k]), o = sigmoid(x3[k] + raw[3 * n + k]);
@@ -88,7 +94,7 @@ void lstm(int64_t n, const float *const *share, const float *raw, const float *b
 COTANGENT_VERSIONS
 void gru(int64_t n, const float *const *share, const float *raw, const float *before, float *hidden, float *kept) {
   const float *x0 = share[0], *x1 = share[1], *x2 = share[2];
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) {
     const float r = sigmoid(x0[k] + raw[k]), u = sigmoid(x1[k] + raw[n + k]), fromState = raw[2 * n + k];
     const float candidate = tangent(x2[k] + r * fromState);
@@ -102,13 +108,13 @@ void gru(int64_t n, const float *const *share, const float *raw, const float *be
 
 COTANGENT_VERSIONS
 void tanh(int64_t n, const float *share, const float *raw, float *hidden) {
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) hidden[k] = tangent(share[k] + raw[k]);
 }
 
 COTANGENT_VERSIONS
 void relu(int64_t n, const float *share, const float *raw, float *hidden) {
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) {
     const float x = share[k] + raw[k];
     hidden[k] = x < 0.0f ? 0.0f : x;
@@ -118,7 +124,7 @@ void relu(int64_t n, const float *share, const float *raw, float *hidden) {
 COTANGENT_VERSIONS
 void lstmGrad(int64_t n, Arriving hidden, const float *aboveCell, const float *after, const float *before, const float *kept, float *made,
               float *beside) {
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) {
     const float g = hidden.above[k] + hidden.carry[k];
     const float i = kept[k], f = kept[n + k], candidate = kept[2 * n + k], o = kept[3 * n + k];
@@ -134,7 +140,7 @@ void lstmGrad(int64_t n, Arriving hidden, const float *aboveCell, const float *a
 
 COTANGENT_VERSIONS
 void gruGrad(int64_t n, Arriving hidden, const float *before, const float *kept, float *made, float *madeOfInput, float *beside) {
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) {
     const float g = hidden.above[k] + hidden.carry[k] + beside[k];
     const float r = kept[k], u = kept[n + k], candidate = kept[2 * n + k], fromState = kept[3 * n + k];
@@ -150,13 +156,13 @@ void gruGrad(int64_t n, Arriving hidden, const float *before, const float *kept,
 
 COTANGENT_VERSIONS
 void tanhGrad(int64_t n, Arriving hidden, const float *after, float *made) {
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) made[k] = (hidden.above[k] + hidden.carry[k]) * slopeOfTangent(after[k]);
 }
 
 COTANGENT_VERSIONS
 void reluGrad(int64_t n, Arriving hidden, const float *after, float *made) {
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) {
     const float g = hidden.above[k] + hidden.carry[k];
     made[k] = after[k] > 0.0f ? g : 0.0f;
@@ -165,7 +171,7 @@ void reluGrad(int64_t n, Arriving hidden, const float *after, float *made) {
 
 COTANGENT_VERSIONS
 void add(int64_t n, const float *a, const float *b, float *sum) {
-#pragma GCC ivdep
+  COTANGENT_INDEPENDENT
   for (int64_t k = 0; k < n; k++) sum[k] = a[k] + b[k];
 }
 

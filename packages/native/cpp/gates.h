@@ -5,9 +5,9 @@
 // The gates of one row of a recurrent layer behind its product, `n` units: gates are `n` numbers apart.
 namespace cotangent::gates {
 
-/** `kept` receives the gates as activated; it may be `raw`. */
+/** `kept` receives the gates as activated. */
 void lstm(int64_t n, const float *const *share, const float *raw, const float *before, float *hidden, float *cell, float *kept);
-/** `kept` receives the gates as activated and the candidate's share of the state: 4n numbers, or none if null. */
+/** `kept` receives the gates as activated and the candidate's share of the state. */
 void gru(int64_t n, const float *const *share, const float *raw, const float *before, float *hidden, float *kept);
 void tanh(int64_t n, const float *share, const float *raw, float *hidden);
 void relu(int64_t n, const float *share, const float *raw, float *hidden);
