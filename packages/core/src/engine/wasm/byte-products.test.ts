@@ -3,9 +3,10 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { dense, runProgram } from '../../../test/engine.ts'
 import { type DType, dtypeInfo } from '../../dtype.ts'
 import { rowMajor, sizeOf } from '../../layout.ts'
+import { KernelBuilder } from '../kernel.ts'
 import { ReferenceEngine } from '../reference/engine.ts'
 import { referenceRoutine } from '../reference/routine.ts'
-import { type Operand, type Routine, routine } from '../routine.ts'
+import { type Operand, type Routine, routine, withEpilogue } from '../routine.ts'
 import { WasmEngine } from './engine.ts'
 
 const reference = new ReferenceEngine()
@@ -152,6 +153,24 @@ describe('products of bytes', () => {
         const [sums] = runProgram(engine, program, values)
         expect(new Set(sums)).toEqual(new Set([k * dtypeInfo[a][end] * dtypeInfo[b][end]]))
       }
+    }
+  })
+
+  it('sums are scaled to floats in the code of the product', () => {
+    for (const [m, k, n] of [
+      [1, 40, 30],
+      [37, 900, 21],
+      [8, 16, 8],
+      [5, 0, 3],
+    ] as const) {
+      const plain = routine('matmul', {}, [dense('uint8', [m, k]), dense('int8', [k, n])], [dense('int32', [m, n])])
+      const code = new KernelBuilder('scale', [m, n])
+      const sum = code.sub(code.load(code.input('int32'), [n, 1]), code.load(code.input('int32'), [0, 1]))
+      const value = code.mul(code.cast(sum, 'float32'), code.load(code.input('float32'), [0, 1]))
+      code.output('float32', code.max(value, code.like(value, 0)))
+      const program = withEpilogue(plain, code.build(), [dense('int32', [n]), dense('float32', [n])])
+      const inputs = [...plain.inputs.map(numbers), numbers(dense('int32', [n]), 7), Array.from({ length: n }, (_, i) => 2 ** -i)]
+      expect(runProgram(engine, program, inputs)).toEqual(runProgram(reference, program, inputs))
     }
   })
 

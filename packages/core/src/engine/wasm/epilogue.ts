@@ -29,7 +29,7 @@ interface EpilogueOperand {
 
 /**
  * An epilogue that can be emitted into the code of a matrix product or a convolution. All its operands and outputs have the
- * type that the routine computes in, or, where that is float32, half precision.
+ * type that the routine computes in, or, where that is float32, half precision, or, where it is int32, float32, which sums of bytes are scaled to.
  *
  * Its arguments are a block of words: addresses of the raw result, the operands and the outputs, then the params as float64
  * numbers. Dense operands and outputs are found by where in the raw result an element is, so however a routine cuts its result
@@ -68,7 +68,7 @@ export function planEpilogue(kernel: Kernel): Epilogue | undefined {
   if (!isLaneType(type)) return undefined
   const wide = type === 'float64' || type === 'int64'
   if (!wide && nodes.some((node) => node.type === 'float64' || node.type === 'int64')) return undefined
-  const fits = (dtype: DType) => dtype === type || (type === 'float32' && isHalf(dtype))
+  const fits = (dtype: DType) => dtype === type || (type === 'float32' && isHalf(dtype)) || (type === 'int32' && dtype === 'float32')
   const dense = rowMajor(parallel)
   const last = parallel.length - 1
   const strideIs = (strides: readonly number[], wanted: (axis: number) => number) =>
