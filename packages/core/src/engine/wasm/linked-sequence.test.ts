@@ -230,7 +230,7 @@ describe('a step that fails', () => {
     const engine = new WasmEngine({ threads: 1, maximumBytes: 2 ** 24, fallback: referenceRoutine })
     const length = 2 ** 24
     const long = (shape: readonly number[]) => ({ dtype: 'uint8', shape, strides: [0, 0] }) as const
-    const dot = routine('matmul', {}, [long([1, length]), long([length, 1])], [dense('int32', [1, 1])])
+    const dot = routine('matmul', {}, [long([1, length]), long([length, 1])], [dense('int64', [1, 1])])
     const executable = engine.prepare(
       sequence(
         step(fill(1), [[0, 0]], [0]),
