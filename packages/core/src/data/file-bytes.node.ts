@@ -8,6 +8,9 @@ export interface FileBytesOptions {
   readonly chunkBytes?: number
 }
 
+/** Bytes asked for where a file should have ended; it may have grown. */
+const endRoom = 64
+
 /** A file, for `textLines`, `jsonLines`, `readIdx` and the readers of `@cotangent/formats`. It is opened when a pass begins. */
 export function fileBytes(path: string | URL, { chunkBytes = 2 ** 18 }: FileBytesOptions = {}): ByteSource {
   const name = path instanceof URL ? fileURLToPath(path) : path
@@ -27,9 +30,11 @@ export function fileBytes(path: string | URL, { chunkBytes = 2 ** 18 }: FileByte
     async *read(offset = 0) {
       const file = await open(name).catch(failed)
       try {
+        const { size } = await file.stat().catch(failed)
         for (let at = offset; ;) {
-          // A buffer of its own each time: lines and records are views of it.
-          const { bytesRead, buffer } = await file.read(new Uint8Array(chunkBytes), 0, chunkBytes, at).catch(failed)
+          // A buffer of its own each time: lines and records are views of it. What is left of a small file, and room to see its end.
+          const room = size > 0 ? Math.min(chunkBytes, Math.max(size - at, endRoom)) : chunkBytes
+          const { bytesRead, buffer } = await file.read(new Uint8Array(room), 0, room, at).catch(failed)
           if (bytesRead === 0) return
           at += bytesRead
           yield buffer.subarray(0, bytesRead)

@@ -1,7 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { leavesOf } from '../tree.ts'
 import { modes } from './modes.ts'
-import { adoptStorages, collectStorages } from './storage.ts'
+import { adoptStorages, collectStorages, type Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
 
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
@@ -21,11 +21,24 @@ export function tidy<T>(body: () => T): T {
       hint: 'Use `using` for tensors of async code, or leave them to be reclaimed.',
     })
   }
-  const returned = new Set(leavesOf(result, isTensor).map((t) => t.storage))
+  giveBack(made, leavesOf(result, isTensor))
+  return result
+}
+
+/** `tidy` for code that may be differentiated: where gradients of the result may need what was made on the way, all of it stays. */
+export function tidyForward(body: () => Tensor): Tensor {
+  if (modes.tracer) return body()
+  const { result, made } = collectStorages(body)
+  if (result.requiresGrad) adoptStorages(made)
+  else giveBack(made, [result])
+  return result
+}
+
+function giveBack(made: readonly Storage[], results: readonly Tensor[]): void {
+  const returned = new Set(results.map((t) => t.storage))
   const surviving = made.filter((s) => returned.has(s) || s.kept)
   for (const storage of made) if (!returned.has(storage) && !storage.kept) storage.release()
   adoptStorages(surviving)
-  return result
 }
 
 /** Makes a tensor outlive every `tidy` around it. Returns it. */

@@ -17,7 +17,7 @@ export async function decodeImage(
   const bytes = bytesFrom(sourceOf(source))
   const file = await readAll(bytes)
   const size = fast && !orient ? jpegSize(file) : undefined
-  const quick = size && size.width * size.height <= maxPixels ? decodeFast(await loadTurbo(), file, channels) : undefined
+  const quick = size && size.width * size.height <= maxPixels ? decodeFast(await loadTurbo(), file, size, channels) : undefined
   if (quick) return quick
   const sharp = await loadSharp()
   try {
@@ -33,14 +33,22 @@ export async function decodeImage(
   }
 }
 
+type Size = NonNullable<ReturnType<typeof jpegSize>>
+
+/** Pixels on their way from the decoder into a tensor, the same memory for all pictures: garbage of their size would be dear. */
+let pixels = Buffer.alloc(0)
+
 /** Undefined for what it cannot decode: sharp reads more kinds, or says what is wrong. */
-function decodeFast(turbo: Turbo, file: Uint8Array, channels: Channels): Tensor | undefined {
+function decodeFast(turbo: Turbo, file: Uint8Array, size: Size, channels: Channels): Tensor | undefined {
   try {
     const alpha = channels === 4
-    const { data, width, height } = turbo.decompressSync(Buffer.from(file.buffer, file.byteOffset, file.length), {
+    const stride = alpha ? 4 : 3
+    const bytes = size.width * size.height * stride
+    if (pixels.length < bytes) pixels = Buffer.allocUnsafeSlow(bytes)
+    const { width, height } = turbo.decompressSync(Buffer.from(file.buffer, file.byteOffset, file.length), pixels, {
       format: alpha ? turbo.FORMAT_RGBA : turbo.FORMAT_RGB,
     })
-    return toTensor({ width, height, data, stride: alpha ? 4 : 3 }, channels)
+    return toTensor({ width, height, data: pixels.subarray(0, bytes), stride }, channels)
   } catch {
     return undefined
   }
@@ -56,10 +64,14 @@ export async function encodeImage(image: Tensor, { format = 'png', quality = 90 
 
 type Turbo = typeof import('@julusian/jpeg-turbo')
 
+let turbo: Turbo | undefined
+
 async function loadTurbo(): Promise<Turbo> {
+  // Asking the host again for each picture takes a good part of the time to decode one.
+  if (turbo) return turbo
   try {
     const module: Turbo & { default?: Turbo } = await import('@julusian/jpeg-turbo')
-    return module.default ?? module
+    return (turbo = module.default ?? module)
   } catch (cause) {
     throw new CotangentError('unsupported', {
       message: 'JPEG is decoded fast by the package @julusian/jpeg-turbo, which cannot be loaded',

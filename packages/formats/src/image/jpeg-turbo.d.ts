@@ -2,5 +2,9 @@
 declare module '@julusian/jpeg-turbo' {
   const FORMAT_RGB: number
   const FORMAT_RGBA: number
-  function decompressSync(file: Uint8Array, options: { format: number }): { data: Uint8Array; width: number; height: number }
+  function decompressSync(
+    file: Uint8Array,
+    pixels: Uint8Array,
+    options: { format: number },
+  ): { data: Uint8Array; width: number; height: number }
 }
