@@ -19,6 +19,12 @@ const convBytes = (batch: number, size: number, inChannels: number, outChannels:
     kernel: 3,
   })
 
+const attention = (batch: number, length: number, options: { causal?: boolean; backward?: boolean } = {}) => {
+  const { causal = false, backward = false } = options
+  const name = `attention-${length}-f32${causal ? '-causal' : ''}${backward ? '-backward' : ''}`
+  return op(name, { kind: 'attention', batch, heads: 8, length, size: 64, causal, backward })
+}
+
 const million = 1 << 20
 
 export const ops: Case[] = [
@@ -30,6 +36,11 @@ export const ops: Case[] = [
   ...[256, 512, 1024].map(bytes),
   convBytes(8, 56, 64, 64),
   convBytes(8, 14, 256, 256),
+  ...[{}, { backward: true }, { causal: true }, { causal: true, backward: true }].flatMap((options) => [
+    attention(8, 128, options),
+    attention(2, 512, options),
+    attention(1, 2048, options),
+  ]),
   op('add-1m', { kind: 'binary', fn: 'add', size: million }),
   op('gelu-1m', { kind: 'unary', fn: 'gelu', size: million }),
   op('softmax-512x1024', { kind: 'softmax', rows: 512, columns: 1024 }),
