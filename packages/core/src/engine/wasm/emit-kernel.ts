@@ -1,5 +1,6 @@
 import { argsOf, type Node, type NodeId } from '../kernel.ts'
 import { ModuleBuilder } from './assembler.ts'
+import { bfloat16Values } from './bfloat16-values.ts'
 import { emitGather, emitLoad, emitStore, emitTransposedLoad } from './emit-memory.ts'
 import { emitComputed, emitFusedSum, emitParam, importMath } from './emit-node.ts'
 import {
@@ -53,6 +54,7 @@ class KernelEmitter {
   readonly #f: FunctionBuilder
   readonly #c: VectorCode
   readonly #loops: KernelLoops
+  readonly #bfloat16: readonly boolean[]
   /** By buffer, those that are gathered from. */
   readonly #bases: (Local<'i32'> | undefined)[] = []
   /** By node: what is computed and in scope, a local for each vector (or one, where lanes are the same). */
@@ -66,6 +68,7 @@ class KernelEmitter {
 
   constructor(plan: KernelPlan, layout: DescriptorLayout, context: ModuleContext, part: Part) {
     this.#plan = plan
+    this.#bfloat16 = bfloat16Values(plan.kernel.nodes, plan.kernel.inputs)
     this.#layout = layout
     this.#part = part
     this.#f = context.module.function(part === 'finish' ? 'finish' : 'run', { export: true })
@@ -114,7 +117,7 @@ class KernelEmitter {
     const ofElements = outputs.filter(({ node, strides }) => plan.perElement[node] || plan.inner.some((axis) => strides[axis] !== 0))
     const ofRows = outputs.filter((o) => !ofElements.includes(o))
     const store = (list: typeof outputs, copy: number) => {
-      for (const { access, node } of list) emitStore(this.#c, this.#loops.place(access, copy), this.#value(node, copy))
+      for (const { access, node } of list) this.#store(access, node, copy)
     }
     // Nothing of the row is stored before all of its own values are known: outputs may lie on top of inputs.
     const rowValues = this.#needed(ofRows.map((o) => o.node))
@@ -156,7 +159,7 @@ class KernelEmitter {
       const access = kept && plan.loads + kept.output
       this.#elementLoops(needed, access === undefined ? [] : [access], copies, (copy) => {
         nodes.forEach((node, i) => this.#accumulate(sums[i]![copy]!, node.args[0], copy))
-        if (access !== undefined) emitStore(c, this.#loops.place(access, copy), this.#value(kept!.node, copy))
+        if (access !== undefined) this.#store(access, kept!.node, copy)
         if (plan.lanesAreRows && positional && copy === (this.#loops.tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
       })
       if (positional) f.release(this.#position!)
@@ -368,6 +371,10 @@ class KernelEmitter {
       return emitLoad(this.#c, this.#loops.place(access, copy))
     if (copy === 0) this.#transposed[id] = emitTransposedLoad(this.#c, this.#loops.place(access, 0))
     return decode(this.#c, dtype, this.#c.read(this.#transposed[id]![copy]!))
+  }
+
+  #store(access: number, id: NodeId, copy: number): void {
+    emitStore(this.#c, { ...this.#loops.place(access, copy), isBfloat16: this.#bfloat16[id]! }, this.#value(id, copy))
   }
 
   #value(id: NodeId, copy: number): Expression {

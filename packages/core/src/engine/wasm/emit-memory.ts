@@ -17,6 +17,8 @@ export interface Place {
   readonly vector: number
   /** Lanes that exist, in the last vector of a row. */
   readonly remaining: Local<'i32'> | undefined
+  /** Of stores: whether the values are bfloat16's already; see `bfloat16Values`. */
+  readonly isBfloat16?: boolean
 }
 
 const loadLane = { 1: 'v128.load8_lane', 2: 'v128.load16_lane', 4: 'v128.load32_lane', 8: 'v128.load64_lane' } as const
@@ -182,7 +184,8 @@ export function emitGather(
 export function emitStore(c: VectorCode, place: Place, x: Expression): void {
   c.scope(() => {
     const { size, lane: width, storeLane } = sizes(c, place.dtype)
-    const raw = c.keep(encode(c, place.dtype, x))
+    const asItIs = place.dtype === 'bfloat16' && place.isBfloat16
+    const raw = c.keep(asItIs ? c.shift('i32x4.shr_u', x, 16) : encode(c, place.dtype, x))
     const store = (lane: number) => {
       if (place.lanes === 'contiguous') c.f.get(place.pointer)
       else laneAddress(c, { ...place, remaining: undefined }, lane)
