@@ -4,9 +4,11 @@ import {
   autocast,
   compile,
   explain,
+  exportProgram,
   Generator,
   grad,
   jvp,
+  loadProgram,
   normal,
   scaledDotProductAttention,
   type Tensor,
@@ -160,6 +162,17 @@ export function testFusedAttention(): void {
     expect(() => scaledDotProductAttention(random(1, 5, 4, 2), random(2, 3, 4, 2), random(3, 3, 4, 2), { enableGqa: true })).toThrow(
       expect.objectContaining({ code: 'shape-mismatch', message: expect.stringMatching(/heads divide/) as string }),
     )
+  })
+
+  it('saved and loaded', async () => {
+    const gradients = (q: Tensor, k: Tensor, v: Tensor) =>
+      grad((q: Tensor, k: Tensor, v: Tensor) => scaledDotProductAttention(q, k, v, { causal: true }).square().sum(), {
+        argnums: [0, 1, 2],
+      })(q, k, v)
+    const operands = cases[1]![1]()[0]
+    const program = loadProgram(await exportProgram(gradients, operands))
+    const [found, expected] = [program.run(...operands), gradients(...operands)].map((list) => (list as readonly Tensor[]).map(numbers))
+    expect(found).toEqual(expected)
   })
 
   it('autocast: bfloat16 in, out and back', () => {
