@@ -4,7 +4,9 @@ import type { Routine } from '../../core/src/engine/routine.ts'
 import { attentionCases, type AttentionCase, attentionGradOf, attentionOf, attentionValues } from '../../core/test/attention-routines.ts'
 import { runProgram } from '../../core/test/engine.ts'
 import { differenceOf } from '../../core/test/recurrent-routines.ts'
+import { describeAttention } from '../src/attention.ts'
 import { defaults } from '../src/backend.ts'
+import type { NativeAttention } from '../src/binding.ts'
 import { generator, loaded, nativeEngine } from './engines.ts'
 
 describe.skipIf(!loaded)('attention in tiles', () => {
@@ -107,6 +109,39 @@ describe.skipIf(!loaded)('attention in tiles', () => {
     const [forward, gradient] = differences(given, undefined, false)
     expect(forward).toBeLessThan(2e-3)
     expect(gradient).toBeLessThan(2e-2)
+  })
+
+  it('addresses outside the heap, at every operand; descriptions that make no sense', () => {
+    const { binding } = loaded!
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true })
+    const heap = binding.attach(new Uint8Array(memory.buffer))
+    const bytes = memory.buffer.byteLength
+    for (const [given, words] of [
+      [attentionOf({ queries: 7, keys: 9, size: 5, mask: 'bool' }), 7],
+      [attentionGradOf({ queries: 7, keys: 9, size: 5, mask: 'float32' }), 11],
+    ] as const) {
+      const { attention } = describeAttention(given, { fastBfloat16: false })!.describe(2) as { attention: NativeAttention }
+      const prepared = binding.prepare({ attention })!
+      const block = new Uint32Array(memory.buffer, 64, words)
+      const run = () => binding.run(heap, prepared.handle, 64, bytes)
+      const good = Array.from({ length: words }, (_, i) => 1024 * (i + 1))
+      block.set(good)
+      expect(run).not.toThrow()
+      for (let word = 0; word < words; word++) {
+        block.set(good)
+        block[word] = bytes - 16
+        expect(run, `word ${word}`).toThrow(/does not lie on the heap/)
+      }
+      expect(() => binding.run(heap, prepared.handle, bytes - 8, bytes)).toThrow(/not on the heap/)
+      const refused: [Partial<NativeAttention>, RegExp][] = [
+        [{ batch: [0] }, /positive/],
+        [{ batch: [2, 2] }, /number of axes/],
+        [{ operands: attention.operands.slice(1) }, /number of operands/],
+        [{ operands: attention.operands.map((o) => o && { ...o, type: 2 }) }, /only masks are bool/],
+        [{ operands: attention.operands.map((o) => o && { ...o, strides: o.strides.map(() => -1) }) }, /negative/],
+      ]
+      for (const [change, message] of refused) expect(() => binding.prepare({ attention: { ...attention, ...change } })).toThrow(message)
+    }
   })
 
   it('by default takes what pays', () => {
