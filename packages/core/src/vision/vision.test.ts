@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { arange, compile, full, Generator, normal, ones, type Tensor, tensor, uniform, vision, zeros } from '../index.ts'
+import { arange, compile, currentEngine, full, Generator, normal, ones, type Tensor, tensor, uniform, vision, zeros } from '../index.ts'
 
 const numbers = (x: Tensor) => Array.from(x.dataSync() as ArrayLike<number>, Number)
 const seeded = (seed: number) => ({ generator: new Generator(seed) })
@@ -195,4 +195,36 @@ test('compose', () => {
   const made = transform(photos(), seeded(1))
   expect([made.shape, made.dtype]).toEqual([[6, 8, 8, 3], 'float32'])
   expect(numbers(made)).toEqual(numbers(transform(photos(), seeded(1))))
+})
+
+test('transforms give back at once what they made on the way, and what gradients need stays', () => {
+  const held = () => currentEngine().memoryUse().inUse
+  const images = photos(8, 32, 32)
+  const jitter = vision.colorJitter({ brightness: 0.4, contrast: 0.4, saturation: 0.4 })
+  jitter(images, seeded(1)).dispose()
+  const before = held()
+  const jittered = jitter(images, seeded(2))
+  expect(held() - before).toBeLessThan(2 * images.size)
+  jittered.dispose()
+
+  const learned = images.cast('float32').div(255).setRequiresGrad()
+  vision
+    .normalize(jitter(learned, seeded(3)))
+    .square()
+    .mean()
+    .backward()
+  expect(learned.grad!.shape).toEqual(images.shape)
+  const factor = tensor([0.9]).setRequiresGrad()
+  vision
+    .adjustContrast(learned.detach(), factor.expand([8]))
+    .mean()
+    .backward()
+  expect(Number.isFinite(factor.grad!.item())).toBe(true)
+})
+
+test('a transform of yours may keep what it made', () => {
+  let table: Tensor | undefined
+  const own = vision.randomApply((images) => images.mul((table ??= tensor([2]))), 1)
+  const images = ones([1, 2, 2, 3])
+  for (let i = 0; i < 2; i++) expect(numbers(own(images))).toEqual(new Array(12).fill(2))
 })
