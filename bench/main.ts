@@ -6,6 +6,7 @@ import { suites } from './cases/index.ts'
 import { factsOf } from './facts.ts'
 import { measure, type Effort } from './measure.ts'
 import { measureMemory } from './memory.ts'
+import { makePhotos } from './photos.ts'
 import { Reporter, type Row, type Skip } from './report.ts'
 import { measureStartup } from './startup.ts'
 import { type PeerName, remedies, Subject, subjectNames, type SubjectName, withNative } from './subject.ts'
@@ -142,6 +143,7 @@ const fields: Record<keyof typeof suites | 'memory', { peers: readonly PeerName[
   compile: { peers: [...javaScript, ...pytorch], compiled: true },
   infer: { peers: ['onnxruntime', ...pytorch], compiled: true },
   memory: { peers: pytorch, compiled: true },
+  data: { peers: ['pytorch-eager', 'tensorflow'] },
 }
 
 /** All who take part in a suite, ours first. */
@@ -149,11 +151,12 @@ function participants(suite: keyof typeof fields): SubjectName[] {
   const { peers, compiled } = fields[suite]
   const own: SubjectName[] = ['ours']
   if (compiled) own.push('ours-eager')
-  if (options.engine === withNative) own.push('ours-wasm')
+  if (options.engine === withNative && suite !== 'data') own.push('ours-wasm')
   return [...own, ...peers.filter((name) => options.peers.includes(name))]
 }
 
 async function time(suite: keyof typeof suites): Promise<void> {
+  if (suite === 'data') await makePhotos()
   const mode = fields[suite].compiled ? 'compiled' : 'eager'
   const subjects = await open(participants(suite), mode)
   report.suite(suite)
@@ -164,6 +167,7 @@ async function time(suite: keyof typeof suites): Promise<void> {
 }
 
 for (const suite of Object.keys(suites) as (keyof typeof suites)[]) if (options.suites.includes(suite)) await time(suite)
+if (options.suites.includes('data')) keep(await factsOf('data', { ...options, mode: 'eager' }))
 if (options.suites.includes('memory')) {
   report.suite('memory')
   await measureMemory({ ...options, mode: 'compiled' }, participants('memory'), keep)
