@@ -131,6 +131,21 @@ describe('copies', () => {
     expect([...b.dataSync()]).toEqual([1, 2, 3, 4])
   })
 
+  test('stay where what they overwrite is read before', () => {
+    const [mean, spread] = [tensor([1, 2, 3]), tensor([0, 0, 0])]
+    const update = (x: Tensor) =>
+      noGrad(() => {
+        const next = x.sort().values
+        spread.assign(next.sub(mean).mul(x))
+        mean.assign(next)
+      })
+    compile(update)(tensor([6, 5, 4]))
+    expect([[...mean.dataSync()], [...spread.dataSync()]]).toEqual([
+      [4, 5, 6],
+      [18, 15, 12],
+    ])
+  })
+
   test('old rows that are read later are kept until then', () => {
     const table = tensor([1, 2, 3])
     const swap = compile((x: Tensor, at: Tensor) => {

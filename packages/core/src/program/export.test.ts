@@ -146,7 +146,7 @@ for (let i = 0; i < 10; i++) losses.push(program.run(x).item())
 console.log(JSON.stringify(losses))`,
     )
     const tsx = fileURLToPath(new URL('../../../../node_modules/tsx/dist/cli.mjs', import.meta.url))
-    const { stdout } = await promisify(execFile)(process.execPath, [tsx, script])
+    const { stdout } = await promisify(execFile)(process.execPath, [tsx, '--conditions=source', script])
     expect(JSON.parse(stdout)).toEqual(expected)
   } finally {
     await rm(folder, { recursive: true })

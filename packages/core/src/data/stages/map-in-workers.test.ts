@@ -20,7 +20,11 @@ const module = pathToFileURL(join(folder, 'transform.js'))
 const pool = new WorkerPool<typeof transform>(module, { workers: 2 })
 beforeAll(async () => {
   const source = (name: string) => fileURLToPath(new URL(`../test/${name}.ts`, import.meta.url))
-  const bundle = await rolldown({ input: { transform: source('transform'), program: source('idle-pool') } })
+  const bundle = await rolldown({
+    input: { transform: source('transform'), program: source('idle-pool') },
+    platform: 'node',
+    resolve: { conditionNames: ['source', 'node', 'import'] },
+  })
   await bundle.write({ dir: folder, format: 'esm' })
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
   await bundle.close()

@@ -5,7 +5,7 @@ import { type Operation, type Program, resultsOf, rootOf } from '../program.ts'
 
 /**
  * Leaves out kernels that only copy what another operation has made, as `assign` does: the maker writes into the copy's place
- * instead, where it may then overwrite what was there.
+ * instead, where it may then overwrite what was there; but not where that is read between the two.
  */
 export function skipCopies(program: Program): Program {
   const { operations } = program
@@ -19,12 +19,20 @@ export function skipCopies(program: Program): Program {
   }
   const kept = resultsOf(program.graph)
   const isWhole = (value: Value): boolean => value.source.kind === 'result' && makers.get(value) !== undefined && !divided.has(value)
+  const memoryOf = new Map([...program.graph.writes].map(([memory, value]) => [value, rootOf(memory)]))
+  const order = new Map(operations.map((operation, at) => [operation, at]))
+  /** Whether operations read what the copy overwrites when its maker has run already. */
+  const isReadMeanwhile = (copy: Operation, maker: Operation, memory: Value | undefined): boolean =>
+    memory !== undefined &&
+    operations
+      .slice(order.get(maker)! + 1, order.get(copy)!)
+      .some(({ inputs, outputs }) => [...inputs, ...outputs].some(({ value }) => rootOf(value) === memory))
   const instead = new Map<Value, Value>()
   const left = operations.filter((operation) => {
     if (operation.program.kind !== 'kernel' || !isCopy(operation.program)) return true
     const [from, to] = [operation.inputs[0]!.value, operation.outputs[0]!.value]
     const movable = isWhole(from) && isWhole(to) && !kept.has(from) && !instead.has(from) && makers.get(from)!.program.kind !== 'control'
-    if (!movable || from.size !== to.size) return true
+    if (!movable || from.size !== to.size || isReadMeanwhile(operation, makers.get(from)!, memoryOf.get(to))) return true
     instead.set(from, to)
     return false
   })
