@@ -42,6 +42,14 @@ export const dtypeInfo = {
   float64: { kind: 'float', size: 8, array: Float64Array, min: -Number.MAX_VALUE, max: Number.MAX_VALUE, code: 8 },
 } as const satisfies Record<DType, DTypeInfo>
 
+/** The same numbers in memory of their own, or in what is given for them. */
+export function copyOf(array: TypedArray, memory?: ArrayBuffer): TypedArray {
+  if (!memory) return array.slice()
+  const copy = new (array.constructor as new (memory: ArrayBuffer) => TypedArray)(memory)
+  copy.set(array as never)
+  return copy
+}
+
 export function isDType(name: unknown): name is DType {
   return typeof name === 'string' && Object.hasOwn(dtypeInfo, name)
 }

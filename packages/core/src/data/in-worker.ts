@@ -41,9 +41,20 @@ function serve(parent: Parent): void {
   )
 }
 
-async function answer(parent: Parent, { id, element, index, key }: WorkerCall): Promise<void> {
+/** Results that the program is done with leave their memory; no more of it is kept than is in use at a time. */
+const MOST_SPARE = 8
+const spares: ArrayBuffer[] = []
+
+function spareMemory(bytes: number): ArrayBuffer | undefined {
+  const at = spares.findIndex(({ byteLength }) => byteLength === bytes)
+  return at < 0 ? undefined : spares.splice(at, 1)[0]
+}
+
+async function answer(parent: Parent, { id, element, index, key, spare }: WorkerCall): Promise<void> {
   try {
-    const made = await pack(await served!(unpack(element) as never, new LazyContext(index, key)))
+    spares.push(...spare)
+    spares.splice(0, spares.length - MOST_SPARE)
+    const made = await pack(await served!(unpack(element) as never, new LazyContext(index, key)), spareMemory)
     parent.post({ cotangent: 'done', id, element: made }, transfersOf(made, { arrays: true }))
   } catch (error) {
     parent.post({ cotangent: 'failed', id, error: packError(error) }, [])

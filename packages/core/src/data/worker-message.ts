@@ -11,6 +11,8 @@ export interface WorkerCall {
   readonly element: PackedValue
   readonly index: number
   readonly key: Key
+  /** Memory of results that have been read, for those to come. */
+  readonly spare: readonly ArrayBuffer[]
 }
 
 /** From a worker. */
@@ -30,10 +32,11 @@ const place = '@cotangent.tensor'
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 const isPlace = (x: unknown): x is { readonly [place]: number } => typeof x === 'object' && x !== null && Object.hasOwn(x, place)
 
-export async function pack(value: unknown): Promise<PackedValue> {
+/** @param memoryFor Memory of so many bytes that a tensor can be put into, if there is any. */
+export async function pack(value: unknown, memoryFor?: (bytes: number) => ArrayBuffer | undefined): Promise<PackedValue> {
   const found: [string, Tensor][] = []
   const rest = mapTree(value, isTensor, (t) => ({ [place]: found.push(['', t]) - 1 }))
-  const records = found.length > 0 ? await recordsOf(found) : []
+  const records = found.length > 0 ? await recordsOf(found, memoryFor) : []
   return { value: rest, tensors: records.map(([, record]) => record) }
 }
 
@@ -52,6 +55,12 @@ export function transfersOf({ value, tensors }: PackedValue, { arrays }: { reado
   }
   return [...found]
 }
+
+/** Memory of large tensors, which is nobody's once they have been unpacked: making it anew takes as long as filling it. */
+export const spareOf = ({ tensors }: PackedValue): ArrayBuffer[] =>
+  tensors.flatMap(({ bytes }) =>
+    bytes.byteLength >= 2 ** 16 && bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [],
+  )
 
 /** An error as messages can carry it, whatever was thrown. */
 export interface PackedError {

@@ -4,7 +4,7 @@ import type { ElementContext } from './element-context.ts'
 import type { Key } from './key.ts'
 import { Pending } from './later.ts'
 import { type AnyWorker, type Line, lineTo, startWorker } from './worker-line.ts'
-import { pack, transfersOf, unpack, unpackError, type WorkerReply } from './worker-message.ts'
+import { pack, type PackedValue, spareOf, transfersOf, unpack, unpackError, type WorkerReply } from './worker-message.ts'
 
 /**
  * What workers run: a module, or a function that starts a worker on it. Bundlers find the module when it is written in one go:
@@ -21,6 +21,8 @@ interface Member {
   readonly line: Line
   readonly calls: Map<number, Call>
   readonly ready: Promise<void>
+  /** Goes back with the next call. */
+  readonly spare: ArrayBuffer[]
 }
 
 interface Call {
@@ -75,8 +77,14 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
     member.line.hold(true)
     try {
       const [element] = await Promise.all([pack(value), member.ready])
-      if (member.calls.has(id)) member.line.post({ cotangent: 'call', id, element, index, key }, transfersOf(element, { arrays: false }))
-      return unpack((await result) as never) as Awaited<ReturnType<F>>
+      if (member.calls.has(id)) {
+        const spare = member.spare.splice(0)
+        member.line.post({ cotangent: 'call', id, element, index, key, spare }, [...transfersOf(element, { arrays: false }), ...spare])
+      }
+      const packed = (await result) as PackedValue
+      const made = unpack(packed)
+      member.spare.push(...spareOf(packed))
+      return made as Awaited<ReturnType<F>>
     } finally {
       member.calls.delete(id)
       if (member.calls.size === 0 && this.#members === members) member.line.hold(false)
@@ -127,7 +135,7 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
         if (this.#members?.length === 0) this.#members = undefined
       },
     })
-    return { line, calls, ready }
+    return { line, calls, ready, spare: [] }
   }
 
   #unusable(cause: Error): CotangentError {

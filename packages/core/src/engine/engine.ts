@@ -64,10 +64,10 @@ export interface Engine {
   prepare(program: Program | Sequence): Executable
   /** Whether a routine that might as well be made of others runs in faster code of its own. Absent: none does. */
   takes?(routine: Routine): boolean
-  /** A copy of `length` elements. */
-  read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray>
+  /** A copy of `length` elements, in `memory` of just their size where it is given. */
+  read(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): Promise<TypedArray>
   /** The same without waiting; only on synchronous engines. */
-  readSync(buffer: Buffer, dtype: DType, offset: number, length: number): TypedArray
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): TypedArray
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void
   memoryUse(): MemoryUse
   /** Threads that a program may run on, the calling one included. */

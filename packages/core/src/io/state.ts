@@ -62,8 +62,11 @@ export function loadNpy(file: Uint8Array): Tensor {
 }
 
 /** Reads tensors for a file. All reads begin at once, so that the values belong together. */
-export function recordsOf(named: readonly (readonly [string, Tensor])[]): Promise<[string, ArrayRecord][]> {
-  return Promise.all(named.map(async ([name, x]) => [name, await recordOf(x)] as [string, ArrayRecord]))
+export function recordsOf(
+  named: readonly (readonly [string, Tensor])[],
+  memoryFor?: (bytes: number) => ArrayBuffer | undefined,
+): Promise<[string, ArrayRecord][]> {
+  return Promise.all(named.map(async ([name, x]) => [name, await recordOf(x, memoryFor)] as [string, ArrayRecord]))
 }
 
 /** The tensor of a record, with its very bits. */
@@ -74,10 +77,15 @@ export function tensorOf(name: string, record: ArrayRecord, op = 'loadSafetensor
   return fromRawData(recordElements(record), shape, dtype)
 }
 
-async function recordOf({ spec, storage, engine, offset }: Tensor): Promise<ArrayRecord> {
+async function recordOf(
+  { spec, storage, engine, offset }: Tensor,
+  memoryFor?: (bytes: number) => ArrayBuffer | undefined,
+): Promise<ArrayRecord> {
   const { dtype, shape } = spec
   const [low, high] = span(spec)
-  const raw = spec.size === 0 ? new dtypeInfo[dtype].array(0) : await engine.read(storage.buffer, dtype, offset + low, high - low + 1)
+  const { array, size } = dtypeInfo[dtype]
+  const count = high - low + 1
+  const raw = spec.size === 0 ? new array(0) : await engine.read(storage.buffer, dtype, offset + low, count, memoryFor?.(count * size))
   const dense = spec.contiguous ? raw : gather(raw, spec, -low)
   return { dtype, shape: [...shape], bytes: new Uint8Array(dense.buffer, dense.byteOffset, dense.byteLength) }
 }

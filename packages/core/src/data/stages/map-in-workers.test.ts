@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'vitest'
-import { type CotangentError, type Tensor, tensor } from '../../index.ts'
+import { arange, type CotangentError, type Tensor, tensor } from '../../index.ts'
 import { Dataset } from '../dataset.ts'
 import { elementsOf, expectResumes, plain } from '../test/resume.ts'
 import type { Order, transform } from '../test/transform.ts'
@@ -58,6 +58,14 @@ describe('mapInWorkers', () => {
       next++
     }
     expect(next).toBe(9)
+  })
+
+  test('large results keep their numbers while the memory of messages goes round', async () => {
+    const large = (x: number) => arange(20_000 + (x % 3)).mul(x + 1) as Tensor
+    const dataset = Dataset.range(24).map((x): Order => ({ do: 'add', x, tensor: large(x) }))
+    const sums: Tensor[] = []
+    for await (const { sum } of dataset.mapInWorkers<typeof transform>(pool)) sums.push(sum)
+    for (const [x, sum] of sums.entries()) expect(sum.sub(large(x)).sub(x).abs().max().item(), `element ${x}`).toBe(0)
   })
 
   test('random numbers are the same for any number of workers, and those of map', async () => {

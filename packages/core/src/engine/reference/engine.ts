@@ -1,4 +1,4 @@
-import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
+import { copyOf, type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import { CotangentError, formatBytes } from '../../errors.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import { observable } from '../observe.ts'
@@ -46,12 +46,12 @@ export class ReferenceEngine implements Engine {
     })
   }
 
-  async read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray> {
-    return this.readSync(buffer, dtype, offset, length)
+  async read(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): Promise<TypedArray> {
+    return this.readSync(buffer, dtype, offset, length, memory)
   }
 
-  readSync(buffer: Buffer, dtype: DType, offset: number, length: number): TypedArray {
-    return arrayOf(buffer, dtype).slice(offset, offset + length)
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): TypedArray {
+    return copyOf(arrayOf(buffer, dtype).subarray(offset, offset + length), memory)
   }
 
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void {

@@ -1,4 +1,4 @@
-import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
+import { copyOf, type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import { observable } from '../observe.ts'
 import type { Routine } from '../routine.ts'
@@ -82,12 +82,12 @@ export class WasmEngine implements Engine {
     return this.#routines.takes(routine)
   }
 
-  async read(buffer: Buffer, dtype: DType, offset: number, length: number): Promise<TypedArray> {
-    return this.readSync(buffer, dtype, offset, length)
+  async read(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): Promise<TypedArray> {
+    return this.readSync(buffer, dtype, offset, length, memory)
   }
 
-  readSync(buffer: Buffer, dtype: DType, offset: number, length: number): TypedArray {
-    return this.heap.view((buffer as WasmBuffer).pointer + offset * dtypeInfo[dtype].size, dtype, length).slice()
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): TypedArray {
+    return copyOf(this.heap.view((buffer as WasmBuffer).pointer + offset * dtypeInfo[dtype].size, dtype, length), memory)
   }
 
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void {
