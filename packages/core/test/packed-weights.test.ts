@@ -18,7 +18,8 @@ function packedBy(f: () => Tensor): number {
   return blocks() - before
 }
 
-describe('weights that stay as they are', () => {
+// The addon multiplies matrices where they lie.
+describe.skipIf(process.env.COTANGENT_NATIVE === 'all')('weights that stay as they are', () => {
   test.each<[shape: number[], columns: number, transposed: boolean, dtype: 'float32' | 'float64' | 'int32']>([
     [[16, 512], 300, false, 'float32'],
     [[128, 900], 45, true, 'float32'],
