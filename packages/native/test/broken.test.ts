@@ -56,8 +56,10 @@ describe('an addon that cannot be used is said once, and the engine computes', (
     symlinkSync(join(import.meta.dirname, '../../core'), join(modules, 'cotangent'))
     for (const part of ['src', 'package.json']) cpSync(join(import.meta.dirname, '..', part), join(own, part), { recursive: true })
     const program = written('project/program.mjs', multiply)
+    // Node itself strips no types below node_modules.
+    const flags = ['--preserve-symlinks', '--preserve-symlinks-main', '--conditions=source', '--import', 'tsx']
     const start = () =>
-      promisify(execFile)(process.execPath, ['--preserve-symlinks', '--preserve-symlinks-main', ...process.execArgv, program], {
+      promisify(execFile)(process.execPath, [...flags, program], {
         env: { ...process.env, COTANGENT_NATIVE: 'all', NODE_OPTIONS: '' },
       })
     const unbuilt = await start()
