@@ -19,6 +19,8 @@ export class BlockLog {
   encode(record: Uint8Array): Uint8Array {
     const pieces: Uint8Array[] = []
     let begin = 0
+    // A first part may be empty, where only its head has room.
+    let isFirst = true
     do {
       let room = blockBytes - (this.#at % blockBytes)
       if (room < headBytes) {
@@ -27,10 +29,11 @@ export class BlockLog {
         room = blockBytes
       }
       const end = Math.min(record.length, begin + room - headBytes)
-      const type = begin === 0 ? (end === record.length ? full : first) : end === record.length ? last : middle
+      const type = end === record.length ? (isFirst ? full : last) : isFirst ? first : middle
       pieces.push(framed(type, record.subarray(begin, end)))
       this.#at += headBytes + end - begin
       begin = end
+      isFirst = false
     } while (begin < record.length)
     return Buffer.concat(pieces)
   }
