@@ -102,7 +102,7 @@ const peer: Peer = {
     },
     unary({ size }) {
       const x = normal([size])
-      return op(() => x.gelu())
+      return op(() => ct.gelu(x))
     },
     softmax({ rows, columns }) {
       const x = normal([rows, columns])
@@ -166,8 +166,8 @@ const peer: Peer = {
       }
       const weights = [qkv, out, up, down].flatMap(({ w, b }) => [w, b]).concat(norms.flatMap((n) => [n.weight, n.bias]))
       return training(options, weights, [x, target], (x, target) => {
-        const h = x.add(attention(x)).layerNorm([width], norms[0])
-        const y = h.add(dense(dense(h, up).relu(), down)).layerNorm([width], norms[1])
+        const h = ct.layerNorm(x.add(attention(x)), [width], norms[0])
+        const y = ct.layerNorm(h.add(dense(dense(h, up).relu(), down)), [width], norms[1])
         return ct.mseLoss(y, target)
       })
     },

@@ -1,4 +1,5 @@
 import {
+  dropout,
   checkpoint,
   compile,
   CotangentError,
@@ -162,7 +163,7 @@ describe('backward through a compiled function', () => {
   test('dropout: the backward pass sees the mask of its own call', () => {
     const x = numbers(20)
     const w = numbers(20).setRequiresGrad()
-    const f = (y: Tensor) => y.mul(w).dropout(0.5)
+    const f = (y: Tensor) => dropout(y.mul(w), 0.5)
     const run = (g: typeof f) => {
       manualSeed(5)
       w.grad = null

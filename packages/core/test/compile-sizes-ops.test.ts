@@ -1,4 +1,7 @@
 import {
+  pad,
+  layerNorm,
+  gelu,
   avgPool2d,
   compile,
   concat,
@@ -51,8 +54,8 @@ const functions: Record<string, (x: Loose) => unknown> = {
   variance: (x) => [x.variance(), x.variance(0), x.std(1)],
   softmax: (x) => x.softmax(-1),
   'softmax over the batch': (x) => x.softmax(0),
-  'layer norm': (x) => x.layerNorm([6]),
-  matmul: (x) => x.matmul(w).gelu(),
+  'layer norm': (x) => layerNorm(x, [6]),
+  matmul: (x) => gelu(x.matmul(w)),
   'Gram matrix': (x) => x.matmul(x.T),
   'matmul over the batch': (x) => x.T.matmul(x),
   transpose: (x) => x.T.contiguous(),
@@ -74,7 +77,7 @@ const functions: Record<string, (x: Loose) => unknown> = {
   convolution: (x) => conv2d(x.reshape([-1, 2, 3, 1]) as never, kernel as never, { padding: 'same' }),
   pooling: (x) => [maxPool2d(x.reshape([-1, 2, 3, 1]) as never, 2 as never), avgPool2d(x.reshape([-1, 2, 3, 1]) as never, 2 as never)],
   pad: (x) =>
-    x.pad([
+    pad(x, [
       [1, 2],
       [0, 0],
     ] as never),

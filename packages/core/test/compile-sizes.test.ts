@@ -1,4 +1,5 @@
 import {
+  layerNorm,
   compile,
   conv2d,
   crossEntropy,
@@ -96,8 +97,8 @@ const transformer = (length = 5, width = 8, heads = 2): Training => {
   return {
     weights: [qkv, out, up, down].flatMap(({ w, b }) => [w, b]).concat(norms.flatMap((n) => [n.weight, n.bias])),
     loss(x, y) {
-      const h = x.add(attention(x)).layerNorm([width], norms[0]) as Loose
-      return mseLoss(h.add(apply(apply(h, up).relu(), down)).layerNorm([width], norms[1]) as Loose, y) as Loose
+      const h = layerNorm(x.add(attention(x)), [width], norms[0]) as Loose
+      return mseLoss(layerNorm(h.add(apply(apply(h, up).relu(), down)), [width], norms[1]) as Loose, y) as Loose
     },
     data: (batch) => [normal([batch, length, width]) as Loose, normal([batch, length, width]) as Loose],
     // Adam makes noise of gradients that are zero but for rounding, as those of the keys' bias are.

@@ -1,4 +1,17 @@
-import { compile, defaultGenerator, Generator, manualSeed, mseLoss, nn, noGrad, optim, type Tensor, tensor, zeros } from 'cotangent'
+import {
+  dropout,
+  compile,
+  defaultGenerator,
+  Generator,
+  manualSeed,
+  mseLoss,
+  nn,
+  noGrad,
+  optim,
+  type Tensor,
+  tensor,
+  zeros,
+} from 'cotangent'
 import { describe, expect, test } from 'vitest'
 
 const numbers = (...shape: number[]) =>
@@ -248,7 +261,7 @@ describe('a compiled training step leaves what an eager one does', () => {
   test('generators of its own, and their state', () => {
     const run = (wrap: (f: (x: Tensor) => Tensor) => (x: Tensor) => Tensor) => {
       const generator = new Generator(5)
-      const f = wrap((x) => x.dropout(0.5, { generator }).add(x.dropout(0.3, { generator })))
+      const f = wrap((x) => dropout(x, 0.5, { generator }).add(dropout(x, 0.3, { generator })))
       const results = [f(numbers(30)), f(numbers(30))]
       const state = generator.state
       results.push(f(numbers(30)))

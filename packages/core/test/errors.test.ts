@@ -1,4 +1,5 @@
 import {
+  pad,
   type DType,
   arange,
   backward,
@@ -229,7 +230,8 @@ const values: readonly BadCall[] = [
     'invalid-argument',
     /pad/,
     () =>
-      (w() as Tensor).pad(
+      pad(
+        w() as Tensor,
         [
           [0, 0],
           [3, 0],

@@ -1,4 +1,4 @@
-import { compile, currentEngine, exportProgram, loadProgram, nn, noGrad, normal, optim, type Tensor, zeros } from 'cotangent'
+import { gelu, compile, currentEngine, exportProgram, loadProgram, nn, noGrad, normal, optim, type Tensor, zeros } from 'cotangent'
 import { describe, expect, test } from 'vitest'
 import type { WasmEngine } from '../src/engine/wasm/engine.ts'
 
@@ -43,7 +43,7 @@ describe.skipIf(process.env.COTANGENT_NATIVE === 'all')('weights that stay as th
 
   test('packs of other batch sizes are the same; the layer around them is fused', () => {
     const layer = new nn.Linear(700, 333)
-    const f = compile((x: Tensor) => noGrad(() => (layer.forward(x) as Tensor).gelu().add(1) as Tensor), { freeze: true })
+    const f = compile((x: Tensor) => noGrad(() => gelu(layer.forward(x) as Tensor).add(1) as Tensor), { freeze: true })
     const inputs = [16, 8, 32, 50].map((batch) => normal([batch, 700]) as Tensor)
     const packed = inputs.map((x) => packedBy(() => f(x)))
     // Eight rows of a wide product are computed the same way.
@@ -51,7 +51,7 @@ describe.skipIf(process.env.COTANGENT_NATIVE === 'all')('weights that stay as th
     for (const x of inputs)
       expectClose(
         f(x),
-        noGrad(() => (layer.forward(x) as Tensor).gelu().add(1) as Tensor),
+        noGrad(() => gelu(layer.forward(x) as Tensor).add(1) as Tensor),
       )
   })
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { KernelBuilder } from '../engine/kernel.ts'
 import { engineNamed, setEngine } from '../engines.ts'
-import { compile, dropout, nn, noGrad, normal, ones, type Tensor, tensor, where, conv2d } from '../index.ts'
+import { gelu, compile, dropout, nn, noGrad, normal, ones, type Tensor, tensor, where, conv2d } from '../index.ts'
 import type { Shape } from '../layout.ts'
 import { ProgramExecutable } from './executor.ts'
 import { lower } from './lower.ts'
@@ -275,7 +275,7 @@ describe('epilogues', () => {
   const weight = ones([8, 8]) as Tensor
   const bias = ones([8]) as Tensor
   test('bias, activation and residual run on the product in registers', () => {
-    expect(optimized((x) => x.matmul(weight).add(bias).gelu().add(x), [4, 8])).toEqual(['matmul[add+gelu]'])
+    expect(optimized((x) => gelu(x.matmul(weight).add(bias)).add(x), [4, 8])).toEqual(['matmul[add+gelu]'])
     expect(optimized((x) => x.linear(weight, bias).relu(), [2, 3, 8])).toEqual(['matmul[relu]'])
   })
 

@@ -1,6 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import { engineNamed } from '../engines.ts'
-import { crossEntropy, dropout, manualSeed, mseLoss, normal, ones, optim, tensor, conv2d, maxPool2d, type Tensor } from '../index.ts'
+import {
+  layerNorm,
+  crossEntropy,
+  dropout,
+  manualSeed,
+  mseLoss,
+  normal,
+  ones,
+  optim,
+  tensor,
+  conv2d,
+  maxPool2d,
+  type Tensor,
+} from '../index.ts'
 import type { Shape } from '../layout.ts'
 import { optimize } from './passes.ts'
 import { type Function, lowered, names } from './test/lowered.ts'
@@ -97,8 +110,8 @@ describe('whole steps', () => {
         .matmul(k.transpose(-2, -1))
         .softmax(-1)
       const attended = scores.matmul(v).permute([0, 2, 1, 3]).reshape([2, 8, 16]).linear(out.w, out.b)
-      const h = x.add(attended).layerNorm([16], norms[0]) as Tensor
-      const y = h.add(h.linear(up.w, up.b).relu().linear(down.w, down.b)).layerNorm([16], norms[1])
+      const h = layerNorm(x.add(attended), [16], norms[0]) as Tensor
+      const y = layerNorm(h.add(h.linear(up.w, up.b).relu().linear(down.w, down.b)), [16], norms[1])
       const loss = mseLoss(y, target)
       loss.backward()
       optimizer.step()
@@ -158,7 +171,7 @@ describe('whole steps', () => {
           .softmax(-1),
         0.1,
       )
-      const y = scores.matmul(v).permute([0, 2, 1, 3]).reshape([2, 8, 16]).layerNorm([16]).linear(out.w, out.b)
+      const y = layerNorm(scores.matmul(v).permute([0, 2, 1, 3]).reshape([2, 8, 16]), [16]).linear(out.w, out.b)
       const loss = crossEntropy(
         y.reshape([16, 4]),
         tensor(

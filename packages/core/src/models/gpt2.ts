@@ -6,7 +6,7 @@ import { normal, zeros } from '../nn/init.ts'
 import { Linear } from '../nn/linear.ts'
 import { Module } from '../nn/module.ts'
 import { LayerNorm } from '../nn/norm.ts'
-import { arange, scaledDotProductAttention } from '../op/index.ts'
+import { gelu, arange, scaledDotProductAttention } from '../op/index.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { CachedLanguageModel } from './generation.ts'
 import { KvCache } from './kv-cache.ts'
@@ -88,7 +88,7 @@ class FeedForward extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.cProj.forward((this.cFc.forward(x) as Tensor).gelu({ approximate: 'tanh' })) as Tensor
+    return this.cProj.forward(gelu(this.cFc.forward(x) as Tensor, { approximate: 'tanh' })) as Tensor
   }
 }
 

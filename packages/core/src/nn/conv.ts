@@ -1,5 +1,5 @@
 import { type Shape, sizeOf } from '../layout.ts'
-import { conv1d, conv2d, conv3d, type ConvOptions } from '../op/index.ts'
+import { pad, conv1d, conv2d, conv3d, type ConvOptions } from '../op/index.ts'
 import { type PerAxis, perAxis } from '../op/window.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { ConvLayer, type CommonConvOptions, type SpatialRank } from './conv-layer.ts'
@@ -33,7 +33,7 @@ abstract class Conv<Rank extends SpatialRank, In extends number, Out extends num
   protected convolve(x: Tensor): Tensor {
     const { rank, weight, stride, dilation, groups, bias, paddingMode } = this
     if (paddingMode === 'zeros') return ops[rank](x, weight, { bias, stride, padding: this.padding, dilation, groups })
-    const padded = x.rank === rank + 2 ? x.pad([[0, 0], ...this.#amounts(), [0, 0]], { mode: paddingMode }) : x
+    const padded = x.rank === rank + 2 ? pad(x, [[0, 0], ...this.#amounts(), [0, 0]], { mode: paddingMode }) : x
     return ops[rank](padded, weight, { bias, stride, dilation, groups })
   }
 

@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.ts'
 import type { Shape } from '../layout.ts'
-import { avgPool1d, groupNorm, instanceNorm, layerNorm, rmsNorm } from '../op/index.ts'
+import { pad, avgPool1d, groupNorm, instanceNorm, layerNorm, rmsNorm } from '../op/index.ts'
 import type { InputOf } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { showSizes } from './describe.ts'
@@ -158,7 +158,7 @@ export class LocalResponseNorm extends Module {
   forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
     const rows: Tensor = (x as unknown as Tensor).reshape([-1, x.shape.at(-1)!, 1])
     const around: [number, number] = [Math.floor(this.size / 2), Math.floor((this.size - 1) / 2)]
-    const squares: Tensor = rows.mul(rows).pad([[0, 0], around, [0, 0]])
+    const squares: Tensor = pad(rows.mul(rows), [[0, 0], around, [0, 0]])
     const divisor = avgPool1d(squares, this.size, { stride: 1 }).mul(this.alpha).add(this.k).pow(this.beta)
     return rows.div(divisor).reshape(x.shape as Shape) as unknown as Tensor<S>
   }

@@ -3,11 +3,11 @@ import { CotangentError } from '../errors.ts'
 import { normalizeAxis, type Shape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { type MethodsOf, sampleShapes, type UnaryFunction, unary, unaryPrimitive, unaryWith } from './elementwise.ts'
+import { sampleShapes, type UnaryFunction, unaryFunction, unaryFunctionWith, unaryPrimitive } from './elementwise.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { one, scaled, sigmoidOf, softplusOf, squareOf, zero } from './scalar-math.ts'
 import { erfOf } from './special-math.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 import { sigmoid } from './unary.ts'
 
 const positive = (k: KernelBuilder, x: Value): Value => k.gt(x, zero(k, x))
@@ -21,14 +21,7 @@ function checkPositive(op: string, name: string, value: number): number {
   return value
 }
 
-export const relu = unary('relu', {
-  doc: 'max(x, 0); its gradient at 0 is 0.',
-  dtypes: 'same',
-  code: (k, x) => k.select(k.le(x, zero(k, x)), zero(k, x), x),
-  fromOutput: (k, g, y) => k.select(k.le(y, zero(k, y)), zero(k, y), g),
-})
-
-export const relu6 = unary('relu6', {
+export const relu6 = unaryFunction('relu6', {
   doc: 'x clamped to [0, 6]; its gradient at 0 and 6 is 0.',
   dtypes: 'same',
   code: (k, x) => clampTo(k, x, 0, 6),
@@ -36,7 +29,7 @@ export const relu6 = unary('relu6', {
   domain: [-3, 9],
 })
 
-export const leakyRelu = unaryWith<{ negativeSlope: number }, [number]>('leakyRelu', {
+export const leakyRelu = unaryFunctionWith<{ negativeSlope: number }, [number]>('leakyRelu', {
   doc: 'x where positive, else negativeSlope * x (default 0.01).',
   params: ({ negativeSlope = 0.01 }) => [negativeSlope],
   variants: [{ negativeSlope: 0.3 }],
@@ -44,7 +37,7 @@ export const leakyRelu = unaryWith<{ negativeSlope: number }, [number]>('leakyRe
   derivative: (k, g, x, _, slope) => k.select(positive(k, x), g, k.mul(g, slope)),
 })
 
-export const elu = unaryWith<{ alpha: number }, [number]>('elu', {
+export const elu = unaryFunctionWith<{ alpha: number }, [number]>('elu', {
   doc: 'x where positive, else alpha * (e^x - 1) (alpha > 0, default 1). Clevert et al., arXiv:1511.07289.',
   params: ({ alpha = 1 }) => [checkPositive('elu', 'alpha', alpha)],
   variants: [{ alpha: 0.5 }],
@@ -52,7 +45,7 @@ export const elu = unaryWith<{ alpha: number }, [number]>('elu', {
   fromOutput: (k, g, y, alpha) => k.select(positive(k, y), g, k.mul(g, k.add(y, alpha))),
 })
 
-export const celu = unaryWith<{ alpha: number }, [number]>('celu', {
+export const celu = unaryFunctionWith<{ alpha: number }, [number]>('celu', {
   doc: 'x where positive, else alpha * (e^(x / alpha) - 1) (alpha > 0, default 1). Barron, arXiv:1704.07483.',
   params: ({ alpha = 1 }) => [checkPositive('celu', 'alpha', alpha)],
   variants: [{ alpha: 0.5 }],
@@ -63,36 +56,34 @@ export const celu = unaryWith<{ alpha: number }, [number]>('celu', {
 const seluAlpha = 1.6732632423543772
 const seluScale = 1.0507009873554805
 
-export const selu = unary('selu', {
+export const selu = unaryFunction('selu', {
   doc: 'elu scaled so that layers keep mean 0 and variance 1. Klambauer et al., arXiv:1706.02515.',
   code: (k, x) => scaled(k, k.select(positive(k, x), x, scaled(k, k.expm1(x), seluAlpha)), seluScale),
   fromOutput: (k, g, y) => k.mul(g, k.select(positive(k, y), k.like(y, seluScale), k.add(y, k.like(y, seluScale * seluAlpha)))),
 })
 
-const geluExact = {
-  code: (k: KernelBuilder, x: Value) => k.mul(scaled(k, x, 0.5), k.add(erfOf(k, scaled(k, x, Math.SQRT1_2)), one(k, x))),
-  derivative: (k: KernelBuilder, g: Value, x: Value) => {
+const geluExact = unaryPrimitive('gelu', {
+  code: (k, x) => k.mul(scaled(k, x, 0.5), k.add(erfOf(k, scaled(k, x, Math.SQRT1_2)), one(k, x))),
+  derivative: (k, g, x) => {
     const share = scaled(k, k.add(erfOf(k, scaled(k, x, Math.SQRT1_2)), one(k, x)), 0.5)
     const density = scaled(k, k.exp(scaled(k, squareOf(k, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
     return k.mul(g, k.add(share, k.mul(x, density)))
   },
-}
+})
 
 /** sqrt(2 / pi) (x + 0.044715 x^3). */
 const geluInner = (k: KernelBuilder, x: Value): Value =>
   scaled(k, k.mul(x, k.add(scaled(k, squareOf(k, x), 0.044715), one(k, x))), Math.sqrt(2 / Math.PI))
 
-const geluTanh = {
-  code: (k: KernelBuilder, x: Value) => k.mul(scaled(k, x, 0.5), k.add(k.tanh(geluInner(k, x)), one(k, x))),
-}
+const geluTanh = unaryPrimitive('geluTanh', {
+  code: (k, x) => k.mul(scaled(k, x, 0.5), k.add(k.tanh(geluInner(k, x)), one(k, x))),
+})
 
-const geluPrimitives = { none: unaryPrimitive('gelu', geluExact), tanh: unaryPrimitive('geluTanh', geluTanh) }
-
-export const gelu: UnaryFunction<[options?: { readonly approximate?: 'none' | 'tanh' }]> = define({
+export const gelu: UnaryFunction<[options?: { readonly approximate?: 'none' | 'tanh' }]> = defineFunction({
   name: 'gelu',
   doc: 'x times the normal distribution function of x: exact, or (approximate: "tanh") as in GPT-2. Hendrycks and Gimpel, arXiv:1606.08415.',
   call: <S extends Shape>(x: Tensor<S>, { approximate = 'none' }: { readonly approximate?: 'none' | 'tanh' } = {}) => {
-    const primitive = geluPrimitives[approximate]
+    const primitive = { none: geluExact, tanh: geluTanh }[approximate]
     if (!primitive)
       throw new CotangentError('invalid-argument', {
         op: 'gelu',
@@ -105,7 +96,7 @@ export const gelu: UnaryFunction<[options?: { readonly approximate?: 'none' | 't
     [{}, { approximate: 'tanh' }].flatMap((options) => sampleShapes.map((shape) => ({ args: [sampleTensor(shape), options] }))),
 })
 
-export const silu = unary('silu', {
+export const silu = unaryFunction('silu', {
   doc: 'x * sigmoid(x), also known as swish.',
   code: (k, x) => k.mul(x, sigmoidOf(k, x)),
   derivative: (k, g, x) => {
@@ -114,7 +105,7 @@ export const silu = unary('silu', {
   },
 })
 
-export const mish = unary('mish', {
+export const mish = unaryFunction('mish', {
   doc: 'x * tanh(softplus(x)). Misra, arXiv:1908.08681.',
   code: (k, x) => {
     // tanh(log(1 + e)) = n / (n + 2) with n = e² + 2e; beyond 20 it is 1 in every dtype.
@@ -124,7 +115,7 @@ export const mish = unary('mish', {
   },
 })
 
-export const softplus = unaryWith<{ beta: number; threshold: number }, [number, number]>('softplus', {
+export const softplus = unaryFunctionWith<{ beta: number; threshold: number }, [number, number]>('softplus', {
   doc: 'log(1 + e^(beta x)) / beta (beta > 0, default 1); x itself where beta x exceeds the threshold (default 20).',
   params: ({ beta = 1, threshold = 20 }) => [checkPositive('softplus', 'beta', beta), threshold],
   variants: [{ beta: 2, threshold: 1.5 }],
@@ -139,20 +130,20 @@ export const softplus = unaryWith<{ beta: number; threshold: number }, [number, 
   precision: 'float32',
 })
 
-export const softsign = unary('softsign', {
+export const softsign = unaryFunction('softsign', {
   doc: 'x / (1 + |x|).',
   code: (k, x) => k.div(x, k.add(k.abs(x), one(k, x))),
   derivative: (k, g, x) => k.div(g, squareOf(k, k.add(k.abs(x), one(k, x)))),
 })
 
-export const hardSigmoid = unary('hardSigmoid', {
+export const hardSigmoid = unaryFunction('hardSigmoid', {
   doc: 'x / 6 + 1/2 clamped to [0, 1].',
   code: (k, x) => k.div(clampTo(k, k.add(x, k.like(x, 3)), 0, 6), k.like(x, 6)),
   fromOutput: (k, g, y) => k.select(between(k, y, zero(k, y), one(k, y)), k.div(g, k.like(y, 6)), zero(k, g)),
   domain: [-4, 4],
 })
 
-export const hardSwish = unary('hardSwish', {
+export const hardSwish = unaryFunction('hardSwish', {
   doc: 'x * hardSigmoid(x). Howard et al., arXiv:1905.02244.',
   code: (k, x) => k.div(k.mul(x, clampTo(k, k.add(x, k.like(x, 3)), 0, 6)), k.like(x, 6)),
   derivative: (k, g, x) => {
@@ -162,7 +153,7 @@ export const hardSwish = unary('hardSwish', {
   domain: [-4, 4],
 })
 
-export const hardTanh = unaryWith<{ min: number; max: number }, [number, number]>('hardTanh', {
+export const hardTanh = unaryFunctionWith<{ min: number; max: number }, [number, number]>('hardTanh', {
   doc: 'x clamped to [min, max] (default [-1, 1]); its gradient at the ends is 0.',
   dtypes: 'same',
   params: ({ min = -1, max = 1 }) => [min, max],
@@ -171,19 +162,19 @@ export const hardTanh = unaryWith<{ min: number; max: number }, [number, number]
   fromOutput: (k, g, y, min, max) => k.select(between(k, y, min, max), g, zero(k, g)),
 })
 
-export const logSigmoid = unary('logSigmoid', {
+export const logSigmoid = unaryFunction('logSigmoid', {
   doc: 'log(sigmoid(x)), without overflow.',
   code: (k, x) => k.neg(softplusOf(k, k.neg(x))),
   fromOutput: (k, g, y) => k.neg(k.mul(g, k.expm1(y))),
 })
 
-export const tanhShrink = unary('tanhShrink', {
+export const tanhShrink = unaryFunction('tanhShrink', {
   doc: 'x - tanh(x).',
   code: (k, x) => k.sub(x, k.tanh(x)),
   derivative: (k, g, x) => k.mul(g, squareOf(k, k.tanh(x))),
 })
 
-export const softShrink = unaryWith<{ lambda: number }, [number]>('softShrink', {
+export const softShrink = unaryFunctionWith<{ lambda: number }, [number]>('softShrink', {
   doc: 'x moved towards 0 by lambda (default 0.5), 0 within it.',
   params: ({ lambda = 0.5 }) => [lambda],
   variants: [{ lambda: 0.2 }],
@@ -192,7 +183,7 @@ export const softShrink = unaryWith<{ lambda: number }, [number]>('softShrink', 
   derivative: (k, g, x, _, lambda) => k.select(k.gt(k.abs(x), lambda), g, zero(k, g)),
 })
 
-export const hardShrink = unaryWith<{ lambda: number }, [number]>('hardShrink', {
+export const hardShrink = unaryFunctionWith<{ lambda: number }, [number]>('hardShrink', {
   doc: 'x where |x| > lambda (default 0.5), else 0.',
   params: ({ lambda = 0.5 }) => [lambda],
   variants: [{ lambda: 0.2 }],
@@ -200,7 +191,7 @@ export const hardShrink = unaryWith<{ lambda: number }, [number]>('hardShrink', 
   derivative: (k, g, x, _, lambda) => k.select(k.le(k.abs(x), lambda), zero(k, g), g),
 })
 
-export const threshold = unaryWith<{ threshold: number; value: number }, [number, number]>('threshold', {
+export const threshold = unaryFunctionWith<{ threshold: number; value: number }, [number, number]>('threshold', {
   doc: 'x where it exceeds the threshold (default 0), else the value (default 0).',
   dtypes: 'same',
   params: ({ threshold = 0, value = 0 }) => [threshold, value],
@@ -219,7 +210,7 @@ const preluPrimitive = kernelPrimitive<undefined>({
   ],
 })
 
-export const prelu: <S extends Shape>(x: Tensor<S>, weight: Tensor) => Tensor<S> = define({
+export const prelu: <S extends Shape>(x: Tensor<S>, weight: Tensor) => Tensor<S> = defineFunction({
   name: 'prelu',
   precision: 'lower',
   doc: 'x where positive, else weight * x: one weight for all, or one a channel (the last axis). He et al., arXiv:1502.01852.',
@@ -231,7 +222,7 @@ export const prelu: <S extends Shape>(x: Tensor<S>, weight: Tensor) => Tensor<S>
   ],
 })
 
-export const glu: (x: Tensor, axis?: number) => Tensor = define({
+export const glu: (x: Tensor, axis?: number) => Tensor = defineFunction({
   name: 'glu',
   doc: 'The first half of an axis (default the last) times the sigmoid of the second. Dauphin et al., arXiv:1612.08083.',
   call: (x: Tensor, axis = -1): Tensor => {
@@ -249,11 +240,3 @@ export const glu: (x: Tensor, axis?: number) => Tensor = define({
   },
   samples: () => [{ args: [sampleTensor([3, 4])] }, { args: [sampleTensor([2, 6, 3]), 1] }, { args: [sampleTensor([0, 2])] }],
 })
-
-type Module = typeof import('./activations.ts')
-
-/** Every op of this file, as a method. */
-export interface ActivationMethods<S extends Shape> extends MethodsOf<Omit<Module, 'prelu' | 'glu'>, S> {
-  prelu(weight: Tensor): Tensor<S>
-  glu(axis?: number): Tensor
-}

@@ -7,6 +7,7 @@ import { canRead } from './index-tensor.ts'
 import { concat } from './join.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { type LossOptions, reduceLoss } from './loss.ts'
+import { pad } from './pad.ts'
 import { timeSteps } from './recurrent.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 import { where } from './where.ts'
@@ -39,7 +40,8 @@ const stepPrimitive = kernelPrimitive<undefined>({
 })
 
 const shifted = (x: Tensor, by: number, value: number): Tensor =>
-  x.pad(
+  pad(
+    x,
     [
       [0, 0],
       [by, -by],

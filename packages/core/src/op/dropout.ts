@@ -7,7 +7,7 @@ import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { keyScalars, wordsAt } from './random-key.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 import { uniform24 } from './threefry.ts'
 
 /** The mask is drawn again for the gradient rather than kept. */
@@ -30,7 +30,7 @@ export function dropoutOf(p: number, generator: Generator = defaultGenerator): <
     bind1(dropoutPrimitive, [x.reshape([-1]), ...scalars], undefined).reshape(x.shape as Shape) as Tensor<S>
 }
 
-export const dropout = define({
+export const dropout = defineFunction({
   name: 'dropout',
   doc: 'Zeroes elements with probability p (default 0.5) and scales the rest by 1 / (1 - p).',
   random: true,
@@ -46,7 +46,3 @@ export const dropout = define({
   },
   samples: () => [{ args: [sampleTensor([3, 4]), 0.3] }, { args: [sampleTensor([2, 3])] }],
 })
-
-export interface DropoutMethods<S extends Shape> {
-  dropout(p?: number, options?: { readonly generator?: Generator }): Tensor<S>
-}

@@ -9,7 +9,7 @@ import type { Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { type KernelOp, kernelPrimitive } from './kernel-op.ts'
-import { define, type Sample, sampleTensor } from './table.ts'
+import { type Declaration, define, defineFunction, type Sample, sampleTensor } from './table.ts'
 
 /** A number next to a tensor. */
 export type ScalarLike = number | bigint | boolean
@@ -63,6 +63,7 @@ export interface UnaryOptions<P extends readonly number[]> {
 }
 
 /** An elementwise op of one tensor, for the door. */
+/* @__NO_SIDE_EFFECTS__ */
 export function unaryPrimitive<P extends readonly number[] = []>(
   name: string,
   options: Omit<UnaryOptions<P>, 'doc'>,
@@ -86,25 +87,35 @@ export interface UnaryFunction<Rest extends readonly unknown[] = []> {
   <S extends Shape>(x: Tensor<S>, ...rest: Rest): Tensor<S>
 }
 
-/** Declares an elementwise op of one tensor. */
-export function unary(name: string, options: UnaryOptions<[]>): UnaryFunction {
+const unaryEntry = (name: string, options: UnaryOptions<[]>): Declaration<UnaryFunction> => {
   const primitive = unaryPrimitive(name, options)
-  return define({
+  return {
     name,
     doc: options.doc,
     ...precisionOf(options),
     call: <S extends Shape>(x: Tensor<S>) => bind1(primitive, [x], undefined) as Tensor<S>,
     samples: () => sampleShapes.map((shape) => ({ args: [sampleOf(shape, options)], ...gradientNote(options) })),
-  })
+  }
 }
 
-/** Declares an elementwise op of one tensor with numeric options, which are arguments of the kernel: changing one compiles nothing. */
-export function unaryWith<O extends object, P extends readonly number[]>(
+/** Declares an elementwise op of one tensor. */
+export const unary = (name: string, options: UnaryOptions<[]>): UnaryFunction => define(unaryEntry(name, options))
+
+/** The same as a function only. */
+/* @__NO_SIDE_EFFECTS__ */
+export const unaryFunction = (name: string, options: UnaryOptions<[]>): UnaryFunction => defineFunction(unaryEntry(name, options))
+
+interface WithOptions<O extends object, P extends readonly number[]> extends UnaryOptions<P> {
+  readonly params: (options: Partial<O>, dtype: DType) => P
+  readonly variants: readonly Partial<O>[]
+}
+
+const unaryWithEntry = <O extends object, P extends readonly number[]>(
   name: string,
-  options: UnaryOptions<P> & { readonly params: (options: Partial<O>, dtype: DType) => P; readonly variants: readonly Partial<O>[] },
-): UnaryFunction<[options?: Partial<O>]> {
+  options: WithOptions<O, P>,
+): Declaration<UnaryFunction<[options?: Partial<O>]>> => {
   const primitive = unaryPrimitive(name, options)
-  return define({
+  return {
     name,
     doc: options.doc,
     ...precisionOf(options),
@@ -116,8 +127,17 @@ export function unaryWith<O extends object, P extends readonly number[]>(
       [{} as Partial<O>, ...options.variants].flatMap((variant) =>
         sampleShapes.map((shape) => ({ args: [sampleOf(shape, options), variant], ...gradientNote(options) })),
       ),
-  })
+  }
 }
+
+/** Declares an elementwise op of one tensor with numeric options, which are arguments of the kernel: changing one compiles nothing. */
+export const unaryWith = <O extends object, P extends readonly number[]>(name: string, options: WithOptions<O, P>) =>
+  define(unaryWithEntry(name, options))
+
+/** The same as a function only. */
+/* @__NO_SIDE_EFFECTS__ */
+export const unaryFunctionWith = <O extends object, P extends readonly number[]>(name: string, options: WithOptions<O, P>) =>
+  defineFunction(unaryWithEntry(name, options))
 
 const sampleOf = (
   shape: Shape,

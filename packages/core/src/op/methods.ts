@@ -1,5 +1,4 @@
 import type { Shape } from '../layout.ts'
-import type { ActivationMethods } from './activations.ts'
 import type { AtMethods } from './at.ts'
 import type { BinaryMethods } from './binary.ts'
 import type { ComparisonMethods } from './comparison.ts'
@@ -7,14 +6,11 @@ import type { CopyMethods } from './copy.ts'
 import type { CreationMethods } from './creation.ts'
 import type { CumulativeMethods } from './cumulative.ts'
 import type { DiagonalMethods } from './diagonal.ts'
-import type { DropoutMethods } from './dropout.ts'
 import type { GatherMethods } from './gather.ts'
 import type { JoinMethods } from './join.ts'
 import type { MaskMethods } from './mask.ts'
 import type { MatmulMethods } from './matmul.ts'
 import type { MovementMethods } from './movement.ts'
-import type { NormalizationMethods } from './normalization.ts'
-import type { PadMethods } from './pad.ts'
 import type { RandomMethods } from './random.ts'
 import type { RangeMethods } from './range.ts'
 import type { ReduceMethods } from './reduce.ts'
@@ -22,7 +18,6 @@ import type { ScatterMethods } from './scatter.ts'
 import type { SliceMethods } from './slice.ts'
 import type { SoftmaxMethods } from './softmax.ts'
 import type { SortMethods } from './sort.ts'
-import type { SpecialMethods } from './special.ts'
 import type { UnaryMethods } from './unary.ts'
 import type { VarianceMethods } from './variance.ts'
 import type { WhereMethods } from './where.ts'
@@ -30,7 +25,6 @@ import type { WhereMethods } from './where.ts'
 /** All methods of a tensor of shape `S`: each op family declares its own. */
 export interface Methods<S extends Shape>
   extends
-    ActivationMethods<S>,
     AtMethods<S>,
     BinaryMethods<S>,
     ComparisonMethods,
@@ -38,14 +32,11 @@ export interface Methods<S extends Shape>
     CreationMethods<S>,
     CumulativeMethods<S>,
     DiagonalMethods<S>,
-    DropoutMethods<S>,
     GatherMethods<S>,
     JoinMethods<S>,
     MaskMethods<S>,
     MatmulMethods<S>,
     MovementMethods<S>,
-    NormalizationMethods<S>,
-    PadMethods<S>,
     RandomMethods<S>,
     RangeMethods<S>,
     ReduceMethods<S>,
@@ -53,7 +44,6 @@ export interface Methods<S extends Shape>
     SliceMethods<S>,
     SoftmaxMethods<S>,
     SortMethods<S>,
-    SpecialMethods<S>,
     UnaryMethods<S>,
     VarianceMethods<S>,
     WhereMethods<S> {}

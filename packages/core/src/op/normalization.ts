@@ -3,7 +3,7 @@ import { sameShape, type Shape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { layerNormPrimitive, rmsNormPrimitive } from './row-norm.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 
 export interface LayerNormOptions {
   /** A factor for each element of the normalised axes. */
@@ -35,7 +35,7 @@ function lastAxes(op: string, x: Tensor, normalizedShape: number | Shape, affine
   return shape.map((_, i) => lead + i)
 }
 
-export const layerNorm = define({
+export const layerNorm = defineFunction({
   name: 'layerNorm',
   precision: 'float32',
   doc: 'The last axes (of `normalizedShape`) brought to mean 0 and variance 1, then times weight plus bias. Ba et al., arXiv:1607.06450.',
@@ -56,7 +56,7 @@ export const layerNorm = define({
   ],
 })
 
-export const rmsNorm = define({
+export const rmsNorm = defineFunction({
   name: 'rmsNorm',
   precision: 'float32',
   doc: 'The last axes (of `normalizedShape`) divided by their root mean square, then times weight. Zhang and Sennrich, arXiv:1910.07467.',
@@ -72,8 +72,3 @@ export const rmsNorm = define({
     { args: [sampleTensor([0, 3]), 3] },
   ],
 })
-
-export interface NormalizationMethods<S extends Shape> {
-  layerNorm(normalizedShape: number | Shape, options?: LayerNormOptions): Tensor<S>
-  rmsNorm(normalizedShape: number | Shape, options?: RmsNormOptions): Tensor<S>
-}

@@ -6,7 +6,7 @@ import { concat } from './join.ts'
 import { expand } from './movement.ts'
 import { place, sliceRegion } from './region.ts'
 import { flip, narrow } from './slice.ts'
-import { define, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 
 /** What stands beyond the edges: a value; the elements mirrored without the edge itself; the edge again; those of the other end. */
 const padModes = ['constant', 'reflect', 'replicate', 'circular'] as const
@@ -21,7 +21,7 @@ export interface PadOptions {
 
 type Amounts = readonly (readonly [before: number, after: number])[]
 
-export const pad = define({
+export const pad = defineFunction({
   name: 'pad',
   doc: 'Adds elements before and after each axis: one pair an axis, or one number for all. Negative amounts crop.',
   call: (x: Tensor, amounts: number | Amounts, { mode = 'constant', value = 0 }: PadOptions = {}): Tensor => {
@@ -163,8 +163,4 @@ function padAxis(x: Tensor, axis: number, before: number, after: number, mode: E
     case 'circular':
       return concat([part(n - before, before), x, part(0, after)], axis)
   }
-}
-
-export interface PadMethods<_S extends Shape> {
-  pad(amounts: number | readonly (readonly [before: number, after: number])[], options?: PadOptions): Tensor
 }

@@ -11,6 +11,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { CreationOptions } from './creation.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { type Key, keyScalars, wordsAt } from './random-key.ts'
+import { erfinv } from './special.ts'
 import { define, defineFunction, sampleTensor } from './table.ts'
 import { normalFrom, uniform24, uniform53 } from './threefry.ts'
 
@@ -158,8 +159,7 @@ export const truncatedNormal = defineFunction({
       dtype: dtype === 'float64' ? 'float64' : 'float32',
       ...(options.generator && { generator: options.generator }),
     })
-    const x = u
-      .erfinv()
+    const x = erfinv(u)
       .mul(std * Math.SQRT2)
       .add(mean)
       .clamp({ min: low, max: high })

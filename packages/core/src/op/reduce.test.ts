@@ -1,4 +1,4 @@
-import { CotangentError, full, gradCheck, ones, type Tensor, tensor, where, zeros } from 'cotangent'
+import { logSigmoid, softplus, sinc, CotangentError, full, gradCheck, ones, type Tensor, tensor, where, zeros } from 'cotangent'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 
 const codeOf = (f: () => unknown): string | undefined => {
@@ -123,9 +123,9 @@ describe('gradients where formulas break', () => {
     expect(gradientAt([0, 0], (x) => x.norm())).toEqual([0, 0])
     expect(gradientAt([1, 1], (x) => x.std())).toEqual([0, 0])
     expect(gradientAt([0], (x) => x.abs())).toEqual([0])
-    expect(gradientAt([0], (x) => x.sinc())).toEqual([0])
+    expect(gradientAt([0], (x) => sinc(x))).toEqual([0])
     expect(gradientAt([Number.NEGATIVE_INFINITY, 0], (x) => x.logSumExp())).toEqual([0, 1])
-    expect(gradientAt([-200, 200], (x) => x.softplus())).toEqual([0, 1])
-    expect(gradientAt([-200, 200], (x) => x.logSigmoid())).toEqual([1, 0])
+    expect(gradientAt([-200, 200], (x) => softplus(x))).toEqual([0, 1])
+    expect(gradientAt([-200, 200], (x) => logSigmoid(x))).toEqual([1, 0])
   })
 })

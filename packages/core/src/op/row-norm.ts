@@ -11,6 +11,7 @@ export interface NormAttrs {
 }
 
 /** Both norms: a row is scaled to mean square 1, `centred` or not, all in one kernel. */
+/* @__NO_SIDE_EFFECTS__ */
 const normalization = (name: string, centred: boolean) =>
   kernelPrimitive<NormAttrs>({
     name,

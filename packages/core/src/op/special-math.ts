@@ -112,21 +112,24 @@ export function erfinvOf(k: KernelBuilder, x: Value): Value {
   return k.select(isZero(k, x), x, k.select(k.eq(k.abs(x), one(k, x)), edge, y))
 }
 
-/** ζ(n) - 1 for n = 2...27: the sum of 1/m^n up to m = 49, the rest by Euler and Maclaurin. */
-const zetaMinusOne = Array.from({ length: 26 }, (_, i) => {
-  const n = i + 2
-  const from = 50
-  const rising = (count: number) => Array.from({ length: count }, (_, k) => n + k).reduce((a, b) => a * b, 1)
-  let sum = from ** (1 - n) / (n - 1) + from ** -n / 2
-  sum += (rising(1) / 12) * from ** (-n - 1) - (rising(3) / 720) * from ** (-n - 3) + (rising(5) / 30240) * from ** (-n - 5)
-  for (let m = from - 1; m >= 2; m--) sum += m ** -n
-  return sum
-})
-
 const eulerGamma = 0.5772156649015329
 
 /** log Γ(2 + z) by powers of z, for |z| <= 0.5: NIST Digital Library of Mathematical Functions, 5.7.3. */
-const logGammaSeries = [0, 1 - eulerGamma, ...zetaMinusOne.map((z, i) => ((i % 2 === 0 ? 1 : -1) * z) / (i + 2))]
+const logGammaSeries = /* @__PURE__ */ powersOfLogGamma()
+
+function powersOfLogGamma(): number[] {
+  // ζ(n) - 1 for n = 2...27: the sum of 1/m^n up to m = 49, the rest by Euler and Maclaurin.
+  const zetaMinusOne = Array.from({ length: 26 }, (_, i) => {
+    const n = i + 2
+    const from = 50
+    const rising = (count: number) => Array.from({ length: count }, (_, k) => n + k).reduce((a, b) => a * b, 1)
+    let sum = from ** (1 - n) / (n - 1) + from ** -n / 2
+    sum += (rising(1) / 12) * from ** (-n - 1) - (rising(3) / 720) * from ** (-n - 3) + (rising(5) / 30240) * from ** (-n - 5)
+    for (let m = from - 1; m >= 2; m--) sum += m ** -n
+    return sum
+  })
+  return [0, 1 - eulerGamma, ...zetaMinusOne.map((z, i) => ((i % 2 === 0 ? 1 : -1) * z) / (i + 2))]
+}
 
 /** Stirling's series, DLMF 5.11.1: B(2n) / (2n (2n - 1)), by powers of 1/x². */
 const stirling = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]

@@ -45,7 +45,7 @@ export interface OpEntry {
 export const table = new Map<string, OpEntry>()
 
 type AnyFunction = (...args: never[]) => unknown
-type Declaration<F extends AnyFunction> = Omit<OpEntry, 'call'> & { readonly call: F }
+export type Declaration<F extends AnyFunction> = Omit<OpEntry, 'call'> & { readonly call: F }
 
 function enter<F extends AnyFunction>(entry: Declaration<F>): F {
   if (table.has(entry.name)) throw new TypeError(`the op ${entry.name} is declared twice`)
@@ -56,7 +56,10 @@ function enter<F extends AnyFunction>(entry: Declaration<F>): F {
   return call
 }
 
-/** Declares an op: enters it into the table and makes it a method of `Tensor`. Returns the function. */
+/**
+ * Declares an op: enters it into the table and makes it a method of `Tensor`. Returns the function. Methods are what arrays do: arithmetic,
+ * reductions, movement, indexing, sorting. Every program holds them.
+ */
 export function define<F extends AnyFunction>(entry: Declaration<F>): F {
   const entered = enter(entry)
   const call = entered as unknown as (...args: unknown[]) => unknown
@@ -70,7 +73,10 @@ export function define<F extends AnyFunction>(entry: Declaration<F>): F {
   return entered
 }
 
-/** Declares an op that is a function only. Bundlers leave it out of programs that do not name it. */
+/**
+ * Declares an op that is a function only: what makes tensors, what neural networks are made of (PyTorch's `nn.functional`) and special
+ * functions. Bundlers leave it out of programs that do not name it.
+ */
 /* @__NO_SIDE_EFFECTS__ */
 export function defineFunction<F extends AnyFunction>(entry: Declaration<F>): F {
   return enter(entry)

@@ -88,6 +88,13 @@ export const log10 = unary('log10', {
   precision: 'float32',
 })
 
+export const relu = unary('relu', {
+  doc: 'max(x, 0); its gradient at 0 is 0.',
+  dtypes: 'same',
+  code: (k, x) => k.select(k.le(x, zero(k, x)), zero(k, x), x),
+  fromOutput: (k, g, y) => k.select(k.le(y, zero(k, y)), zero(k, y), g),
+})
+
 export const sigmoid = unary('sigmoid', {
   doc: '1 / (1 + e^-x).',
   code: sigmoidOf,

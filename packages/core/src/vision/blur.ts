@@ -1,6 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { conv2d } from '../op/conv.ts'
 import { tensor } from '../op/creation.ts'
+import { pad } from '../op/pad.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { onFloats } from './images.ts'
 
@@ -34,7 +35,8 @@ export function gaussianBlur(images: Tensor, size: number, sigma: number = 0.15 
   return onFloats('gaussianBlur', images, (x) => {
     const padded =
       half > 0
-        ? x.pad(
+        ? pad(
+            x,
             [
               [0, 0],
               [half, half],

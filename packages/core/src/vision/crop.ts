@@ -1,5 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { concat } from '../op/join.ts'
+import { pad } from '../op/pad.ts'
 import { randint } from '../op/random.ts'
 import { arange } from '../op/range.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -52,7 +53,8 @@ export const randomCrop =
     onBatch('randomCrop', images, (batch) => {
       const x =
         padding > 0
-          ? batch.pad(
+          ? pad(
+              batch,
               [
                 [0, 0],
                 [padding, padding],
