@@ -1,9 +1,9 @@
 import {
-  dropout,
   checkpoint,
   compile,
   CotangentError,
   defaultGenerator,
+  dropout,
   explain,
   grad,
   manualSeed,

@@ -1,4 +1,4 @@
-import { pad, layerNorm, gelu, compile, grad, setEngine, type Tensor, tensor, where } from 'cotangent'
+import { compile, gelu, grad, layerNorm, pad, setEngine, type Tensor, tensor, where } from 'cotangent'
 import fc from 'fast-check'
 import { afterAll, test } from 'vitest'
 

@@ -1,10 +1,10 @@
 import {
-  layerNorm,
   compile,
   conv2d,
   crossEntropy,
   dropout,
   explain,
+  layerNorm,
   manualSeed,
   maxPool2d,
   mseLoss,

@@ -1,7 +1,7 @@
 import {
-  dropout,
   compile,
   defaultGenerator,
+  dropout,
   Generator,
   manualSeed,
   mseLoss,

@@ -1,10 +1,10 @@
 import {
-  erf,
-  dropout,
   compile,
   CotangentError,
   currentEngine,
+  dropout,
   engineNames,
+  erf,
   noGrad,
   nn,
   registerEngine,

@@ -1,5 +1,5 @@
 import {
-  pad,
+  dropout,
   type DType,
   arange,
   backward,
@@ -9,7 +9,6 @@ import {
   concat,
   crossEntropy,
   detectAnomaly,
-  dropout,
   einsum,
   embedding,
   enableGrad,
@@ -31,6 +30,7 @@ import {
   normal,
   ones,
   optim,
+  pad,
   randint,
   setEngine,
   setThreads,

@@ -1,4 +1,4 @@
-import { gelu, compile, currentEngine, exportProgram, loadProgram, nn, noGrad, normal, optim, type Tensor, zeros } from 'cotangent'
+import { compile, currentEngine, exportProgram, gelu, loadProgram, nn, noGrad, normal, optim, type Tensor, zeros } from 'cotangent'
 import { describe, expect, test } from 'vitest'
 import type { WasmEngine } from '../src/engine/wasm/engine.ts'
 

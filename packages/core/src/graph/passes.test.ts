@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { KernelBuilder } from '../engine/kernel.ts'
 import { engineNamed, setEngine } from '../engines.ts'
-import { gelu, compile, dropout, nn, noGrad, normal, ones, type Tensor, tensor, where, conv2d } from '../index.ts'
+import { compile, dropout, gelu, nn, noGrad, normal, ones, type Tensor, tensor, where, conv2d } from '../index.ts'
 import type { Shape } from '../layout.ts'
 import { ProgramExecutable } from './executor.ts'
 import { lower } from './lower.ts'

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { engineNamed } from '../engines.ts'
 import {
-  layerNorm,
   crossEntropy,
   dropout,
+  layerNorm,
   manualSeed,
   mseLoss,
   normal,

@@ -1,5 +1,5 @@
 import { type Shape, sizeOf } from '../layout.ts'
-import { pad, conv1d, conv2d, conv3d, type ConvOptions } from '../op/index.ts'
+import { conv1d, conv2d, conv3d, type ConvOptions, pad } from '../op/index.ts'
 import { type PerAxis, perAxis } from '../op/window.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { ConvLayer, type CommonConvOptions, type SpatialRank } from './conv-layer.ts'

@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.ts'
 import type { Shape } from '../layout.ts'
-import { pad, avgPool1d, groupNorm, instanceNorm, layerNorm, rmsNorm } from '../op/index.ts'
+import { avgPool1d, groupNorm, instanceNorm, layerNorm, pad, rmsNorm } from '../op/index.ts'
 import type { InputOf } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { showSizes } from './describe.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { allocateFrom, type Model, modelOps } from '../../test/view-models.ts'
-import { pad, arange, concat, dtypes, engineNames, noGrad, setEngine, type Tensor, tensor, zeros } from '../index.ts'
+import { arange, concat, dtypes, engineNames, noGrad, pad, setEngine, type Tensor, tensor, zeros } from '../index.ts'
 import { rowMajor, sizeOf } from '../layout.ts'
 
 describe.each(engineNames())('views on %s', (engine) => {

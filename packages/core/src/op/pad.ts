@@ -1,5 +1,4 @@
 import { CotangentError } from '../errors.ts'
-import type { Shape } from '../layout.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { ScalarLike } from './elementwise.ts'
 import { concat } from './join.ts'

@@ -1,4 +1,4 @@
-import { logSigmoid, softplus, sinc, CotangentError, full, gradCheck, ones, type Tensor, tensor, where, zeros } from 'cotangent'
+import { CotangentError, full, gradCheck, logSigmoid, ones, sinc, softplus, type Tensor, tensor, where, zeros } from 'cotangent'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 
 const codeOf = (f: () => unknown): string | undefined => {

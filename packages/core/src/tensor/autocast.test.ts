@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import {
-  gelu,
   autocast,
   checkpoint,
   compile,
@@ -9,6 +8,7 @@ import {
   type DType,
   engineNames,
   explain,
+  gelu,
   grad,
   jvp,
   manualSeed,

@@ -1,10 +1,10 @@
 import {
-  gelu,
   compile,
   concat,
   CotangentError,
   crossEntropy,
   dropout,
+  gelu,
   grad,
   hessian,
   jacobian,
