@@ -1,4 +1,5 @@
 import { formatBytes } from '../errors.ts'
+import { printedAs } from '../printed.ts'
 import { formatCount, formatTime, textTable } from '../text-table.ts'
 import type { Specialization } from './compile.ts'
 import { type Cost, costOf } from './cost.ts'
@@ -79,8 +80,7 @@ export function explainSpecialization(name: string, { executable }: Specializati
     broken: (program.notes ?? []).map(({ origin, reason }) => ({ op: origin.name, line: lineOf(origin), reason })),
     ...(times && { measured: { roofline: times.roofline, ms: times.ms } }),
   }
-  const text = () => format(result)
-  return Object.defineProperties(result, { toString: { value: text }, [Symbol.for('nodejs.util.inspect.custom')]: { value: text } })
+  return printedAs(result, () => format(result))
 }
 
 function reportOf(

@@ -1,6 +1,7 @@
 import type { Engine, Program } from '../engine/engine.ts'
 import { startedEngines } from '../engine/registry.ts'
 import { CotangentError } from '../errors.ts'
+import { printedAs } from '../printed.ts'
 import { modes } from '../tensor/modes.ts'
 import { formatTime, textTable } from '../text-table.ts'
 import { costOf } from './cost.ts'
@@ -49,6 +50,7 @@ export class Profile {
   constructor(slices: readonly Slice[], ms: number) {
     this.slices = slices
     this.ms = ms
+    printedAs(this, () => this.table())
   }
 
   /** Time in kernels and routines; the rest is JavaScript: tracing, autograd, your own code. */
@@ -119,14 +121,6 @@ export class Profile {
     }))
     const meta = { name: 'process_name', ph: 'M', pid: 1, args: { name: 'Cotangent' } }
     return JSON.stringify({ traceEvents: [meta, ...events], displayTimeUnit: 'ms' })
-  }
-
-  toString(): string {
-    return this.table()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.table()
   }
 
   get #kernels(): Slice[] {

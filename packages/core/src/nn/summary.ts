@@ -3,6 +3,7 @@ import { dtypeInfo } from '../dtype.ts'
 import { formatShape } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import { zeros } from '../op/index.ts'
+import { printedAs } from '../printed.ts'
 import { noGrad } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { leavesOf } from '../tree.ts'
@@ -73,8 +74,7 @@ export function summary(model: Module, ...inputs: readonly InputSpec[]): Summary
     bytes: parameters.reduce((sum, p) => sum + p.size * dtypeInfo[p.dtype].size, 0),
     macs: rows.reduce((sum, row) => sum + row.macs, 0),
   }
-  const text = () => format(result, args)
-  return Object.defineProperties(result, { toString: { value: text }, [Symbol.for('nodejs.util.inspect.custom')]: { value: text } })
+  return printedAs(result, () => format(result, args))
 }
 
 function rowsOf(modules: ReadonlyMap<string, Module>, runs: ReadonlyMap<Module, { output: Shape | null; macs: number }>): SummaryRow[] {
