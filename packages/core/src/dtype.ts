@@ -43,11 +43,10 @@ export const dtypeInfo = {
 } as const satisfies Record<DType, DTypeInfo>
 
 /** The same numbers in memory of their own, or in what is given for them. */
-export function copyOf(array: TypedArray, memory?: ArrayBuffer): TypedArray {
-  if (!memory) return array.slice()
-  const copy = new (array.constructor as new (memory: ArrayBuffer) => TypedArray)(memory)
-  copy.set(array as never)
-  return copy
+export function copyOf(array: TypedArray, into?: TypedArray): TypedArray {
+  if (!into) return array.slice()
+  into.set(array as never)
+  return into
 }
 
 export function isDType(name: unknown): name is DType {

@@ -1,7 +1,11 @@
+import { dtypeInfo } from '../dtype.ts'
 import { engineNames, setThreads } from '../engine/registry.ts'
+import type { PlaceFor } from '../io/state.ts'
+import { leavesOf } from '../tree.ts'
 import { LazyContext } from './element-context.ts'
+import type { Slot } from './result-slots.ts'
 import type { MapFunction } from './stages/map.ts'
-import { pack, packError, transfersOf, unpack, type WorkerCall, type WorkerReply } from './worker-message.ts'
+import { pack, packError, isTensor, transfersOf, unpack, type WorkerCall, type WorkerReply } from './worker-message.ts'
 
 /** The thread's end of the line to the program that started it. */
 interface Parent {
@@ -17,7 +21,8 @@ let served: MapFunction<never, unknown> | undefined
  *     export const augment = inWorker((image: Tensor, { generator }) => ...)
  *
  * and is what the workers run. Elsewhere this gives the function back and does nothing, so that the module can be imported anywhere.
- * The arrays that the function returns are handed over, not copied: it must not go on using them.
+ * The tensors and arrays that the function returns are handed over, and are gone here: it must not go on using them. A tensor that it
+ * returns more than once is one to `keep`; views of larger tensors leave those as they are.
  */
 export function inWorker<F extends (value: never, context: never) => unknown>(f: F): F {
   const parent = parentOf()
@@ -41,20 +46,27 @@ function serve(parent: Parent): void {
   )
 }
 
-/** Results that the program is done with leave their memory; no more of it is kept than is in use at a time. */
-const MOST_SPARE = 8
-const spares: ArrayBuffer[] = []
-
-function spareMemory(bytes: number): ArrayBuffer | undefined {
-  const at = spares.findIndex(({ byteLength }) => byteLength === bytes)
-  return at < 0 ? undefined : spares.splice(at, 1)[0]
+/** Slots of the program's memory, each for one tensor of its kind. */
+function placesIn(slots: readonly Slot[]): PlaceFor {
+  const free = [...slots]
+  return (dtype, size) => {
+    const at = free.findIndex((slot) => slot.dtype === dtype && slot.size === size)
+    if (at < 0) return undefined
+    const [slot] = free.splice(at, 1)
+    return new dtypeInfo[dtype].array(slot!.memory as unknown as ArrayBuffer, slot!.at, size)
+  }
 }
 
-async function answer(parent: Parent, { id, element, index, key, spare }: WorkerCall): Promise<void> {
+/** Gives back what has been sent: waiting for a collection would cost more than making it. Parts of larger tensors stay. */
+function handOver(result: unknown): void {
+  for (const { storage, size } of leavesOf(result, isTensor)) if (!storage.kept && storage.elements === size) storage.release()
+}
+
+async function answer(parent: Parent, { id, element, index, key, slots }: WorkerCall): Promise<void> {
   try {
-    spares.push(...spare)
-    spares.splice(0, spares.length - MOST_SPARE)
-    const made = await pack(await served!(unpack(element) as never, new LazyContext(index, key)), spareMemory)
+    const result = await served!(unpack(element) as never, new LazyContext(index, key))
+    const made = await pack(result, placesIn(slots))
+    handOver(result)
     parent.post({ cotangent: 'done', id, element: made }, transfersOf(made, { arrays: true }))
   } catch (error) {
     parent.post({ cotangent: 'failed', id, error: packError(error) }, [])

@@ -33,7 +33,12 @@ export interface Line {
 }
 
 export function lineTo(worker: AnyWorker, { reply, ended }: LineHandlers): Line {
-  const undeliverable = () => ended(new Error('a message could not be read'))
+  // What is told to have ended writes no more.
+  const stop = async (why: Error) => {
+    await worker.terminate()
+    ended(why)
+  }
+  const undeliverable = () => void stop(new Error('a message could not be read'))
   if ('on' in worker) {
     worker.on('message', (message) => reply(message as WorkerReply))
     worker.on('error', (error) => ended(error as Error))
@@ -46,7 +51,10 @@ export function lineTo(worker: AnyWorker, { reply, ended }: LineHandlers): Line 
     }
   }
   worker.addEventListener('message', (event) => reply((event as { data: WorkerReply }).data))
-  worker.addEventListener('error', (event) => ended(new Error((event as { message?: string }).message ?? 'its module could not be loaded')))
+  worker.addEventListener(
+    'error',
+    (event) => void stop(new Error((event as { message?: string }).message ?? 'its module could not be loaded')),
+  )
   worker.addEventListener('messageerror', undeliverable)
   return {
     post: (call, transfer) => worker.postMessage(call, transfer),

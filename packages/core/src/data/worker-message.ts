@@ -1,8 +1,9 @@
 import type { ArrayRecord } from '../io/array-record.ts'
-import { recordsOf, tensorOf } from '../io/state.ts'
+import { type PlaceFor, recordsOf, tensorOf } from '../io/state.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { mapTree } from '../tree.ts'
 import type { Key } from './key.ts'
+import type { Slot } from './result-slots.ts'
 
 /** To a worker: an element to change. */
 export interface WorkerCall {
@@ -11,8 +12,8 @@ export interface WorkerCall {
   readonly element: PackedValue
   readonly index: number
   readonly key: Key
-  /** Memory of results that have been read, for those to come. */
-  readonly spare: readonly ArrayBuffer[]
+  /** Where results may go that are of this kind. */
+  readonly slots: readonly Slot[]
 }
 
 /** From a worker. */
@@ -29,25 +30,28 @@ export interface PackedValue {
 }
 
 const place = '@cotangent.tensor'
-const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
+export const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 const isPlace = (x: unknown): x is { readonly [place]: number } => typeof x === 'object' && x !== null && Object.hasOwn(x, place)
 
-/** @param memoryFor Memory of so many bytes that a tensor can be put into, if there is any. */
-export async function pack(value: unknown, memoryFor?: (bytes: number) => ArrayBuffer | undefined): Promise<PackedValue> {
+export async function pack(value: unknown, placeFor?: PlaceFor): Promise<PackedValue> {
   const found: [string, Tensor][] = []
   const rest = mapTree(value, isTensor, (t) => ({ [place]: found.push(['', t]) - 1 }))
-  const records = found.length > 0 ? await recordsOf(found, memoryFor) : []
+  const records = found.length > 0 ? await recordsOf(found, placeFor) : []
   return { value: rest, tensors: records.map(([, record]) => record) }
 }
 
-export function unpack({ value, tensors }: PackedValue): unknown {
+/** @param known Gives the tensors of records that need not be copied. */
+export function unpack({ value, tensors }: PackedValue, known?: (record: ArrayRecord) => Tensor | undefined): unknown {
   if (tensors.length === 0) return value
-  return mapTree(value, isPlace, (at) => tensorOf('element', tensors[at[place]]!, 'mapInWorkers'))
+  return mapTree(value, isPlace, (at) => {
+    const record = tensors[at[place]]!
+    return known?.(record) ?? tensorOf('element', record, 'mapInWorkers')
+  })
 }
 
-/** Memory that a message may hand over instead of copying: that of tensors, which is a copy already, and arrays of their own. */
+/** Memory that a message may hand over instead of copying: that of tensors, unless it is shared, and arrays of their own. */
 export function transfersOf({ value, tensors }: PackedValue, { arrays }: { readonly arrays: boolean }): ArrayBuffer[] {
-  const found = new Set<ArrayBuffer>(tensors.map(({ bytes }) => bytes.buffer as ArrayBuffer))
+  const found = new Set<ArrayBuffer>(tensors.flatMap(({ bytes: { buffer } }) => (buffer instanceof ArrayBuffer ? [buffer] : [])))
   if (arrays) {
     const isWhole = (x: unknown): x is ArrayBufferView =>
       ArrayBuffer.isView(x) && x.buffer instanceof ArrayBuffer && x.byteLength === x.buffer.byteLength && x.constructor.name !== 'Buffer'
@@ -55,12 +59,6 @@ export function transfersOf({ value, tensors }: PackedValue, { arrays }: { reado
   }
   return [...found]
 }
-
-/** Memory of large tensors, which is nobody's once they have been unpacked: making it anew takes as long as filling it. */
-export const spareOf = ({ tensors }: PackedValue): ArrayBuffer[] =>
-  tensors.flatMap(({ bytes }) =>
-    bytes.byteLength >= 2 ** 16 && bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [],
-  )
 
 /** An error as messages can carry it, whatever was thrown. */
 export interface PackedError {

@@ -1,10 +1,12 @@
 import { CotangentError } from '../errors.ts'
+import { type Spec, spec } from '../layout.ts'
 import { checkCount } from './check.ts'
 import type { ElementContext } from './element-context.ts'
 import type { Key } from './key.ts'
 import { Pending } from './later.ts'
+import { ResultSlots } from './result-slots.ts'
 import { type AnyWorker, type Line, lineTo, startWorker } from './worker-line.ts'
-import { pack, type PackedValue, spareOf, transfersOf, unpack, unpackError, type WorkerReply } from './worker-message.ts'
+import { pack, type PackedValue, transfersOf, unpack, unpackError, type WorkerReply } from './worker-message.ts'
 
 /**
  * What workers run: a module, or a function that starts a worker on it. Bundlers find the module when it is written in one go:
@@ -21,8 +23,6 @@ interface Member {
   readonly line: Line
   readonly calls: Map<number, Call>
   readonly ready: Promise<void>
-  /** Goes back with the next call. */
-  readonly spare: ArrayBuffer[]
 }
 
 interface Call {
@@ -52,6 +52,8 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
   readonly #options: WorkerPoolOptions
   #members: Member[] | undefined
   #calls = 0
+  /** The last result's tensors: the next one's are mostly the same. */
+  #expected: readonly Spec[] = []
   /** Only for types. */
   declare readonly runs: F
 
@@ -75,17 +77,18 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
     // Whoever fails below says so.
     result.catch(() => {})
     member.line.hold(true)
+    let room: ResultSlots | undefined
     try {
       const [element] = await Promise.all([pack(value), member.ready])
       if (member.calls.has(id)) {
-        const spare = member.spare.splice(0)
-        member.line.post({ cotangent: 'call', id, element, index, key, spare }, [...transfersOf(element, { arrays: false }), ...spare])
+        room = new ResultSlots(this.#expected)
+        member.line.post({ cotangent: 'call', id, element, index, key, slots: room.slots }, transfersOf(element, { arrays: false }))
       }
       const packed = (await result) as PackedValue
-      const made = unpack(packed)
-      member.spare.push(...spareOf(packed))
-      return made as Awaited<ReturnType<F>>
+      this.#expected = packed.tensors.map(({ dtype, shape }) => spec(dtype, shape))
+      return unpack(packed, (record) => room?.take(record)) as Awaited<ReturnType<F>>
     } finally {
+      room?.release()
       member.calls.delete(id)
       if (member.calls.size === 0 && this.#members === members) member.line.hold(false)
     }
@@ -135,7 +138,7 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
         if (this.#members?.length === 0) this.#members = undefined
       },
     })
-    return { line, calls, ready, spare: [] }
+    return { line, calls, ready }
   }
 
   #unusable(cause: Error): CotangentError {

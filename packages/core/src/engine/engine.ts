@@ -64,10 +64,12 @@ export interface Engine {
   prepare(program: Program | Sequence): Executable
   /** Whether a routine that might as well be made of others runs in faster code of its own. Absent: none does. */
   takes?(routine: Routine): boolean
-  /** A copy of `length` elements, in `memory` of just their size where it is given. */
-  read(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): Promise<TypedArray>
+  /** A copy of `length` elements, in an array of just their number where it is given. */
+  read(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): Promise<TypedArray>
   /** The same without waiting; only on synchronous engines. */
-  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): TypedArray
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): TypedArray
+  /** Where a buffer begins in memory that other threads can write; undefined where there is none. */
+  locate?(buffer: Buffer): { readonly memory: SharedArrayBuffer; readonly at: number } | undefined
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void
   memoryUse(): MemoryUse
   /** Threads that a program may run on, the calling one included. */

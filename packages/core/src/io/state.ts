@@ -1,4 +1,4 @@
-import { dtypeInfo, type TypedArray } from '../dtype.ts'
+import { type DType, dtypeInfo, type TypedArray } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { Spec } from '../layout.ts'
 import { fromRawData } from '../tensor/raw-data.ts'
@@ -61,12 +61,12 @@ export function loadNpy(file: Uint8Array): Tensor {
   return tensorOf('array', decodeNpy(file), 'loadNpy')
 }
 
+/** Memory for so many elements, if there is any that waits for them. */
+export type PlaceFor = (dtype: DType, size: number) => TypedArray | undefined
+
 /** Reads tensors for a file. All reads begin at once, so that the values belong together. */
-export function recordsOf(
-  named: readonly (readonly [string, Tensor])[],
-  memoryFor?: (bytes: number) => ArrayBuffer | undefined,
-): Promise<[string, ArrayRecord][]> {
-  return Promise.all(named.map(async ([name, x]) => [name, await recordOf(x, memoryFor)] as [string, ArrayRecord]))
+export function recordsOf(named: readonly (readonly [string, Tensor])[], placeFor?: PlaceFor): Promise<[string, ArrayRecord][]> {
+  return Promise.all(named.map(async ([name, x]) => [name, await recordOf(x, placeFor)] as [string, ArrayRecord]))
 }
 
 /** The tensor of a record, with its very bits. */
@@ -77,16 +77,15 @@ export function tensorOf(name: string, record: ArrayRecord, op = 'loadSafetensor
   return fromRawData(recordElements(record), shape, dtype)
 }
 
-async function recordOf(
-  { spec, storage, engine, offset }: Tensor,
-  memoryFor?: (bytes: number) => ArrayBuffer | undefined,
-): Promise<ArrayRecord> {
-  const { dtype, shape } = spec
+async function recordOf({ spec, storage, engine, offset }: Tensor, placeFor?: PlaceFor): Promise<ArrayRecord> {
+  const { dtype, shape, size, contiguous } = spec
   const [low, high] = span(spec)
-  const { array, size } = dtypeInfo[dtype]
-  const count = high - low + 1
-  const raw = spec.size === 0 ? new array(0) : await engine.read(storage.buffer, dtype, offset + low, count, memoryFor?.(count * size))
-  const dense = spec.contiguous ? raw : gather(raw, spec, -low)
+  const place = placeFor?.(dtype, size)
+  const raw =
+    size === 0
+      ? new dtypeInfo[dtype].array(0)
+      : await engine.read(storage.buffer, dtype, offset + low, high - low + 1, contiguous ? place : undefined)
+  const dense = contiguous ? raw : gather(raw, spec, -low, place)
   return { dtype, shape: [...shape], bytes: new Uint8Array(dense.buffer, dense.byteOffset, dense.byteLength) }
 }
 
@@ -105,10 +104,11 @@ function span({ shape, strides }: Spec): [low: number, high: number] {
 const wholeNumbers = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array } as const
 
 /** The elements of a strided view in order. They are moved as whole numbers: floats would lose the bits of signalling NaNs. */
-function gather(raw: TypedArray, { shape, strides, size, dtype }: Spec, start: number): ArrayBufferView {
+function gather(raw: TypedArray, { shape, strides, size, dtype }: Spec, start: number, place?: TypedArray): ArrayBufferView {
   const Words = wholeNumbers[dtypeInfo[dtype].size]
-  const from = new Words(raw.buffer as ArrayBuffer, raw.byteOffset, raw.length)
-  const to = new Words(size)
+  const asWords = ({ buffer, byteOffset, length }: TypedArray) => new Words(buffer as ArrayBuffer, byteOffset, length)
+  const from = asWords(raw)
+  const to = place ? asWords(place) : new Words(size)
   let next = 0
   const walk = (axis: number, at: number): void => {
     if (axis === shape.length) {

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { rolldown } from 'rolldown'
-import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, expectTypeOf, test, vi } from 'vitest'
+import { currentEngine } from '../../engine/registry.ts'
 import { arange, type CotangentError, type Tensor, tensor } from '../../index.ts'
 import { Dataset } from '../dataset.ts'
 import { elementsOf, expectResumes, plain } from '../test/resume.ts'
@@ -60,7 +61,38 @@ describe('mapInWorkers', () => {
     expect(next).toBe(9)
   })
 
-  test('large results keep their numbers while the memory of messages goes round', async () => {
+  test('results are written among this program’s tensors, whatever their layout', async () => {
+    const write = vi.spyOn(currentEngine(), 'write')
+    const large = (x: number) => arange(20_000).add(x) as Tensor
+    const turned = Dataset.range(12).map((x): Order => ({ do: 'turn', x, tensor: large(x) }))
+    let results = 0
+    for await (const { sum } of turned.mapInWorkers<typeof transform>(pool, { ahead: 1 })) {
+      // Only of the first ones is not known how large they are.
+      if (results++ === 2) write.mockClear()
+      const same = sum.transpose(0, 1).reshape([-1]).sub(arange(20_000))
+      expect([sum.shape, same.min().item(), same.max().item()]).toEqual([[4, 5000], 2 * (results - 1), 2 * (results - 1)])
+    }
+    expect(write.mock.calls.filter(([, , , { length }]) => length === 20_000)).toEqual([])
+    write.mockRestore()
+  })
+
+  test('what a worker hands over is gone there, but for parts of more and what it keeps', async () => {
+    const values = async (what: Order['do']) => {
+      const one = new WorkerPool<typeof transform>(module, { workers: 1 })
+      const made: unknown[] = []
+      try {
+        for await (const { sum } of orders(4, what).mapInWorkers<typeof transform>(one)) made.push(sum.toArray())
+      } finally {
+        await one.close()
+      }
+      return made
+    }
+    expect(await values('part')).toEqual([0, 1, 2, 0].map((row) => [0, 1, 2, 3].map((x) => 4 * row + x)))
+    expect(await values('kept')).toEqual(Array.from({ length: 4 }, () => [0, 1, 2, 3]))
+    await expect(values('lost')).rejects.toThrow(/element 1 .*this tensor was released/)
+  })
+
+  test('large results keep their numbers, also where their size changes', async () => {
     const large = (x: number) => arange(20_000 + (x % 3)).mul(x + 1) as Tensor
     const dataset = Dataset.range(24).map((x): Order => ({ do: 'add', x, tensor: large(x) }))
     const sums: Tensor[] = []

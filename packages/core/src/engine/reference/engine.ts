@@ -46,12 +46,12 @@ export class ReferenceEngine implements Engine {
     })
   }
 
-  async read(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): Promise<TypedArray> {
-    return this.readSync(buffer, dtype, offset, length, memory)
+  async read(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): Promise<TypedArray> {
+    return this.readSync(buffer, dtype, offset, length, into)
   }
 
-  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): TypedArray {
-    return copyOf(arrayOf(buffer, dtype).subarray(offset, offset + length), memory)
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): TypedArray {
+    return copyOf(arrayOf(buffer, dtype).subarray(offset, offset + length), into)
   }
 
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void {

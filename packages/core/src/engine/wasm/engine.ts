@@ -82,12 +82,17 @@ export class WasmEngine implements Engine {
     return this.#routines.takes(routine)
   }
 
-  async read(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): Promise<TypedArray> {
-    return this.readSync(buffer, dtype, offset, length, memory)
+  async read(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): Promise<TypedArray> {
+    return this.readSync(buffer, dtype, offset, length, into)
   }
 
-  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, memory?: ArrayBuffer): TypedArray {
-    return copyOf(this.heap.view((buffer as WasmBuffer).pointer + offset * dtypeInfo[dtype].size, dtype, length), memory)
+  readSync(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): TypedArray {
+    return copyOf(this.heap.view((buffer as WasmBuffer).pointer + offset * dtypeInfo[dtype].size, dtype, length), into)
+  }
+
+  locate(buffer: Buffer): { memory: SharedArrayBuffer; at: number } | undefined {
+    const { memory, shared } = this.heap
+    return shared ? { memory: memory.buffer as unknown as SharedArrayBuffer, at: (buffer as WasmBuffer).pointer } : undefined
   }
 
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void {
