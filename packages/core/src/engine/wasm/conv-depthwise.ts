@@ -1,9 +1,9 @@
-import { PHASE_WORDS, phaseWords, TAP_WORDS, windowWords } from './conv-plan.ts'
-import { DEPTHWISE_VECTORS, eachStretch, WEIGHT_TAP_WORDS, weightsWord, weightsWords } from './conv-weights.ts'
-import { decodeRow, phaseWord, pushInside, pushInterior, tapWord, toSource, windowWord } from './conv-windows.ts'
+import { phaseWords, tapWords, windowWords } from './conv-plan.ts'
+import { DEPTHWISE_VECTORS, eachStretch, weightsWords, weightTapWords } from './conv-weights.ts'
+import { decodeRow, pushInside, pushInterior, toSource } from './conv-windows.ts'
 import type { Local } from './function-builder.ts'
 import { addBias } from './gemm-kernel.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
 import { multiplyAdd } from './lanes.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
 import { exportLaunch } from './routine-entry.ts'
@@ -21,7 +21,7 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
   const { m, lanes, storeLanes, finish } = startProduct(options)
   const f = m.function('run', { export: true })
   const [args, begin, end, list] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const word = (name: keyof typeof windowWords) => windowWord(args, name)
+  const word = (name: Parameters<typeof windowWords.at>[0]) => windowWords.load(args, name)
   const task = define(f, begin)
   const [channels, accumulate] = [define(f, word('columns')), define(f, word('accumulate'))]
   const bias = options.bias ? { pointer: define(f, word('bias')), columnStride: define(f, word('biasColumn')) } : undefined
@@ -72,7 +72,7 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     for (const [at, sum] of used.entries()) {
       const v = at % vectors
       const pixel = Math.floor(at / vectors)
-      const to: I32 = ['+', ['+', output, offset], ['*', phaseWord(phase, 'outputW'), pixel]]
+      const to: I32 = ['+', ['+', output, offset], ['*', phaseWords.load(phase, 'outputW'), pixel]]
       f.get(accumulate)
       f.if(() => {
         f.get(sum)
@@ -107,8 +107,8 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
       )
     }
     if (finish) {
-      const pixel = phaseWord(phase, 'outputW')
-      for (const value of [['+', args, word('epilogue')] as const, output, pixel, output, pixel, 0, pixels, channels]) push(f, value)
+      const pixel = phaseWords.load(phase, 'outputW')
+      pushAll(f, ['+', args, word('epilogue')], output, pixel, output, pixel, 0, pixels, channels)
       f.call(finish)
     }
   }
@@ -116,8 +116,8 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
   /** Lists where x and w lie for each tap that sees a pixel. */
   const listTaps = (phase: Local<'i32'>) => {
     assign(f, listEnd, list)
-    assign(f, tap, ['+', args, phaseWord(phase, 'taps')])
-    assign(f, tapEnd, ['+', tap, ['*', phaseWord(phase, 'tapCount'), 4 * TAP_WORDS]])
+    assign(f, tap, ['+', args, phaseWords.load(phase, 'taps')])
+    assign(f, tapEnd, ['+', tap, ['*', phaseWords.load(phase, 'tapCount'), 4 * tapWords.count]])
     f.while(
       () => push(f, ['!=', tap, tapEnd]),
       () => {
@@ -128,11 +128,11 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
             push(f, value)
             f.mem('i32.store', at)
           }
-          store(['+', source, tapWord(tap, 'delta')], 0)
-          store(['+', word('weights'), tapWord(tap, 'weights')], 4)
+          store(['+', source, tapWords.load(tap, 'delta')], 0)
+          store(['+', word('weights'), tapWords.load(tap, 'weights')], 4)
           f.increment(listEnd, 8)
         })
-        f.increment(tap, 4 * TAP_WORDS)
+        f.increment(tap, 4 * tapWords.count)
       },
     )
   }
@@ -145,12 +145,12 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
       '+',
       [
         '+',
-        ['+', word('output'), phaseWord(phase, 'outputOffset')],
-        ['+', ['*', batch, phaseWord(phase, 'outputN')], ['*', position[0], phaseWord(phase, 'outputD')]],
+        ['+', word('output'), phaseWords.load(phase, 'outputOffset')],
+        ['+', ['*', batch, phaseWords.load(phase, 'outputN')], ['*', position[0], phaseWords.load(phase, 'outputD')]],
       ],
-      ['+', ['*', position[1], phaseWord(phase, 'outputH')], ['*', position[2], phaseWord(phase, 'outputW')]],
+      ['+', ['*', position[1], phaseWords.load(phase, 'outputH')], ['*', position[2], phaseWords.load(phase, 'outputW')]],
     ])
-    push(f, ['&', ['<=', ['+', position[2], TILE_PIXELS], phaseWord(phase, 'rowsW')], ['<=', ['+', row, TILE_PIXELS], rowEnd]])
+    push(f, ['&', ['<=', ['+', position[2], TILE_PIXELS], phaseWords.load(phase, 'rowsW')], ['<=', ['+', row, TILE_PIXELS], rowEnd]])
     f.set(inTile)
     toSource(f, args, phase, batch, position)
     push(f, word('source'))
@@ -183,9 +183,9 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
   f.while(
     () => push(f, ['<', task, end]),
     () => {
-      const phase = define(f, ['+', ['+', args, 4 * windowWords.list], ['*', ['/', task, word('rowBlocks')], 4 * PHASE_WORDS]])
+      const phase = define(f, ['+', ['+', args, 4 * windowWords.count], ['*', ['/', task, word('rowBlocks')], 4 * phaseWords.count]])
       assign(f, row, ['*', ['%', task, word('rowBlocks')], word('rowBlock')])
-      assign(f, rowEnd, ['min', ['+', row, word('rowBlock')], ['load', phase, 4 * phaseWords.rows]])
+      assign(f, rowEnd, ['min', ['+', row, word('rowBlock')], phaseWords.load(phase, 'rows')])
       f.while(
         () => push(f, ['<', row, rowEnd]),
         () => runRows(phase),
@@ -208,7 +208,7 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
   const [args, begin, end] = [f.param('i32'), f.param('i32'), f.param('i32')]
   // The scratch memory that every `run` is given.
   f.param('i32')
-  const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
+  const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
   const task = define(f, begin)
   const [channels, pixelBytes, rowStride] = [define(f, word('columns')), define(f, word('pixel')), define(f, word('rowStride'))]
   const [column, columnEnd, line, tap, tapEnd, pixel, count] = f.locals('i32', 7)
@@ -218,15 +218,15 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
   const offset: I32 = ['*', column, lanes.size]
 
   const eachTap = (body: () => void) => {
-    assign(f, tap, ['+', args, 4 * weightsWords.taps])
-    assign(f, tapEnd, ['+', tap, ['*', word('rows'), 4 * WEIGHT_TAP_WORDS]])
+    assign(f, tap, ['+', args, 4 * weightsWords.count])
+    assign(f, tapEnd, ['+', tap, ['*', word('rows'), 4 * weightTapWords.count]])
     assign(f, dw, ['+', word('dw'), offset])
     f.while(
       () => push(f, ['!=', tap, tapEnd]),
       () => {
         body()
         assign(f, dw, ['+', dw, rowStride])
-        f.increment(tap, 4 * WEIGHT_TAP_WORDS)
+        f.increment(tap, 4 * weightTapWords.count)
       },
     )
   }
@@ -317,8 +317,7 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
       if (finish) {
         assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
         assign(f, dw, ['+', word('dw'), offset])
-        for (const value of [['+', args, word('epilogue')] as const, dw, rowStride, dw, rowStride]) push(f, value)
-        for (const value of [['*', column, lanes.size] as const, word('rows'), ['-', columnEnd, column] as const]) push(f, value)
+        pushAll(f, ['+', args, word('epilogue')], dw, rowStride, dw, rowStride, offset, word('rows'), ['-', columnEnd, column])
         f.call(finish)
       }
       f.increment(task, 1)

@@ -4,6 +4,7 @@ import { type ByteOperands, pairsOf } from './gemm-pack-bytes.ts'
 import { panelBytes } from './gemm-pack.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import { blockSize, type RoutinePlan, roundUp } from './matmul-plan.ts'
+import { ArgumentWords } from './routine-entry.ts'
 
 export interface Strided {
   readonly shape: readonly number[]
@@ -41,80 +42,79 @@ export interface ConvPlan extends RoutinePlan {
   readonly module: ConvModule
 }
 
-/** Words of the arguments of the modules `windows` and `depthwise`; from `list` on, phases and taps. */
-export const windowWords = {
-  source: 0,
-  weights: 1,
-  output: 2,
-  sourceN: 3,
-  sourceD: 4,
-  sourceH: 5,
-  sourceW: 6,
-  depth: 7,
-  height: 8,
-  width: 9,
-  channels: 10,
-  weightChannel: 11,
-  weightColumn: 12,
-  columns: 13,
-  groups: 14,
-  sourceGroup: 15,
-  weightGroup: 16,
-  outputGroup: 17,
-  kBlock: 18,
-  rowChunk: 19,
-  rowBlock: 20,
-  rowBlocks: 21,
-  columnBlock: 22,
-  columnBlocks: 23,
-  packedB: 24,
-  packedA: 25,
-  zeros: 26,
-  stepD: 27,
-  stepH: 28,
-  stepW: 29,
-  accumulate: 30,
-  phases: 31,
-  bias: 32,
-  biasColumn: 33,
-  /** Where the epilogue's block is, in bytes from the first word. */
-  epilogue: 34,
-  /** Channels of a group of bytes; `channels` counts pairs of them then. */
-  bytes: 35,
-  list: 36,
-} as const
+/**
+ * Words of the arguments of the modules `windows` and `depthwise`; phases and taps follow. `epilogue`: where its block is, in bytes from the
+ * first word. `bytes`: channels of a group of bytes; `channels` counts pairs of them then.
+ */
+export const windowWords = /* @__PURE__ */ new ArgumentWords([
+  'source',
+  'weights',
+  'output',
+  'sourceN',
+  'sourceD',
+  'sourceH',
+  'sourceW',
+  'depth',
+  'height',
+  'width',
+  'channels',
+  'weightChannel',
+  'weightColumn',
+  'columns',
+  'groups',
+  'sourceGroup',
+  'weightGroup',
+  'outputGroup',
+  'kBlock',
+  'rowChunk',
+  'rowBlock',
+  'rowBlocks',
+  'columnBlock',
+  'columnBlocks',
+  'packedB',
+  'packedA',
+  'zeros',
+  'stepD',
+  'stepH',
+  'stepW',
+  'accumulate',
+  'phases',
+  'bias',
+  'biasColumn',
+  'epilogue',
+  'bytes',
+])
 
-/** Words of a phase. Rows run over [batch, D, H, W]; `start` is the source position of row 0, `out` strides are of rows. */
-export const phaseWords = {
-  rows: 0,
-  rowsD: 1,
-  rowsH: 2,
-  rowsW: 3,
-  startD: 4,
-  startH: 5,
-  startW: 6,
-  outputOffset: 7,
-  outputN: 8,
-  outputD: 9,
-  outputH: 10,
-  outputW: 11,
-  /** Rows whose outputs are `outputW` apart: all of them where the output is dense. */
-  line: 12,
-  taps: 13,
-  tapCount: 14,
-  /** The least and the largest position of a tap along each axis. */
-  lowD: 15,
-  highD: 16,
-  lowH: 17,
-  highH: 18,
-  lowW: 19,
-  highW: 20,
-} as const
-export const PHASE_WORDS = 21
+/**
+ * Words of a phase. Rows run over [batch, D, H, W]; `start` is the source position of row 0, `output` strides are of rows. `line`: rows whose
+ * outputs are `outputW` apart, all of them where the output is dense. `low` and `high`: the least and the largest position of a tap.
+ */
+export const phaseWords = /* @__PURE__ */ new ArgumentWords([
+  'rows',
+  'rowsD',
+  'rowsH',
+  'rowsW',
+  'startD',
+  'startH',
+  'startW',
+  'outputOffset',
+  'outputN',
+  'outputD',
+  'outputH',
+  'outputW',
+  'line',
+  'taps',
+  'tapCount',
+  'lowD',
+  'highD',
+  'lowH',
+  'highH',
+  'lowW',
+  'highW',
+])
 
 /** Words of a tap: its source position relative to the row's, the same in bytes, and the offset of its weights. */
-export const tapWords = { d: 0, h: 1, w: 2, delta: 3, weights: 4 } as const
-export const TAP_WORDS = 5
+export const tapWords = /* @__PURE__ */ new ArgumentWords(['d', 'h', 'w', 'delta', 'weights'])
 
 type Triple = [number, number, number]
 
@@ -239,42 +239,41 @@ function planWindows(problem: Windows): ConvPlan {
         })),
   }))
   const sourceStrides = source.strides.map((stride) => stride * elementSize)
-  const firstPhase = windowWords.list
-  const firstTap = firstPhase + phases.length * PHASE_WORDS
-  const all = new Int32Array(firstTap + phases.reduce((sum, { taps }) => sum + taps.length * TAP_WORDS, 0))
-  let tapAt = firstTap
-  phases.forEach(({ rows, axes: [d, h, v], taps }, i) => {
-    const set = (name: keyof typeof phaseWords, value: number) => {
-      all[firstPhase + i * PHASE_WORDS + phaseWords[name]] = value
-    }
-    set('rows', rows)
-    set('rowsD', d.rows)
-    set('rowsH', h.rows)
-    set('rowsW', v.rows)
-    set('startD', d.start)
-    set('startH', h.start)
-    set('startW', v.start)
-    set('outputOffset', d.first * outputStrides[1]! + h.first * outputStrides[2]! + v.first * outputStrides[3]!)
-    set('outputN', outputStrides[0]!)
-    set('outputD', outputStrides[1]! * d.every)
-    set('outputH', outputStrides[2]! * h.every)
-    set('outputW', outputStrides[3]! * v.every)
-    set('line', phases.length === 1 ? rows : v.rows)
-    set('taps', 4 * tapAt)
-    set('tapCount', taps.length)
-    for (const [axis, low, high] of [
-      [0, 'lowD', 'highD'],
-      [1, 'lowH', 'highH'],
-      [2, 'lowW', 'highW'],
-    ] as const) {
-      set(low, Math.min(...taps.map(({ offsets }) => offsets[axis])))
-      set(high, Math.max(...taps.map(({ offsets }) => offsets[axis])))
-    }
+  const firstTap = windowWords.count + phases.length * phaseWords.count
+  const tapList: number[] = []
+  const phaseList = phases.flatMap(({ rows, axes: [d, h, v], taps }) => {
+    const first = firstTap + tapList.length
     for (const { offsets, weights } of taps) {
       const delta = offsets.reduce((sum, offset, axis) => sum + offset * sourceStrides[axis + 1]!, 0)
-      all.set([...offsets, delta, weights], tapAt)
-      tapAt += TAP_WORDS
+      tapList.push(...offsets, delta, weights)
     }
+    const low = (axis: number) => Math.min(...taps.map(({ offsets }) => offsets[axis]!))
+    const high = (axis: number) => Math.max(...taps.map(({ offsets }) => offsets[axis]!))
+    return [
+      ...phaseWords.withValues({
+        rows,
+        rowsD: d.rows,
+        rowsH: h.rows,
+        rowsW: v.rows,
+        startD: d.start,
+        startH: h.start,
+        startW: v.start,
+        outputOffset: d.first * outputStrides[1]! + h.first * outputStrides[2]! + v.first * outputStrides[3]!,
+        outputN: outputStrides[0]!,
+        outputD: outputStrides[1]! * d.every,
+        outputH: outputStrides[2]! * h.every,
+        outputW: outputStrides[3]! * v.every,
+        line: phases.length === 1 ? rows : v.rows,
+        taps: 4 * first,
+        tapCount: taps.length,
+        lowD: low(0),
+        highD: high(0),
+        lowH: low(1),
+        highH: high(1),
+        lowW: low(2),
+        highW: high(2),
+      }),
+    ]
   })
 
   const maxRows = Math.max(0, ...phases.map(({ rows }) => rows))
@@ -294,47 +293,46 @@ function planWindows(problem: Windows): ConvPlan {
     ? { packedB: 0, packedA: 0, bytes: 8 * (maxK + 1) }
     : packedScratch(type, blocks.columnBlock, blocks.kBlock, Math.min(maxRows, ROW_CHUNK))
 
-  const set = (name: keyof typeof windowWords, value: number) => {
-    all[windowWords[name]] = value
-  }
-  set('sourceN', sourceStrides[0]!)
-  set('sourceD', sourceStrides[1]!)
-  set('sourceH', sourceStrides[2]!)
-  set('sourceW', sourceStrides[3]!)
-  set('depth', source.shape[1]!)
-  set('height', source.shape[2]!)
-  set('width', source.shape[3]!)
-  set('channels', steps)
-  set('bytes', channels)
-  set('weightChannel', w.strides[channelAxis]! * elementSize)
-  set('weightColumn', w.strides[columnAxis]! * elementSize)
-  set('columns', depthwise ? groups : columns)
-  set('groups', depthwise ? 1 : groups)
-  set('sourceGroup', channels * elementSize)
   // Groups cut the last axis of the weights, the output channels of the convolution.
   const outputChannels = channelAxis === 3 ? columns : channels
-  set('weightGroup', outputChannels * w.strides[4]! * elementSize)
-  set('outputGroup', columns * size)
-  set('kBlock', blocks.kBlock)
-  set('rowChunk', ROW_CHUNK)
-  set('rowBlock', blocks.rowBlock)
-  set('rowBlocks', blocks.rowBlocks)
-  set('columnBlock', blocks.columnBlock)
-  set('columnBlocks', blocks.columnBlocks)
-  set('packedB', scratch.packedB)
-  set('packedA', scratch.packedA)
-  set('zeros', scratch.bytes)
-  set('stepD', step[0])
-  set('stepH', step[1])
-  set('stepW', step[2])
-  set('accumulate', accumulate ? 1 : 0)
-  set('phases', phases.length)
-  set('biasColumn', (bias?.column ?? 0) * size)
+  const words = windowWords.withValues(
+    {
+      sourceN: sourceStrides[0]!,
+      sourceD: sourceStrides[1]!,
+      sourceH: sourceStrides[2]!,
+      sourceW: sourceStrides[3]!,
+      depth: source.shape[1]!,
+      height: source.shape[2]!,
+      width: source.shape[3]!,
+      channels: steps,
+      bytes: channels,
+      weightChannel: w.strides[channelAxis]! * elementSize,
+      weightColumn: w.strides[columnAxis]! * elementSize,
+      columns: depthwise ? groups : columns,
+      groups: depthwise ? 1 : groups,
+      sourceGroup: channels * elementSize,
+      weightGroup: outputChannels * w.strides[4]! * elementSize,
+      outputGroup: columns * size,
+      ...blocks,
+      rowChunk: ROW_CHUNK,
+      packedB: scratch.packedB,
+      packedA: scratch.packedA,
+      zeros: scratch.bytes,
+      stepD: step[0],
+      stepH: step[1],
+      stepW: step[2],
+      accumulate: accumulate ? 1 : 0,
+      phases: phases.length,
+      biasColumn: (bias?.column ?? 0) * size,
+    },
+    [...phaseList, ...tapList],
+  )
+  const at = (name: 'source' | 'weights' | 'bias' | 'output') => windowWords.at(name)
   return {
     module: depthwise ? 'depthwise' : 'windows',
-    words: all,
-    pointers: [windowWords.source, windowWords.weights, ...(bias ? [windowWords.bias] : []), windowWords.output],
-    epilogue: { word: windowWords.epilogue, unfinished: depthwise || blocks.kBlock < maxK },
+    words,
+    pointers: [at('source'), at('weights'), ...(bias ? [at('bias')] : []), at('output')],
+    epilogue: { word: windowWords.at('epilogue'), unfinished: depthwise || blocks.kBlock < maxK },
     tasks: batches * blocks.rowBlocks * blocks.columnBlocks,
     scratchBytes: scratch.bytes + (depthwise ? 0 : roundUp(channels * size, 16) + 64),
     work: phases.reduce((sum, { rows, taps }) => sum + rows * taps.length, 0) * channels * columns * groups,

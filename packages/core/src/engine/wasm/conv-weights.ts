@@ -10,59 +10,57 @@ import {
   withThreeAxes,
 } from './conv-plan.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
-import { blockedProduct } from './gemm-blocks.ts'
+import { blockedProduct, eachTaskBlock, taskBlock } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { emitPack } from './gemm-pack.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
 import { type Lanes, lanesOf } from './lanes.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
-import { exportLaunch } from './routine-entry.ts'
+import { ArgumentWords, exportLaunch } from './routine-entry.ts'
 
-/** Words of the arguments of the modules `weights` and `depthwiseWeights`; the taps follow. */
-export const weightsWords = {
-  x: 0,
-  dy: 1,
-  dw: 2,
-  xN: 3,
-  xD: 4,
-  xH: 5,
-  xW: 6,
-  depth: 7,
-  height: 8,
-  pixels: 9,
-  outD: 10,
-  outH: 11,
-  outW: 12,
-  stepD: 13,
-  stepH: 14,
-  stepW: 15,
-  /** Bytes between pixels of dy. */
-  pixel: 16,
-  channels: 17,
-  rows: 18,
-  columns: 19,
-  /** Bytes between rows of dw, which are (tap, input channel) pairs. */
-  rowStride: 20,
-  groups: 21,
-  xGroup: 22,
-  outGroup: 23,
-  kBlock: 24,
-  rowChunk: 25,
-  rowBlock: 26,
-  rowBlocks: 27,
-  columnBlock: 28,
-  columnBlocks: 29,
-  packedB: 30,
-  packedA: 31,
-  accumulate: 32,
-  /** Where the epilogue's block is, in bytes from the first word. */
-  epilogue: 33,
-  taps: 34,
-} as const
+/**
+ * Words of the arguments of the modules `weights` and `depthwiseWeights`; the taps follow. `pixel`: bytes between pixels of dy; `rowStride`:
+ * between rows of dw, which are (tap, input channel) pairs. `epilogue`: where its block is, in bytes from the first word.
+ */
+export const weightsWords = /* @__PURE__ */ new ArgumentWords([
+  'x',
+  'dy',
+  'dw',
+  'xN',
+  'xD',
+  'xH',
+  'xW',
+  'depth',
+  'height',
+  'pixels',
+  'outD',
+  'outH',
+  'outW',
+  'stepD',
+  'stepH',
+  'stepW',
+  'pixel',
+  'channels',
+  'rows',
+  'columns',
+  'rowStride',
+  'groups',
+  'xGroup',
+  'outGroup',
+  'kBlock',
+  'rowChunk',
+  'rowBlock',
+  'rowBlocks',
+  'columnBlock',
+  'columnBlocks',
+  'packedB',
+  'packedA',
+  'accumulate',
+  'epilogue',
+])
 
 /** Words of a tap: where it looks, relative to the window's start without padding, and the outputs [low, high) along W that see a pixel. */
-export const weightTapWords = { d: 0, h: 1, w: 2, low: 3, high: 4 } as const
-export const WEIGHT_TAP_WORDS = 5
+export const weightTapWords = /* @__PURE__ */ new ArgumentWords(['d', 'h', 'w', 'low', 'high'])
 
 /** Channels of one task of the depthwise gradient, in vectors. */
 export const DEPTHWISE_VECTORS = 4
@@ -87,57 +85,53 @@ export function planConvGradWeight(problem: ConvProblem): ConvPlan {
     ? { packedB: 0, packedA: 0, bytes: 0 }
     : packedScratch(type, blocks.columnBlock, blocks.kBlock, Math.min(m, ROW_CHUNK))
 
-  const words = new Int32Array(weightsWords.taps + tapCount * WEIGHT_TAP_WORDS)
-  const set = (name: keyof typeof weightsWords, value: number) => {
-    words[weightsWords[name]] = value
-  }
-  set('xN', x.strides[0]! * size)
-  set('xD', x.strides[1]! * size)
-  set('xH', x.strides[2]! * size)
-  set('xW', x.strides[3]! * size)
-  set('depth', x.shape[1]!)
-  set('height', x.shape[2]!)
-  set('pixels', pixels)
-  set('outD', y.shape[1]!)
-  set('outH', y.shape[2]!)
-  set('outW', y.shape[3]!)
-  set('stepD', stride[0])
-  set('stepH', stride[1])
-  set('stepW', stride[2])
-  set('pixel', y.shape[4]! * size)
-  set('channels', channels)
-  set('rows', m)
-  set('columns', depthwise ? groups : columns)
-  set('rowStride', y.shape[4]! * size)
-  set('groups', depthwise ? 1 : groups)
-  set('xGroup', channels * size)
-  set('outGroup', columns * size)
-  set('kBlock', blocks.kBlock)
-  set('rowChunk', ROW_CHUNK)
-  set('rowBlock', blocks.rowBlock)
-  set('rowBlocks', blocks.rowBlocks)
-  set('columnBlock', blocks.columnBlock)
-  set('columnBlocks', blocks.columnBlocks)
-  set('packedB', scratch.packedB)
-  set('packedA', scratch.packedA)
-  set('accumulate', accumulate ? 1 : 0)
-  let at: number = weightsWords.taps
+  const taps: number[] = []
   for (let d = 0; d < kernel[0]; d++) {
     for (let h = 0; h < kernel[1]; h++) {
       for (let v = 0; v < kernel[2]; v++) {
         const offset = v * dilation[2] - before[2]
         const low = Math.max(0, Math.ceil(-offset / stride[2]))
         const high = Math.max(0, Math.min(y.shape[3]!, Math.floor((x.shape[3]! - 1 - offset) / stride[2]) + 1))
-        words.set([d * dilation[0] - before[0], h * dilation[1] - before[1], offset, low, high], at)
-        at += WEIGHT_TAP_WORDS
+        taps.push(d * dilation[0] - before[0], h * dilation[1] - before[1], offset, low, high)
       }
     }
   }
+  const words = weightsWords.withValues(
+    {
+      xN: x.strides[0]! * size,
+      xD: x.strides[1]! * size,
+      xH: x.strides[2]! * size,
+      xW: x.strides[3]! * size,
+      depth: x.shape[1]!,
+      height: x.shape[2]!,
+      pixels,
+      outD: y.shape[1]!,
+      outH: y.shape[2]!,
+      outW: y.shape[3]!,
+      stepD: stride[0],
+      stepH: stride[1],
+      stepW: stride[2],
+      pixel: y.shape[4]! * size,
+      channels,
+      rows: m,
+      columns: depthwise ? groups : columns,
+      rowStride: y.shape[4]! * size,
+      groups: depthwise ? 1 : groups,
+      xGroup: channels * size,
+      outGroup: columns * size,
+      ...blocks,
+      rowChunk: ROW_CHUNK,
+      packedB: scratch.packedB,
+      packedA: scratch.packedA,
+      accumulate: accumulate ? 1 : 0,
+    },
+    taps,
+  )
   return {
     module: depthwise ? 'depthwiseWeights' : 'weights',
     words,
-    pointers: [weightsWords.x, weightsWords.dy, weightsWords.dw],
-    epilogue: { word: weightsWords.epilogue, unfinished: depthwise || blocks.kBlock < pixels },
+    pointers: [weightsWords.at('x'), weightsWords.at('dy'), weightsWords.at('dw')],
+    epilogue: { word: weightsWords.at('epilogue'), unfinished: depthwise || blocks.kBlock < pixels },
     tasks: (depthwise ? 1 : groups) * blocks.rowBlocks * blocks.columnBlocks,
     scratchBytes: scratch.bytes,
     work: pixels * m * columns * groups,
@@ -153,9 +147,6 @@ function requireDense({ shape, strides }: { shape: readonly number[]; strides: r
     step *= shape[axis]!
   }
 }
-
-export const weightsWord = (args: Local<'i32'>, name: keyof typeof weightsWords): I32 => ['load', args, 4 * weightsWords[name]]
-export const weightTapWord = (tap: Local<'i32'>, name: keyof typeof weightTapWords): I32 => ['load', tap, 4 * weightTapWords[name]]
 
 /** A stretch of outputs [low, high) of one line that see a pixel of x through a tap, within the stretch [start, end). */
 export interface Stretch {
@@ -176,7 +167,7 @@ export function eachStretch(
   count: Local<'i32'>,
   body: (stretch: Stretch) => void,
 ): void {
-  const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
+  const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
   const [n, d, h, start, end, low, high] = f.locals('i32', 7)
   const [xD, xH] = [f.local('i32'), f.local('i32')]
   // Lines are walked in order, so only the first pixel's number is divided.
@@ -194,19 +185,19 @@ export function eachStretch(
     () => {
       assign(f, end, ['min', ['+', start, count], word('outW')])
       assign(f, count, ['-', count, ['-', end, start]])
-      assign(f, xD, ['+', ['*', d, word('stepD')], weightTapWord(tap, 'd')])
-      assign(f, xH, ['+', ['*', h, word('stepH')], weightTapWord(tap, 'h')])
+      assign(f, xD, ['+', ['*', d, word('stepD')], weightTapWords.load(tap, 'd')])
+      assign(f, xH, ['+', ['*', h, word('stepH')], weightTapWords.load(tap, 'h')])
       assign(f, low, start)
       assign(f, high, start)
       push(f, ['&', ['<u', xD, word('depth')], ['<u', xH, word('height')]])
       f.if(() => {
-        assign(f, low, ['max', start, ['min', end, weightTapWord(tap, 'low')]])
-        assign(f, high, ['max', low, ['min', end, weightTapWord(tap, 'high')]])
+        assign(f, low, ['max', start, ['min', end, weightTapWords.load(tap, 'low')]])
+        assign(f, high, ['max', low, ['min', end, weightTapWords.load(tap, 'high')]])
       })
       const xOffset: I32 = [
         '+',
         ['+', ['*', n, word('xN')], ['*', xD, word('xD')]],
-        ['+', ['*', xH, word('xH')], ['*', ['+', ['*', low, word('stepW')], weightTapWord(tap, 'w')], word('xW')]],
+        ['+', ['*', xH, word('xH')], ['*', ['+', ['*', low, word('stepW')], weightTapWords.load(tap, 'w')], word('xW')]],
       ]
       body({ start, end, low, high, xOffset })
       assign(f, start, 0)
@@ -240,7 +231,7 @@ function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): Functi
     f.param('i32'),
     f.param('i32'),
   ]
-  const step = define(f, ['*', weightsWord(args, 'stepW'), weightsWord(args, 'xW')])
+  const step = define(f, ['*', weightsWords.load(args, 'stepW'), weightsWords.load(args, 'xW')])
   const [from, stop] = [f.local('i32'), f.local('i32')]
   const stepBytes = TILE_ROWS * lanes.size
   const parts = vector ? TILE_ROWS / lanes.count : 1
@@ -304,20 +295,13 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
 
   const f = m.function('run', { export: true })
   const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const word = (name: keyof typeof weightsWords) => weightsWord(args, name)
-  const pushAll = (...values: readonly I32[]) => {
-    for (const value of values) push(f, value)
-  }
-  const task = define(f, begin)
-  const [rowBlocks, channels, rowStride, pixel] = [
-    define(f, word('rowBlocks')),
-    define(f, word('channels')),
-    define(f, word('rowStride')),
-    define(f, word('pixel')),
-  ]
+  const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
+  const [channels, rowStride, pixel] = [define(f, word('channels')), define(f, word('rowStride')), define(f, word('pixel'))]
   const packedB = define(f, ['+', scratch, word('packedB')])
   const packedA = define(f, ['+', scratch, word('packedA')])
-  const [x, dy, dw, firstRow, rows, columns] = f.locals('i32', 6)
+  const [x, dy, dw] = f.locals('i32', 3)
+  const block = taskBlock(f)
+  const { row: firstRow, rows, column, columns } = block
   const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
 
   const product = () =>
@@ -328,7 +312,7 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
       accumulate: word('accumulate'),
       pushRowCount: ({ row }) => push(f, ['min', word('rowChunk'), ['-', rows, row]]),
       packB({ kStart, kCount, bPanel }) {
-        pushAll(['+', dy, ['*', kStart, pixel]], lanes.size, pixel, packedB, bPanel, columns, kCount)
+        pushAll(f, ['+', dy, ['*', kStart, pixel]], lanes.size, pixel, packedB, bPanel, columns, kCount)
         f.call(packB)
       },
       multiply(block) {
@@ -336,9 +320,9 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
         const rowEnd = define(f, ['+', row, block.rowCount])
         const panel = define(f, packedA)
         const packRow = (callee: FunctionRef, offset: I32) => {
-          pushAll(args, ['+', x, ['*', ['%', row, channels], lanes.size]], ['+', panel, offset])
-          push(f, ['+', ['+', args, 4 * weightsWords.taps], ['*', ['/', row, channels], 4 * WEIGHT_TAP_WORDS]])
-          pushAll(block.kStart, block.kCount)
+          pushAll(f, args, ['+', x, ['*', ['%', row, channels], lanes.size]], ['+', panel, offset])
+          push(f, ['+', ['+', args, 4 * weightsWords.count], ['*', ['/', row, channels], 4 * weightTapWords.count]])
+          pushAll(f, block.kStart, block.kCount)
           f.call(callee)
         }
         push(f, ['%', channels, TILE_ROWS])
@@ -364,34 +348,28 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
           },
         )
         f.release(row, rowEnd, panel)
-        pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0, ['+', dw, ['*', ['+', firstRow, block.row], rowStride]], rowStride)
-        pushAll(block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
-        if (place) pushAll(place.block, place.column)
+        pushAll(f, packedA, block.aPanel, 0, packedB, block.bPanel, 0, ['+', dw, ['*', ['+', firstRow, block.row], rowStride]], rowStride)
+        pushAll(f, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
+        if (place) pushAll(f, place.block, place.column)
         f.call(tiles)
       },
     })
 
-  f.while(
-    () => push(f, ['<', task, end]),
-    () => {
-      const rowBlock = define(f, ['%', task, rowBlocks])
-      const rest = define(f, ['/', task, rowBlocks])
-      const count = define(f, ['min', ['-', end, task], ['-', rowBlocks, rowBlock]])
-      const column = define(f, ['*', ['%', rest, word('columnBlocks')], word('columnBlock')])
-      const group = define(f, ['/', rest, word('columnBlocks')])
-      assign(f, firstRow, ['*', rowBlock, word('rowBlock')])
-      assign(f, rows, ['-', ['min', word('rows'), ['*', ['+', rowBlock, count], word('rowBlock')]], firstRow])
-      assign(f, columns, ['min', ['-', word('columns'), column], word('columnBlock')])
+  eachTaskBlock(f, {
+    begin,
+    end,
+    block,
+    word,
+    sizes: () => [word('rows'), word('columns')],
+    body(group) {
       assign(f, x, ['+', word('x'), ['*', group, word('xGroup')]])
       const outOffset: I32 = ['+', ['*', group, word('outGroup')], ['*', column, lanes.size]]
       assign(f, dy, ['+', word('dy'), outOffset])
       assign(f, dw, ['+', word('dw'), outOffset])
       if (place) assign(f, place.column, outOffset)
-      assign(f, task, ['+', task, count])
-      f.release(rowBlock, rest, count, column, group)
       product()
     },
-  )
+  })
   exportLaunch(m, f)
   return m.toBytes()
 }

@@ -1,18 +1,14 @@
 import type { ModuleBuilder } from './assembler.ts'
-import { PHASE_WORDS, phaseWords, TAP_WORDS, tapWords, windowWords } from './conv-plan.ts'
+import { phaseWords, tapWords, windowWords } from './conv-plan.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
-import { blockedProduct } from './gemm-blocks.ts'
+import { blockedProduct, eachTaskBlock, taskBlock } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { type ByteType, emitPackBytes, loadPairs } from './gemm-pack-bytes.ts'
-import { emitPack } from './gemm-pack.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
-import { type Lanes, transpose } from './lanes.ts'
+import { emitPack, squareMover } from './gemm-pack.ts'
+import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
+import type { Lanes } from './lanes.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
 import { exportLaunch } from './routine-entry.ts'
-
-export const windowWord = (args: Local<'i32'>, name: keyof typeof windowWords): I32 => ['load', args, 4 * windowWords[name]]
-export const phaseWord = (phase: Local<'i32'>, name: keyof typeof phaseWords): I32 => ['load', phase, 4 * phaseWords[name]]
-export const tapWord = (tap: Local<'i32'>, name: keyof typeof tapWords): I32 => ['load', tap, 4 * tapWords[name]]
 
 /** Splits a row's number into its positions along W, H, D and the batch; `row` is used up and holds the batch index. */
 export function decodeRow(
@@ -26,8 +22,8 @@ export function decodeRow(
     [h, 'rowsH'],
     [d, 'rowsD'],
   ] as const) {
-    assign(f, position, ['%', row, phaseWord(phase, size)])
-    assign(f, row, ['/', row, phaseWord(phase, size)])
+    assign(f, position, ['%', row, phaseWords.load(phase, size)])
+    assign(f, row, ['/', row, phaseWords.load(phase, size)])
   }
 }
 
@@ -35,8 +31,8 @@ export function decodeRow(
 export function pushInside(f: FunctionBuilder, args: Local<'i32'>, position: readonly Local<'i32'>[], tap: Local<'i32'>): void {
   const inside = (i: number, axis: 'd' | 'h' | 'w', size: 'depth' | 'height' | 'width'): I32 => [
     '<u',
-    ['+', position[i]!, tapWord(tap, axis)],
-    windowWord(args, size),
+    ['+', position[i]!, tapWords.load(tap, axis)],
+    windowWords.load(args, size),
   ]
   push(f, ['&', ['&', inside(0, 'd', 'depth'), inside(1, 'h', 'height')], inside(2, 'w', 'width')])
 }
@@ -58,7 +54,7 @@ export function pushInterior(
     const at = position[axis]
     if (!at) continue
     for (const end of [low, high]) {
-      const here: I32 = ['<u', ['+', at, phaseWord(phase, end)], windowWord(args, size)]
+      const here: I32 = ['<u', ['+', at, phaseWords.load(phase, end)], windowWords.load(args, size)]
       inside = inside === 1 ? here : ['&', inside, here]
     }
   }
@@ -74,13 +70,13 @@ export function toSource(
   position: readonly [Local<'i32'>, Local<'i32'>, Local<'i32'>],
 ): void {
   const [d, h, w] = position
-  assign(f, d, ['+', ['*', d, windowWord(args, 'stepD')], phaseWord(phase, 'startD')])
-  assign(f, h, ['+', ['*', h, windowWord(args, 'stepH')], phaseWord(phase, 'startH')])
-  assign(f, w, ['+', ['*', w, windowWord(args, 'stepW')], phaseWord(phase, 'startW')])
+  assign(f, d, ['+', ['*', d, windowWords.load(args, 'stepD')], phaseWords.load(phase, 'startD')])
+  assign(f, h, ['+', ['*', h, windowWords.load(args, 'stepH')], phaseWords.load(phase, 'startH')])
+  assign(f, w, ['+', ['*', w, windowWords.load(args, 'stepW')], phaseWords.load(phase, 'startW')])
   push(f, [
     '+',
-    ['+', ['*', batch, windowWord(args, 'sourceN')], ['*', d, windowWord(args, 'sourceD')]],
-    ['+', ['*', h, windowWord(args, 'sourceH')], ['*', w, windowWord(args, 'sourceW')]],
+    ['+', ['*', batch, windowWords.load(args, 'sourceN')], ['*', d, windowWords.load(args, 'sourceD')]],
+    ['+', ['*', h, windowWords.load(args, 'sourceH')], ['*', w, windowWords.load(args, 'sourceW')]],
   ])
 }
 
@@ -94,14 +90,14 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
   const [args, phase, source, zeros] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [destination, panel, row, rows] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [firstTap, firstChannel, count] = [f.param('i32'), f.param('i32'), f.param('i32')]
-  const channels = define(f, windowWord(args, 'channels'))
+  const channels = define(f, windowWords.load(args, 'channels'))
   const bases = f.locals('i32', TILE_ROWS)
   const positions = bases.map(() => [f.local('i32'), f.local('i32'), f.local('i32')] as const)
   const pointers = f.locals('i32', TILE_ROWS)
   const [tap, channel, left, segment, at, to, kLeft, interior, neighbours] = f.locals('i32', 9)
-  const square = f.locals('v128', lanes.count)
-  const temporaries = f.locals('v128', lanes.count)
   const stepBytes = TILE_ROWS * lanes.size
+  const squares = squareMover(f, lanes, stepBytes)
+  const single = f.local('v128')
   /** Of an element in the source. */
   const elementBytes = byte ? 2 : lanes.size
 
@@ -110,40 +106,33 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
     const sources = pointers.slice(group * lanes.count, (group + 1) * lanes.count)
     assign(f, to, ['+', at, group * 16])
     assign(f, kLeft, segment)
-    f.while(
-      () => push(f, ['>', kLeft, byte ? 0 : 1]),
-      () => {
-        sources.forEach((pointer, i) => {
-          f.get(pointer)
-          if (byte) f.mem(loadPairs(byte), 0, { align: 0 })
-          else f.mem('v128.load')
-          f.set(square[i]!)
-          f.increment(pointer, lanes.count * elementBytes)
-        })
-        transpose(f, lanes, square, temporaries)
-        square.forEach((vector, i) => {
-          f.get(to)
-          f.get(vector)
-          f.mem('v128.store', i * stepBytes)
-        })
-        f.increment(to, lanes.count * stepBytes)
-        f.increment(kLeft, -lanes.count)
+    squares({
+      pointers: sources,
+      to,
+      left: kLeft,
+      atLeast: byte ? 0 : 1,
+      perVector: lanes.count,
+      vectorBytes: lanes.count * elementBytes,
+      load(pointer) {
+        f.get(pointer)
+        if (byte) f.mem(loadPairs(byte), 0, { align: 0 })
+        else f.mem('v128.load')
       },
-    )
+    })
     if (byte) return
     push(f, ['==', kLeft, 1])
     f.if(() => {
       f.get(sources[0]!)
       f.mem(lanes.loadSplat)
-      f.set(square[0]!)
+      f.set(single)
       for (let i = 1; i < lanes.count; i++) {
         f.get(sources[i]!)
-        f.get(square[0]!)
+        f.get(single)
         f.memLane(lanes.loadLane, i)
-        f.set(square[0]!)
+        f.set(single)
       }
       f.get(to)
-      f.get(square[0]!)
+      f.get(single)
       f.mem('v128.store')
     })
   }
@@ -155,7 +144,7 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
       () => push(f, ['>', left, 0]),
       () => {
         assign(f, segment, ['min', left, ['-', channels, channel]])
-        const delta = define(f, ['+', tapWord(tap, 'delta'), ['*', channel, elementBytes]])
+        const delta = define(f, ['+', tapWords.load(tap, 'delta'), ['*', channel, elementBytes]])
         pointers.forEach((pointer, i) => assign(f, pointer, ['+', bases[i]!, delta]))
         f.release(delta)
         f.get(interior)
@@ -173,23 +162,23 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
         assign(f, at, ['+', at, ['*', segment, stepBytes]])
         assign(f, left, ['-', left, segment])
         assign(f, channel, 0)
-        f.increment(tap, 4 * TAP_WORDS)
+        f.increment(tap, 4 * tapWords.count)
       },
     )
   }
 
   /** Windows of one channel each that lie next to each other: a vector for each tap. */
   const copyPlane = (copyTap: (from: Local<'i32'>) => void) => {
-    const end = define(f, ['+', tap, ['*', count, 4 * TAP_WORDS]])
+    const end = define(f, ['+', tap, ['*', count, 4 * tapWords.count]])
     assign(f, to, destination)
     f.while(
       () => push(f, ['!=', tap, end]),
       () => {
-        const from = define(f, ['+', bases[0]!, tapWord(tap, 'delta')])
+        const from = define(f, ['+', bases[0]!, tapWords.load(tap, 'delta')])
         copyTap(from)
         f.release(from)
         f.increment(to, stepBytes)
-        f.increment(tap, 4 * TAP_WORDS)
+        f.increment(tap, 4 * tapWords.count)
       },
     )
     f.release(end)
@@ -205,14 +194,14 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
   /** At an edge, of windows in one line: a lane is zero where its pixel is outside. For four lanes. */
   const copyEdge = (from: Local<'i32'>) => {
     const [d, h, w] = positions[0]!
-    const column = define(f, ['+', w, tapWord(tap, 'w')])
+    const column = define(f, ['+', w, tapWords.load(tap, 'w')])
     f.get(to)
     // What is read begins or ends inside.
     f.get(from)
     f.get(zeros)
-    push(f, ['<u', ['+', column, TILE_ROWS - 1], ['+', windowWord(args, 'width'), TILE_ROWS - 1]])
-    push(f, ['<u', ['+', d, tapWord(tap, 'd')], windowWord(args, 'depth')])
-    push(f, ['<u', ['+', h, tapWord(tap, 'h')], windowWord(args, 'height')])
+    push(f, ['<u', ['+', column, TILE_ROWS - 1], ['+', windowWords.load(args, 'width'), TILE_ROWS - 1]])
+    push(f, ['<u', ['+', d, tapWords.load(tap, 'd')], windowWords.load(args, 'depth')])
+    push(f, ['<u', ['+', h, tapWords.load(tap, 'h')], windowWords.load(args, 'height')])
     f.op('i32.and')
     f.op('i32.and')
     f.select()
@@ -221,7 +210,7 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
     f.op('i32x4.splat')
     f.get(f.constantOf([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]))
     f.op('i32x4.add')
-    push(f, windowWord(args, 'width'))
+    push(f, windowWords.load(args, 'width'))
     f.op('i32x4.splat')
     f.op('i32x4.lt_u')
     f.op('v128.and')
@@ -234,27 +223,27 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
   decodeRow(f, phase, row, [rowD, rowH, rowW])
   const [lineD, lineH, lineBase, lineInterior] = f.locals('i32', 4)
   const startLine = () => {
-    assign(f, lineD, ['+', ['*', rowD, windowWord(args, 'stepD')], phaseWord(phase, 'startD')])
-    assign(f, lineH, ['+', ['*', rowH, windowWord(args, 'stepH')], phaseWord(phase, 'startH')])
+    assign(f, lineD, ['+', ['*', rowD, windowWords.load(args, 'stepD')], phaseWords.load(phase, 'startD')])
+    assign(f, lineH, ['+', ['*', rowH, windowWords.load(args, 'stepH')], phaseWords.load(phase, 'startH')])
     assign(f, lineBase, [
       '+',
-      ['+', source, ['*', row, windowWord(args, 'sourceN')]],
-      ['+', ['*', lineD, windowWord(args, 'sourceD')], ['*', lineH, windowWord(args, 'sourceH')]],
+      ['+', source, ['*', row, windowWords.load(args, 'sourceN')]],
+      ['+', ['*', lineD, windowWords.load(args, 'sourceD')], ['*', lineH, windowWords.load(args, 'sourceH')]],
     ])
     pushInterior(f, args, phase, { d: lineD, h: lineH })
     f.set(lineInterior)
   }
   const nextRow = () => {
     f.increment(rowW, 1)
-    push(f, ['==', rowW, phaseWord(phase, 'rowsW')])
+    push(f, ['==', rowW, phaseWords.load(phase, 'rowsW')])
     f.if(() => {
       assign(f, rowW, 0)
       f.increment(rowH, 1)
-      push(f, ['==', rowH, phaseWord(phase, 'rowsH')])
+      push(f, ['==', rowH, phaseWords.load(phase, 'rowsH')])
       f.if(() => {
         assign(f, rowH, 0)
         f.increment(rowD, 1)
-        push(f, ['==', rowD, phaseWord(phase, 'rowsD')])
+        push(f, ['==', rowD, phaseWords.load(phase, 'rowsD')])
         f.if(() => {
           assign(f, rowD, 0)
           f.increment(row, 1)
@@ -270,8 +259,8 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
     positions.forEach(([d, h, w], i) => {
       assign(f, d, lineD)
       assign(f, h, lineH)
-      assign(f, w, ['+', ['*', rowW, windowWord(args, 'stepW')], phaseWord(phase, 'startW')])
-      assign(f, bases[i]!, ['+', lineBase, ['*', w, windowWord(args, 'sourceW')]])
+      assign(f, w, ['+', ['*', rowW, windowWords.load(args, 'stepW')], phaseWords.load(phase, 'startW')])
+      assign(f, bases[i]!, ['+', lineBase, ['*', w, windowWords.load(args, 'sourceW')]])
       pushInterior(f, args, phase, { w })
       push(f, ['&', interior, lineInterior])
       f.op('i32.and')
@@ -291,8 +280,8 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
       () => {
         if (lanes.count < TILE_ROWS) return copyWindows()
         const last = TILE_ROWS - 1
-        const oneLine: I32 = ['&', ['==', windowWord(args, 'stepW'), 1], ['==', ['-', positions[last]![2], positions[0]![2]], last]]
-        push(f, ['&', ['&', oneLine, ['==', windowWord(args, 'sourceW'), lanes.size]], ['==', channels, 1]])
+        const oneLine: I32 = ['&', ['==', windowWords.load(args, 'stepW'), 1], ['==', ['-', positions[last]![2], positions[0]![2]], last]]
+        push(f, ['&', ['&', oneLine, ['==', windowWords.load(args, 'sourceW'), lanes.size]], ['==', channels, 1]])
         f.if(() => copyPlane(copyEdge), copyWindows)
       },
     )
@@ -329,16 +318,14 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
 
   const f = m.function('run', { export: true })
   const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const word = (name: keyof typeof windowWords) => windowWord(args, name)
-  const pushAll = (...values: readonly I32[]) => {
-    for (const value of values) push(f, value)
-  }
-  const task = define(f, begin)
-  const [rowBlocks, channels, columns] = [define(f, word('rowBlocks')), define(f, word('channels')), f.local('i32')]
+  const word = (name: Parameters<typeof windowWords.at>[0]) => windowWords.load(args, name)
+  const channels = define(f, word('channels'))
+  const tasks = taskBlock(f)
+  const { row, rows, column, columns } = tasks
   const zeros = define(f, ['+', scratch, word('zeros')])
   const packedB = define(f, ['+', scratch, word('packedB')])
   const packedA = define(f, ['+', scratch, word('packedA')])
-  const [source, weights, output, phase, row, rows, k] = f.locals('i32', 7)
+  const [source, weights, output, phase, group, k] = f.locals('i32', 6)
   const bias = withBias ? { pointer: f.local('i32'), columnStride: define(f, word('biasColumn')) } : undefined
   const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
 
@@ -355,7 +342,7 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
       accumulate: word('accumulate'),
       pushRowCount(block) {
         // A chunk ends where the distance between outputs changes.
-        const inLine: I32 = ['-', phaseWord(phase, 'line'), ['%', ['+', row, block.row], phaseWord(phase, 'line')]]
+        const inLine: I32 = ['-', phaseWords.load(phase, 'line'), ['%', ['+', row, block.row], phaseWords.load(phase, 'line')]]
         push(f, ['min', ['min', word('rowChunk'), ['-', rows, block.row]], inLine])
       },
       packB({ kStart, kCount, bPanel }) {
@@ -364,20 +351,20 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
         const left = define(f, kCount)
         const to = define(f, packedB)
         const segment = f.local('i32')
-        assign(f, tap, ['+', ['+', args, phaseWord(phase, 'taps')], ['*', tap, 4 * TAP_WORDS]])
+        assign(f, tap, ['+', ['+', args, phaseWords.load(phase, 'taps')], ['*', tap, 4 * tapWords.count]])
         f.while(
           () => push(f, ['>', left, 0]),
           () => {
             assign(f, segment, ['min', left, ['-', channels, channel]])
             const from: I32 = bytes ? ['*', channel, 2] : channel
-            push(f, ['+', ['+', weights, tapWord(tap, 'weights')], ['*', from, word('weightChannel')]])
-            pushAll(word('weightColumn'), word('weightChannel'), to, bPanel, columns)
+            push(f, ['+', ['+', weights, tapWords.load(tap, 'weights')], ['*', from, word('weightChannel')]])
+            pushAll(f, word('weightColumn'), word('weightChannel'), to, bPanel, columns)
             push(f, bytes ? ['min', ['*', segment, 2], ['-', word('bytes'), from]] : segment)
             f.call(packWeights)
             assign(f, to, ['+', to, ['*', segment, width * lanes.size]])
             assign(f, left, ['-', left, segment])
             assign(f, channel, 0)
-            f.increment(tap, 4 * TAP_WORDS)
+            f.increment(tap, 4 * tapWords.count)
           },
         )
         f.release(tap, channel, left, to, segment)
@@ -385,9 +372,9 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
       multiply(block) {
         const tap = define(f, ['/', block.kStart, channels])
         const first = define(f, ['+', row, block.row])
-        pushAll(args, phase, source, zeros, packedA, block.aPanel, first, block.rowCount)
-        push(f, ['+', ['+', args, phaseWord(phase, 'taps')], ['*', tap, 4 * TAP_WORDS]])
-        pushAll(['-', block.kStart, ['*', tap, channels]], block.kCount)
+        pushAll(f, args, phase, source, zeros, packedA, block.aPanel, first, block.rowCount)
+        push(f, ['+', ['+', args, phaseWords.load(phase, 'taps')], ['*', tap, 4 * tapWords.count]])
+        pushAll(f, ['-', block.kStart, ['*', tap, channels]], block.kCount)
         f.call(packWindows)
 
         const [d, h, w] = f.locals('i32', 3)
@@ -395,48 +382,44 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
         decodeRow(f, phase, batch, [d, h, w])
         const cHere: I32 = [
           '+',
-          ['+', output, ['+', ['*', batch, phaseWord(phase, 'outputN')], ['*', d, phaseWord(phase, 'outputD')]]],
-          ['+', ['*', h, phaseWord(phase, 'outputH')], ['*', w, phaseWord(phase, 'outputW')]],
+          ['+', output, ['+', ['*', batch, phaseWords.load(phase, 'outputN')], ['*', d, phaseWords.load(phase, 'outputD')]]],
+          ['+', ['*', h, phaseWords.load(phase, 'outputH')], ['*', w, phaseWords.load(phase, 'outputW')]],
         ]
-        pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0, cHere, phaseWord(phase, 'outputW'))
-        pushAll(block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
-        if (bias) pushAll(bias.pointer, bias.columnStride)
-        if (place) pushAll(place.block, place.column)
+        pushAll(f, packedA, block.aPanel, 0, packedB, block.bPanel, 0, cHere, phaseWords.load(phase, 'outputW'))
+        pushAll(f, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
+        if (bias) pushAll(f, bias.pointer, bias.columnStride)
+        if (place) pushAll(f, place.block, place.column)
         f.call(tiles)
         f.release(tap, first, d, h, w, batch)
       },
     })
 
-  f.while(
-    () => push(f, ['<', task, end]),
-    () => {
-      const rowBlock = define(f, ['%', task, rowBlocks])
-      const rest = define(f, ['/', task, rowBlocks])
-      const count = define(f, ['min', ['-', end, task], ['-', rowBlocks, rowBlock]])
-      const column = define(f, ['*', ['%', rest, word('columnBlocks')], word('columnBlock')])
-      assign(f, rest, ['/', rest, word('columnBlocks')])
-      const group = define(f, ['%', rest, word('groups')])
-      assign(f, rest, ['/', rest, word('groups')])
-      assign(f, phase, ['+', ['+', args, 4 * windowWords.list], ['*', rest, 4 * PHASE_WORDS]])
-      assign(f, row, ['*', rowBlock, word('rowBlock')])
-      assign(f, rows, ['-', ['min', phaseWord(phase, 'rows'), ['*', ['+', rowBlock, count], word('rowBlock')]], row])
-      assign(f, columns, ['min', ['-', word('columns'), column], word('columnBlock')])
-      assign(f, k, ['*', channels, phaseWord(phase, 'tapCount')])
+  eachTaskBlock(f, {
+    begin,
+    end,
+    block: tasks,
+    word,
+    sizes(matrix) {
+      assign(f, group, ['%', matrix, word('groups')])
+      assign(f, matrix, ['/', matrix, word('groups')])
+      assign(f, phase, ['+', ['+', args, 4 * windowWords.count], ['*', matrix, 4 * phaseWords.count]])
+      return [phaseWords.load(phase, 'rows'), word('columns')]
+    },
+    body() {
+      assign(f, k, ['*', channels, phaseWords.load(phase, 'tapCount')])
       assign(f, source, ['+', word('source'), ['*', group, word('sourceGroup')]])
       assign(f, weights, ['+', ['+', word('weights'), ['*', group, word('weightGroup')]], ['*', column, word('weightColumn')]])
       assign(f, output, [
         '+',
-        ['+', word('output'), phaseWord(phase, 'outputOffset')],
+        ['+', word('output'), phaseWords.load(phase, 'outputOffset')],
         ['+', ['*', group, word('outputGroup')], ['*', column, lanes.size]],
       ])
       assign(f, column, ['+', ['*', group, word('columns')], column])
       if (bias) assign(f, bias.pointer, ['+', word('bias'), ['*', bias.columnStride, column]])
       if (place) assign(f, place.column, ['*', column, lanes.size])
-      assign(f, task, ['+', task, count])
-      f.release(rowBlock, rest, count, column, group)
       product()
     },
-  )
+  })
   exportLaunch(m, f)
   return m.toBytes()
 }

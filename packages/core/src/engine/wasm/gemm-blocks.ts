@@ -69,3 +69,56 @@ export function blockedProduct(f: FunctionBuilder, lanes: Lanes, product: Blocke
   })
   f.release(...Object.values(block))
 }
+
+/** The part of a result that a stretch of tasks computes: rows and columns from the first ones on. */
+export interface TaskBlock {
+  readonly row: Local<'i32'>
+  readonly rows: Local<'i32'>
+  readonly column: Local<'i32'>
+  readonly columns: Local<'i32'>
+}
+
+export const taskBlock = (f: FunctionBuilder): TaskBlock => ({
+  row: f.local('i32'),
+  rows: f.local('i32'),
+  column: f.local('i32'),
+  columns: f.local('i32'),
+})
+
+export interface TaskRange {
+  /** The first task, moved on to the end, and the end. */
+  readonly begin: Local<'i32'>
+  readonly end: Local<'i32'>
+  readonly block: TaskBlock
+  word(name: 'rowBlock' | 'rowBlocks' | 'columnBlock' | 'columnBlocks'): I32
+  /** How many rows and columns there are in all of the matrix of the number `matrix`, which may be used up. */
+  sizes(matrix: Local<'i32'>): readonly [rows: I32, columns: I32]
+  /** Computes the block. */
+  body(matrix: Local<'i32'>): void
+}
+
+/** The loop over a range of tasks: blocks of rows, within blocks of columns, within matrices. */
+export function eachTaskBlock(f: FunctionBuilder, { begin, end, block, word, sizes, body }: TaskRange): void {
+  const { row, rows, column, columns } = block
+  const [count, matrix] = [f.local('i32'), f.local('i32')]
+  const rowBlocks = define(f, word('rowBlocks'))
+  f.while(
+    () => push(f, ['<', begin, end]),
+    () => {
+      // Neighbouring tasks of one column block are run as one block, which then packs B once.
+      assign(f, row, ['%', begin, rowBlocks])
+      assign(f, matrix, ['/', begin, rowBlocks])
+      assign(f, count, ['min', ['-', end, begin], ['-', rowBlocks, row]])
+      assign(f, begin, ['+', begin, count])
+      assign(f, column, ['*', ['%', matrix, word('columnBlocks')], word('columnBlock')])
+      assign(f, matrix, ['/', matrix, word('columnBlocks')])
+      const [allRows, allColumns] = sizes(matrix)
+      assign(f, rows, ['min', allRows, ['*', ['+', row, count], word('rowBlock')]])
+      assign(f, row, ['*', row, word('rowBlock')])
+      assign(f, rows, ['-', rows, row])
+      assign(f, columns, ['min', ['-', allColumns, column], word('columnBlock')])
+      body(matrix)
+    },
+  )
+  f.release(count, matrix, rowBlocks)
+}

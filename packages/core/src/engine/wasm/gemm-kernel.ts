@@ -1,5 +1,5 @@
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
 import { type Lanes, multiplyAdd } from './lanes.ts'
 import type { ProductModule } from './product-module.ts'
 
@@ -255,8 +255,7 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
       push(f, inline ? 1 : ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]])
       f.if(() => {
         const to = inline ? cTile : stash.c
-        for (const value of [place.block, stash.start, width * lanes.size, to, cRow, place.column, stash.rows]) push(f, value)
-        push(f, ['min', columns, width])
+        pushAll(f, place.block, stash.start, width * lanes.size, to, cRow, place.column, stash.rows, ['min', columns, width])
         f.call(finish!)
         assign(f, stash.next, stash.start)
         assign(f, stash.rows, 0)

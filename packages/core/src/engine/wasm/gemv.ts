@@ -1,6 +1,6 @@
-import type { FunctionRef, Local } from './function-builder.ts'
+import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { addBias, biasParams } from './gemm-kernel.ts'
-import { assign, define, push } from './i32-expression.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
 import { multiplyAdd } from './lanes.ts'
 import type { ProductModule } from './product-module.ts'
 
@@ -19,14 +19,7 @@ export function emitRowTimesRows({ m, lanes, storeLanes }: ProductModule, withBi
   const [column, wholeEnd, at] = f.locals('i32', 3)
   const value = f.local('v128')
 
-  f.get(accumulate)
-  f.op('i32.eqz')
-  f.if(() => {
-    f.get(c)
-    f.i32(0)
-    push(f, ['*', n, lanes.size])
-    f.memoryFill()
-  })
+  clearUnless(f, accumulate, c, ['*', n, lanes.size])
   assign(f, wholeEnd, ['&', n, -lanes.count])
 
   /** `body` sees `value` = c at `column` and changes it. */
@@ -88,132 +81,51 @@ export function emitRowTimesRows({ m, lanes, storeLanes }: ProductModule, withBi
   return f
 }
 
+/** Sets memory to zero where C does not hold earlier sums. */
+export function clearUnless(f: FunctionBuilder, accumulate: Local<'i32'>, c: Local<'i32'>, bytes: I32): void {
+  f.get(accumulate)
+  f.op('i32.eqz')
+  f.if(() => {
+    f.get(c)
+    f.i32(0)
+    push(f, bytes)
+    f.memoryFill()
+  })
+}
+
+/** What the dot products of a vector of columns walk over: both are to be moved on. */
+interface DotPlace {
+  readonly x: Local<'i32'>
+  readonly columns: readonly Local<'i32'>[]
+  /** Elements that are left. */
+  readonly k: Local<'i32'>
+}
+
 /**
  * Emits `rowTimesColumns(x, b, bColumn, c, n, k, accumulate, ...bias)`: c = x B for a B whose columns are contiguous and a
- * contiguous x: dot products, a vector of columns at a time.
+ * contiguous x: dot products, a vector of columns at a time. `dotOf` gives the code that leaves them in `value`, one column a lane.
  */
-export function emitRowTimesColumns({ m, lanes, storeLanes }: ProductModule, withBias: boolean): FunctionRef {
+export function emitDotProducts(
+  { m, lanes, storeLanes }: ProductModule,
+  withBias: boolean,
+  dotOf: (f: FunctionBuilder, place: DotPlace) => { readonly value: Local<'v128'>; readonly dot: () => void },
+): FunctionRef {
   const f = m.function('rowTimesColumns')
   const [x, b, bColumn, c] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
   const [n, k, accumulate] = [f.param('i32'), f.param('i32'), f.param('i32')]
   const bias = biasParams(f, withBias)
-  const unroll = 2
-  const sums = Array.from({ length: lanes.count }, () => f.locals('v128', unroll))
   const columns = f.locals('i32', lanes.count)
-  const xVectors = f.locals('v128', unroll)
-  const value = xVectors[0]!
-  const gathered = xVectors[1]!
-  const [kLeft, xPointer] = [f.local('i32'), f.local('i32')]
+  const [xPointer, kLeft] = f.locals('i32', 2)
   const column = define(f, 0)
-
-  const dot = (vectors: number) => {
-    f.while(
-      () => push(f, ['>=', kLeft, vectors * lanes.count]),
-      () => {
-        for (let u = 0; u < vectors; u++) {
-          f.get(xPointer)
-          f.mem('v128.load', 16 * u)
-          f.set(xVectors[u]!)
-        }
-        columns.forEach((pointer, j) => {
-          for (let u = 0; u < vectors; u++) {
-            multiplyAdd(
-              f,
-              lanes,
-              sums[j]![u]!,
-              () => f.get(xVectors[u]!),
-              () => {
-                f.get(pointer)
-                f.mem('v128.load', 16 * u)
-              },
-            )
-          }
-        })
-        for (const pointer of [xPointer, ...columns]) f.increment(pointer, 16 * vectors)
-        f.increment(kLeft, -vectors * lanes.count)
-      },
-    )
-  }
-
-  /** Leaves the sum over each vector's lanes in `value`, one column a lane. */
-  const sumLanes = () => {
-    const folded = sums.map(([first, second]) => {
-      f.get(first!)
-      f.get(second!)
-      f.op(lanes.add)
-      f.set(first!)
-      return first!
-    })
-    const addShuffled = (
-      p: Local<'v128'>,
-      q: Local<'v128'>,
-      to: Local<'v128'>,
-      [a, b2]: readonly (readonly [number, number, number, number])[],
-    ) => {
-      f.get(p)
-      f.get(q)
-      f.shuffle32(...a!)
-      f.get(p)
-      f.get(q)
-      f.shuffle32(...b2!)
-      f.op(lanes.add)
-      f.set(to)
-    }
-    const halves = [
-      [0, 1, 4, 5],
-      [2, 3, 6, 7],
-    ] as const
-    if (lanes.count === 2) {
-      addShuffled(folded[0]!, folded[1]!, value, halves)
-      return
-    }
-    const evenOdd = [
-      [0, 2, 4, 6],
-      [1, 3, 5, 7],
-    ] as const
-    addShuffled(folded[0]!, folded[1]!, folded[0]!, evenOdd)
-    addShuffled(folded[2]!, folded[3]!, folded[2]!, evenOdd)
-    addShuffled(folded[0]!, folded[2]!, value, evenOdd)
-  }
-
+  const { value, dot } = dotOf(f, { x: xPointer!, columns, k: kLeft! })
   f.while(
     () => push(f, ['>', n, 0]),
     () => {
       assign(f, columns[0]!, b)
       for (let j = 1; j < lanes.count; j++) assign(f, columns[j]!, ['+', columns[j - 1]!, ['*', bColumn, ['>', n, j]]])
-      for (const sum of sums.flat()) {
-        f.splat(lanes.shape, 0)
-        f.set(sum)
-      }
-      assign(f, xPointer, x)
-      assign(f, kLeft, k)
-      dot(unroll)
-      dot(1)
-      sumLanes()
-      f.while(
-        () => push(f, ['>', kLeft, 0]),
-        () => {
-          columns.forEach((pointer, j) => {
-            f.get(pointer)
-            f.get(gathered)
-            f.memLane(lanes.loadLane, j)
-            f.set(gathered)
-            f.increment(pointer, lanes.size)
-          })
-          multiplyAdd(
-            f,
-            lanes,
-            value,
-            () => f.get(gathered),
-            () => {
-              f.get(xPointer)
-              f.mem(lanes.loadSplat)
-            },
-          )
-          f.increment(xPointer, lanes.size)
-          f.increment(kLeft, -1)
-        },
-      )
+      assign(f, xPointer!, x)
+      assign(f, kLeft!, k)
+      dot()
       f.get(accumulate)
       f.if(() => {
         f.get(value)
@@ -234,4 +146,121 @@ export function emitRowTimesColumns({ m, lanes, storeLanes }: ProductModule, wit
     },
   )
   return f
+}
+
+/** Emits `rowTimesColumns`, see `emitDotProducts`, for elements of the lanes' type. */
+export function emitRowTimesColumns(module: ProductModule, withBias: boolean): FunctionRef {
+  const { lanes } = module
+  return emitDotProducts(module, withBias, (f, { x, columns, k }) => {
+    const unroll = 2
+    const sums = columns.map(() => f.locals('v128', unroll))
+    const xVectors = f.locals('v128', unroll)
+    const value = xVectors[0]!
+    const gathered = xVectors[1]!
+
+    const dot = (vectors: number) => {
+      f.while(
+        () => push(f, ['>=', k, vectors * lanes.count]),
+        () => {
+          for (let u = 0; u < vectors; u++) {
+            f.get(x)
+            f.mem('v128.load', 16 * u)
+            f.set(xVectors[u]!)
+          }
+          columns.forEach((pointer, j) => {
+            for (let u = 0; u < vectors; u++) {
+              multiplyAdd(
+                f,
+                lanes,
+                sums[j]![u]!,
+                () => f.get(xVectors[u]!),
+                () => {
+                  f.get(pointer)
+                  f.mem('v128.load', 16 * u)
+                },
+              )
+            }
+          })
+          for (const pointer of [x, ...columns]) f.increment(pointer, 16 * vectors)
+          f.increment(k, -vectors * lanes.count)
+        },
+      )
+    }
+
+    /** Leaves the sum over each vector's lanes in `value`, one column a lane. */
+    const sumLanes = () => {
+      const folded = sums.map(([first, second]) => {
+        f.get(first!)
+        f.get(second!)
+        f.op(lanes.add)
+        f.set(first!)
+        return first!
+      })
+      const addShuffled = (
+        p: Local<'v128'>,
+        q: Local<'v128'>,
+        to: Local<'v128'>,
+        [a, b2]: readonly (readonly [number, number, number, number])[],
+      ) => {
+        f.get(p)
+        f.get(q)
+        f.shuffle32(...a!)
+        f.get(p)
+        f.get(q)
+        f.shuffle32(...b2!)
+        f.op(lanes.add)
+        f.set(to)
+      }
+      const halves = [
+        [0, 1, 4, 5],
+        [2, 3, 6, 7],
+      ] as const
+      if (lanes.count === 2) {
+        addShuffled(folded[0]!, folded[1]!, value, halves)
+        return
+      }
+      const evenOdd = [
+        [0, 2, 4, 6],
+        [1, 3, 5, 7],
+      ] as const
+      addShuffled(folded[0]!, folded[1]!, folded[0]!, evenOdd)
+      addShuffled(folded[2]!, folded[3]!, folded[2]!, evenOdd)
+      addShuffled(folded[0]!, folded[2]!, value, evenOdd)
+    }
+
+    const all = () => {
+      for (const sum of sums.flat()) {
+        f.splat(lanes.shape, 0)
+        f.set(sum)
+      }
+      dot(unroll)
+      dot(1)
+      sumLanes()
+      f.while(
+        () => push(f, ['>', k, 0]),
+        () => {
+          columns.forEach((pointer, j) => {
+            f.get(pointer)
+            f.get(gathered)
+            f.memLane(lanes.loadLane, j)
+            f.set(gathered)
+            f.increment(pointer, lanes.size)
+          })
+          multiplyAdd(
+            f,
+            lanes,
+            value,
+            () => f.get(gathered),
+            () => {
+              f.get(x)
+              f.mem(lanes.loadSplat)
+            },
+          )
+          f.increment(x, lanes.size)
+          f.increment(k, -1)
+        },
+      )
+    }
+    return { value, dot: all }
+  })
 }

@@ -3,6 +3,7 @@ import { type ByteOperands, pairsOf } from './gemm-pack-bytes.ts'
 import { type HalfType, panelBytes } from './gemm-pack.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import { blockOfPanelsBytes, KEPT_ROWS, type PanelLayout } from './packed-operand.ts'
+import { ArgumentWords } from './routine-entry.ts'
 
 /** How a block of C is computed. */
 export const modes = {
@@ -19,40 +20,39 @@ export const modes = {
 } as const
 export type MatmulMode = keyof typeof modes
 
-/** Positions of the 32-bit words that `run` reads; from `batch` on, the batch axes'. */
-export const argumentWords = {
-  mode: 0,
-  m: 1,
-  n: 2,
-  k: 3,
-  a: 4,
-  aRow: 5,
-  aK: 6,
-  b: 7,
-  bColumn: 8,
-  bK: 9,
-  c: 10,
-  cRow: 11,
-  accumulate: 12,
-  rowBlock: 13,
-  rowBlocks: 14,
-  columnBlock: 15,
-  columnBlocks: 16,
-  kBlock: 17,
-  rowChunk: 18,
-  packedA: 19,
-  packedB: 20,
-  batchRank: 21,
-  bias: 22,
-  biasColumn: 23,
-  /** Where the epilogue's block is, in bytes from the first word. */
-  epilogue: 24,
-  /** Where all of B is in panels; 0: nowhere, so that it is packed. See `PanelLayout`. */
-  panels: 25,
-  /** Bytes of the panels of one block of k. */
-  panelsBlock: 26,
-  batch: 27,
-} as const
+/**
+ * The 32-bit words that `run` reads; the batch axes' follow. `epilogue`: where its block is, in bytes from the first word. `panels`: where all
+ * of B is in panels, or 0: nowhere, so that it is packed, see `PanelLayout`; `panelsBlock`: bytes of the panels of one block of k.
+ */
+export const argumentWords = /* @__PURE__ */ new ArgumentWords([
+  'mode',
+  'm',
+  'n',
+  'k',
+  'a',
+  'aRow',
+  'aK',
+  'b',
+  'bColumn',
+  'bK',
+  'c',
+  'cRow',
+  'accumulate',
+  'rowBlock',
+  'rowBlocks',
+  'columnBlock',
+  'columnBlocks',
+  'kBlock',
+  'rowChunk',
+  'packedA',
+  'packedB',
+  'batchRank',
+  'bias',
+  'biasColumn',
+  'epilogue',
+  'panels',
+  'panelsBlock',
+])
 
 interface MatmulOperand {
   row: number
@@ -154,50 +154,46 @@ export function planMatmul(problem: MatmulProblem): RoutinePlan {
   const vectorBytes = mode === 'columns' && a.column !== 1 ? k * lanes.size : 0
 
   const w = argumentWords
-  const words = new Int32Array(w.batch + 4 * batch.length)
-  const set = (name: keyof typeof argumentWords, value: number) => {
-    words[w[name]] = value
-  }
-  set('mode', modes[mode])
-  set('m', m)
-  set('n', n)
-  set('k', k)
-  set('aRow', a.row * aSize)
-  set('aK', a.column * aSize)
-  set('bColumn', b.column * bSize)
-  set('bK', b.row * bSize)
-  set('cRow', problem.c.row * lanes.size)
-  set('accumulate', accumulate ? 1 : 0)
-  set('rowBlock', rowBlock)
-  set('rowBlocks', rowBlocks)
-  set('columnBlock', columnBlock)
-  set('columnBlocks', columnBlocks)
-  set('kBlock', kBlock)
-  set('rowChunk', ROW_CHUNK)
-  set('packedB', TILE_SCRATCH)
-  set('packedA', TILE_SCRATCH + packedBBytes)
-  set('batchRank', batch.length)
-  // A column of results has one element of bias.
-  set('biasColumn', bias && !swapped ? bias.column * lanes.size : 0)
-  let at: number = w.batch
-  for (const axis of batch) {
-    words[at++] = axis.size
-    const [first, second] = swapped ? [axis.b, axis.a] : [axis.a, axis.b]
-    words[at++] = first * aSize
-    words[at++] = second * bSize
-    words[at++] = axis.c * lanes.size
-  }
   const usesPanels = mode === 'packed' || mode === 'packedB'
   const layout: PanelLayout | undefined =
     usesPanels && !narrow && !swapped && type !== 'int64' && m <= KEPT_ROWS && k > 0 && n > 0 && batch.every((axis) => axis.b === 0)
-      ? { type, k, n, row: b.row, column: b.column, width, kBlock, word: w.panels }
+      ? { type, k, n, row: b.row, column: b.column, width, kBlock, word: w.at('panels') }
       : undefined
-  if (layout) set('panelsBlock', blockOfPanelsBytes(layout))
+  const words = w.withValues(
+    {
+      mode: modes[mode],
+      m,
+      n,
+      k,
+      aRow: a.row * aSize,
+      aK: a.column * aSize,
+      bColumn: b.column * bSize,
+      bK: b.row * bSize,
+      cRow: problem.c.row * lanes.size,
+      accumulate: accumulate ? 1 : 0,
+      rowBlock,
+      rowBlocks,
+      columnBlock,
+      columnBlocks,
+      kBlock,
+      rowChunk: ROW_CHUNK,
+      packedB: TILE_SCRATCH,
+      packedA: TILE_SCRATCH + packedBBytes,
+      batchRank: batch.length,
+      // A column of results has one element of bias.
+      biasColumn: bias && !swapped ? bias.column * lanes.size : 0,
+      panelsBlock: layout ? blockOfPanelsBytes(layout) : 0,
+    },
+    batch.flatMap((axis) => {
+      const [first, second] = swapped ? [axis.b, axis.a] : [axis.a, axis.b]
+      return [axis.size, first * aSize, second * bSize, axis.c * lanes.size]
+    }),
+  )
   return {
     words,
     ...(layout && { packed: { pointer: 1, layout } }),
-    pointers: [swapped ? w.b : w.a, swapped ? w.a : w.b, ...(bias ? [w.bias] : []), w.c],
-    epilogue: { word: w.epilogue, unfinished: mode === 'rows' || mode === 'columns' || (mode !== 'direct' && kBlock < steps) },
+    pointers: [w.at(swapped ? 'b' : 'a'), w.at(swapped ? 'a' : 'b'), ...(bias ? [w.at('bias')] : []), w.at('c')],
+    epilogue: { word: w.at('epilogue'), unfinished: mode === 'rows' || mode === 'columns' || (mode !== 'direct' && kBlock < steps) },
     tasks: batches * rowBlocks * columnBlocks,
     scratchBytes: TILE_SCRATCH + packedBBytes + packedABytes + vectorBytes,
     work: batches * m * n * k,

@@ -1,11 +1,11 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import { blockedProduct } from './gemm-blocks.ts'
+import { blockedProduct, eachTaskBlock, taskBlock } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { emitPackBytes, pairsCode } from './gemm-pack-bytes.ts'
 import { emitGatherVector, emitPack, type HalfType } from './gemm-pack.ts'
 import { emitByteRowTimesColumns, emitByteRowTimesRows } from './gemv-bytes.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
 import { exportLaunch } from './routine-entry.ts'
@@ -34,7 +34,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
 
   const f = m.function('run', { export: true })
   const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const word = (name: keyof typeof argumentWords): I32 => ['load', args, 4 * argumentWords[name]]
+  const word = (name: Parameters<typeof argumentWords.at>[0]) => argumentWords.load(args, name)
   const [mode, aRow, aK, bColumn, bK, cRow] = [
     define(f, word('mode')),
     define(f, word('aRow')),
@@ -43,28 +43,20 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     define(f, word('bK')),
     define(f, word('cRow')),
   ]
-  const [k, accumulate, rowBlocks, columnBlocks] = [
-    define(f, bytes ? pairsCode(word('k')) : word('k')),
-    define(f, word('accumulate')),
-    define(f, word('rowBlocks')),
-    define(f, word('columnBlocks')),
-  ]
+  const [k, accumulate] = [define(f, bytes ? pairsCode(word('k')) : word('k')), define(f, word('accumulate'))]
   const bias = withBias ? { pointer: f.local('i32'), columnStride: define(f, word('biasColumn')) } : undefined
   const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
   const pushBias = () => {
-    if (bias) pushAll(bias.pointer, bias.columnStride)
+    if (bias) pushAll(f, bias.pointer, bias.columnStride)
   }
   /** What the tiles take behind their own parameters. */
   const pushRest = () => {
     pushBias()
-    if (place) pushAll(place.block, place.column)
+    if (place) pushAll(f, place.block, place.column)
   }
-  const [a, b, c, rows, columns, firstColumn] = f.locals('i32', 6)
-  const task = define(f, begin)
-
-  const pushAll = (...values: readonly I32[]) => {
-    for (const value of values) push(f, value)
-  }
+  const [a, b, c] = f.locals('i32', 3)
+  const block = taskBlock(f)
+  const { row, rows, column, columns } = block
 
   /** Elements of k before step `start`, and of `count` steps from there on. */
   const before = (start: Local<'i32'>): I32 => (bytes ? ['*', start, 2] : start)
@@ -72,7 +64,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     bytes ? ['min', ['*', count, 2], ['-', word('k'), ['*', start, 2]]] : count
 
   const direct = () => {
-    pushAll(a, aRow, aK, b, width * lanes.size, bK, c, cRow, rows, columns, k, accumulate, 1, scratch)
+    pushAll(f, a, aRow, aK, b, width * lanes.size, bK, c, cRow, rows, columns, k, accumulate, 1, scratch)
     pushRest()
     f.call(tilesDirect)
   }
@@ -83,7 +75,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       () => {
         body()
         if (place) {
-          pushAll(place.block, c, 0, c, 0, place.column, 1, columns)
+          pushAll(f, place.block, c, 0, c, 0, place.column, 1, columns)
           f.call(finish)
         }
         f.increment(rows, -1)
@@ -94,7 +86,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   }
 
   const byRows = () => {
-    pushAll(a, aK, b, bK, c, columns, word('k'), accumulate)
+    pushAll(f, a, aK, b, bK, c, columns, word('k'), accumulate)
     pushBias()
     f.call(rowTimesRows)
   }
@@ -105,10 +97,10 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     push(f, bytes ? 0 : ['!=', aK, lanes.size])
     f.if(() => {
       assign(f, x, scratch)
-      pushAll(a, aK, x, k)
+      pushAll(f, a, aK, x, k)
       f.call(gatherVector)
     })
-    pushAll(x, b, bColumn, c, columns, word('k'), accumulate)
+    pushAll(f, x, b, bColumn, c, columns, word('k'), accumulate)
     pushBias()
     f.call(rowTimesColumns)
     f.release(x)
@@ -129,10 +121,10 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
         f.if(
           () => {
             const ofBlock: I32 = ['*', ['/', kStart, word('kBlock')], word('panelsBlock')]
-            assign(f, packedB, ['+', ['+', panels, ofBlock], ['*', ['/', firstColumn, width], bPanel]])
+            assign(f, packedB, ['+', ['+', panels, ofBlock], ['*', ['/', column, width], bPanel]])
           },
           () => {
-            pushAll(['+', b, ['*', before(kStart), bK]], bColumn, bK, packedB, bPanel, columns, within(kStart, kCount))
+            pushAll(f, ['+', b, ['*', before(kStart), bK]], bColumn, bK, packedB, bPanel, columns, within(kStart, kCount))
             f.call(packB)
           },
         )
@@ -140,20 +132,20 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       multiply(block) {
         const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', before(block.kStart), aK]]
         const pushProduct = () => {
-          pushAll(['+', c, ['*', block.row, cRow]], cRow, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
+          pushAll(f, ['+', c, ['*', block.row, cRow]], cRow, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
           pushRest()
         }
         push(f, ['==', mode, modes.packed])
         f.if(
           () => {
-            pushAll(source, aRow, aK, packedA, block.aPanel, block.rowCount, within(block.kStart, block.kCount))
+            pushAll(f, source, aRow, aK, packedA, block.aPanel, block.rowCount, within(block.kStart, block.kCount))
             f.call(packA)
-            pushAll(packedA, block.aPanel, 0, packedB, block.bPanel, 0)
+            pushAll(f, packedA, block.aPanel, 0, packedB, block.bPanel, 0)
             pushProduct()
             f.call(tilesPacked)
           },
           () => {
-            pushAll(source, aRow, aK, packedB, block.bPanel, width * lanes.size)
+            pushAll(f, source, aRow, aK, packedB, block.bPanel, width * lanes.size)
             pushProduct()
             f.call(tilesDirect)
           },
@@ -162,27 +154,19 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     })
   }
 
-  f.while(
-    () => push(f, ['<', task, end]),
-    () => {
-      // Neighbouring tasks of one column block are run as one block, which then packs B once.
-      const rowBlock = define(f, ['%', task, rowBlocks])
-      const rest = define(f, ['/', task, rowBlocks])
-      const count = define(f, ['min', ['-', end, task], ['-', rowBlocks, rowBlock]])
-      const row = define(f, ['*', rowBlock, word('rowBlock')])
-      const column = define(f, ['*', ['%', rest, columnBlocks], word('columnBlock')])
-      assign(f, rest, ['/', rest, columnBlocks])
-      assign(f, rows, ['-', ['min', word('m'), ['*', ['+', rowBlock, count], word('rowBlock')]], row])
-      assign(f, columns, ['min', ['-', word('n'), column], word('columnBlock')])
-      assign(f, firstColumn, column)
+  eachTaskBlock(f, {
+    begin,
+    end,
+    block,
+    word,
+    sizes: () => [word('m'), word('n')],
+    body(batch) {
       assign(f, a, ['+', word('a'), ['*', row, aRow]])
       assign(f, b, ['+', word('b'), ['*', column, bColumn]])
       assign(f, c, ['+', ['+', word('c'), ['*', row, cRow]], ['*', column, lanes.size]])
       if (bias) assign(f, bias.pointer, ['+', word('bias'), ['*', column, bias.columnStride]])
       if (place) assign(f, place.column, ['*', column, lanes.size])
-      addBatchOffsets(f, args, rest, [a, b, c])
-      assign(f, task, ['+', task, count])
-      f.release(rowBlock, rest, count, row, column)
+      addBatchOffsets(f, args, batch, [a, b, c])
       f.block((done) => {
         for (const [code, body] of [
           [modes.direct, direct],
@@ -198,7 +182,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
         blocked()
       })
     },
-  )
+  })
   exportLaunch(m, f)
   return m.toBytes()
 }
@@ -206,8 +190,8 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
 /** Decodes a batch index over the batch axes listed in the arguments, last axis fastest, and moves the pointers. */
 function addBatchOffsets(f: FunctionBuilder, args: Local<'i32'>, batch: Local<'i32'>, pointers: readonly Local<'i32'>[]): void {
   const axisBytes = 4 * (1 + pointers.length)
-  const axes = define(f, ['load', args, 4 * argumentWords.batchRank])
-  const firstAxis = 4 * argumentWords.batch
+  const axes = define(f, argumentWords.load(args, 'batchRank'))
+  const firstAxis = 4 * argumentWords.count
   const axis = define(f, ['+', args, ['*', axes, axisBytes]])
   const index = f.local('i32')
   f.while(

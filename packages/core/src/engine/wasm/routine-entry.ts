@@ -45,6 +45,7 @@ export class ArgumentWords<N extends string> {
     return this.#at.get(name)!
   }
 
+  /** The word, of those that begin at `args`. */
   load(args: Local<'i32'>, name: N): I32 {
     return ['load', args, 4 * this.at(name)]
   }
