@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { type OutputChunk, rolldown } from 'rolldown'
 import { stripTable } from '../../../scripts/strip-table.ts'
 
@@ -27,4 +28,40 @@ export async function bundle(program: URL | string): Promise<OutputChunk> {
   } finally {
     await build.close()
   }
+}
+
+/** The same by esbuild, of the package as it is published: JavaScript without the samples and docs of the op table. */
+export async function bundleByEsbuild(program: string): Promise<string> {
+  const folder = fileURLToPath(new URL('../src/', import.meta.url))
+  const library = await rolldown({
+    input: { cotangent: `${folder}index.ts`, 'cotangent/nn': `${folder}nn/index.ts` },
+    platform: 'neutral',
+    external: /^node:/,
+    resolve: { conditionNames: ['source', 'import', 'default'] },
+    plugins: [stripTable()],
+  })
+  const { output } = await library.generate({ format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js' })
+  await library.close()
+  const files = new Map(output.map((file) => [file.fileName, file.type === 'chunk' ? file.code : '']))
+  const { outputFiles } = await build({
+    stdin: { contents: program },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    write: false,
+    plugins: [
+      {
+        name: 'library',
+        setup(build) {
+          build.onResolve({ filter: /^(cotangent|\.)/ }, ({ path }) => ({
+            path: path.startsWith('.') ? path.replace(/^[./]+/, '') : `${path}.js`,
+            namespace: 'library',
+          }))
+          build.onLoad({ filter: /.*/, namespace: 'library' }, ({ path }) => ({ contents: files.get(path)! }))
+        },
+      },
+    ],
+  })
+  return outputFiles[0]!.text
 }

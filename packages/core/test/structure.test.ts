@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { bundle } from './bundle.ts'
+import { bundle, bundleByEsbuild } from './bundle.ts'
 
 const packageFolder = join(import.meta.dirname, '..')
 
@@ -60,4 +60,15 @@ test('a small program stays small', async () => {
     kept.reduce((sum, [, m]) => sum + m.renderedLength, 0),
     kept.map(([id]) => id).join(', '),
   ).toBeLessThan(1500)
+})
+
+test('a small program stays small with another bundler', async () => {
+  // esbuild keeps all of a namespace that another module exports, so `nn` has to be imported as one here.
+  const code = await bundleByEsbuild(`
+    import { tensor } from 'cotangent'
+    import * as nn from 'cotangent/nn'
+    const layer = new nn.Linear(4, 2)
+    layer.forward(tensor([[1, 2, 3, 4]])).sum().backward()
+    console.log(layer.weight.grad)`)
+  expect(gzipSync(code).length / 1000).toBeLessThan(84)
 })

@@ -11,7 +11,6 @@ import type { JoinMethods } from './join.ts'
 import type { MaskMethods } from './mask.ts'
 import type { MatmulMethods } from './matmul.ts'
 import type { MovementMethods } from './movement.ts'
-import type { RandomMethods } from './random.ts'
 import type { RangeMethods } from './range.ts'
 import type { ReduceMethods } from './reduce.ts'
 import type { ScatterMethods } from './scatter.ts'
@@ -37,7 +36,6 @@ export interface Methods<S extends Shape>
     MaskMethods<S>,
     MatmulMethods<S>,
     MovementMethods<S>,
-    RandomMethods<S>,
     RangeMethods<S>,
     ReduceMethods<S>,
     ScatterMethods<S>,

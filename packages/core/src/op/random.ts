@@ -12,7 +12,7 @@ import type { CreationOptions } from './creation.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { type Key, keyScalars, wordsAt } from './random-key.ts'
 import { erfinv } from './special.ts'
-import { define, defineFunction, sampleTensor } from './table.ts'
+import { defineFunction, sampleTensor } from './table.ts'
 import { normalFrom, uniform24, uniform53 } from './threefry.ts'
 
 export interface RandomOptions extends CreationOptions {
@@ -28,6 +28,7 @@ interface FillAttrs {
 }
 
 /** A kernel that fills a vector from random words and further scalars. */
+/* @__NO_SIDE_EFFECTS__ */
 function fillPrimitive(
   name: string,
   code: (k: KernelBuilder, key: Key, rest: readonly Value[], dtype: DType) => Value,
@@ -195,7 +196,7 @@ export const randint = defineFunction({
   samples: () => [{ args: [0, 10, [3, 4]] }, { args: [-5, 5, [7], { dtype: 'int64' }] }],
 })
 
-export const bernoulli = define({
+export const bernoulli = defineFunction({
   name: 'bernoulli',
   doc: 'True with probability p, independently at each element of p.',
   random: true,
@@ -215,7 +216,7 @@ export const permutation = defineFunction({
   samples: () => [{ args: [10] }, { args: [0] }, { args: [1] }],
 })
 
-export const categorical = define({
+export const categorical = defineFunction({
   name: 'categorical',
   doc: 'Indices drawn along the last axis of unnormalised log-probabilities, by the Gumbel-max trick; without replacement they are distinct.',
   random: true,
@@ -256,8 +257,3 @@ export const categorical = define({
     { args: [sampleTensor([4]), { count: 3, replacement: false }], gradient: 'none' },
   ],
 })
-
-export interface RandomMethods<S extends Shape> {
-  bernoulli(options?: RandomOptions): Tensor<S>
-  categorical(options?: RandomOptions & { readonly count?: number; readonly replacement?: boolean }): Tensor
-}

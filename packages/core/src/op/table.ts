@@ -23,6 +23,7 @@ export interface Sample {
 }
 
 /** Marks a tensor in a sample's arguments. */
+/* @__NO_SIDE_EFFECTS__ */
 export function sampleTensor(shape: Shape, options: Omit<SampleTensor, 'shape'> = {}): SampleTensor {
   return { shape, ...options }
 }
@@ -74,7 +75,7 @@ export function define<F extends AnyFunction>(entry: Declaration<F>): F {
 }
 
 /**
- * Declares an op that is a function only: what makes tensors, what neural networks are made of (PyTorch's `nn.functional`) and special
+ * Declares an op that is a function only: what makes or draws tensors, what neural networks are made of (PyTorch's `nn.functional`) and special
  * functions. Bundlers leave it out of programs that do not name it.
  */
 /* @__NO_SIDE_EFFECTS__ */
