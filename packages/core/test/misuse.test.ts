@@ -1,4 +1,4 @@
-import { compile, concat, type CotangentError, engineNames, ones, setEngine, stack, type Tensor, tensor, tidy } from 'cotangent'
+import { compile, concat, type CotangentError, engineNames, glu, ones, setEngine, stack, type Tensor, tensor, tidy } from 'cotangent'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type OpEntry, table } from '../src/op/table.ts'
 import { expectError } from './bad-call.ts'
@@ -24,7 +24,7 @@ const reductions = [
   'varianceMean',
   'median',
 ] as const
-const alongOne = ['softmax', 'logSoftmax', 'cumSum', 'cumProd', 'cumMax', 'cumMin', 'logCumSumExp', 'squeeze', 'unbind', 'glu'] as const
+const alongOne = ['softmax', 'logSoftmax', 'cumSum', 'cumProd', 'cumMax', 'cumMin', 'logCumSumExp', 'squeeze', 'unbind'] as const
 const byOption = ['sort', 'argSort'] as const
 
 type Method = (...args: unknown[]) => unknown
@@ -37,6 +37,7 @@ const alongAxis: Readonly<Record<string, (x: Tensor, axis: number) => unknown>> 
   ...Object.fromEntries(reductions.map((name) => [`${name} of several`, (x: Tensor, axis: number) => call(x, name, { axis: [0, axis] })])),
   ...Object.fromEntries(alongOne.map((name) => [name, (x: Tensor, axis: number) => call(x, name, axis)])),
   ...Object.fromEntries(byOption.map((name) => [name, (x: Tensor, axis: number) => call(x, name, { axis })])),
+  glu: (x, axis) => glu(x, axis),
   topk: (x, axis) => x.topk(1, { axis }),
   kthvalue: (x, axis) => x.kthvalue(1, { axis }),
   quantile: (x, axis) => x.quantile(0.5, { axis }),
