@@ -1,7 +1,7 @@
 import type { Engine, Executable, Sequence } from './engine/engine.ts'
 import { planEpilogue } from './engine/wasm/epilogue.ts'
 import { LinkedSequence } from './engine/wasm/linked-sequence.ts'
-import { PackedOperand } from './engine/wasm/packed-operand.ts'
+import { PackedMatrix } from './engine/wasm/packed-operand.ts'
 import { useProgramCode } from './engine/wasm/program-code.ts'
 
 /* @__NO_SIDE_EFFECTS__ */
@@ -9,7 +9,7 @@ function linked(): (engine: Engine, sequence: Sequence) => Executable {
   useProgramCode({
     link: (engine, steps, constants) => new LinkedSequence(engine, steps, constants),
     planEpilogue,
-    packed: (heap, block, layout) => new PackedOperand(heap, block, layout),
+    packed: (heap, block, layout) => new PackedMatrix(heap, block, layout),
   })
   return (engine, sequence) => engine.prepare(sequence)
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "attention.h"
+#include "convolution.h"
 #include "recurrent.h"
 #include "routine.h"
 #include "threads.h"
@@ -173,6 +174,49 @@ public:
     d.threads = int(number(get(object, "threads")));
     return d;
   }
+  ConvolutionDescription convolution(napi_value object) const {
+    ConvolutionDescription d;
+    auto &p = d.problem;
+    const auto sizes = [&](const char *key, int64_t least, int64_t *to, size_t count) {
+      const auto read = dims(get(object, key));
+      if (read.size() != count) throw Failed("a list of sizes has another length");
+      for (size_t i = 0; i < count; i++) {
+        if (read[i] < least || read[i] >= int64_t(1) << 31) throw Failed("sizes must be positive, and below 2^31");
+        to[i] = read[i];
+      }
+    };
+    int64_t channels[3];
+    sizes("channels", 1, channels, 3);
+    p.batch = channels[0], p.channelsIn = channels[1], p.channelsOut = channels[2];
+    sizes("in", 1, p.in, 3), sizes("out", 1, p.out, 3), sizes("kernel", 1, p.kernel, 3), sizes("stride", 1, p.stride, 3);
+    sizes("before", 0, p.before, 3), sizes("dilation", 1, p.dilation, 3), sizes("steps", 0, p.step, 4);
+    p.depthwise = flag(get(object, "depthwise"));
+    if (p.depthwise && p.channelsIn != 1) throw Failed("a channel by itself has one channel");
+    const auto operations = get(object, "operations");
+    for (uint32_t i = 0; i < length(operations); i++) {
+      using namespace cotangent::convolution;
+      const auto given = at(operations, i);
+      ConvolutionDescription::Operation op;
+      op.op = oneOf({Operator::add, Operator::sub, Operator::mul, Operator::div, Operator::max, Operator::min}, get(given, "operator"));
+      op.extent = oneOf({Extent::dense, Extent::column, Extent::one}, get(given, "extent"));
+      const auto memory = get(given, "word"), param = get(given, "param"), value = get(given, "value");
+      if (has(memory)) op.word = uint32_t(number(memory));
+      if (has(param)) op.param = uint32_t(number(param));
+      if (has(value)) op.value = float(number(value));
+      if (!op.word && op.extent != Extent::one) throw Failed("a number is one");
+      d.operations.push_back(op);
+    }
+    d.x = word(object, "x"), d.weights = word(object, "weights"), d.y = word(object, "y");
+    d.words = word(object, "words");
+    d.threads = int(number(get(object, "threads")));
+    const auto check = [&](uint32_t word) {
+      if (uint64_t(word) + (p.depthwise ? 1 : 2) >= d.words) throw Failed("an operand has no word");
+    };
+    check(d.x), check(d.weights), check(d.y);
+    for (const auto &op : d.operations)
+      if (op.word) check(*op.word);
+    return d;
+  }
   RecurrentDescription recurrent(napi_value object) const {
     RecurrentDescription d;
     using Cell = RecurrentDescription::Cell;
@@ -188,6 +232,8 @@ public:
   std::unique_ptr<Prepared> prepared(napi_value object) const {
     const auto own = get(object, "attention");
     if (has(own)) return Attention::make(attention(own));
+    const auto windows = get(object, "convolution");
+    if (has(windows)) return Convolution::make(convolution(windows));
     const auto layer = get(object, "recurrent");
     if (has(layer)) return Recurrent::make(recurrent(layer));
     return Routine::make(description(object));
@@ -256,7 +302,7 @@ struct PreparedRoutine {
   std::unique_ptr<Prepared> routine;
 };
 
-/** prepare(description): an external for `run`, its scratch bytes, and what oneDNN calls the code; or undefined. */
+/** prepare(description): an external for `run`, its scratch bytes, what may be packed, and what oneDNN calls the code; or undefined. */
 napi_value prepare(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     napi_value args[1];
@@ -270,6 +316,17 @@ napi_value prepare(napi_env env, napi_callback_info info) {
     check(napi_create_object(env, &result), "object");
     napi_value scratch, name;
     check(napi_create_double(env, double(routine->scratchBytes()), &scratch), "number");
+    if (const auto packing = routine->packing()) {
+      napi_value packed;
+      check(napi_create_object(env, &packed), "object");
+      const auto set = [&](const char *key, double number) {
+        napi_value value;
+        check(napi_create_double(env, number, &value), key);
+        check(napi_set_named_property(env, packed, key, value), key);
+      };
+      set("input", packing->word), set("bytes", double(packing->bytes)), set("scratchBytes", double(packing->scratchBytes));
+      check(napi_set_named_property(env, result, "packed", packed), "packed");
+    }
     check(napi_create_string_utf8(env, routine->implementation().c_str(), NAPI_AUTO_LENGTH, &name), "string");
     const auto handle =
         external(env, new PreparedRoutine{std::move(routine)}, routineTag,
@@ -287,6 +344,20 @@ napi_value release(napi_env env, napi_callback_info info) {
     napi_value args[1];
     arguments(env, info, args);
     unwrapped<PreparedRoutine>(env, args[0], routineTag)->routine.reset();
+    return nullptr;
+  });
+}
+
+/** pack(heap, routine, source, target, bytes): what the routine takes packed, from one address to another. */
+napi_value pack(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value args[5];
+    arguments(env, info, args);
+    const auto *heap = unwrapped<AttachedHeap>(env, args[0], heapTag);
+    auto &routine = unwrapped<PreparedRoutine>(env, args[1], routineTag)->routine;
+    if (!routine) throw Failed("this routine was released");
+    const Reader read(env);
+    routine->pack(*heap, uint32_t(read.number(args[2])), uint32_t(read.number(args[3])), uint64_t(read.number(args[4])));
     return nullptr;
   });
 }
@@ -360,7 +431,7 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
 }
 
 /** Changes with what `prepare` and `run` take; binding.ts has the same. */
-constexpr uint32_t protocol = 5;
+constexpr uint32_t protocol = 7;
 
 } // namespace
 
@@ -369,6 +440,7 @@ NAPI_MODULE_INIT() {
       {"attach", nullptr, attach, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"prepare", nullptr, prepare, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"release", nullptr, release, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"pack", nullptr, pack, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"run", nullptr, run, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"info", nullptr, libraryInfo, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };

@@ -1,35 +1,13 @@
-// The tiles of attention for one instruction set. Included by attention-code.cc once for each, within a namespace of its own and with
-// the compiler told what it may use; there is no include guard for that reason.
-//   COTANGENT_LANES   float32 numbers of a vector
-//   COTANGENT_ROWS    rows of C that a product holds in registers
-//   COTANGENT_VECTORS vectors of each such row
+// The tiles of attention for one instruction set; see each-instruction-set.h.
 
-constexpr int64_t W = COTANGENT_LANES;
 constexpr int64_t MR = COTANGENT_ROWS;
 constexpr int64_t NV = COTANGENT_VECTORS;
 /** Columns of a panel, as matrices that were transposed are packed. */
 constexpr int64_t NR = NV * W;
 
-typedef float Floats __attribute__((vector_size(W * 4), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(W * 4), aligned(4), may_alias));
 typedef uint32_t Bits __attribute__((vector_size(W * 4), aligned(4), may_alias));
 typedef uint16_t Halves __attribute__((vector_size(W * 2), aligned(2), may_alias));
 typedef uint8_t Bytes __attribute__((vector_size(W), aligned(1), may_alias));
-
-COTANGENT_INLINE Floats load(const float *p) { return *reinterpret_cast<const Floats *>(p); }
-COTANGENT_INLINE void store(float *p, Floats x) { *reinterpret_cast<Floats *>(p) = x; }
-COTANGENT_INLINE Floats all(float x) { return x - Floats{}; }
-COTANGENT_INLINE Floats choose(Ints condition, Floats yes, Floats no) { return condition ? yes : no; }
-
-COTANGENT_INLINE Floats fma(Floats a, Floats b, Floats c) {
-#if COTANGENT_LANES == 16
-  return Floats(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
-#elif COTANGENT_LANES == 8
-  return Floats(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
-#else
-  return Floats(vfmaq_f32(float32x4_t(c), float32x4_t(a), float32x4_t(b)));
-#endif
-}
 
 /** e^x to 2 units in the last place for x up to 88; less than the least normal number is 0. NaN stays NaN. */
 COTANGENT_INLINE Floats exp(Floats x) {

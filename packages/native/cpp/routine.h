@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,14 @@ public:
   virtual ~Prepared() = default;
   virtual size_t scratchBytes() const = 0;
   virtual std::string implementation() const = 0;
+  /** An operand that may be given packed as well: its word, and the bytes of that and of the scratch memory that is needed then. */
+  struct Packing {
+    uint32_t word;
+    size_t bytes, scratchBytes;
+  };
+  virtual std::optional<Packing> packing() const { return {}; }
+  /** Packs that operand, from one address on the heap to another. */
+  virtual void pack(const Heap &, uint32_t, uint32_t, uint64_t) { throw std::runtime_error("nothing of this routine is packed"); }
   /** @throws std::runtime_error when an address at `block` does not lie in the heap's `bytes` bytes with all of its tensor. */
   virtual void run(const Heap &, uint32_t block, uint64_t bytes) = 0;
 };

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import type { AttachedBackend, BackendRoutine, Routine, RoutineBackend } from 'cotangent'
 import type { Binding, NativeDescription } from './binding.ts'
 import { byteDepthsOf } from './bytes.ts'
+import { describeConvolution } from './convolution.ts'
 import { describe, type DescribeOptions } from './describe.ts'
 import { RoutineCache } from './routine-cache.ts'
 import { describeVariant, variantNames } from './variants.ts'
@@ -49,7 +50,16 @@ export class NativeBackend implements RoutineBackend {
       const binding = this.#binding
       const cached = description && this.#cache.get(description)
       if (!cached) return undefined
-      return { scratchBytes: cached.scratchBytes, run: (block) => binding.run(heap, cached.handle(), block, memory.buffer.byteLength) }
+      const { packed, scratchBytes } = cached
+      return {
+        scratchBytes,
+        run: (block) => binding.run(heap, cached.handle(), block, memory.buffer.byteLength),
+        packed: packed && {
+          ...packed,
+          key: weightsOf(description),
+          pack: (source, target) => binding.pack(heap, cached.handle(), source, target, memory.buffer.byteLength),
+        },
+      }
     }
     return {
       prepare: (routine, threads, variant) =>
@@ -59,11 +69,19 @@ export class NativeBackend implements RoutineBackend {
   }
 
   #byRules(routine: Routine, threads: number): NativeDescription | undefined {
-    const described = describe(routine, this.#machine)
+    const own = describeConvolution(routine)
+    const described = own?.preferred ? { ...own, vector: false, small: false } : describe(routine, this.#machine)
     const { minimumWork, workPerThread, vectors } = this.#options
     if (!described || described.work < minimumWork) return undefined
     if (described.small && !vectors) return undefined
     if (described.vector && !vectors && routine.inputs[0]!.dtype === 'float32') return undefined
     return described.describe(Math.max(1, Math.min(threads, Math.round(described.work / workPerThread))))
   }
+}
+
+/** Weights of equal shapes are packed alike. */
+function weightsOf(description: NativeDescription): string {
+  if (!('convolution' in description)) return ''
+  const { kernel, channels } = description.convolution
+  return [...kernel, ...channels.slice(1)].join()
 }

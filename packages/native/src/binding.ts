@@ -71,8 +71,54 @@ export interface NativeAttention {
   readonly threads: number
 }
 
+export const operators = { add: 0, sub: 1, mul: 2, div: 3, max: 4, min: 5 } as const
+
+export const extents = { dense: 0, column: 1, one: 2 } as const
+
+/** What is done to the result of a convolution; C++: `ConvolutionDescription::Operation`. */
+export interface NativeOperation {
+  /** Of `operators`. */
+  readonly operator: number
+  /** Of `extents`. */
+  readonly extent: number
+  /** The operand is in memory, or it is this param of the run, or this number. */
+  readonly word: number | undefined
+  readonly param: number | undefined
+  readonly value: number | undefined
+}
+
+type Three = readonly [number, number, number]
+
+/** A convolution for the addon's own code; C++: `ConvolutionDescription`. */
+export interface NativeConvolution {
+  /** Batch, channels in (of a group) and out. */
+  readonly channels: Three
+  /** Of the spatial axes. */
+  readonly in: Three
+  readonly out: Three
+  readonly kernel: Three
+  readonly stride: Three
+  readonly before: Three
+  readonly dilation: Three
+  /** Of the input, in elements: pictures, planes, rows, pixels. */
+  readonly steps: readonly [number, number, number, number]
+  readonly depthwise: boolean
+  readonly operations: readonly NativeOperation[]
+  /** Which words of a run's block hold the addresses. */
+  readonly x: number
+  readonly weights: number
+  readonly y: number
+  /** Of a block: an address for each operand, one for the scratch memory, and, unless it is depthwise, one for the packed weights. */
+  readonly words: number
+  readonly threads: number
+}
+
 /** What `prepare` takes. */
-export type NativeDescription = NativeProduct | { readonly recurrent: NativeRecurrent } | { readonly attention: NativeAttention }
+export type NativeDescription =
+  | NativeProduct
+  | { readonly recurrent: NativeRecurrent }
+  | { readonly attention: NativeAttention }
+  | { readonly convolution: NativeConvolution }
 
 /** What a routine is in oneDNN's terms; C++: `Description`. */
 export interface NativeProduct {
@@ -102,7 +148,7 @@ export interface NativeProduct {
 export type Handle = object
 
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
-const protocol = 5
+const protocol = 7
 
 export interface LibraryInfo {
   /** Of oneDNN. */
@@ -119,6 +165,8 @@ export interface PreparedRoutine {
   readonly scratchBytes: number
   /** What oneDNN calls its code. */
   readonly implementation: string
+  /** An operand that may be given packed as well: its word, and the bytes of that and of the scratch memory that is needed then. */
+  readonly packed?: { readonly input: number; readonly bytes: number; readonly scratchBytes: number }
 }
 
 /** The addon's functions. */
@@ -128,6 +176,8 @@ export interface Binding {
   prepare(description: NativeDescription): PreparedRoutine | undefined
   /** Frees what `prepare` made; it must not run again. */
   release(routine: Handle): void
+  /** Packs what `packed` says, from one address on the heap to another. */
+  pack(heap: Handle, routine: Handle, source: number, target: number, bytes: number): void
   run(heap: Handle, routine: Handle, block: number, bytes: number): void
   info(): LibraryInfo
   readonly protocol: number

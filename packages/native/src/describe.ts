@@ -11,7 +11,7 @@ import {
 } from './binding.ts'
 import { type ByteDepths, isByteProduct } from './bytes.ts'
 import { lastElement, overlaps, rowMajor, size, tidy } from './layout.ts'
-import { type PostOp, postOpsOf } from './post-ops.ts'
+import { arePlain, type PostOp, postOpsOf } from './post-ops.ts'
 import { describeRecurrent, type RecurrentRoutine } from './recurrent.ts'
 
 export interface Described {
@@ -47,7 +47,7 @@ export function describe(routine: Routine, { fastBfloat16, byteDepths, windows =
   }
   const { epilogue, outputs } = routine
   const postOps = epilogue ? postOpsOf(epilogue) : []
-  if (!postOps) return undefined
+  if (!postOps || !arePlain(postOps)) return undefined
   const inputs = routine.inputs.slice(0, epilogue ? 1 - epilogue.inputs.length || undefined : undefined)
   if (outputs.length !== 1 || !isProduct(routine)) return undefined
   const operands = [...inputs, ...outputs].map(tidy)
@@ -84,7 +84,7 @@ function withPostOps(described: DescribedProduct, postOps: readonly PostOp[], { 
       const channels = plain.kind === kinds.matmul ? dst.dims.length - 1 : 1
       const column = dst.dims.map((size, axis) => (axis === channels ? size : 1))
       const postOp = (op: PostOp): NativePostOp => {
-        const algorithm = algorithms[op.op]
+        const algorithm = algorithms[op.op as keyof typeof algorithms]
         if (!('input' in op)) return { param: undefined, value: undefined, ...op, algorithm, operand: tensor('float32', ones, ones, 0) }
         const [dtype, word] = [dtypes[op.input]!, own + op.input - 1]
         const dims = { dense: dst.dims, column, one: ones }[op.kind]

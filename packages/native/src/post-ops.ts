@@ -11,18 +11,22 @@ export type OperandKind = 'dense' | 'column' | 'one'
 export type PostOp =
   | { readonly op: Binary; readonly kind: OperandKind; readonly input: number }
   | { readonly op: Binary; readonly param: number }
-  | { readonly op: Binary; readonly value: number }
+  | { readonly op: Binary | Bound; readonly value: number }
 
 const binaries = ['add', 'sub', 'mul', 'div'] as const
 type Binary = (typeof binaries)[number]
 
-const isBinary = (op: string): op is Binary => (binaries as readonly string[]).includes(op)
+/** The larger or the smaller of the result and a number, of which activations are made; NaN where the result is NaN. */
+const bounds = ['max', 'min'] as const
+type Bound = (typeof bounds)[number]
 
-/**
- * An epilogue as the chain of operations that oneDNN can do on its way to memory: adding, scaling, residuals. Undefined for any
- * other code. Activations are not among them, though oneDNN has them: its relu, clip and exp turn NaN into numbers, which would
- * hide that a training run has failed; as a kernel that goes over the result in place they cost next to nothing more.
- */
+const isBinary = (op: string): op is Binary => (binaries as readonly string[]).includes(op)
+const isBound = (op: string): op is Bound => (bounds as readonly string[]).includes(op)
+
+/** Whether oneDNN has all of them. Its relu, clip and exp turn NaN into numbers, which would hide that a training run has failed. */
+export const arePlain = (ops: readonly PostOp[]): boolean => !ops.some(({ op }) => isBound(op))
+
+/** An epilogue as a chain of operations that can be done on the way to memory: adding, scaling, residuals, bounds. Undefined for any other code. */
 export function postOpsOf(epilogue: Kernel): readonly PostOp[] | undefined {
   const { nodes, inputs, outputs, parallel } = epilogue
   const raw = inputs[0]
@@ -37,7 +41,7 @@ export function postOpsOf(epilogue: Kernel): readonly PostOp[] | undefined {
       if (node.input !== 0) continue
       if (value !== undefined || kind !== 'dense') return undefined
       value = id
-    } else if (node.op !== 'const' && node.op !== 'param') {
+    } else if (node.op !== 'const' && node.op !== 'param' && node.op !== 'le') {
       const step = value === undefined ? undefined : stepOf(node, value, nodes, parallel)
       if (!step) return undefined
       ops.push(...step)
@@ -52,6 +56,11 @@ function stepOf(node: Node, value: number, nodes: readonly Node[], parallel: rea
   const { op } = node
   const negated: PostOp = { op: 'mul', value: -1 }
   if (op === 'neg') return [negated]
+  if (op === 'select') return lowerBoundOf(node, value, nodes)
+  if (isBound(op)) {
+    const [bound] = (node as { args: readonly number[] }).args.filter((arg) => arg !== value).map((arg) => numberOf(nodes[arg]!))
+    return bound === undefined ? undefined : [{ op, value: bound }]
+  }
   if (!isBinary(op) || node.type !== 'float32') return undefined
   const [left, right] = (node as { args: readonly number[] }).args as [number, number]
   if ((left === value) === (right === value)) return undefined
@@ -63,6 +72,19 @@ function stepOf(node: Node, value: number, nodes: readonly Node[], parallel: rea
   if (!operand) return undefined
   return flipped ? [negated, { op: 'add', ...operand }] : [{ op, ...operand }]
 }
+
+/** `x <= c ? c : x`, which is how relu is written. */
+function lowerBoundOf(node: Node & { readonly op: 'select' }, value: number, nodes: readonly Node[]): PostOp[] | undefined {
+  const [condition, yes, no] = node.args.map((arg) => nodes[arg]!)
+  if (condition!.op !== 'le' || node.args[2] !== value || no!.type !== 'float32') return undefined
+  const [left, right] = condition!.args
+  const bound = numberOf(yes!)
+  return left === value && bound !== undefined && numberOf(nodes[right!]!) === bound ? [{ op: 'max', value: bound }] : undefined
+}
+
+/** A constant that is a number. */
+const numberOf = (node: Node): number | undefined =>
+  node.op === 'const' && !Number.isNaN(Number(node.value)) ? Number(node.value) : undefined
 
 function operandOf(node: Node, parallel: readonly number[]) {
   if (node.op === 'const') return { value: Number(node.value) }

@@ -3,6 +3,7 @@ import type { Binding, Handle, NativeDescription, PreparedRoutine } from './bind
 /** A routine that is made ready when it is needed. */
 export interface CachedRoutine {
   readonly scratchBytes: number
+  readonly packed: PreparedRoutine['packed']
   /** Valid until another one is asked for. */
   handle(): Handle
 }
@@ -13,6 +14,7 @@ const distinct = (_: string, value: unknown) =>
 
 class Entry implements CachedRoutine {
   readonly scratchBytes: number
+  readonly packed: PreparedRoutine['packed']
   readonly key: string
   readonly description: NativeDescription
   readonly #cache: RoutineCache
@@ -25,6 +27,7 @@ class Entry implements CachedRoutine {
     this.description = description
     this.live = prepared.handle
     this.scratchBytes = prepared.scratchBytes
+    this.packed = prepared.packed
   }
 
   handle(): Handle {

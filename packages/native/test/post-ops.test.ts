@@ -55,7 +55,7 @@ const codes: Record<string, [ours: boolean, code: (shape: readonly number[]) => 
     },
   ],
   relu: [
-    false,
+    true,
     (shape) => {
       const k = new KernelBuilder('relu', shape)
       const x = k.load(k.input('float32'), rowMajor(shape))

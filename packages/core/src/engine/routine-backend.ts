@@ -36,6 +36,21 @@ export interface BackendRoutine {
    * its epilogue, as 64-bit floats.
    */
   run(block: number): void
+  /** An input that it may be given packed as well; its address, or 0, is another word of the block, behind the working memory's. */
+  readonly packed?: PackedInput | undefined
+}
+
+/** An input in a layout that suits the code that reads it. */
+export interface PackedInput {
+  /** Which one. */
+  readonly input: number
+  readonly bytes: number
+  /** Working memory of a run that is given it. */
+  readonly scratchBytes: number
+  /** Inputs of equal memory and keys are packed alike. */
+  readonly key: string
+  /** From one byte address to another, which is a multiple of 64. */
+  pack(source: number, target: number): void
 }
 
 const registered: RoutineBackend[] = []

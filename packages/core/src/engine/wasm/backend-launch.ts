@@ -5,6 +5,7 @@ import type { Routine } from '../routine.ts'
 import type { WasmEngineOptions } from './engine.ts'
 import type { Heap } from './heap.ts'
 import { type KernelRun, type Launch, runOf } from './launch.ts'
+import type { PackedOperand } from './packed-operand.ts'
 import type { Pool } from './pool.ts'
 import { prepareInSlices } from './sliced-product.ts'
 import type { Way } from './tuner.ts'
@@ -69,10 +70,13 @@ export class BackendLauncher {
     const heap = this.#heap
     const pool = this.#pool
     const buffers = routine.inputs.length + routine.outputs.length
-    const paramsAt = Math.ceil((4 * (buffers + 1)) / 8)
+    const { packed } = first
+    const words = buffers + (packed ? 2 : 1)
+    const paramsAt = Math.ceil((4 * words) / 8)
     const block = heap.alloc(8 * (paramsAt + (routine.epilogue?.params.length ?? 0)))
     const word = block >>> 2
     const current = { prepared: first, threads: pool.threads }
+    if (packed) heap.i32[word + words - 1] = 0
     const launch: Launch = {
       pointers: Array.from({ length: buffers }, (_, buffer) => ({ word: word + buffer, buffer })),
       params: (block >>> 3) + paramsAt,
@@ -84,7 +88,7 @@ export class BackendLauncher {
       },
       run() {
         const { prepared } = current
-        const { scratchBytes } = prepared
+        const { scratchBytes } = prepared.packed && heap.i32[word + words - 1] !== 0 ? prepared.packed : prepared
         const large = scratchBytes > KEPT_SCRATCH ? heap.alloc(scratchBytes) : 0
         try {
           heap.i32[word + buffers] = large || (scratchBytes > 0 ? pool.scratch(scratchBytes).pointer : 0)
@@ -98,7 +102,15 @@ export class BackendLauncher {
     }
     // Lives as long as what launches the block.
     this.#arguments.register(current, block)
-    return runOf(heap, pool, launch)
+    const run = runOf(heap, pool, launch)
+    if (!packed) return run
+    const operand: PackedOperand = {
+      key: `${name} ${packed.key}`,
+      bytes: packed.bytes,
+      use: (address) => (heap.i32[word + words - 1] = address),
+      pack: (source, target) => current.prepared.packed!.pack(source, target),
+    }
+    return Object.assign(run, { packed: [{ buffer: packed.input, operand }] })
   }
 }
 

@@ -28,8 +28,18 @@ export const blockOfPanelsBytes = ({ type, n, width, kBlock }: Omit<PanelLayout,
  * An operand that code reads from panels if somebody has packed it before: where its layout is known and it stays the same, packing
  * it on each run is not needed.
  */
-export class PackedOperand {
+export interface PackedOperand {
   /** Operands of equal keys are packed alike. */
+  readonly key: string
+  /** Of the panels. */
+  readonly bytes: number
+  /** @param address Of the panels; 0: the code packs for itself. */
+  use(address: number): void
+  pack(source: number, target: number): void
+}
+
+/** That of a product whose code is emitted. */
+export class PackedMatrix implements PackedOperand {
   readonly key: string
   readonly #heap: Heap
   readonly #layout: PanelLayout
@@ -51,7 +61,6 @@ export class PackedOperand {
     return Math.ceil(k / kBlock) * blockOfPanelsBytes(this.#layout) + 64
   }
 
-  /** @param address Of the panels; 0: the code packs for itself. */
   use(address: number): void {
     this.#address = address
     this.write()

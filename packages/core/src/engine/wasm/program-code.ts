@@ -4,14 +4,14 @@ import type { WasmEngine } from './engine.ts'
 import type { Epilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
 import type { PreparedStep } from './linked-sequence.ts'
-import type { PackedOperand, PanelLayout } from './packed-operand.ts'
+import type { PackedMatrix, PanelLayout } from './packed-operand.ts'
 
 /** What makes programs of many steps fast. */
 export interface ProgramCode {
   link(engine: WasmEngine, steps: readonly PreparedStep[], constants: readonly ConstantBuffer[] | undefined): Executable
   /** Undefined where the code has to be a kernel of its own. */
   planEpilogue(kernel: Kernel): Epilogue | undefined
-  packed(heap: Heap, block: number, layout: PanelLayout): PackedOperand
+  packed(heap: Heap, block: number, layout: PanelLayout): PackedMatrix
 }
 
 let code: ProgramCode | undefined

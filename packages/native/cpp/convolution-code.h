@@ -1,0 +1,376 @@
+// Convolutions for one instruction set; see each-instruction-set.h.
+//
+// A tile is some pixels of the result times some vectors of channels, with all sums in registers. Where the input of each pixel lies is looked up in a
+// table of addresses, one a tap, which for taps beyond the edge is that of zeros: no patches in memory (Dukhan, "The Indirect Convolution Algorithm",
+// arXiv:1907.02129). Weights lie in panels, as wide as a tile, so they are read in order.
+
+constexpr int64_t NV = COTANGENT_VECTORS;
+
+/** The first `count` numbers, then zeros. */
+COTANGENT_INLINE Floats loadSome(const float *p, int64_t count) {
+  if (count >= W) return load(p);
+#if COTANGENT_LANES == 16
+  return Floats(_mm512_maskz_loadu_ps(__mmask16((1u << count) - 1), p));
+#else
+  float some[W] = {};
+  for (int64_t i = 0; i < count; i++) some[i] = p[i];
+  return load(some);
+#endif
+}
+
+COTANGENT_INLINE void storeSome(float *p, Floats x, int64_t count) {
+  if (count >= W) return store(p, x);
+#if COTANGENT_LANES == 16
+  _mm512_mask_storeu_ps(p, __mmask16((1u << count) - 1), __m512(x));
+#else
+  float some[W];
+  store(some, x);
+  for (int64_t i = 0; i < count; i++) p[i] = some[i];
+#endif
+}
+
+/** Pixels of a tile, by the number of its vectors: as many sums as registers hold, and enough to hide how long an addition takes. */
+constexpr int64_t rowsFor(int64_t vectors) {
+  if (COTANGENT_LANES == 8) return vectors == 1 ? 8 : 6;
+  return vectors == 1 ? 10 : vectors == 4 ? 6 : 8;
+}
+/** The most of them. */
+constexpr int64_t MR = 10;
+
+#define COTANGENT_EACH(expression) \
+  COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) { \
+    const int64_t some = columns - v * W; \
+    const Floats fixed = extent == Extent::column ? loadSome(operand + column + v * W, some) : number; \
+    COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) { \
+      const Floats y = x[r][v], o = dense ? loadSome(operand + offset + r * step + v * W, some) : fixed; \
+      x[r][v] = expression; \
+    } \
+  } \
+  break;
+
+/** Sums of `rows` pixels and up to `vectors` vectors of channels with what is done to them, to memory. `offset`: of the first one in the result. */
+template <int64_t rows, int64_t vectors>
+void finish(const float *sums, int64_t width, int64_t columns, int64_t column, int64_t offset, int64_t step, const Operands &to) {
+  Floats x[rows][vectors];
+  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
+    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) x[r][v] = load(sums + r * width + v * W);
+  for (int64_t i = 0; i < to.operationCount; i++) {
+    const auto &[op, extent, operand] = to.operations[i];
+    const bool dense = extent == Extent::dense;
+    const Floats number = extent == Extent::one ? all(*operand) : Floats{};
+    switch (op) {
+    case Operator::add: COTANGENT_EACH(y + o)
+    case Operator::sub: COTANGENT_EACH(y - o)
+    case Operator::mul: COTANGENT_EACH(y * o)
+    case Operator::div: COTANGENT_EACH(y / o)
+    case Operator::max: COTANGENT_EACH(choose(y <= o, o, y))
+    case Operator::min: COTANGENT_EACH(choose(y >= o, o, y))
+    }
+  }
+  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
+    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) storeSome(to.y + offset + r * step + v * W, x[r][v], columns - v * W);
+}
+
+#undef COTANGENT_EACH
+
+template <int64_t rows = MR>
+COTANGENT_INLINE void finishRows(int64_t count, const float *sums, int64_t width, int64_t columns, int64_t column, int64_t offset, int64_t step,
+                                 const Operands &to) {
+  if constexpr (rows > 0) {
+    if (count < rows) return finishRows<rows - 1>(count, sums, width, columns, column, offset, step, to);
+    for (int64_t c = 0; c < columns; c += W) finish<rows, 1>(sums + c, width, columns - c, column + c, offset + c, step, to);
+  }
+}
+
+/** sums [rows, vectors * W] = or += the rows that `table` points to times rows [from, to) of the weights, `step` apart. */
+template <int64_t rows, int64_t vectors>
+void multiply(const float *const *table, int64_t run, int64_t from, int64_t to, const float *weights, int64_t step, float *out, bool add) {
+  Floats sums[rows][vectors];
+  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
+    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) sums[r][v] = add ? load(out + (r * vectors + v) * W) : Floats{};
+  const float *b = weights + from * step;
+  table += from / run * MR;
+  int64_t start = from % run;
+  for (int64_t k = from; k < to; table += MR, start = 0) {
+    const int64_t count = run - start < to - k ? run - start : to - k;
+    const float *a[rows];
+    COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) a[r] = table[r] + start;
+    for (int64_t i = 0; i < count; i++, b += step) {
+      Floats row[vectors];
+      COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) row[v] = load(b + v * W);
+      COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) {
+        const Floats x = all(a[r][i]);
+        COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) sums[r][v] = fma(x, row[v], sums[r][v]);
+      }
+    }
+    k += count;
+  }
+  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
+    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) store(out + (r * vectors + v) * W, sums[r][v]);
+}
+
+using Multiply = void (*)(const float *const *, int64_t, int64_t, int64_t, const float *, int64_t, float *, bool);
+
+template <int64_t vectors, int64_t rows> Multiply multiplyOf(int64_t count) {
+  if constexpr (rows == 0) return nullptr;
+  else return count == rows ? multiply<rows, vectors> : multiplyOf<vectors, rows - 1>(count);
+}
+
+template <int64_t vectors = NV> Multiply multiplyFor(int64_t count, int64_t rows) {
+  if constexpr (vectors == 0) return nullptr;
+  else return count == vectors ? multiplyOf<vectors, rowsFor(vectors)>(rows) : multiplyFor<vectors - 1>(count, rows);
+}
+
+/** Of a thread's own cache. */
+constexpr int64_t kInnerBytes = 384 << 10;
+constexpr int64_t kLeastChunk = 64;
+constexpr int64_t kPackedPixels = 256;
+
+int64_t ceilOf(int64_t n, int64_t by) { return (n + by - 1) / by; }
+/** Where part `i` of `parts` begins, as even as can be. */
+int64_t partOf(int64_t n, int64_t i, int64_t parts) { return n / parts * i + (n % parts < i ? n % parts : i); }
+
+Plan plan(const Problem &p, int threads) {
+  Plan q{};
+  q.pixels = p.batch * p.out[0] * p.out[1] * p.out[2];
+  q.taps = p.kernel[0] * p.kernel[1] * p.kernel[2];
+  q.vectors = ceilOf(p.channelsOut, W);
+  // Without panels of their own, weights are as fast where few tiles read them.
+  q.inPlace = p.depthwise || (q.pixels < kPackedPixels && p.channelsOut % W == 0);
+  if (p.depthwise) {
+    q.units = p.batch * p.out[0] * p.out[1];
+    q.scratchFloats = MR * W;
+    return q;
+  }
+  q.depth = q.taps * p.channelsIn;
+  q.packedFloats = q.depth * q.vectors * W;
+  // Few channels: neighbouring pixels are one run.
+  q.merged = p.channelsIn < 16 && p.kernel[2] > 1 && p.dilation[2] == 1 && p.step[3] == p.channelsIn;
+  q.run = q.merged ? p.channelsIn * p.kernel[2] : p.channelsIn;
+  q.runs = q.depth / q.run;
+  q.panels = ceilOf(q.vectors, NV);
+  const int64_t width = (q.vectors < NV ? q.vectors : NV) * W, rows = rowsFor(width / W);
+  const int64_t blocks = ceilOf(q.depth * width * 4, kInnerBytes);
+  q.block = ceilOf(q.depth, blocks);
+  // Weights of a group stay in the inner caches, and the input of a chunk besides.
+  int64_t group = blocks > 1 ? 1 : kInnerBytes / (q.depth * width * 4);
+  if (group > q.panels) group = q.panels;
+  int64_t chunk = (kInnerBytes / 2) / (p.channelsIn * (q.taps > 1 ? 3 : 1) * 4);
+  if (chunk < kLeastChunk) chunk = kLeastChunk;
+  const int64_t wanted = threads == 1 ? 1 : threads * 6;
+  while (ceilOf(q.pixels, chunk) * ceilOf(q.panels, group) < wanted) {
+    if (chunk > kLeastChunk) chunk /= 2;
+    else if (group > 1) group /= 2;
+    else if (chunk >= rows * 2) chunk /= 2;
+    else break;
+  }
+  q.chunks = ceilOf(q.pixels, chunk);
+  q.chunk = ceilOf(q.pixels, q.chunks);
+  q.groups = ceilOf(q.panels, group);
+  q.units = q.chunks * q.groups;
+  // Zeros, the table, patches, sums.
+  q.scratchFloats = ceilOf(q.run, W) * W + q.runs * MR * 2 + (q.merged ? ceilOf(q.depth * MR, W) * W : 0) + (q.chunk + MR) * width;
+  return q;
+}
+
+void pack(const Problem &p, const Plan &q, const float *weights, int64_t panel, float *to) {
+  const int64_t first = partOf(q.vectors, panel, q.panels), vectors = partOf(q.vectors, panel + 1, q.panels) - first;
+  to += q.depth * first * W;
+  for (int64_t k = 0; k < q.depth; k++)
+    for (int64_t v = 0; v < vectors; v++, to += W) {
+      const int64_t column = (first + v) * W;
+      store(to, loadSome(weights + k * p.channelsOut + column, p.channelsOut - column));
+    }
+}
+
+/** An output pixel: which picture, and where in it. */
+struct Pixel {
+  int64_t picture, at[3];
+};
+
+Pixel pixelAt(const Problem &p, int64_t index) {
+  Pixel pixel;
+  for (int axis = 2; axis >= 0; axis--) {
+    pixel.at[axis] = index % p.out[axis];
+    index /= p.out[axis];
+  }
+  pixel.picture = index;
+  return pixel;
+}
+
+COTANGENT_INLINE void advance(const Problem &p, Pixel &pixel) {
+  for (int axis = 2; axis >= 0; axis--) {
+    if (++pixel.at[axis] < p.out[axis]) return;
+    pixel.at[axis] = 0;
+  }
+  pixel.picture++;
+}
+
+/** Points to where the input of one pixel lies, by runs; zeros where it is beyond the edge. */
+COTANGENT_INLINE void point(const Problem &p, const Plan &q, const float *x, const Pixel &pixel, const float *zeros, float *patch,
+                            const float **table) {
+  int64_t at[3];
+  for (int axis = 0; axis < 3; axis++) at[axis] = pixel.at[axis] * p.stride[axis] - p.before[axis];
+  const float *picture = x + pixel.picture * p.step[0];
+  const bool whole = at[2] >= 0 && at[2] + (p.kernel[2] - 1) * p.dilation[2] < p.in[2];
+  for (int64_t d = 0; d < p.kernel[0]; d++) {
+    const int64_t z = at[0] + d * p.dilation[0];
+    for (int64_t h = 0; h < p.kernel[1]; h++) {
+      const int64_t y = at[1] + h * p.dilation[1];
+      const bool inside = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
+      const float *row = picture + z * p.step[1] + y * p.step[2] + at[2] * p.step[3];
+      if (!q.merged) {
+        for (int64_t w = 0; w < p.kernel[2]; w++, table += MR) {
+          const int64_t c = at[2] + w * p.dilation[2];
+          *table = inside && (whole || (c >= 0 && c < p.in[2])) ? row + w * p.dilation[2] * p.step[3] : zeros;
+        }
+        continue;
+      }
+      if (!inside) *table = zeros;
+      else if (whole) *table = row;
+      else {
+        for (int64_t w = 0; w < p.kernel[2]; w++) {
+          const int64_t c = at[2] + w;
+          for (int64_t i = 0; i < p.channelsIn; i++) patch[w * p.channelsIn + i] = c >= 0 && c < p.in[2] ? row[w * p.channelsIn + i] : 0;
+        }
+        *table = patch;
+      }
+      table += MR, patch += q.run;
+    }
+  }
+}
+
+void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, float *scratch) {
+  const int64_t part = unit / q.groups, group = unit % q.groups;
+  const int64_t firstPanel = partOf(q.panels, group, q.groups), lastPanel = partOf(q.panels, group + 1, q.groups);
+  const int64_t first = partOf(q.pixels, part, q.chunks), count = partOf(q.pixels, part + 1, q.chunks) - first;
+  float *zeros = scratch;
+  auto **table = reinterpret_cast<const float **>(zeros + ceilOf(q.run, W) * W);
+  float *patches = reinterpret_cast<float *>(table + q.runs * MR);
+  float *sums = patches + (q.merged ? ceilOf(q.depth * MR, W) * W : 0);
+  for (int64_t i = 0; i < q.run; i++) zeros[i] = 0;
+  const int64_t most = rowsFor(partOf(q.vectors, 1, q.panels)), tiles = ceilOf(count, most);
+  for (int64_t from = 0; from < q.depth; from += q.block) {
+    const int64_t to = from + q.block < q.depth ? from + q.block : q.depth;
+    auto pixel = pixelAt(p, first);
+    for (int64_t tile = 0; tile < tiles; tile++) {
+      const int64_t start = partOf(count, tile, tiles), rows = partOf(count, tile + 1, tiles) - start;
+      for (int64_t r = 0; r < rows; r++, advance(p, pixel)) point(p, q, o.x, pixel, zeros, patches + r * q.depth, table + r);
+      for (int64_t panel = firstPanel; panel < lastPanel; panel++) {
+        const int64_t vector = partOf(q.vectors, panel, q.panels), vectors = partOf(q.vectors, panel + 1, q.panels) - vector;
+        const int64_t column = vector * W, width = vectors * W;
+        const int64_t columns = p.channelsOut - column < width ? p.channelsOut - column : width;
+        float *own = q.block < q.depth ? sums + start * width : sums;
+        const float *weights = o.packed ? o.packed + q.depth * column : o.weights + column;
+        multiplyFor(vectors, rows)(table, q.run, from, to, weights, o.packed ? width : p.channelsOut, own, from > 0);
+        if (to == q.depth) finishRows(rows, own, width, columns, column, (first + start) * p.channelsOut + column, p.channelsOut, o);
+      }
+    }
+  }
+}
+
+/** The taps of a window that see the input, by axis. */
+struct Taps {
+  int64_t low[3], high[3];
+};
+
+/** Channels of `rows` output pixels, whose windows are `apart`. The last vector has `count` of them. */
+template <int64_t rows, int64_t vectors>
+void filter(const Problem &p, const float *x, int64_t apart, const float *weights, const Taps &taps, int64_t count, float *out) {
+  Floats sums[rows][vectors];
+  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
+    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) sums[r][v] = Floats{};
+  const int64_t step = p.dilation[2] * p.step[3];
+  for (int64_t d = taps.low[0]; d < taps.high[0]; d++)
+    for (int64_t h = taps.low[1]; h < taps.high[1]; h++) {
+      const float *from = x + d * p.dilation[0] * p.step[1] + h * p.dilation[1] * p.step[2] + taps.low[2] * step;
+      const float *factors = weights + ((d * p.kernel[1] + h) * p.kernel[2] + taps.low[2]) * p.channelsOut;
+      for (int64_t w = taps.low[2]; w < taps.high[2]; w++, from += step, factors += p.channelsOut)
+        COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) {
+          const int64_t some = v < vectors - 1 ? W : count;
+          const Floats factor = loadSome(factors + v * W, some);
+          COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) sums[r][v] = fma(loadSome(from + r * apart + v * W, some), factor, sums[r][v]);
+        }
+    }
+  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
+    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) store(out + (r * vectors + v) * W, sums[r][v]);
+}
+
+/** Output pixels at which all of a window lies within the input, along one axis: from the first to behind the last. */
+struct Inner {
+  int64_t first, last;
+};
+
+Inner innerOf(const Problem &p, int axis) {
+  const int64_t reach = p.in[axis] - 1 - (p.kernel[axis] - 1) * p.dilation[axis] + p.before[axis];
+  const int64_t first = ceilOf(p.before[axis], p.stride[axis]), last = reach < 0 ? 0 : reach / p.stride[axis] + 1;
+  const int64_t end = last < p.out[axis] ? last : p.out[axis];
+  return first < end ? Inner{first, end} : Inner{0, 0};
+}
+
+Taps tapsAt(const Problem &p, const Pixel &pixel) {
+  Taps taps;
+  for (int axis = 0; axis < 3; axis++) {
+    const int64_t at = pixel.at[axis] * p.stride[axis] - p.before[axis];
+    const int64_t low = at < 0 ? ceilOf(-at, p.dilation[axis]) : 0, high = at < p.in[axis] ? ceilOf(p.in[axis] - at, p.dilation[axis]) : 0;
+    taps.high[axis] = high < p.kernel[axis] ? high : p.kernel[axis];
+    taps.low[axis] = low < taps.high[axis] ? low : taps.high[axis];
+  }
+  return taps;
+}
+
+/** A row of the result, each channel by itself. */
+void depthwise(const Problem &p, const Operands &o, int64_t unit, float *scratch) {
+  constexpr int64_t wide = 8, many = 8, few = 4;
+  auto pixel = pixelAt(p, unit * p.out[2]);
+  const auto inner = innerOf(p, 2);
+  const int64_t apart = p.stride[2] * p.step[3], steps = p.channelsOut, row = unit * p.out[2];
+  // Where the window of the row's first pixel begins, which may be outside.
+  const float *x = o.x + pixel.picture * p.step[0];
+  for (int axis = 0; axis < 3; axis++) x += (pixel.at[axis] * p.stride[axis] - p.before[axis]) * p.step[axis + 1];
+  const int64_t sliding = (inner.last - inner.first) / few * few;
+  pixel.at[2] = inner.first;
+  const auto taps = tapsAt(p, pixel);
+  for (int64_t c = 0; sliding > 0 && c < p.channelsOut; c += W) {
+    const int64_t count = p.channelsOut - c;
+    for (int64_t w = inner.first; w < inner.first + sliding;) {
+      const float *from = x + w * apart + c;
+      const int64_t offset = (row + w) * steps + c;
+      if (inner.first + sliding - w >= many) {
+        filter<many, 1>(p, from, apart, o.weights + c, taps, count, scratch);
+        finish<many, 1>(scratch, W, count, c, offset, steps, o);
+        w += many;
+      } else {
+        filter<few, 1>(p, from, apart, o.weights + c, taps, count, scratch);
+        finish<few, 1>(scratch, W, count, c, offset, steps, o);
+        w += few;
+      }
+    }
+  }
+  for (int64_t w = 0; w < p.out[2]; w++) {
+    if (w == inner.first && sliding > 0) w += sliding;
+    if (w == p.out[2]) break;
+    pixel.at[2] = w;
+    const auto near = tapsAt(p, pixel);
+    for (int64_t c = 0; c < p.channelsOut;) {
+      const float *from = x + w * apart + c;
+      const int64_t count = p.channelsOut - c, offset = (row + w) * steps + c;
+      if (count >= wide * W) {
+        filter<1, wide>(p, from, 0, o.weights + c, near, W, scratch);
+        finish<1, wide>(scratch, 0, wide * W, c, offset, 0, o);
+        c += wide * W;
+      } else {
+        filter<1, 1>(p, from, 0, o.weights + c, near, count, scratch);
+        finish<1, 1>(scratch, 0, count, c, offset, 0, o);
+        c += W;
+      }
+    }
+  }
+}
+
+void unit(const Problem &p, const Plan &q, const Operands &o, int64_t unit, float *scratch) {
+  if (p.depthwise) depthwise(p, o, unit, scratch);
+  else product(p, q, o, unit, scratch);
+}
+
+const Code code = {plan, pack, unit};

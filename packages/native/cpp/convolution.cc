@@ -1,0 +1,127 @@
+#include "convolution.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <stdexcept>
+
+#include "threads.h"
+
+namespace cotangent {
+
+using convolution::Extent;
+
+namespace {
+
+constexpr uint64_t kAlignment = 64;
+
+size_t aligned(uint64_t floats) { return size_t((floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment); }
+
+} // namespace
+
+std::unique_ptr<Convolution> Convolution::make(const ConvolutionDescription &d) {
+  // What oneDNN has been told to leave alone is left alone here, too.
+  const bool widest = unsigned(dnnl::get_effective_cpu_isa()) & 0x20;
+  const auto *code = convolution::fastestCode(widest);
+  if (!code) return nullptr;
+  std::unique_ptr<Convolution> c(new Convolution());
+  c->code = code;
+  c->description = d;
+  const auto &p = d.problem;
+  c->plan = code->plan(p, d.threads);
+  c->resultFloats = uint64_t(c->plan.pixels) * uint64_t(p.channelsOut);
+  c->weightFloats = uint64_t(c->plan.taps) * uint64_t(p.channelsIn) * uint64_t(p.channelsOut);
+  c->inputFloats = uint64_t(p.batch - 1) * uint64_t(p.step[0]) + uint64_t(p.depthwise ? p.channelsOut : p.channelsIn);
+  for (int axis = 0; axis < 3; axis++) c->inputFloats += uint64_t(p.in[axis] - 1) * uint64_t(p.step[axis + 1]);
+  for (const auto &op : d.operations)
+    if (op.param) c->paramCount = std::max(c->paramCount, *op.param + 1);
+  return c;
+}
+
+size_t Convolution::threadBytes() const { return aligned(uint64_t(plan.scratchFloats)); }
+
+size_t Convolution::scratchBytes() const {
+  return threadBytes() * size_t(description.threads) + (plan.inPlace ? 0 : aligned(uint64_t(plan.packedFloats)));
+}
+
+std::optional<Prepared::Packing> Convolution::packing() const {
+  if (plan.packedFloats == 0) return {};
+  return Packing{description.weights, aligned(uint64_t(plan.packedFloats)), threadBytes() * size_t(description.threads)};
+}
+
+void Convolution::packAll(const float *weights, float *to) const {
+  std::atomic<int64_t> next{0};
+  parallel(description.threads, [&](int) {
+    for (int64_t panel; (panel = next.fetch_add(1)) < plan.panels;) code->pack(description.problem, plan, weights, panel, to);
+  });
+}
+
+void Convolution::pack(const Heap &heap, uint32_t source, uint32_t target, uint64_t bytes) {
+  if (plan.packedFloats == 0) return Prepared::pack(heap, source, target, bytes);
+  if (source % sizeof(float) != 0 || source + weightFloats * sizeof(float) > bytes) throw std::runtime_error("the weights do not lie on the heap");
+  if (target % kAlignment != 0 || target + aligned(uint64_t(plan.packedFloats)) > bytes)
+    throw std::runtime_error("the packed weights do not lie on the heap");
+  packAll(reinterpret_cast<const float *>(heap.base + source), reinterpret_cast<float *>(heap.base + target));
+}
+
+void Convolution::run(const Heap &heap, uint32_t block, uint64_t bytes) {
+  const auto &d = description;
+  const uint64_t paramsAt = (uint64_t(d.words) * 4 + 7) / 8 * 8;
+  if (block % 8 != 0 || block + paramsAt + uint64_t(paramCount) * 8 > bytes) throw std::runtime_error("the argument block is not on the heap");
+  const auto *addresses = reinterpret_cast<const uint32_t *>(heap.base + block);
+  const auto *params = reinterpret_cast<const double *>(heap.base + block + paramsAt);
+  const auto operand = [&](uint32_t word, uint64_t floats) {
+    const uint64_t address = addresses[word];
+    if (address % sizeof(float) != 0 || address + floats * sizeof(float) > bytes)
+      throw std::runtime_error("operand " + std::to_string(word) + " does not lie on the heap");
+    return reinterpret_cast<float *>(heap.base + address);
+  };
+  const float *x = operand(d.x, inputFloats), *weights = operand(d.weights, weightFloats);
+  float *y = operand(d.y, resultFloats);
+
+  std::vector<convolution::Operation> operations;
+  std::vector<float> numbers(d.operations.size());
+  std::vector<std::unique_ptr<float[]>> copies;
+  for (size_t i = 0; i < d.operations.size(); i++) {
+    const auto &op = d.operations[i];
+    numbers[i] = op.param ? float(params[*op.param]) : op.value;
+    const float *at = &numbers[i];
+    if (op.word) {
+      const uint64_t floats = op.extent == Extent::dense ? resultFloats : op.extent == Extent::column ? uint64_t(d.problem.channelsOut) : 1;
+      at = operand(*op.word, floats);
+      // What lies where the result goes is read before it is written only if it is read there and then.
+      const bool apart = at >= y + resultFloats || at + floats <= y;
+      if (!apart && (op.extent != Extent::dense || at != y)) {
+        copies.emplace_back(new float[floats]);
+        std::memcpy(copies.back().get(), at, floats * sizeof(float));
+        at = copies.back().get();
+      }
+    }
+    operations.push_back({op.op, op.extent, at});
+  }
+
+  const bool packable = plan.packedFloats > 0;
+  const uint64_t packedAt = packable ? addresses[d.words - 1] : 0, scratchAt = addresses[d.words - (packable ? 2 : 1)];
+  const bool packs = packable && packedAt == 0 && !plan.inPlace;
+  const auto threadsBytes = threadBytes() * size_t(d.threads);
+  if (scratchAt % kAlignment != 0 || scratchAt + (packs ? scratchBytes() : threadsBytes) > bytes)
+    throw std::runtime_error("the scratch memory does not lie on the heap");
+  if (packedAt % kAlignment != 0 || (packedAt != 0 && packedAt + aligned(uint64_t(plan.packedFloats)) > bytes))
+    throw std::runtime_error("the packed weights do not lie on the heap");
+  auto *scratch = heap.base + scratchAt;
+  const float *packed = packedAt ? reinterpret_cast<const float *>(heap.base + packedAt) : nullptr;
+  if (packs) {
+    auto *own = reinterpret_cast<float *>(scratch + threadsBytes);
+    packAll(weights, own);
+    packed = own;
+  }
+
+  const convolution::Operands operands{x, weights, packed, y, operations.data(), int64_t(operations.size())};
+  std::atomic<int64_t> next{0};
+  parallel(d.threads, [&](int thread) {
+    auto *own = reinterpret_cast<float *>(scratch + threadBytes() * size_t(thread));
+    for (int64_t unit; (unit = next.fetch_add(1)) < plan.units;) code->unit(d.problem, plan, operands, unit, own);
+  });
+}
+
+} // namespace cotangent
