@@ -2,8 +2,11 @@
 #include <node_api.h>
 
 #include <exception>
+#include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 
 #include "attention.h"
 #include "convolution.h"
@@ -274,6 +277,36 @@ template <typename T> T *unwrapped(napi_env env, napi_value value, const napi_ty
 struct AttachedHeap : Heap {
   /** Keeps the memory alive. */
   napi_ref view = nullptr;
+  std::shared_ptr<Team> team;
+  uint32_t number = 0;
+};
+
+/** The teams of all engines in the process, by number: threads that help are told a number. */
+class Teams {
+public:
+  static Teams &get() {
+    static Teams all;
+    return all;
+  }
+  uint32_t add(std::shared_ptr<Team> team) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    teams[++last] = std::move(team);
+    return last;
+  }
+  void remove(uint32_t number) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    teams.erase(number);
+  }
+  std::shared_ptr<Team> find(uint32_t number) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    const auto found = teams.find(number);
+    return found == teams.end() ? nullptr : found->second;
+  }
+
+private:
+  std::mutex mutex;
+  std::unordered_map<uint32_t, std::shared_ptr<Team>> teams;
+  uint32_t last = 0;
 };
 
 /** attach(view: Uint8Array): an external for `prepare`. */
@@ -289,9 +322,12 @@ napi_value attach(napi_env env, napi_callback_info info) {
     auto heap = std::make_unique<AttachedHeap>();
     heap->base = static_cast<uint8_t *>(data);
     check(napi_create_reference(env, args[0], 1, &heap->view), "reference");
+    heap->team = std::make_shared<Team>();
+    heap->number = Teams::get().add(heap->team);
     return external(env, heap.release(), heapTag, [](napi_env env, void *data, void *) {
       auto *heap = static_cast<AttachedHeap *>(data);
       napi_delete_reference(env, heap->view);
+      Teams::get().remove(heap->number);
       delete heap;
     });
   });
@@ -362,16 +398,45 @@ napi_value pack(napi_env env, napi_callback_info info) {
   });
 }
 
-/** run(heap, routine, block, bytes): bytes is the heap's size now. */
+/** team(heap): the number by which helpers know its team. */
+napi_value team(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value args[1];
+    arguments(env, info, args);
+    napi_value result;
+    check(napi_create_uint32(env, unwrapped<AttachedHeap>(env, args[0], heapTag)->number, &result), "number");
+    return result;
+  });
+}
+
+/**
+ * run(heap, routine, block, bytes, session?, helpers?): bytes is the heap's size now. With a session, which counts up, so many threads are on
+ * their way to `assist` it; they are let go whatever happens.
+ */
 napi_value run(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
-    napi_value args[4];
-    arguments(env, info, args);
+    napi_value args[6];
+    size_t count = 6;
+    check(napi_get_cb_info(env, info, &count, args, nullptr, nullptr), "arguments");
+    if (count < 4) throw Failed("too few arguments");
+    const Reader read(env);
     const auto *heap = unwrapped<AttachedHeap>(env, args[0], heapTag);
+    std::optional<Session> session;
+    if (count == 6) session.emplace(*heap->team, uint32_t(read.number(args[4])), unsigned(read.number(args[5])));
     auto &routine = unwrapped<PreparedRoutine>(env, args[1], routineTag)->routine;
     if (!routine) throw Failed("this routine was released");
-    const Reader read(env);
     routine->run(*heap, uint32_t(read.number(args[2])), uint64_t(read.number(args[3])));
+    return nullptr;
+  });
+}
+
+/** assist(begin, end, thread, team, session), as engines call code in their threads: helps until the session ends. */
+napi_value assist(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value args[5];
+    arguments(env, info, args);
+    const Reader read(env);
+    if (const auto team = Teams::get().find(uint32_t(read.number(args[3])))) team->assist(uint32_t(read.number(args[4])));
     return nullptr;
   });
 }
@@ -423,9 +488,11 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
     const std::string name = isaName(isa);
     text("instructionSet", name.empty() ? std::to_string(unsigned(isa)) : name);
     napi_value adjustable;
-    const bool usable = version->cpu_runtime == DNNL_RUNTIME_OMP && OpenMP::get().usable();
-    check(napi_get_boolean(env, usable, &adjustable), "boolean");
+    check(napi_get_boolean(env, openmp::adjustable(), &adjustable), "boolean");
     check(napi_set_named_property(env, result, "threadsAdjustable", adjustable), "threadsAdjustable");
+    napi_value shared;
+    check(napi_get_boolean(env, openmp::serves(), &shared), "boolean");
+    check(napi_set_named_property(env, result, "threadsShared", shared), "threadsShared");
     return result;
   });
 }
@@ -440,6 +507,8 @@ NAPI_MODULE_INIT() {
       {"attach", nullptr, attach, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"prepare", nullptr, prepare, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"release", nullptr, release, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"team", nullptr, team, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"assist", nullptr, assist, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"pack", nullptr, pack, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"run", nullptr, run, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"info", nullptr, libraryInfo, nullptr, nullptr, nullptr, napi_enumerable, nullptr},

@@ -1,77 +1,49 @@
-// How many threads oneDNN uses is an affair of the runtime that it was built with.
+// How many threads oneDNN uses, and which.
 #pragma once
 
-#include <dlfcn.h>
-
 #include <atomic>
-#include <dnnl.hpp>
-#include <thread>
-#include <vector>
+
+#include "team.h"
 
 namespace cotangent {
 
-/** OpenMP's own functions, if oneDNN brought an OpenMP runtime along: which one (GNU, LLVM) only the loader knows. */
-struct OpenMP {
-  int (*maxThreads)() = nullptr;
-  void (*setThreads)(int) = nullptr;
-  /** Runs a function on so many threads. LLVM's runtime has it, too, on Linux. */
-  void (*parallel)(void (*body)(void *), void *data, unsigned threads, unsigned flags) = nullptr;
+namespace openmp {
 
-  static const OpenMP &get() {
-    static const OpenMP found = [] {
-      OpenMP omp;
-      omp.maxThreads = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"));
-      omp.setThreads = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
-      omp.parallel = reinterpret_cast<decltype(omp.parallel)>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
-      return omp;
-    }();
-    return found;
-  }
+/** Threads that regions of this thread ask for by default: OpenMP's `nthreads-var`. */
+int threadLimit();
+void setThreadLimit(int threads);
 
-  bool usable() const { return maxThreads && setThreads; }
-};
+/**
+ * Whether the regions that oneDNN opens are ours (openmp.cc): not where it was built without OpenMP or by another compiler than GNU's, or was in
+ * this process before this addon.
+ */
+bool serves();
 
-/** While it lives, OpenMP regions that this thread opens have so many threads. */
+/** Whether the number of threads can be set, by us or in the runtime that oneDNN brought along. */
+bool adjustable();
+
+} // namespace openmp
+
+/** While it lives, regions that this thread opens have so many threads. */
 class ThreadLimit {
 public:
-  explicit ThreadLimit(int threads) {
-    const auto &omp = OpenMP::get();
-    if (!omp.usable()) return;
-    before = omp.maxThreads();
-    if (before != threads) omp.setThreads(threads);
-    else before = 0;
-  }
-  ~ThreadLimit() {
-    if (before) OpenMP::get().setThreads(before);
-  }
+  explicit ThreadLimit(int threads) : before(openmp::threadLimit()) { openmp::setThreadLimit(threads); }
+  ~ThreadLimit() { openmp::setThreadLimit(before); }
   ThreadLimit(const ThreadLimit &) = delete;
   ThreadLimit &operator=(const ThreadLimit &) = delete;
 
 private:
-  int before = 0;
+  int before;
 };
 
-/** Runs `body(thread)` on up to so many threads at once: on those that oneDNN has, where they can be had, else on new ones. It must not throw. */
+/** Runs `body(thread)` on up to so many threads at once. It must not throw. */
 template <typename Body> void parallel(int threads, const Body &body) {
-  if (threads <= 1) return body(0);
-  const auto &omp = OpenMP::get();
-  if (!omp.parallel) {
-    std::vector<std::thread> others;
-    for (int thread = 1; thread < threads; thread++) others.emplace_back([&body, thread] { body(thread); });
-    body(0);
-    for (auto &other : others) other.join();
-    return;
-  }
-  struct Shared {
-    const Body &body;
-    std::atomic<int> next;
-  } shared{body, {0}};
-  omp.parallel(
+  runRegion(
       [](void *data) {
-        auto &s = *static_cast<Shared *>(data);
-        s.body(s.next.fetch_add(1));
+        const auto *place = Team::place();
+        (*static_cast<const Body *>(data))(int(place->task));
       },
-      &shared, unsigned(threads), 0);
+      const_cast<Body *>(&body), unsigned(threads < 1 ? 1 : threads));
 }
 
 } // namespace cotangent

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
-import type { AttachedBackend, BackendRoutine, Routine, RoutineBackend } from 'cotangent'
-import type { Binding, NativeDescription } from './binding.ts'
+import type { AttachedBackend, BackendRoutine, BackendThreads, Routine, RoutineBackend } from 'cotangent'
+import type { Binding, LoadedBinding, NativeDescription } from './binding.ts'
 import { byteDepthsOf } from './bytes.ts'
 import { describeConvolution } from './convolution.ts'
 import { describe, type DescribeOptions } from './describe.ts'
@@ -30,12 +30,15 @@ export class NativeBackend implements RoutineBackend {
   readonly name = '@cotangent/native'
   readonly version: string
   readonly #binding: Binding
+  readonly #file: string
   readonly #options: NativeBackendOptions
   readonly #cache: RoutineCache
   readonly #machine: DescribeOptions
 
-  constructor(binding: Binding, options: NativeBackendOptions) {
+  /** @param file Of the addon: the engine's threads load it, too, to help. */
+  constructor({ binding, file }: LoadedBinding, options: NativeBackendOptions) {
     this.#binding = binding
+    this.#file = file
     this.#options = options
     this.#cache = new RoutineCache(binding, options.routines)
     const { version, threading, instructionSet } = binding.info()
@@ -43,21 +46,32 @@ export class NativeBackend implements RoutineBackend {
     this.#machine = { fastBfloat16: /BF16|AMX|FP16/.test(instructionSet), byteDepths: byteDepthsOf(instructionSet) }
   }
 
-  attach(memory: WebAssembly.Memory): AttachedBackend {
+  attach(memory: WebAssembly.Memory, threads?: BackendThreads): AttachedBackend {
     if (!(memory.buffer instanceof SharedArrayBuffer)) throw new Error('the memory of this engine is not shared, so it may move')
     const heap = this.#binding.attach(new Uint8Array(memory.buffer))
+    const binding = this.#binding
+    const assist = binding.info().threadsShared ? threads?.addon(this.#file, 'assist') : undefined
+    const team = binding.team(heap)
+    let session = 0
     const ready = (description: NativeDescription | undefined): BackendRoutine | undefined => {
-      const binding = this.#binding
       const cached = description && this.#cache.get(description)
       if (!cached) return undefined
-      const { packed, scratchBytes } = cached
+      const { scratchBytes } = cached
+      const packed = cached.packed && {
+        ...cached.packed,
+        key: weightsOf(description),
+        pack: (source: number, target: number) => binding.pack(heap, cached.handle(), source, target, memory.buffer.byteLength),
+      }
+      if (!assist || threadsOf(description) === 1)
+        return { scratchBytes, packed, run: (block) => binding.run(heap, cached.handle(), block, memory.buffer.byteLength) }
       return {
         scratchBytes,
-        run: (block) => binding.run(heap, cached.handle(), block, memory.buffer.byteLength),
-        packed: packed && {
-          ...packed,
-          key: weightsOf(description),
-          pack: (source, target) => binding.pack(heap, cached.handle(), source, target, memory.buffer.byteLength),
+        packed,
+        run(block) {
+          // Before anybody comes to help, as this may throw.
+          const handle = cached.handle()
+          session = (session + 1) >>> 0
+          assist([team, session], (helpers) => binding.run(heap, handle, block, memory.buffer.byteLength, session, helpers))
         },
       }
     }
@@ -78,6 +92,9 @@ export class NativeBackend implements RoutineBackend {
     return described.describe(Math.max(1, Math.min(threads, Math.round(described.work / workPerThread))))
   }
 }
+
+const threadsOf = (description: NativeDescription): number =>
+  ('attention' in description ? description.attention : 'recurrent' in description ? description.recurrent : 'convolution' in description ? description.convolution : description).threads
 
 /** Weights of equal shapes are packed alike. */
 function weightsOf(description: NativeDescription): string {

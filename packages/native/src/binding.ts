@@ -158,6 +158,8 @@ export interface LibraryInfo {
   readonly instructionSet: string
   /** Whether the number of threads can be set. */
   readonly threadsAdjustable: boolean
+  /** Whether it computes on the threads of the engine that it works for. */
+  readonly threadsShared: boolean
 }
 
 export interface PreparedRoutine {
@@ -178,7 +180,12 @@ export interface Binding {
   release(routine: Handle): void
   /** Packs what `packed` says, from one address on the heap to another. */
   pack(heap: Handle, routine: Handle, source: number, target: number, bytes: number): void
-  run(heap: Handle, routine: Handle, block: number, bytes: number): void
+  /** The number by which `assist` knows who works on this heap. */
+  team(heap: Handle): number
+  /** With a session, which counts up, so many `helpers` are on their way to `assist` it. */
+  run(heap: Handle, routine: Handle, block: number, bytes: number, session?: number, helpers?: number): void
+  /** Helps with what runs in this session of the team until it ends; the first three numbers are an engine's affair. */
+  assist(begin: number, end: number, thread: number, team: number, session: number): void
   info(): LibraryInfo
   readonly protocol: number
 }

@@ -11,7 +11,7 @@ let backend: RoutineBackend | undefined
  * @throws Error with one line that says why it can't be used.
  */
 export function nativeBackend(): RoutineBackend {
-  backend ??= new NativeBackend(loadBinding().binding, process.env.COTANGENT_NATIVE === 'all' ? everything : defaults)
+  backend ??= new NativeBackend(loadBinding(), process.env.COTANGENT_NATIVE === 'all' ? everything : defaults)
   return backend
 }
 

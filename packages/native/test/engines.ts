@@ -1,4 +1,4 @@
-import type { AttachedBackend } from 'cotangent'
+import type { AttachedBackend, BackendThreads } from 'cotangent'
 import { ReferenceEngine } from '../../core/src/engine/reference/engine.ts'
 import { referenceRoutine } from '../../core/src/engine/reference/routine.ts'
 import type { Operand, Routine } from '../../core/src/engine/routine.ts'
@@ -28,11 +28,11 @@ export class CountingBackend extends NativeBackend {
   }
 
   constructor(options = everything) {
-    super(loaded!.binding, options)
+    super(loaded!, options)
   }
 
-  override attach(memory: WebAssembly.Memory): AttachedBackend {
-    const attached = super.attach(memory)
+  override attach(memory: WebAssembly.Memory, threads?: BackendThreads): AttachedBackend {
+    const attached = super.attach(memory, threads)
     return {
       ...attached,
       prepare: (routine, threads, variant) => {

@@ -11,9 +11,20 @@ export interface RoutineBackend {
   readonly version?: string
   /**
    * Called once an engine, whose memory may grow but does not move.
+   * @param threads The engine's own, which may help, where it has any that can.
    * @throws Error with one line that says why this memory can't be worked on; the engine then does without.
    */
-  attach(memory: WebAssembly.Memory): AttachedBackend
+  attach(memory: WebAssembly.Memory, threads?: BackendThreads): AttachedBackend
+}
+
+/** The threads of an engine, for code that would need its own otherwise: two pools of threads fight for the same cores. */
+export interface BackendThreads {
+  /**
+   * Has each of them load the file of a Node addon when it first needs it. The result runs `body` on the calling thread, while every thread
+   * that is awake in time calls the addon's function `name` with three numbers of the engine's own and `args`. That function
+   * has to return when `body` is about to, or when it comes too late. `body` is given how many are on their way.
+   */
+  addon(file: string, name: string): (args: readonly number[], body: (helpers: number) => void) => void
 }
 
 export interface AttachedBackend {

@@ -1,6 +1,6 @@
 import { CotangentError } from '../../errors.ts'
 import type { Kernel } from '../kernel.ts'
-import type { AttachedBackend, BackendRoutine, RoutineBackend } from '../routine-backend.ts'
+import type { AttachedBackend, BackendRoutine, BackendThreads, RoutineBackend } from '../routine-backend.ts'
 import type { Routine } from '../routine.ts'
 import type { WasmEngineOptions } from './engine.ts'
 import type { Heap } from './heap.ts'
@@ -26,9 +26,15 @@ export class BackendLauncher {
     this.#heap = heap
     this.#pool = pool
     this.#arguments = new FinalizationRegistry((pointer) => heap.free(pointer))
+    const threads: BackendThreads = {
+      addon(file, name) {
+        const fn = pool.loadAddon(file, name)
+        return (args, body) => pool.alongside(fn, args, body)
+      },
+    }
     for (const backend of backends) {
       try {
-        this.#attached.push({ name: backend.name, backend: backend.attach(heap.memory) })
+        this.#attached.push({ name: backend.name, backend: backend.attach(heap.memory, threads) })
       } catch (error) {
         notice?.(`Cotangent computes without ${backend.name}: ${reasonOf(error)}`)
       }

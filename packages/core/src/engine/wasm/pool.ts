@@ -1,6 +1,6 @@
 import { environment } from '../../environment.ts'
 import { CotangentError } from '../../errors.ts'
-import { Crew, maxArgs, maxThreads } from './crew.ts'
+import { Crew, type Launch, maxArgs, maxThreads } from './crew.ts'
 import type { Heap } from './heap.ts'
 import { hardwareThreads, reasonAgainstThreads } from './thread.ts'
 import type { KernelFunction } from './worker.ts'
@@ -112,6 +112,32 @@ export class Pool {
     return loaded
   }
 
+  /** A function of a Node addon, for `alongside`. Workers load the file when they first need it. */
+  loadAddon(file: string, name: string): PoolFunction {
+    const functions: Record<string, PoolFunction> = {}
+    const loaded: PoolModule = { id: ++this.#lastModule, bytes: new TextEncoder().encode(`${name}\n${file}`), functions }
+    functions[name] = { module: loaded, name, index: 0, call: () => {} }
+    this.#modules.set(loaded.id, { pointer: 0 })
+    return functions[name]
+  }
+
+  /**
+   * Runs `body` here, with the number of workers that have booted, each of which calls `fn(begin, end, thread, ...args)` if it is awake in time.
+   * The function has to return when `body` is about to.
+   */
+  alongside(fn: PoolFunction, args: readonly number[], body: (workers: number) => void): void {
+    const crew = this.#threads > 1 ? this.#muster() : undefined
+    if (!crew || crew.ready === 0) return body(0)
+    // One task for each thread: a worker stays in its one, so the calling thread gets one, though not always the first.
+    const tasks = this.#threads
+    let begun = false
+    this.#launch(crew, fn, { tasks, step: 1, chunks: tasks, args }, () => {
+      if (begun) return
+      begun = true
+      body(crew.ready)
+    })
+  }
+
   /** Forgets a module, here and in the workers. Its functions must not be run again. */
   unload(module: PoolModule): void {
     const known = this.#modules.get(module.id)
@@ -190,27 +216,29 @@ export class Pool {
         message: `${args.length} arguments, ${maxArgs} are the most a launch takes`,
       })
     }
-    const { module } = fn
-    const known = this.#modules.get(module.id)
-    if (!known) throw new CotangentError('engine-failure', { op: fn.name, message: 'the module of this function was unloaded' })
-    if (known.pointer === 0) {
-      known.pointer = this.#heap.alloc(module.bytes.length)
-      this.#heap.u8.set(module.bytes, known.pointer)
-    }
     const grains = Math.ceil(tasks / grain)
     const step = Math.ceil(grains / (this.#threads * this.#options.chunksPerThread)) * grain
+    this.#launch(crew, fn, { tasks, step, chunks: Math.ceil(tasks / step), args }, (begin, end, values) =>
+      callRange(fn, begin, end, values),
+    )
+  }
+
+  #launch(
+    crew: Crew,
+    fn: PoolFunction,
+    work: Pick<Launch, 'tasks' | 'step' | 'chunks' | 'args'>,
+    entry: Parameters<Crew['launch']>[0],
+  ): void {
+    const { module, index, name } = fn
+    const known = this.#modules.get(module.id)
+    if (!known) throw new CotangentError('engine-failure', { op: name, message: 'the module of this function was unloaded' })
+    const { length } = module.bytes
+    if (known.pointer === 0) {
+      known.pointer = this.#heap.alloc(length)
+      this.#heap.u8.set(module.bytes, known.pointer)
+    }
     try {
-      crew.launch((begin, end, values) => callRange(fn, begin, end, values), {
-        module: module.id,
-        pointer: known.pointer,
-        length: module.bytes.length,
-        index: fn.index,
-        name: fn.name,
-        tasks,
-        step,
-        chunks: Math.ceil(tasks / step),
-        args,
-      })
+      crew.launch(entry, { ...work, module: module.id, pointer: known.pointer, length, index, name })
     } finally {
       if (crew.broken) this.#crew = undefined
     }

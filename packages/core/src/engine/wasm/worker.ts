@@ -30,6 +30,10 @@ export const controlLayout = {
   worker: { booted: 0, quit: 1, busy: 2, sleeping: 3, chunks: 4, words: 16 },
 } as const
 
+interface NodeGlobal {
+  process: { getBuiltinModule(name: 'node:module'): { createRequire(from: string): (file: string) => Record<string, KernelFunction> } }
+}
+
 /** An export of an emitted module: `(begin, end, thread, ...args)`. */
 export type KernelFunction = (...args: number[]) => unknown
 
@@ -73,6 +77,12 @@ export function workerMain(boot: WorkerBoot): void {
   // Methods and not functions: compilers that keep names wrap functions in calls of a helper that is not here.
   const does = {
     instantiate(bytes: Uint8Array<ArrayBuffer>): KernelFunction[] {
+      // Modules start with a zero. What does not is the name of a function and the file of the Node addon that has it.
+      if (bytes[0] !== 0) {
+        const [name, file] = new TextDecoder().decode(bytes).split('\n') as [string, string]
+        const { createRequire } = (globalThis as unknown as NodeGlobal).process.getBuiltinModule('node:module')
+        return [createRequire(file)(file)[name]!]
+      }
       const module = new WebAssembly.Module(bytes)
       const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {}
       for (const wanted of WebAssembly.Module.imports(module)) {
