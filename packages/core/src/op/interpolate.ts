@@ -1,4 +1,4 @@
-import { type DType, dtypeInfo, isFloat } from '../dtype.ts'
+import { type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
@@ -81,20 +81,70 @@ function antialiasedTaps(n: number, count: number, step: number, mode: 'linear' 
   return { count, positions, weights }
 }
 
-function resizeAxis(x: Tensor, axis: number, count: number, scale: number | undefined, options: InterpolateOptions): Tensor {
-  const n = x.shape[axis]!
-  if (count === n && (scale === undefined || scale === 1)) return x
-  const { mode = 'nearest', alignCorners = false, antialias = false } = options
-  const step = alignCorners ? (count > 1 ? (n - 1) / (count - 1) : 0) : scale === undefined ? n / count : 1 / scale
-  if (mode === 'nearest' || mode === 'nearest-exact') return x.indexSelect(axis, tensor(nearest(n, count, step, mode === 'nearest-exact')))
-  return resample(x, axis, antialias ? antialiasedTaps(n, count, step, mode) : interpolatedTaps(n, count, step, options))
+/** A part of an image, in pixels. */
+export interface Region {
+  readonly top: number
+  readonly left: number
+  readonly height: number
+  readonly width: number
 }
 
-/** Floats as numbers of an integer dtype, or as they are. */
-function inDType(x: Tensor, dtype: DType): Tensor {
-  if (x.dtype === dtype || isFloat(dtype)) return x.cast(dtype)
-  const { min, max } = dtypeInfo[dtype]
-  return x.round().clamp({ min, max }).cast(dtype)
+/** A stretch of an axis. */
+interface Stretch {
+  readonly begin: number
+  readonly length: number
+}
+
+interface AxisChange {
+  readonly axis: number
+  readonly from: Stretch
+  readonly count: number
+  readonly scale: number | undefined
+}
+
+const isWhole = (x: Tensor, { axis, from }: AxisChange) => from.length === x.shape[axis]
+const isResized = ({ from, count, scale }: AxisChange) => count !== from.length || (scale !== undefined && scale !== 1)
+
+function resizeAxis(x: Tensor, change: AxisChange, options: InterpolateOptions, dtype: DType | undefined): Tensor {
+  const { axis, from, count, scale } = change
+  if (!isResized(change)) return isWhole(x, change) ? x : x.narrow(axis, from.begin, from.length)
+  const { mode = 'nearest', alignCorners = false, antialias = false } = options
+  const n = from.length
+  const step = alignCorners ? (count > 1 ? (n - 1) / (count - 1) : 0) : scale === undefined ? n / count : 1 / scale
+  const there = (positions: Int32Array) => (from.begin === 0 ? positions : positions.map((position) => position + from.begin))
+  if (mode === 'nearest' || mode === 'nearest-exact')
+    return x.indexSelect(axis, tensor(there(nearest(n, count, step, mode === 'nearest-exact'))))
+  const taps = antialias ? antialiasedTaps(n, count, step, mode) : interpolatedTaps(n, count, step, options)
+  return resample(x, axis, { ...taps, positions: there(taps.positions) }, dtype)
+}
+
+/** Integers are rounded where they are resampled last. */
+function resizeAxes(x: Tensor, changes: readonly AxisChange[], options: InterpolateOptions): Tensor {
+  const last = changes.findLast(isResized)
+  return changes.reduce((y, change) => resizeAxis(y, change, options, change === last && !isFloat(x.dtype) ? x.dtype : undefined), x)
+}
+
+/** Lengths that programs are made for are multiples of this: parts of all sizes would want as many programs. */
+const LENGTH_STEP = 32
+
+/**
+ * A part of x [batch, height, width, channels] resized, as if it had been cut out first, by programs that do not depend on where it lies and
+ * hardly on its size.
+ */
+export function interpolatePart(
+  x: Tensor,
+  { top, left, height, width }: Region,
+  options: InterpolateOptions & { readonly size: readonly [number, number] },
+): Tensor {
+  const columns = x.shape[2]!
+  const around = Math.min(columns, Math.ceil(width / LENGTH_STEP) * LENGTH_STEP)
+  const start = Math.min(left, columns - around)
+  const [h, w] = options.size
+  const changes: AxisChange[] = [
+    { axis: 1, from: { begin: top, length: height }, count: h, scale: undefined },
+    { axis: 2, from: { begin: left - start, length: width }, count: w, scale: undefined },
+  ]
+  return resizeAxes(around < columns ? x.narrow(2, start, around) : x, changes, options)
 }
 
 export const interpolate = defineFunction({
@@ -128,8 +178,8 @@ export const interpolate = defineFunction({
           ? new Array<number>(axes).fill(options.scale)
           : options.scale
     const sizes = perAxis('interpolate', 'size', options.size ?? scales!.map((s, i) => Math.floor(x.shape[i + 1]! * s)), axes, 1)
-    const resized = sizes.reduce((y, count, i) => resizeAxis(y, i + 1, count, scales?.[i], options), x)
-    return inDType(resized, x.dtype)
+    const changes = sizes.map((count, i) => ({ axis: i + 1, from: { begin: 0, length: x.shape[i + 1]! }, count, scale: scales?.[i] }))
+    return resizeAxes(x, changes, options)
   },
   samples: () => [
     { args: [sampleTensor([2, 3, 2]), { size: 5 }] },

@@ -74,13 +74,20 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
     if (!vjp) vjps.set(key, (vjp = makeVjp(op, inputs, outputs, attrs, wanted)))
     return vjp
   }
+  /** What shapes follow from is the code already, which is asked for next. */
+  let inferred: { readonly inputs: readonly Spec[]; readonly attrs: A; readonly laid: Laid } | undefined
   const primitive: Primitive<A> = {
     name: op.name,
     ...(op.random && { random: true }),
-    infer: (inputs, attrs) => layOut(op, inputs, attrs).outputs,
+    infer(inputs, attrs) {
+      inferred = { inputs, attrs, laid: layOut(op, inputs, attrs) }
+      return inferred.laid.outputs
+    },
     lower(inputs, outputs, attrs) {
-      const { k, values, space, axes, outputs: inferred } = layOut(op, inputs, attrs)
-      values.forEach((value, i) => k.output(outputs[i]!.dtype, value, outputStrides(outputs[i]!, space, axes, inferred[i]!.perElement)))
+      const known = inferred?.inputs === inputs && inferred.attrs === attrs ? inferred.laid : undefined
+      inferred = undefined
+      const { k, values, space, axes, outputs: levels } = known ?? layOut(op, inputs, attrs)
+      values.forEach((value, i) => k.output(outputs[i]!.dtype, value, outputStrides(outputs[i]!, space, axes, levels[i]!.perElement)))
       return k.build()
     },
   }

@@ -1,4 +1,4 @@
-import { toFloat } from '../dtype.ts'
+import { type DType, dtypeInfo, toFloat } from '../dtype.ts'
 import { KernelBuilder, type Value } from '../engine/kernel.ts'
 import { scalarTypeOf } from '../engine/scalar.ts'
 import type { Spec } from '../layout.ts'
@@ -17,6 +17,8 @@ export interface Taps {
 
 interface Attrs {
   readonly axis: number
+  /** What integers are rounded to, and cut off at its ends. */
+  readonly dtype: DType | undefined
 }
 
 /** The axes of `x` from `begin` to `end`; those with one stride between neighbours are one. */
@@ -31,11 +33,11 @@ function joined({ shape, strides }: Spec, begin: number, end: number): { size: n
   return axes
 }
 
-/** Weighted sums of samples of one axis, as floats: x, weights [taps, count] and positions [taps, count] (int32, in range). */
+/** Weighted sums of samples of one axis, computed as floats: x, weights [taps, count] and positions [taps, count] (int32, in range). */
 const resamplePrimitive: Primitive<Attrs> = {
   name: 'resample',
-  infer: ([x, weights], { axis }) => [{ dtype: weights!.dtype, shape: x!.shape.with(axis, weights!.shape[1]!) }],
-  lower([x, weights, positions], [y], { axis }) {
+  infer: ([x, weights], { axis, dtype }) => [{ dtype: dtype ?? weights!.dtype, shape: x!.shape.with(axis, weights!.shape[1]!) }],
+  lower([x, weights, positions], [y], { axis, dtype }) {
     const [taps, count] = weights!.shape as [number, number]
     const [before, after] = [joined(x!, 0, axis), joined(x!, axis + 1, x!.shape.length)]
     const own = before.length
@@ -58,7 +60,7 @@ const resamplePrimitive: Primitive<Attrs> = {
       const term = k.mul(k.cast(k.gather(image, address), type), ofTap(weights!, factors, tap))
       sum = sum === undefined ? term : k.add(sum, term)
     }
-    k.output(y!.dtype, sum!)
+    k.output(y!.dtype, dtype ? rounded(k, sum!, dtype) : sum!)
     return k.build()
   },
   gradient([g], { attrs: { axis }, inputs, inputSpecs }) {
@@ -75,9 +77,14 @@ const resamplePrimitive: Primitive<Attrs> = {
   saves: () => ({ inputs: [false, true, true], outputs: [false] }),
 }
 
-/** The samples of `axis` weighted and added up, `count` sums. Integers become floats. */
-export function resample(x: Tensor, axis: number, { count, positions, weights }: Taps): Tensor {
+function rounded(k: KernelBuilder, x: Value, dtype: DType): Value {
+  const { min, max } = dtypeInfo[dtype]
+  return k.min(k.max(k.round(x), k.like(x, min)), k.like(x, max))
+}
+
+/** The samples of `axis` weighted and added up, `count` sums, as floats or rounded to an integer dtype. */
+export function resample(x: Tensor, axis: number, { count, positions, weights }: Taps, dtype?: DType): Tensor {
   const shape = [positions.length / count, count] as const
   const factors = tensor(weights, { shape, dtype: toFloat(x.dtype) })
-  return bind1(resamplePrimitive, [x, factors, tensor(positions, { shape })] as Tensor[], { axis })
+  return bind1(resamplePrimitive, [x, factors, tensor(positions, { shape })] as Tensor[], { axis, dtype })
 }

@@ -5,7 +5,7 @@ import { currentEngine } from '../engine/registry.ts'
 import { CotangentError } from '../errors.ts'
 import { sameShape, type Spec } from '../layout.ts'
 import { modes } from './modes.ts'
-import { type Plan, type Primitive, planOf } from './primitive.ts'
+import { type Plan, type Primitive, planOf, savesOf } from './primitive.ts'
 import { Scalar } from './scalar.ts'
 import { Storage } from './storage.ts'
 import { Tensor } from './tensor.ts'
@@ -121,7 +121,7 @@ function engineOf(op: string, inputs: readonly Input[]): Engine {
 
 function record<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], attrs: A, outputs: readonly Tensor[]): void {
   if (!plan.outputs.some((o) => isFloat(o.dtype))) return
-  const saves = plan.saves!
+  const saves = savesOf(op, plan, attrs)
   const edges = new Array<Edge | null>(inputs.length)
   const saved = new Array<Saved | null>(inputs.length)
   for (let i = 0; i < inputs.length; i++) {

@@ -21,6 +21,12 @@ export interface OutputSpec {
   readonly shape: Shape
 }
 
+/** Per input and per output, whether the gradient rule needs its value. */
+export interface Saves {
+  readonly inputs: readonly boolean[]
+  readonly outputs: readonly boolean[]
+}
+
 /** Everything about running an op on inputs of given specs, worked out once. */
 export interface Plan {
   readonly inputs: readonly Spec[]
@@ -30,8 +36,8 @@ export interface Plan {
   /** Other ways to read the first input's memory, one an output, where nothing has to run. */
   readonly views: readonly View[] | null
   readonly program: Program | Sequence | Control | null
-  /** Per input and per output, whether the gradient rule needs its value. */
-  readonly saves: { readonly inputs: readonly boolean[]; readonly outputs: readonly boolean[] } | null
+  /** See `savesOf`. */
+  saves: Saves | null
   engine: Engine | null
   executable: Executable | null
 }
@@ -61,7 +67,7 @@ export interface Primitive<A = unknown> {
   /** Whether it draws random numbers, by the position along the first axis of its one kernel. */
   readonly random?: boolean
   /** Which values the rule needs; all of them, if not said. */
-  saves?(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): NonNullable<Plan['saves']>
+  saves?(inputs: readonly Spec[], outputs: readonly Spec[], attrs: A): Saves
 }
 
 interface HasSpec {
@@ -128,15 +134,21 @@ function makePlan<A>(op: Primitive<A>, specs: readonly Spec[], attrs: A, into: r
     })
   }
   const outputs = views ? views.map(({ shape, strides }, i) => specOf(inferred[i]!.dtype, shape, strides)) : targets
-  const all = { inputs: specs.map(() => true), outputs: outputs.map(() => true) }
   return {
     inputs: specs,
     params: specs.filter((s) => s.scalar).length,
     outputs,
     views,
     program,
-    saves: op.gradient ? (op.saves?.(specs, outputs, attrs) ?? all) : null,
+    saves: null,
     engine: null,
     executable: null,
   }
+}
+
+/** What is kept for the gradient of a planned op, worked out when it is first recorded: most shapes are seen without gradients only. */
+export function savesOf<A>(op: Primitive<A>, plan: Plan, attrs: A): Saves {
+  const { inputs, outputs } = plan
+  plan.saves ??= op.saves?.(inputs, outputs, attrs) ?? { inputs: inputs.map(() => true), outputs: outputs.map(() => true) }
+  return plan.saves
 }

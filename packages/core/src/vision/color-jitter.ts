@@ -1,10 +1,8 @@
-import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { permutation } from '../op/random.ts'
-import type { Tensor } from '../tensor/tensor.ts'
-import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, grayscale } from './color.ts'
-import { onBatch, type PerImage } from './images.ts'
-import { toBytes, toFloat } from './normalize.ts'
+import { grayscale } from './color.ts'
+import { checkColour, onPlanes } from './images.ts'
+import { colorChanges } from './planes.ts'
 import { drawn, generatorOf, randomApply, type Transform } from './transform.ts'
 
 export interface ColorJitterOptions {
@@ -16,19 +14,12 @@ export interface ColorJitterOptions {
   readonly hue?: number | readonly [number, number]
 }
 
-const changes: Record<keyof ColorJitterOptions, (images: Tensor, amount: PerImage) => Tensor> = {
-  brightness: adjustBrightness,
-  contrast: adjustContrast,
-  saturation: adjustSaturation,
-  hue: adjustHue,
-}
-
 /**
  * Brightness, contrast, saturation and hue of each image changed by amounts drawn for it, in an order drawn for the batch. uint8 images are
  * rounded once, at the end.
  */
 export function colorJitter(options: ColorJitterOptions): Transform {
-  const steps = (Object.keys(changes) as (keyof ColorJitterOptions)[]).flatMap((name) => {
+  const steps = (Object.keys(colorChanges) as (keyof ColorJitterOptions)[]).flatMap((name) => {
     const value = options[name]
     if (value === undefined) return []
     const range =
@@ -40,14 +31,15 @@ export function colorJitter(options: ColorJitterOptions): Transform {
         message: `${name} is ${JSON.stringify(value)}`,
         hint: `It must be an amount, or a range within ${least} and ${most}.`,
       })
-    return [{ change: changes[name], range }]
+    return [{ change: colorChanges[name], range }]
   })
-  return (images, source) =>
-    onBatch('colorJitter', images, (batch) => {
+  return (images, source) => {
+    checkColour('colorJitter', images)
+    return onPlanes('colorJitter', images, (planes, white) => {
       const order = permutation(steps.length, { generator: generatorOf(source) }).toArray() as number[]
-      const changed = order.reduce((x, i) => steps[i]!.change(x, drawn(x.shape[0]!, steps[i]!.range, source)), toFloat(batch))
-      return isFloat(batch.dtype) ? changed : toBytes(changed)
+      return order.reduce((x, i) => steps[i]!.change(x, drawn(x.shape[0]!, steps[i]!.range, source), white), planes)
     })
+  }
 }
 
 /** Each image grey, with as many channels as before, with probability `p`. */

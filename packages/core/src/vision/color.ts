@@ -1,47 +1,35 @@
 import { CotangentError } from '../errors.ts'
-import { concat, stack } from '../op/join.ts'
+import { concat } from '../op/join.ts'
 import { where } from '../op/where.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { filtered } from './blur.ts'
-import { checkColour, onBatch, onFloats, type PerImage, perImage, whiteOf } from './images.ts'
+import { checkColour, onBatch, onFloats, onPlanes, type PerImage, perImage, whiteOf } from './images.ts'
+import { blend, colorChanges, luma } from './planes.ts'
 
 // Factors are 1 for no change, 0 for none of the quality, 2 for twice as much. uint8 images are computed in float32 and rounded.
 
 const inRange = (x: Tensor, white: number): Tensor => x.clamp({ min: 0, max: white })
 
-/** Between `other` (factor 0) and `x` (factor 1), or beyond. `other` may be smaller: what is left of it is computed apart. */
-function blend(x: Tensor, other: Tensor, factor: PerImage, white: number): Tensor {
-  const rest = typeof factor === 'number' ? 1 - factor : factor.neg().add(1)
-  return inRange(x.mul(perImage(factor)).add(other.mul(perImage(rest))), white)
-}
-
-/** Weighted sum of red, green and blue (ITU-R 601-2), [batch, height, width, 1]. */
-function luma(x: Tensor): Tensor {
-  if (x.shape.at(-1) === 1) return x
-  const [r, g, b] = x.split(1, -1) as [Tensor, Tensor, Tensor]
-  return r.mul(0.2989).add(g.mul(0.587)).add(b.mul(0.114))
-}
-
 /** Grey images, of one channel or of three equal ones. */
 export const grayscale = (images: Tensor, { channels = 1 }: { readonly channels?: 1 | 3 } = {}): Tensor => {
   checkColour('grayscale', images)
-  return onFloats('grayscale', images, (x) => {
+  return onPlanes('grayscale', images, (x) => {
     const grey = luma(x)
-    return channels === 1 ? grey : grey.expand([...grey.shape.slice(0, -1), 3])
+    return channels === 1 ? grey : grey.expand(grey.shape.with(1, 3))
   })
 }
 
 export const adjustBrightness = (images: Tensor, factor: PerImage): Tensor =>
-  onFloats('adjustBrightness', images, (x, white) => inRange(x.mul(perImage(factor)), white))
+  onFloats('adjustBrightness', images, (x, white) => blend(x, 0, factor, white))
 
 export const adjustContrast = (images: Tensor, factor: PerImage): Tensor => {
   checkColour('adjustContrast', images)
-  return onFloats('adjustContrast', images, (x, white) => blend(x, luma(x).mean([1, 2, 3], { keepDims: true }), factor, white))
+  return onPlanes('adjustContrast', images, (x, white) => colorChanges.contrast(x, factor, white))
 }
 
 export const adjustSaturation = (images: Tensor, factor: PerImage): Tensor => {
   checkColour('adjustSaturation', images)
-  return onFloats('adjustSaturation', images, (x, white) => (x.shape.at(-1) === 1 ? x : blend(x, luma(x), factor, white)))
+  return onPlanes('adjustSaturation', images, (x, white) => colorChanges.saturation(x, factor, white))
 }
 
 /** Mean of the 3 x 3 pixels around each, the middle counting five times; edges stay. */
@@ -81,28 +69,7 @@ export const adjustHue = (images: Tensor, turn: PerImage): Tensor => {
       message: `${turn} is not a part of the circle`,
       hint: 'Give a number from -0.5 to 0.5.',
     })
-  return onFloats('adjustHue', images, (x) => {
-    if (x.shape.at(-1) === 1) return x
-    const [r, g, b] = x.unbind(-1) as [Tensor, Tensor, Tensor]
-    const value = x.max(-1)
-    const chroma = value.sub(x.min(-1))
-    const grey = chroma.eq(0)
-    const divisor = where(grey, chroma.onesLike(), chroma)
-    const sextant = where(
-      value.eq(r),
-      g.sub(b).div(divisor),
-      where(value.eq(g), b.sub(r).div(divisor).add(2), r.sub(g).div(divisor).add(4)),
-    )
-    const by = typeof turn === 'number' ? turn * 6 : turn.reshape([-1, 1, 1]).mul(6)
-    const turned = where(grey, sextant.zerosLike(), sextant).add(by)
-    // Each channel is the value less the chroma, but for a trapezium of hues.
-    const channel = (offset: number) => {
-      const k = turned.add(offset).remainder(6)
-      const height = k.minimum(k.neg().add(4)).clamp({ min: 0, max: 1 })
-      return value.sub(chroma.mul(height))
-    }
-    return stack([channel(5), channel(3), channel(1)], -1)
-  })
+  return onPlanes('adjustHue', images, (x) => colorChanges.hue(x, turn))
 }
 
 /** Black for white. */

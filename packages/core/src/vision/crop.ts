@@ -1,20 +1,13 @@
 import { CotangentError } from '../errors.ts'
+import type { Region } from '../op/interpolate.ts'
 import { concat } from '../op/join.ts'
 import { pad } from '../op/pad.ts'
 import { randint } from '../op/random.ts'
 import { arange } from '../op/range.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { onBatch } from './images.ts'
-import { resize, type ResizeOptions, sizeFor } from './resize.ts'
+import { resize, type ResizeOptions, resizePart, sizeFor } from './resize.ts'
 import { drawn, generatorOf, type Transform } from './transform.ts'
-
-/** A part of an image, in pixels. */
-export interface Region {
-  readonly top: number
-  readonly left: number
-  readonly height: number
-  readonly width: number
-}
 
 /** The same part of each image. */
 export const crop = (images: Tensor, { top, left, height, width }: Region): Tensor =>
@@ -114,7 +107,7 @@ export const randomResizedCrop =
         }
         return middle([h, w], ratio)
       })
-      const pieces = parts.map((part, i) => resize(crop(x.narrow(0, i, 1), part), target, options))
+      const pieces = parts.map((part, i) => resizePart(x.narrow(0, i, 1), part, target, options))
       return pieces.length === 0 ? resize(x, target, options) : concat(pieces, 0)
     })
   }

@@ -1,5 +1,8 @@
 import { isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
+import { unaryPrimitive } from '../op/elementwise.ts'
+import { bind1 } from '../tensor/bind.ts'
+import { Scalar } from '../tensor/scalar.ts'
 import { tidyForward } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
@@ -40,14 +43,32 @@ export function asBatch(op: string, images: Tensor, f: (batch: Tensor) => Tensor
   return images.rank === 4 ? f(images) : f(images.unsqueeze(0)).squeeze(0)
 }
 
+const bytes = unaryPrimitive<[scale: number]>('bytes', {
+  code: (k, x, scale) => k.min(k.max(k.round(k.mul(x, scale)), k.like(x, 0)), k.like(x, 255)),
+  result: 'uint8',
+  differentiable: false,
+})
+
+/** uint8 from floats whose white is `white`, rounded; what is out of range is cut off. */
+export const asBytes = (x: Tensor, white: number): Tensor => bind1(bytes, [x, new Scalar(255 / white, x.dtype)], undefined)
+
 /** `onBatch` for code on floats: uint8 images go through float32 on the same scale and are rounded back. */
 export const onFloats = (op: string, images: Tensor, f: (batch: Tensor, white: number) => Tensor): Tensor =>
+  onBatch(op, images, (batch) => (isFloat(batch.dtype) ? f(batch, 1) : asBytes(f(batch.cast('float32'), 255), 255)))
+
+/**
+ * `onFloats` for code on planes `[batch, channels, height, width]`, where the pixels of a channel lie side by side: what is computed of
+ * channels together goes several pixels at a time.
+ */
+export const onPlanes = (op: string, images: Tensor, f: (planes: Tensor, white: number) => Tensor): Tensor =>
   onBatch(op, images, (batch) => {
-    if (isFloat(batch.dtype)) return f(batch, 1)
-    return f(batch.cast('float32'), 255).round().clamp({ min: 0, max: 255 }).cast('uint8')
+    const planes = batch.permute([0, 3, 1, 2])
+    const changed = isFloat(batch.dtype) ? f(planes.contiguous(), 1) : f(planes.cast('float32'), 255)
+    const back = changed.permute([0, 2, 3, 1])
+    return isFloat(batch.dtype) ? back : asBytes(back, 255)
   })
 
-/** One number an image, to go with `[batch, height, width, channels]`. */
+/** One number an image, to go with what has four axes, the batch first. */
 export const perImage = (value: PerImage): PerImage => (typeof value === 'number' ? value : value.reshape([-1, 1, 1, 1]))
 
 /** @throws {CotangentError} `shape-mismatch` where images have neither one channel nor three. */

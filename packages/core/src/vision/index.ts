@@ -1,3 +1,4 @@
+export type { Region } from '../op/interpolate.ts'
 export * from './affine.ts'
 export * from './augment.ts'
 export { gaussianBlur } from './blur.ts'

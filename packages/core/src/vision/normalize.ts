@@ -1,16 +1,21 @@
 import { isFloat, toFloat as toFloatType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { tensor } from '../op/creation.ts'
+import { kernelPrimitive } from '../op/kernel-op.ts'
+import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { onBatch, whiteOf } from './images.ts'
+import { asBytes, onBatch, whiteOf } from './images.ts'
 
 /** Floats from 0 to 1 of uint8 images; floats stay as they are. */
-export const toFloat = (images: Tensor): Tensor =>
-  onBatch('toFloat', images, (x) => (isFloat(x.dtype) ? x : x.cast('float32').div(whiteOf(x))))
+export const toFloat = (images: Tensor): Tensor => onBatch('toFloat', images, (x) => (isFloat(x.dtype) ? x : x.div(whiteOf(x))))
 
 /** uint8 from 0 to 255 of float images, rounded; what is out of range is cut off. */
-export const toBytes = (images: Tensor): Tensor =>
-  onBatch('toBytes', images, (x) => (isFloat(x.dtype) ? x.mul(255).round().clamp({ min: 0, max: 255 }).cast('uint8') : x))
+export const toBytes = (images: Tensor): Tensor => onBatch('toBytes', images, (x) => (isFloat(x.dtype) ? asBytes(x, 1) : x))
+
+const scaleAndShift = kernelPrimitive<undefined>({
+  name: 'scaleAndShift',
+  code: (k, [x, scale, shift]) => [k.add(k.mul(x!, scale!), shift!)],
+})
 
 export interface NormalizeOptions {
   /** One number a channel, or one for all. */
@@ -50,5 +55,5 @@ export const normalize = (images: Tensor, { mean, std }: NormalizeOptions = imag
         .reshape([width * channels])
     const scale = row(deviations.map((deviation) => 1 / (whiteOf(x) * deviation)))
     const shift = row(means.map((value, channel) => -value / deviations[channel]!))
-    return x.flatten(2).mul(scale).add(shift).reshape(x.shape)
+    return bind1(scaleAndShift, [x.flatten(2), scale, shift], undefined).reshape(x.shape)
   })

@@ -1,5 +1,5 @@
 import { CotangentError } from '../errors.ts'
-import { interpolate } from '../op/interpolate.ts'
+import { interpolate, interpolatePart, type Region } from '../op/interpolate.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { onBatch } from './images.ts'
 
@@ -46,3 +46,11 @@ export const resize = (
     if (x.shape[1] === h && x.shape[2] === w) return x
     return interpolate(x, { size: [h, w], mode, ...(mode !== 'nearest' && { antialias }) })
   })
+
+/** A part of each image of a batch at another size. */
+export const resizePart = (
+  batch: Tensor,
+  part: Region,
+  size: readonly [number, number],
+  { mode = 'linear', antialias = true }: ResizeOptions,
+): Tensor => interpolatePart(batch, part, { size, mode, ...(mode !== 'nearest' && { antialias }) })

@@ -1,6 +1,21 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { arange, compile, currentEngine, full, Generator, normal, ones, type Tensor, tensor, uniform, vision, zeros } from '../index.ts'
+import {
+  arange,
+  compile,
+  currentEngine,
+  full,
+  Generator,
+  interpolate,
+  normal,
+  ones,
+  type Tensor,
+  tensor,
+  uniform,
+  vision,
+  zeros,
+} from '../index.ts'
+import { interpolatePart } from '../op/interpolate.ts'
 
 const numbers = (x: Tensor) => Array.from(x.dataSync() as ArrayLike<number>, Number)
 const seeded = (seed: number) => ({ generator: new Generator(seed) })
@@ -82,6 +97,28 @@ describe('cropping', () => {
       .mean([1, 2, 3])
     expect(Math.min(...numbers(widths))).toBeGreaterThan(0.4)
     expect(Math.max(...numbers(widths))).toBeLessThan(0.5)
+  })
+
+  test('randomResizedCrop gives what cutting out and resizing give', () => {
+    const part = fc.record({
+      height: fc.integer({ min: 1, max: 40 }),
+      width: fc.integer({ min: 1, max: 70 }),
+      down: fc.double({ min: 0, max: 1, noNaN: true }),
+      right: fc.double({ min: 0, max: 1, noNaN: true }),
+    })
+    const options = fc.record({ mode: fc.constantFrom('nearest', 'linear', 'cubic'), antialias: fc.boolean() } as const)
+    const image = uniform([1, 40, 70, 3], seeded(5)).mul(255) as Tensor
+    fc.assert(
+      fc.property(part, options, fc.boolean(), ({ height, width, down, right }, { mode, antialias }, whole) => {
+        const [top, left] = [Math.floor(down * (40 - height)), Math.floor(right * (70 - width))]
+        const x = whole ? image.cast('uint8') : image
+        const size = [17, 33] as const
+        const given = { size, mode, ...(mode !== 'nearest' && { antialias }) }
+        const cut = interpolate(vision.crop(x, { top, left, height, width }), given)
+        expect(numbers(interpolatePart(x, { top, left, height, width }, given))).toEqual(numbers(cut))
+      }),
+      { numRuns: 60 },
+    )
   })
 
   test('errors say what does not fit', () => {
