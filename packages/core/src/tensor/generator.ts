@@ -11,11 +11,12 @@ export interface GeneratorState {
  * so numbers do not depend on engine or thread count.
  */
 export class Generator {
-  #seed: bigint
+  /** None yet: what nobody seeds is seeded when it is first asked, as the host's own randomness takes long to start. */
+  #seed: bigint | undefined
   #calls = 0
 
-  constructor(seed: number | bigint = randomSeed()) {
-    this.#seed = checkSeed(seed)
+  constructor(seed?: number | bigint) {
+    if (seed !== undefined) this.#seed = checkSeed(seed)
   }
 
   /** Starts over from `seed`. */
@@ -27,12 +28,12 @@ export class Generator {
 
   /** Key and call number for the next random op, as int32 words. */
   next(): readonly [key0: number, key1: number, call: number] {
-    const call = this.#calls++ | 0
-    return [Number(BigInt.asIntN(32, this.#seed)), Number(BigInt.asIntN(32, this.#seed >> 32n)), call]
+    const seed = this.#given
+    return [Number(BigInt.asIntN(32, seed)), Number(BigInt.asIntN(32, seed >> 32n)), this.#calls++ | 0]
   }
 
   get state(): GeneratorState {
-    return { seed: this.#seed, calls: this.#calls }
+    return { seed: this.#given, calls: this.#calls }
   }
 
   set state({ seed, calls }: GeneratorState) {
@@ -45,6 +46,10 @@ export class Generator {
     }
     this.#seed = checkSeed(seed)
     this.#calls = calls
+  }
+
+  get #given(): bigint {
+    return (this.#seed ??= randomSeed())
   }
 
   /** Makes random numbers part of a checkpoint: `{ model, optimizer, random: defaultGenerator }`. */

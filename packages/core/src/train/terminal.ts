@@ -32,7 +32,9 @@ export function colorAllowed(
 }
 
 const escapes = /\x1b\[[\d;]*[A-Za-z]/g
-const graphemes = /* @__PURE__ */ new Intl.Segmenter()
+let segmenter: Intl.Segmenter | undefined
+/** Made when it is needed: it takes longer than loading a tenth of the library. */
+const graphemes = (text: string) => (segmenter ??= new Intl.Segmenter()).segment(text)
 const wide =
   /^(?:\p{Emoji_Presentation}|.\ufe0f|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u
 const invisible = /^[\p{Mark}\p{Control}\p{Format}]/u
@@ -44,7 +46,7 @@ export function displayWidth(text: string): number {
   const plain = text.replace(escapes, '')
   if (/^[\x20-\x7e]*$/.test(plain)) return plain.length
   let width = 0
-  for (const { segment } of graphemes.segment(plain)) width += graphemeWidth(segment)
+  for (const { segment } of graphemes(plain)) width += graphemeWidth(segment)
   return width
 }
 
@@ -53,7 +55,7 @@ export function fitWidth(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text
   let fitted = ''
   let width = 0
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     width += graphemeWidth(segment)
     if (width > columns - 1) break
     fitted += segment
