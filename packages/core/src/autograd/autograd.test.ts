@@ -1,5 +1,20 @@
 import { describe, expect, test } from 'vitest'
-import { checkpoint, enableGrad, grad, gradCheck, manualSeed, nn, noGrad, normal, type Tensor, tensor, valueAndGrad } from '../index.ts'
+import {
+  checkpoint,
+  enableGrad,
+  grad,
+  gradCheck,
+  manualSeed,
+  nn,
+  noGrad,
+  normal,
+  ones,
+  optim,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+  zeros,
+} from '../index.ts'
 
 const numbers = (x: Tensor | null) => [...x!.dataSync()].map(Number)
 
@@ -46,6 +61,70 @@ describe('backward', () => {
     const z = y.mul(y)
     noGrad(() => y.assign(tensor([0, 0])))
     expect(() => z.sum().backward()).toThrow(expect.objectContaining({ code: 'modified-in-place', op: 'mul' }))
+  })
+})
+
+describe('memory of gradients', () => {
+  const n = 5000
+  const leaf = () => zeros([n], { requiresGrad: true })
+
+  test('goes back with the gradient if nobody has seen it', () => {
+    const [x, y] = [leaf(), leaf()]
+    const step = () => {
+      x.mul(2).add(y.mul(3)).sum().backward()
+      x.grad = null
+      y.grad = null
+    }
+    step()
+    const { storage } = (() => {
+      x.mul(2).sum().backward()
+      return x.unseenGrad!
+    })()
+    // A second gradient is added to it, into memory of its own.
+    x.mul(5).sum().backward()
+    expect(storage.released).toBe(true)
+    const sum = x.unseenGrad!.storage
+    x.grad = null
+    expect(sum.released).toBe(true)
+    const optimizer = new optim.Adam([x, y], { lr: 0.1 })
+    x.mul(y).sum().backward()
+    optimizer.step()
+    const { storage: used } = x.unseenGrad!
+    optimizer.zeroGrad()
+    expect(used.released).toBe(true)
+  })
+
+  test('stays where somebody has it', () => {
+    const [x, y] = [leaf(), leaf()]
+    const optimizer = new optim.SGD([x, y], { lr: 1 })
+    x.mul(2).sum().backward()
+    const seen = x.grad!
+    const view = seen.slice([1, 3])
+    optimizer.zeroGrad()
+    expect(numbers(view)).toEqual([2, 2])
+    // One gradient of two leaves, which is also what was passed.
+    const gradient = ones([n]).mul(3)
+    x.add(y).backward({ gradient })
+    const both = y.unseenGrad!
+    x.grad = null
+    expect(both.storage.released).toBe(false)
+    y.grad = null
+    expect(numbers(gradient).every((g) => g === 3)).toBe(true)
+    // One that is made once and goes to both.
+    x.add(y).mul(2).sum().backward()
+    x.grad = null
+    expect(numbers(y.grad).every((g) => g === 2)).toBe(true)
+    // What a hook has seen.
+    let hooked: Tensor | undefined
+    x.registerHook((g) => void (hooked = g))
+    x.mul(4).sum().backward()
+    x.grad = null
+    expect(numbers(hooked!).every((g) => g === 4)).toBe(true)
+    // Gradients that are recorded belong to what is computed from them.
+    x.square().sum().backward({ createGraph: true })
+    const first = x.unseenGrad!
+    x.grad = null
+    expect(first.storage.released).toBe(false)
   })
 })
 

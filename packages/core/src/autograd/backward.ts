@@ -20,10 +20,16 @@ export function backward(roots: readonly Tensor[], options: BackwardOptions = {}
     roots,
     roots.map(() => options.gradient),
     options,
-    (leaf, gradient) => {
-      leaf.grad = leaf.grad ? leaf.grad.add(gradient) : gradient
-      // A parameter's gradient is used after the scope that computed it.
-      if (!leaf.grad.isTracer) leaf.grad.storage.kept = true
+    (leaf, gradient, alone) => {
+      const before = leaf.unseenGrad
+      const sum = before ? before.add(gradient) : gradient
+      if (sum.isTracer) leaf.grad = sum
+      else {
+        // A parameter's gradient is used after the scope that computed it.
+        sum.storage.kept = true
+        leaf.leaveGrad(sum, { owned: alone })
+        if (before && alone) gradient.storage.release()
+      }
     },
   )
 }
@@ -63,7 +69,8 @@ export function gradientsOf(
   return inputs.map((x, i) => found[i] ?? found[wanted.get(x.edge!.node)!.get(x.edge!.index)!] ?? null)
 }
 
-type OnLeaf = (leaf: Tensor, gradient: Tensor) => void
+/** `alone`: nobody else has the gradient, or what is computed from it. */
+type OnLeaf = (leaf: Tensor, gradient: Tensor, alone: boolean) => void
 type OnNode = (node: TapeNode, gradients: readonly (Tensor | undefined)[]) => void
 
 function walk(
@@ -98,8 +105,9 @@ function walk(
         targets.onNode(node, gradients)
       }
       if (node.leaf) {
+        const alone = pending.isAlone(gradients[0]!)
         pending.keep(gradients)
-        onLeaf(node.leaf, gradients[0]!)
+        onLeaf(node.leaf, gradients[0]!, alone)
         continue
       }
       pending.within(() => {
@@ -180,6 +188,11 @@ class Pending {
       if (this.#uses.has(storage)) this.#own.add(storage)
       else storage.release()
     }
+  }
+
+  /** Whether it was made in this walk, and nobody else waits for it or has seen it. */
+  isAlone(gradient: Tensor): boolean {
+    return !gradient.isTracer && this.#own.has(gradient.storage) && this.#uses.get(gradient.storage) === 1
   }
 
   /** The user gets to see these: they live on. */

@@ -70,8 +70,10 @@ export function clipGradValue(params: ParamSource | Tensor, clipValue: number): 
 }
 
 const withGradients = (op: string, params: ParamSource | Tensor) =>
-  listParams(op, params).params.map((param) => ({ param, grad: param.grad }))
+  listParams(op, params).params.map((param) => ({ param, grad: param.unseenGrad }))
 
+/** @param grad New: nobody else has it. */
 export function replaceGradient(param: Tensor, grad: Tensor): void {
-  param.grad = grad.isTracer ? grad : keep(grad)
+  if (grad.isTracer) param.grad = grad
+  else param.leaveGrad(keep(grad), { owned: true })
 }

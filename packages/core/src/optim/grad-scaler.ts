@@ -106,7 +106,7 @@ export class GradScaler {
     noGrad(() => {
       const factor = this.#scale.reciprocal()
       const finite = optimizer.params.flatMap((param) => {
-        const { grad } = param
+        const { unseenGrad: grad } = param
         if (!grad) return []
         checkDType(grad)
         const unscaled: Tensor = grad.mul(factor).cast(grad.dtype)

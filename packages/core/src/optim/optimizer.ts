@@ -124,10 +124,11 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
       for (const group of this.paramGroups) {
         const update = this.#rule.prepare(group as unknown as O, skip)
         for (const param of group.params) {
-          if (!param.grad) continue
+          const grad = param.unseenGrad
+          if (!grad) continue
           const state = this.#stateOf(param, group)
           this.#count(state, skip)
-          update(param, this.#checked(param.grad, param), state)
+          update(param, this.#checked(grad, param), state)
         }
       }
     })

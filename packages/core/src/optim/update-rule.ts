@@ -95,13 +95,19 @@ export function kernelRule<O extends OptimizerOptions, State extends string, Num
       const { stochasticRounding = false } = options
       const names = Object.keys(rule.states(options)) as State[]
       const key = JSON.stringify(structure)
-      modes.tracer?.guard(`the options of ${rule.name}`, () => sameFields(rule.structure(options), structure))
+      if (modes.tracer) {
+        const seen = Object.values(structure as object)
+        modes.tracer.guard(`the options of ${rule.name}`, () => hasValues(rule.structure(options), seen))
+      }
       /** In a recorded program, parameters that have been updated equally often share their numbers. */
       const shared = new Map<string, { readonly scalars: readonly Scalar[]; readonly states: ParamState[] }>()
       const numbersFor = (dtype: DType, state: ParamState, names: readonly Numbers[]): readonly Scalar[] => {
         const now = () => {
           const values = rule.numbers(options, state)
-          return names.map((name) => values[name])
+          const listed: number[] = []
+          // A rule gives them in the same order each time. By names from elsewhere, looking them up takes as long as the rest of a small step's call.
+          for (const name in values) listed.push(values[name])
+          return listed
         }
         const origin = { kind: 'rule', rule: rule.name, options: options as object, state, dtype, names } as const
         if (!modes.tracer || rule.memory) return liveScalars(names.length, dtype, now, origin)
@@ -149,8 +155,9 @@ function haveSameStep(states: readonly ParamState[]): boolean {
   return true
 }
 
-function sameFields<T>(a: T, b: T): boolean {
-  for (const name in a) if (a[name] !== b[name]) return false
+function hasValues<T>(x: T, values: readonly unknown[]): boolean {
+  let i = 0
+  for (const name in x) if (x[name] !== values[i++]) return false
   return true
 }
 

@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape, Spec } from '../layout.ts'
 import type { Methods } from '../op/methods.ts'
+import { changes } from './changes.ts'
 import { fromRaw, type Nested, nest, type Element } from './elements.ts'
 import { formatTensor } from './format.ts'
 import { modes } from './modes.ts'
@@ -25,6 +26,8 @@ export class Tensor<S extends Shape = Shape> {
   /** Where the first element lies, in elements from the start of the storage. */
   readonly offset: number
   #grad: Tensor<S> | null = null
+  /** Nobody but this tensor has seen its gradient, so its memory goes back when another one takes its place. */
+  #ownsGrad = false
   readonly #memory: Storage | Placeholder
   #edge: Edge | null = null
 
@@ -91,12 +94,26 @@ export class Tensor<S extends Shape = Shape> {
 
   /** The gradient that `backward` left here; only on leaves that require one. */
   get grad(): Tensor<S> | null {
-    return modes.tracer ? (modes.tracer.gradOf(this as unknown as Tensor) as Tensor<S> | null) : this.#grad
+    this.#ownsGrad = false
+    return this.unseenGrad
   }
 
   set grad(gradient: Tensor<S> | null) {
     if (modes.tracer) modes.tracer.setGrad(this as unknown as Tensor, gradient as Tensor | null)
-    else this.#grad = gradient
+    else this.leaveGrad(gradient, { owned: false })
+  }
+
+  /** Not for users: `grad`, for those who keep nothing of it. */
+  get unseenGrad(): Tensor<S> | null {
+    return modes.tracer ? (modes.tracer.gradOf(this as unknown as Tensor) as Tensor<S> | null) : this.#grad
+  }
+
+  /** Not for users: sets `grad`; `owned` says that nobody else has it, nor a view of it. */
+  leaveGrad(gradient: Tensor<S> | null, { owned }: { readonly owned: boolean }): void {
+    if (this.#ownsGrad && gradient !== this.#grad) this.#grad!.storage.release()
+    this.#grad = gradient
+    this.#ownsGrad = owned
+    changes.count++
   }
 
   /** Whether ops on this tensor are recorded for `backward`. */
@@ -119,6 +136,7 @@ export class Tensor<S extends Shape = Shape> {
     if (!value && this.#edge && !this.isLeaf) {
       throw new CotangentError('no-gradient', { message: 'only a leaf can stop requiring gradients', hint: 'Use x.detach().' })
     }
+    changes.count++
     if (value) this.#edge ??= { node: new TapeNode('leaf', { leaf: this as unknown as Tensor }), index: 0 }
     else this.#edge = null
     return this
@@ -137,6 +155,7 @@ export class Tensor<S extends Shape = Shape> {
   /** Not for users: makes this the output of a recorded op. */
   attach(edge: Edge): void {
     this.#edge = edge
+    changes.count++
   }
 
   /**
