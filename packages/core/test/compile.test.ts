@@ -5,12 +5,14 @@ import {
   dropout,
   engineNames,
   erf,
+  keep,
   noGrad,
   nn,
   registerEngine,
   setEngine,
   type Tensor,
   tensor,
+  tidy,
   uniform,
   where,
   zeros,
@@ -150,6 +152,55 @@ describe.each(engines)('compile on %s', (engine) => {
       return [out, x.toArray(), view.toArray(), total.toArray()]
     }
     expect(results(compile(f))).toEqual(results(f))
+  })
+
+  test('results of one number are tensors of their own like any other', () => {
+    const f = compile((x: Tensor) => [x.sum(), x.max().cast('int32'), x.sum().mul(2).reshape([1])] as [Tensor, Tensor, Tensor])
+    const [first, second] = [f(vector(1, 2, 4)), f(vector(1, 2, -8))]
+    const numbers = (results: readonly Tensor[]) => results.map((x) => x.dataSync()[0])
+    expect(numbers(first)).toEqual([7, 4, 14])
+    expect(numbers(second)).toEqual([-5, 2, -10])
+    first[0].assign(8)
+    const [again] = f(vector(1, 2, 4))
+    expect([first[0].item(), again.item(), first[0].version, again.version]).toEqual([8, 7, 1, 0])
+    expect(compile((x: Tensor) => x.add(again))(vector(1)).toArray()).toEqual([8])
+    second[2].dispose()
+    expect([second[2].released, second[1].released]).toEqual([true, false])
+    expect(() => second[2].item()).toThrow(code('released-tensor'))
+    const [inside, kept] = tidy(() => {
+      const [sum, , double] = f(vector(3, 4))
+      return [{ sum }, keep(double)]
+    })
+    expect([inside.sum.item(), kept.item()]).toEqual([7, 14])
+    let lost: Tensor | undefined
+    tidy(() => void (lost = f(vector(5))[0]))
+    expect(lost!.released).toBe(true)
+  })
+
+  test('what others do to parameters and their gradients between runs', () => {
+    const w = vector(2).setRequiresGrad()
+    const step = compile((x: Tensor) => {
+      w.grad = null
+      const loss = x.mul(w).sum()
+      loss.backward()
+      return loss
+    })
+    const x = vector(3)
+    for (let i = 0; i < 3; i++) expect(step(x).item()).toBe(6)
+    const own = w.grad
+    w.grad = null
+    step(x)
+    expect(w.grad).toBe(own)
+    w.grad = vector(7)
+    step(x)
+    expect(w.grad!.toArray()).toEqual([3])
+    w.requiresGrad = false
+    expect(() => step(x)).toThrow(code('no-gradient'))
+    w.requiresGrad = true
+    expect(step(x).item()).toBe(6)
+    step(x)
+    w.dispose()
+    expect(() => step(x)).toThrow(code('released-tensor'))
   })
 
   test('the training flag; inside noGrad; inside another; debug', () => {

@@ -39,8 +39,10 @@ export interface Executable {
   /**
    * Runs the program once. `buffers` and `offsets` (in elements of each buffer's dtype) list the inputs, then the outputs;
    * `scalars` the kernel's params. An output may share its buffer with an input of equal layout.
+   *
+   * @param moved The positions of all buffers and offsets that may differ from those of the run before, which went well. Default: any.
    */
-  run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void
+  run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[], moved?: readonly number[]): void
 }
 
 export interface MemoryUse {
@@ -68,6 +70,8 @@ export interface Engine {
   read(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): Promise<TypedArray>
   /** The same without waiting; only on synchronous engines. */
   readSync(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): TypedArray
+  /** The 32 bits at a position; absent where they cannot be had at once. */
+  readWord?(buffer: Buffer, word: number): number
   /** Where a buffer begins in memory that other threads can write; undefined where there is none. */
   locate?(buffer: Buffer): { readonly memory: SharedArrayBuffer; readonly at: number } | undefined
   write(buffer: Buffer, dtype: DType, offset: number, data: TypedArray): void

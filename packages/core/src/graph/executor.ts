@@ -5,10 +5,12 @@ import type { Buffer, ConstantBuffer, Engine, Executable } from '../engine/engin
 import { KernelBuilder } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
+import { changes } from '../tensor/changes.ts'
 import type { Scalar } from '../tensor/scalar.ts'
 import { outsideScopes, Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { type Graph, isLive, type LiveNumber, type Read, type Value } from './graph.ts'
+import { type HostTask, hostTasks, unpackNumbers } from './host-task.ts'
 import { type MemoryPlan, planMemory } from './memory.ts'
 import { type Operation, type Place, type Program, rootOf } from './program.ts'
 import { type ProgramStep, prepareSteps } from './steps.ts'
@@ -24,6 +26,9 @@ type Memory =
   /** The program's own for as long as it lives: gradients, which each run overwrites. */
   | { readonly kind: 'owned'; readonly storage: Storage }
 
+/** Words from one result of a single number to the next: those of a cache line. */
+const WORD_STRIDE = 16
+
 /** Bytes of working memory up to which a program keeps it. */
 const KEPT_ARENA = 65536
 
@@ -35,13 +40,20 @@ interface Output {
   readonly argument: number
 }
 
+/** A memory of some kind, and its place among the program's memories. */
+type Placed<K extends Memory['kind']> = Extract<Memory, { kind: K }> & { readonly place: number }
+
 /** A `.grad` that a program leaves behind: of a tensor from outside, or, where `at` is not negative, of an argument. */
 interface Gradient {
   readonly of: Tensor
   readonly at: number
   readonly output: Output | null
-  /** The same on each run. */
-  readonly owned: Tensor | null
+}
+
+/** The `.grad` of a tensor from outside that is the same on each run. */
+interface OwnGradient {
+  readonly of: Tensor
+  readonly gradient: Tensor
 }
 
 /**
@@ -53,6 +65,7 @@ export class ProgramExecutable {
   readonly plan: MemoryPlan
   readonly engine: Engine
   readonly #graph: Graph
+  readonly #host: readonly HostTask[]
   /** In order: those of the program's operations, then the copies that end it. */
   readonly steps: readonly ProgramStep[]
   readonly #executable: Executable
@@ -62,15 +75,31 @@ export class ProgramExecutable {
   /** Numbers of the sequence: constants as they are, places for live ones. */
   readonly #scalars: number[] = []
   readonly #liveAt: (readonly number[])[] = []
-  readonly #written: readonly number[]
   /** For each memory, which output it is. */
   readonly #outputsAt: readonly number[]
+  /** Gradients in the program's own memory, and all others. */
+  readonly #ownGradients: readonly OwnGradient[]
   readonly #gradients: readonly Gradient[]
   readonly #outputs: readonly Output[]
-  /** Memories that are the same on each run, and those that are not. */
-  readonly #fixed: readonly number[]
+  // Memory that is the same on each run, and all that is not.
+  readonly #fixed: readonly Storage[]
+  readonly #given: readonly Placed<'argument'>[]
+  readonly #made: readonly Placed<'result'>[]
+  /** Results that are single words: they are made in the program's own memory, and read from there. */
+  readonly #words: readonly Placed<'result'>[]
+  readonly #lent: readonly Placed<'gradient'>[]
+  /** What is written of memory that is the same on each run. */
+  readonly #written: readonly Storage[]
+  /** The other memories that are written. */
+  readonly #writtenElsewhere: readonly number[]
+  /** The buffers that may be others on each run. */
   readonly #moving: readonly number[]
+  /** Whether the last run was one of `run`, and went well. */
+  #settled = false
+  /** The count of changes at which the program's own memory was there, and its gradients were where they belong. */
+  #steadyAt = -1
   #arena: Storage | undefined
+  #wordStorage: Storage | undefined
   // What moves is filled in anew on each run.
   readonly #storages: (Storage | undefined)[]
   readonly #buffers: Buffer[]
@@ -80,28 +109,42 @@ export class ProgramExecutable {
     this.engine = engine
     this.program = program
     this.#graph = program.graph
+    this.#host = hostTasks(program.graph.host)
     this.plan = planMemory(program)
     this.#memories = this.#layMemories()
     const operations = [...program.operations, ...this.#copies()]
     this.steps = this.#steps(operations)
     this.#executable = prepareSteps(engine, this.steps, this.#constants())
     this.#arenaSpec = specOf('uint8', [this.plan.arenaBytes])
-    this.#written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)! - 1)
-    this.#gradients = [...this.#graph.gradients].map(([of, read]) => ({
-      of,
-      at: this.#graph.arguments.indexOf(of),
-      output: read && this.#describe(read),
-      owned: read && this.#ownGradient(read),
-    }))
+    const gradients = [...this.#graph.gradients].map(([of, read]) => ({ of, read, gradient: read && this.#ownGradient(read) }))
+    this.#ownGradients = gradients.flatMap(({ of, gradient }) => (gradient ? [{ of, gradient }] : []))
+    this.#gradients = gradients.flatMap(({ of, read, gradient }) =>
+      gradient ? [] : [{ of, at: this.#graph.arguments.indexOf(of), output: read && this.#describe(read) }],
+    )
     const places = this.#graph.outputs.map(({ value }) => this.#bufferOf.get(rootOf(value)))
     this.#outputsAt = this.#memories.map((_, i) => places.indexOf(i + 1))
     this.#outputs = this.#graph.outputs.map((read) => this.#describe(read))
-    const isFixed = (memory: Memory) => memory.kind === 'captured' || memory.kind === 'owned'
     this.#storages = this.#memories.map((memory) => ('storage' in memory ? memory.storage : undefined))
-    this.#fixed = this.#memories.flatMap((memory, i) => (isFixed(memory) ? [i] : []))
-    this.#moving = this.#memories.flatMap((memory, i) => (isFixed(memory) ? [] : [i]))
+    this.#fixed = this.#storages.filter((storage) => storage !== undefined)
+    this.#given = this.#placed('argument')
+    const results = this.#placed('result')
+    const isWord = ({ spec }: { readonly spec: Spec }) =>
+      engine.readWord !== undefined && spec.size === 1 && dtypeInfo[spec.dtype].size === 4
+    this.#words = results.filter(isWord)
+    this.#made = results.filter((result) => !isWord(result))
+    this.#lent = this.#placed('gradient')
+    const moving = [...this.#given, ...this.#made, ...this.#lent].map(({ place }) => place + 1)
+    this.#moving = this.plan.arenaBytes <= KEPT_ARENA ? moving : [0, ...moving]
+    const written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)! - 1)
+    this.#written = [...written.flatMap((place) => this.#storages[place] ?? []), ...this.ownStorages]
+    this.#writtenElsewhere = written.filter((place) => !this.#storages[place])
     this.#buffers = new Array<Buffer>(this.#memories.length + 1)
+    this.#memories.forEach((memory, i) => 'storage' in memory && (this.#buffers[i + 1] = memory.storage.buffer))
     this.#offsets = new Array<number>(this.#memories.length + 1).fill(0)
+  }
+
+  #placed<K extends Memory['kind']>(kind: K): Placed<K>[] {
+    return this.#memories.flatMap((memory, place) => (memory.kind === kind ? [{ ...memory, place } as Placed<K>] : []))
   }
 
   /** Memory of the program itself that outlives its runs: gradients. */
@@ -111,23 +154,44 @@ export class ProgramExecutable {
 
   /** Runs the program once and gives its outputs. */
   run(args: readonly Tensor[]): Tensor[] {
-    // Small steps take a few microseconds, so nothing is made here that is not handed out.
+    // Small steps take a few microseconds, so nothing is made here that is not handed out, and nothing is done that may stay undone.
     const arena = this.#enterArena()
     const storages = this.#storages
     try {
-      this.#checkFixed()
-      for (let n = 0; n < this.#moving.length; n++) this.#move(this.#moving[n]!, args)
+      const start = changes.count
+      const steady = start === this.#steadyAt
+      if (!steady) this.#checkFixed()
+      for (let n = 0; n < this.#given.length; n++) this.#placeTensor(this.#given[n]!.place, args[this.#given[n]!.index]!)
+      for (let n = 0; n < this.#lent.length; n++) {
+        const { of, at, place } = this.#lent[n]!
+        this.#placeTensor(place, (at < 0 ? of : args[at]!).grad!)
+      }
+      for (let n = 0; n < this.#made.length; n++) this.#make(this.#made[n]!)
+      const words = this.#words.length > 0 ? this.#placeWords() : undefined
       // Only now, when all that it needs is known to be there: what the host does cannot be taken back.
-      this.#askHost(undefined, undefined)
-      this.#execute()
-      for (let n = 0; n < this.#written.length; n++) storages[this.#written[n]!]!.version++
+      this.#askHost()
+      this.#execute(this.#settled ? this.#moving : undefined)
+      this.#settled = true
+      for (let n = 0; n < this.#words.length; n++) {
+        const { place, spec } = this.#words[n]!
+        storages[place] = new Storage(this.engine, spec, 'compile', this.engine.readWord!(words!, n * WORD_STRIDE))
+      }
+      for (let n = 0; n < this.#written.length; n++) this.#written[n]!.version++
+      for (let n = 0; n < this.#writtenElsewhere.length; n++) storages[this.#writtenElsewhere[n]!]!.version++
+      const changed = changes.count !== start
+      if (!steady || changed)
+        for (let n = 0; n < this.#ownGradients.length; n++) this.#ownGradients[n]!.of.grad = this.#ownGradients[n]!.gradient
       for (let n = 0; n < this.#gradients.length; n++) this.#leaveGradient(this.#gradients[n]!, args)
+      this.#steadyAt = changed ? -1 : changes.count
       const outputs = new Array<Tensor>(this.#outputs.length)
       for (let n = 0; n < outputs.length; n++) outputs[n] = this.#output(this.#outputs[n]!, args)
       return outputs
     } finally {
       this.#leaveArena(arena)
-      for (let n = 0; n < this.#moving.length; n++) storages[this.#moving[n]!] = undefined
+      for (let n = 0; n < this.#given.length; n++) storages[this.#given[n]!.place] = undefined
+      for (let n = 0; n < this.#made.length; n++) storages[this.#made[n]!.place] = undefined
+      for (let n = 0; n < this.#words.length; n++) storages[this.#words[n]!.place] = undefined
+      for (let n = 0; n < this.#lent.length; n++) storages[this.#lent[n]!.place] = undefined
     }
   }
 
@@ -140,18 +204,14 @@ export class ProgramExecutable {
    */
   runAt(args: readonly Region[], into: readonly Region[]): readonly number[] {
     const arena = this.#enterArena()
+    if (this.#lent.length > 0) throw new TypeError('control flow has no gradients of its own')
     try {
       this.#checkFixed()
-      for (const i of this.#moving) {
-        const memory = this.#memories[i]!
-        if (memory.kind !== 'argument' && memory.kind !== 'result') throw new TypeError('control flow has no gradients of its own')
-        const region = memory.kind === 'argument' ? args[memory.index]! : into[this.#outputsAt[i]!]!
-        this.#buffers[i + 1] = region.buffer
-        this.#offsets[i + 1] = region.offset
-      }
+      for (const { place, index } of this.#given) this.#placeRegion(place, args[index]!)
+      for (const { place } of [...this.#made, ...this.#words]) this.#placeRegion(place, into[this.#outputsAt[place]!]!)
       const drawn: number[] = []
       this.#askHost(args, drawn)
-      this.#execute()
+      this.#execute(undefined)
       return drawn
     } finally {
       this.#leaveArena(arena)
@@ -160,7 +220,7 @@ export class ProgramExecutable {
 
   /** Memory to work in: the program's own if that is little, else taken for the run. */
   #enterArena(): Storage {
-    if (!this.#arena && this.plan.arenaBytes <= KEPT_ARENA) this.#arena = kept(outsideScopes(() => this.#makeArena()))
+    if (!this.#arena && this.plan.arenaBytes <= KEPT_ARENA) this.#arena = outsideScopes(() => kept(this.#makeArena()))
     const arena = this.#arena ?? this.#makeArena()
     this.#buffers[0] = arena.buffer
     return arena
@@ -176,46 +236,48 @@ export class ProgramExecutable {
 
   /** Throws if memory that was captured is gone. */
   #checkFixed(): void {
-    for (let n = 0; n < this.#fixed.length; n++) {
-      const i = this.#fixed[n]!
-      this.#buffers[i + 1] = this.#storages[i]!.buffer
-    }
+    for (let n = 0; n < this.#fixed.length; n++) this.#fixed[n]!.checkHeld()
   }
 
-  /** Finds memory that is another one on each run. */
-  #move(i: number, args: readonly Tensor[]): void {
-    const memory = this.#memories[i]!
-    if (memory.kind === 'result') this.#place(i, new Storage(this.engine, memory.spec, 'compile'), 0)
-    else if (memory.kind === 'argument') {
-      const x = args[memory.index]!
-      this.#place(i, x.storage, x.offset)
-    } else if (memory.kind === 'gradient') {
-      const gradient = (memory.at < 0 ? memory.of : args[memory.at]!).grad!
-      this.#place(i, gradient.storage, gradient.offset)
-    }
+  #make({ place, spec }: Placed<'result'>): void {
+    const storage = new Storage(this.engine, spec, 'compile')
+    this.#storages[place] = storage
+    this.#buffers[place + 1] = storage.buffer
+    this.#offsets[place + 1] = 0
   }
 
-  #leaveGradient({ of, at, output, owned }: Gradient, args: readonly Tensor[]): void {
-    const gradient = owned ?? (output && this.#output(output, args))
-    if (gradient) {
-      const { storage } = gradient
-      if (owned) storage.version++
-      // It is used after the scope that computed it.
-      storage.kept = true
-    }
+  #placeWords(): Buffer {
+    const words = this.#words
+    this.#wordStorage ??= outsideScopes(() => kept(new Storage(this.engine, specOf('int32', [words.length * WORD_STRIDE]), 'compile')))
+    const { buffer } = this.#wordStorage
+    if (!this.#settled) words.forEach(({ place }, n) => this.#placeRegion(place, { buffer, offset: n * WORD_STRIDE }))
+    return buffer
+  }
+
+  #placeTensor(place: number, { storage, offset }: Tensor): void {
+    this.#storages[place] = storage
+    this.#buffers[place + 1] = storage.buffer
+    this.#offsets[place + 1] = offset
+  }
+
+  #placeRegion(place: number, { buffer, offset }: Region): void {
+    this.#buffers[place + 1] = buffer
+    this.#offsets[place + 1] = offset
+  }
+
+  #leaveGradient({ of, at, output }: Gradient, args: readonly Tensor[]): void {
+    const gradient = output && this.#output(output, args)
+    // It is used after the scope that computed it.
+    if (gradient) gradient.storage.kept = true
     const target = at < 0 ? of : args[at]!
     target.grad = gradient
   }
 
-  #place(i: number, storage: Storage, offset: number): void {
-    this.#storages[i] = storage
-    this.#buffers[i + 1] = storage.buffer
-    this.#offsets[i + 1] = offset
-  }
-
-  #execute(): void {
+  /** @param moved Where memory may lie that does not lie where it did in the run before. */
+  #execute(moved: readonly number[] | undefined): void {
+    this.#settled = false
     try {
-      this.#executable.run(this.#buffers, this.#offsets, this.#scalars)
+      this.#executable.run(this.#buffers, this.#offsets, this.#scalars, moved)
     } catch (error) {
       throw this.#located(error)
     }
@@ -240,11 +302,15 @@ export class ProgramExecutable {
   }
 
   /** @param given Where arguments lie that may hold numbers. @param drawn Takes the numbers that were drawn, one after the other. */
-  #askHost(given: readonly (Region | undefined)[] | undefined, drawn: number[] | undefined): void {
-    const { host } = this.#graph
+  #askHost(given?: readonly (Region | undefined)[], drawn?: number[]): void {
+    const host = this.#host
     let lift = 0
     for (let n = 0; n < host.length; n++) {
       const step = host[n]!
+      if (step.kind === 'counts') {
+        for (let i = 0; i < step.counters.length; i++) step.counters[i]!.step++
+        continue
+      }
       if (step.kind === 'effect') {
         step.run()
         continue
@@ -358,17 +424,6 @@ export class ProgramExecutable {
     const memory = this.#memories[this.#bufferOf.get(rootOf(value))! - 1]!
     return memory.kind === 'owned' ? new Tensor(spec, memory.storage, offset) : null
   }
-}
-
-/** Reads numbers back that `packNumbers` has written. */
-function unpackNumbers(engine: Engine, { buffer, offset }: Region, at: { readonly first: number; readonly count: number }): number[] {
-  const words = engine.readSync(buffer, 'int32', offset + 2 * at.first, 2 * at.count) as Int32Array
-  return [...new Float64Array(words.slice().buffer)]
-}
-
-/** Numbers of the host as memory of a program: two int32 words each, which nothing takes gradients by. */
-export function packNumbers(engine: Engine, { buffer, offset }: Region, numbers: readonly number[]): void {
-  engine.write(buffer, 'int32', offset, new Int32Array(new Float64Array(numbers).buffer))
 }
 
 function kept(storage: Storage): Storage {

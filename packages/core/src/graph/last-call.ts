@@ -7,15 +7,15 @@ import { modes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import type { Guard } from './graph.ts'
 
-/** What an argument has to be: a tensor like that, or this very value. */
-type Expected = { readonly spec: Spec; readonly requiresGrad: boolean } | { readonly value: unknown }
-
 /**
  * The arguments of a call, and all else that its program depends on, so that the next call is seen to be alike without a key
  * being made. Only for arguments that are tensors and plain values, not trees.
  */
 export class LastCall {
-  readonly #expected: readonly Expected[]
+  /** By argument: what a tensor has to be like, or else null. */
+  readonly #specs: readonly (Spec | null)[]
+  /** By argument: what a plain value has to be, or whether a tensor has to require a gradient. */
+  readonly #values: readonly unknown[]
   /** How many arguments are tensors. */
   readonly #tensors: number
   readonly #guards: readonly Guard[]
@@ -24,9 +24,10 @@ export class LastCall {
   readonly #autocast: DType | undefined = modes.autocast?.dtype
   readonly #precision = matmulPrecision()
 
-  private constructor(expected: readonly Expected[], guards: readonly Guard[], engine: Engine) {
-    this.#expected = expected
-    this.#tensors = expected.filter((x) => 'spec' in x).length
+  private constructor(args: readonly unknown[], guards: readonly Guard[], engine: Engine) {
+    this.#specs = args.map((x) => (x instanceof Tensor ? x.spec : null))
+    this.#values = args.map((x) => (x instanceof Tensor ? x.requiresGrad : x))
+    this.#tensors = this.#specs.filter((spec) => spec !== null).length
     this.#guards = guards
     this.#engine = engine
   }
@@ -35,24 +36,20 @@ export class LastCall {
   static of(args: readonly unknown[], guards: readonly Guard[], engine: Engine): LastCall | null {
     const isLeaf = (x: unknown) => x instanceof Tensor || x === null || (typeof x !== 'object' && typeof x !== 'function')
     if (!args.every(isLeaf)) return null
-    const expected = args.map((x): Expected => (x instanceof Tensor ? { spec: x.spec, requiresGrad: x.requiresGrad } : { value: x }))
-    return new LastCall(expected, guards, engine)
+    return new LastCall(args, guards, engine)
   }
 
   /** The tensors among the arguments of a call that is like this one; null if it is another. */
   tensorsOf(args: readonly unknown[]): readonly Tensor[] | null {
-    const expected = this.#expected
-    if (args.length !== expected.length || modes.grad !== this.#grad || modes.autocast?.dtype !== this.#autocast) return null
+    const specs = this.#specs
+    if (args.length !== specs.length || modes.grad !== this.#grad || modes.autocast?.dtype !== this.#autocast) return null
     if (matmulPrecision() !== this.#precision) return null
     for (let i = 0; i < args.length; i++) {
       const x = args[i]
-      const wanted = expected[i]!
-      if ('value' in wanted) {
-        if (!Object.is(x, wanted.value)) return null
-      } else {
-        if (!(x instanceof Tensor) || x.spec !== wanted.spec || x.requiresGrad !== wanted.requiresGrad) return null
-        if (x.engine !== this.#engine) return null
-      }
+      const spec = specs[i]
+      if (spec === null) {
+        if (!Object.is(x, this.#values[i])) return null
+      } else if (!(x instanceof Tensor) || x.spec !== spec || x.requiresGrad !== this.#values[i] || x.engine !== this.#engine) return null
     }
     if (this.#tensors === 0 && currentEngine() !== this.#engine) return null
     const tensors = this.#tensors === args.length ? (args as readonly Tensor[]) : args.filter((x) => x instanceof Tensor)

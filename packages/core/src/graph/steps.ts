@@ -24,8 +24,8 @@ export function prepareSteps(engine: Engine, steps: readonly ProgramStep[], cons
     first = end + 1
   }
   return {
-    run(buffers, offsets, scalars) {
-      for (const part of parts) part.run(buffers, offsets, scalars)
+    run(buffers, offsets, scalars, moved) {
+      for (const part of parts) part.run(buffers, offsets, scalars, moved)
     },
   }
 }
@@ -33,9 +33,9 @@ export function prepareSteps(engine: Engine, steps: readonly ProgramStep[], cons
 /** Errors tell the position among all steps. */
 function startingAt(first: number, sequence: Executable): Executable {
   return {
-    run(buffers, offsets, scalars) {
+    run(buffers, offsets, scalars, moved) {
       try {
-        sequence.run(buffers, offsets, scalars)
+        sequence.run(buffers, offsets, scalars, moved)
       } catch (error) {
         if (error instanceof CotangentError && error.step !== undefined) error.step += first
         throw error

@@ -4,6 +4,7 @@ import { type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { scalarSpec, type Spec, spec as specOf } from '../layout.ts'
 import { checkTarget } from '../tensor/bind.ts'
+import { changes } from '../tensor/changes.ts'
 import { type EffectOrigin, modes, type NumbersOrigin, type Tracer, withModes } from '../tensor/modes.ts'
 import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
@@ -350,8 +351,16 @@ export class Recorder implements Tracer {
 
   /** Holds as long as no parameter is frozen or thawed. */
   #requirement(): Guard {
-    const required = [...this.#required]
-    return { what: 'which tensors require gradients', check: () => required.every(([x, wanted]) => x.requiresGrad === wanted) }
+    const tensors = [...this.#required.keys()]
+    const required = [...this.#required.values()]
+    let heldAt = -1
+    const check = () => {
+      if (changes.count === heldAt) return true
+      for (let i = 0; i < tensors.length; i++) if (tensors[i]!.requiresGrad !== required[i]) return false
+      heldAt = changes.count
+      return true
+    }
+    return { what: 'which tensors require gradients', check }
   }
 
   /** Stands for the gradient that a tensor has when the program starts. */

@@ -25,7 +25,7 @@ export type NumbersOrigin =
 /** What a host effect does, for files. */
 export type EffectOrigin =
   /** Counts a step of an optimiser: for good, or until `skip` is read and turns out to be true. */
-  | { readonly kind: 'count'; readonly state: { readonly step: number }; readonly skip?: Tensor }
+  | { readonly kind: 'count'; readonly state: { step: number }; readonly skip?: Tensor }
   /** Reads `skip`, and takes back what was counted if it is true. */
   | { readonly kind: 'settle'; readonly skip: Tensor }
   /** Takes a step of a learning rate scheduler. */

@@ -1,6 +1,7 @@
 import type { Buffer, Engine } from '../engine/engine.ts'
 import { CotangentError } from '../errors.ts'
 import type { Spec } from '../layout.ts'
+import { changes } from './changes.ts'
 import { type Block, Reclaimer, type ReclaimOptions, type Token } from './reclaim.ts'
 
 const reclaimers = new WeakMap<Engine, Reclaimer>()
@@ -48,40 +49,67 @@ export class Storage {
   version = 0
   /** Outlives the scopes that it was made in. */
   kept = false
-  readonly #reclaimer: Reclaimer
-  readonly #block: Block
-  readonly token: Token
+  readonly #spec: Spec
+  readonly #maker: string
+  /** Null while `#word` is all there is. */
+  #block: Block | null = null
+  /** Holds what it is, as the reclaimer sees by it that this storage is still there. */
+  token: Token | null = null
+  #word = 0
+  #dropped = false
 
-  /** @param maker The op that fills it; named when memory runs out. */
-  constructor(engine: Engine, spec: Spec, maker: string) {
+  /**
+   * @param maker The op that fills it; named when memory runs out.
+   * @param word The 32 bits of its one element. They are on the engine only from when somebody asks for the buffer: most losses are
+   *   looked at now and then, and objects without memory are the garbage collector's business alone.
+   */
+  constructor(engine: Engine, spec: Spec, maker: string, word?: number) {
     this.engine = engine
-    this.#reclaimer = reclaimerOf(engine)
-    this.#block = this.#reclaimer.allocate(spec, maker)
-    this.token = this.#reclaimer.track(this.#block)
-    openScope?.push(this)
+    this.#spec = spec
+    this.#maker = maker
+    if (word === undefined) this.#allocate()
+    else this.#word = word
+    if (openScope !== null) openScope.push(this)
   }
 
   get buffer(): Buffer {
-    if (this.#block.released) {
+    this.checkHeld()
+    if (this.#block === null) this.engine.write(this.#allocate(), 'int32', 0, Int32Array.of(this.#word))
+    return this.#block!.buffer
+  }
+
+  #allocate(): Buffer {
+    const reclaimer = reclaimerOf(this.engine)
+    this.#block = reclaimer.allocate(this.#spec, this.#maker)
+    this.token = reclaimer.track(this.#block)
+    return this.#block.buffer
+  }
+
+  /** Throws if it was released. */
+  checkHeld(): void {
+    if (this.released) {
       throw new CotangentError('released-tensor', {
         message: 'this tensor was released, so its values are gone',
         hint: 'It was disposed, or made inside a tidy() that did not return it: return it from there, or keep() it.',
       })
     }
-    return this.#block.buffer
   }
 
   /** How many it holds. */
   get elements(): number {
-    return this.#block.spec.size
+    return this.#spec.size
   }
 
   get released(): boolean {
-    return this.#block.released
+    return this.#block === null ? this.#dropped : this.#block.released
   }
 
   release(): void {
-    this.#reclaimer.release(this.#block)
+    if (this.#block === null) this.#dropped = true
+    else {
+      reclaimerOf(this.engine).release(this.#block)
+      changes.count++
+    }
   }
 }
 

@@ -86,6 +86,10 @@ export class WasmEngine implements Engine {
     return this.readSync(buffer, dtype, offset, length, into)
   }
 
+  readWord(buffer: Buffer, word: number): number {
+    return this.heap.i32[((buffer as WasmBuffer).pointer >>> 2) + word]!
+  }
+
   readSync(buffer: Buffer, dtype: DType, offset: number, length: number, into?: TypedArray): TypedArray {
     return copyOf(this.heap.view((buffer as WasmBuffer).pointer + offset * dtypeInfo[dtype].size, dtype, length), into)
   }

@@ -64,7 +64,7 @@ export class KernelCompiler {
     const launch: Launch = {
       pointers: [...kernel.inputs, ...kernel.outputs].map((_, buffer) => ({ word: words + buffer, buffer })),
       params,
-      fit: () => (finish || (tasks > grain && pool.threads > 1) ? undefined : { fn: run, tasks, block: descriptor }),
+      fit: () => (finish || (tasks > grain && pool.threads > 1) ? undefined : { fn: run, tasks, block: descriptor, scratchBytes: 0 }),
       run: work,
     }
     // Lives as long as what launches the descriptor.

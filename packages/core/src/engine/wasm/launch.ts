@@ -30,11 +30,13 @@ export interface Launch {
   run(): void
 }
 
-/** All tasks of a function whose one argument is an address. */
+/** All tasks of a function, as `fn(0, tasks, 0, block, scratch, 0)`, of which it may take the first four. */
 export interface LoneCall {
   readonly fn: PoolFunction
   readonly tasks: number
   readonly block: number
+  /** Bytes of scratch memory that it needs. */
+  readonly scratchBytes: number
 }
 
 /** A run that writes pointers and params, then launches. */

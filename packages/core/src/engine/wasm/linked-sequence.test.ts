@@ -151,6 +151,32 @@ describe('a linked sequence', () => {
     expect(actual).toEqual(expected)
   })
 
+  it.each([1, 2])('joins calls once it has run often, and takes them apart for other numbers of threads: %i', async (threads) => {
+    const engine = new WasmEngine({ threads, fallback: referenceRoutine })
+    try {
+      const sizes = [9, 9, 27, 9]
+      const run = runner(engine, mixed(3), sizes)
+      const expected = runner(engines[0]!, mixed(3), sizes)
+      for (let i = 0; i < 100; i++) run([...'abcd'], [0, 0, 0, 0], [1, 2, 0.5])
+      for (const args of runs) expect(run([...args[0]], args[1], args[2])).toEqual(expected([...args[0]], args[1], args[2]))
+      await engine.setThreads(3 - threads)
+      for (const args of runs) expect(run([...args[0]], args[1], args[2])).toEqual(expected([...args[0]], args[1], args[2]))
+    } finally {
+      engine.close()
+    }
+  })
+
+  it('looks only at buffers that may have moved, if it is told which', () => {
+    const executable = wasm.prepare(sequence(step(fill(4), [[0, 0]], [0]), step(fill(4), [[1, 0]], [0])))
+    const [a, b, c] = [wasm.allocate(16), wasm.allocate(16), wasm.allocate(16)]
+    const first = (buffer: Buffer) => wasm.readSync(buffer, 'float32', 0, 1)[0]
+    executable.run([a, b], [0, 0], [1])
+    executable.run([a, c], [0, 0], [2], [1, 7])
+    expect([a, b, c].map(first)).toEqual([2, 1, 2])
+    executable.run([a, c], [0, 0], [3], [])
+    expect([a, b, c].map(first)).toEqual([3, 1, 3])
+  })
+
   it('tells 0 from -0 and passes NaN on', () => {
     const run = runner(wasm, sequence(step(fill(4), [[0, 0]], [0])), [4])
     for (const value of [0, -0, Number.NaN, Number.NaN, 1]) expect(run(['a'], [0], [value])).toEqual([value, value, value, value])
@@ -210,11 +236,17 @@ describe('a step that fails', () => {
     throw new TypeError('nothing was thrown')
   }
 
-  it.each([undefined, () => {}])('is named by its position, and the next run is a good one', (observer) => {
+  it.each([
+    [0, undefined],
+    [0, () => {}],
+    [100, undefined],
+    [100, () => {}],
+  ])('is named by its position after %i runs, and the next run is a good one', (runs, observer) => {
     const executable = wasm.prepare(sequence(step(fill(4), [[0, 0]], [0]), step(fill(4), [[1, 0]], [0]), step(fill(4), [[0, 4]], [0])))
     const buffer = wasm.allocate(32)
     const other = wasm.allocate(32)
     const nowhere = { bytes: 32, pointer: 2 ** 32 - 32 }
+    for (let i = 0; i < runs; i++) executable.run([buffer, other], [0, 0], [0])
     wasm.observer = observer
     try {
       const error = errorOf(() => executable.run([buffer, nowhere], [0, 0], [1]))

@@ -1,6 +1,7 @@
 import { CotangentError } from '../../errors.ts'
 import type { Buffer, ConstantBuffer, Engine, Executable, Step } from '../engine.ts'
 import { failedAt } from '../sequence.ts'
+import { type CallChain, chainOf } from './call-chain.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import type { Heap } from './heap.ts'
 import type { Launch, LoneCall } from './launch.ts'
@@ -35,6 +36,12 @@ export class LinkedSequence implements Executable {
   readonly #launches: readonly (Launch | undefined)[]
   /** The steps that are one call on the calling thread, for as many threads as `#threads`. */
   readonly #calls: (LoneCall | undefined)[]
+  /** Those that follow one another, by the first of them; made when the sequence has run some times. */
+  readonly #chains: (CallChain | undefined)[]
+  /** Scratch memory for any one of the calls. */
+  #scratchBytes = 0
+  /** Runs until chains are made. */
+  #runsLeft = RUNS_BEFORE_CHAINS
   /** What runs the others. */
   readonly #runs: readonly Run[]
   /** By buffer of the sequence. */
@@ -46,6 +53,8 @@ export class LinkedSequence implements Executable {
   readonly #offsets: number[]
   readonly #scalars: (number | undefined)[]
   readonly #packed: readonly Packing[]
+  /** The positions of all buffers. */
+  readonly #all: readonly number[]
   #threads = 0
 
   /** @param steps Each with an executable that nobody else runs. @param constants See `Sequence`. */
@@ -54,6 +63,7 @@ export class LinkedSequence implements Executable {
     this.#steps = steps
     this.#launches = steps.map(({ executable }) => (executable instanceof HeapExecutable ? executable.code.launch : undefined))
     this.#calls = steps.map(() => undefined)
+    this.#chains = steps.map(() => undefined)
     this.#runs = steps.map((step, i) => {
       const launch = this.#launches[i]
       return launch ? () => launch.run() : unlinked(step)
@@ -81,25 +91,53 @@ export class LinkedSequence implements Executable {
         return memory ? [new Packing(memory, operand, place, sizes[at]!)] : []
       })
     })
+    this.#all = this.#pointerUses.map((_, b) => b)
     this.#pointers = this.#pointerUses.map(() => -1)
     this.#offsets = this.#pointerUses.map(() => 0)
     this.#scalars = this.#scalarUses.map(() => undefined)
   }
 
-  run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
+  run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[], moved = this.#all): void {
+    this.#bind(buffers, offsets, scalars, moved)
     for (let i = 0; i < this.#packed.length; i++) this.#packed[i]!.check(packedOperandsOf(this.#engine.heap), buffers, offsets)
-    this.#bind(buffers, offsets, scalars)
     if (this.#engine.observer) return this.#runObserved(buffers, offsets, scalars)
-    const calls = this.#calls
+    if (this.#runsLeft > 0 && --this.#runsLeft === 0) this.#makeChains()
+    const chains = this.#chains
     let i = 0
     try {
-      for (; i < calls.length; i++) {
-        const call = calls[i]
-        if (call) call.fn.call(0, call.tasks, 0, call.block, 0, 0)
-        else this.#runs[i]!(buffers, offsets, scalars)
+      while (i < chains.length) {
+        const chain = chains[i]
+        if (chain) {
+          chain.run(this.#scratch())
+          i += chain.length
+        } else {
+          this.#runStep(i, buffers, offsets, scalars)
+          i++
+        }
       }
     } catch (error) {
-      throw this.#failure(i, error)
+      throw this.#failure(i + (this.#chains[i]?.position() ?? 0), error)
+    }
+  }
+
+  #runStep(i: number, buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
+    const call = this.#calls[i]
+    if (call) call.fn.call(0, call.tasks, 0, call.block, this.#scratch(), 0)
+    else this.#runs[i]!(buffers, offsets, scalars)
+  }
+
+  #scratch(): number {
+    return this.#scratchBytes === 0 ? 0 : this.#engine.pool.scratch(this.#scratchBytes).pointer
+  }
+
+  #makeChains(): void {
+    const calls = this.#calls
+    for (let first = 0; first < calls.length; first++) {
+      const others = calls.findIndex((call, i) => i > first && !call)
+      const chained = calls.slice(first, others < 0 ? calls.length : others) as LoneCall[]
+      if (!calls[first] || chained.length < 2) continue
+      this.#chains[first] = chainOf(chained)
+      first += chained.length
     }
   }
 
@@ -107,9 +145,7 @@ export class LinkedSequence implements Executable {
     this.#steps.forEach(({ program }, i) => {
       const start = performance.now()
       try {
-        const call = this.#calls[i]
-        if (call) call.fn.call(0, call.tasks, 0, call.block, 0, 0)
-        else this.#runs[i]!(buffers, offsets, scalars)
+        this.#runStep(i, buffers, offsets, scalars)
       } catch (error) {
         throw this.#failure(i, error)
       }
@@ -118,21 +154,33 @@ export class LinkedSequence implements Executable {
   }
 
   /** Writes what differs from what is written. */
-  #bind(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {
+  #bind(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[], moved: readonly number[]): void {
     const { heap, pool } = this.#engine
-    if (this.#threads !== pool.threads) this.#fit()
-    const { i32, f64 } = heap
-    for (let b = 0; b < this.#pointerUses.length; b++) {
+    if (this.#threads !== pool.threads) {
+      this.#fit()
+      moved = this.#all
+    }
+    const pointers = this.#pointers
+    for (let m = 0; m < moved.length; m++) {
+      const b = moved[m]!
+      // Steps of another part of the program use it.
+      if (b >= pointers.length) continue
       const { pointer } = buffers[b] as WasmBuffer
       const offset = offsets[b]!
-      if (pointer === this.#pointers[b] && offset === this.#offsets[b]) continue
-      for (const use of this.#pointerUses[b]!) i32[use.word] = pointer + (offset + use.offset) * use.size
-      this.#pointers[b] = pointer
+      if (pointer === pointers[b] && offset === this.#offsets[b]) continue
+      const uses = this.#pointerUses[b]!
+      const { i32 } = heap
+      for (let i = 0; i < uses.length; i++) {
+        const use = uses[i]!
+        i32[use.word] = pointer + (offset + use.offset) * use.size
+      }
+      pointers[b] = pointer
       this.#offsets[b] = offset
     }
     for (let s = 0; s < this.#scalarUses.length; s++) {
       const scalar = scalars[s]!
       if (Object.is(scalar, this.#scalars[s])) continue
+      const { f64 } = heap
       for (const at of this.#scalarUses[s]!) f64[at] = scalar
       this.#scalars[s] = scalar
     }
@@ -141,6 +189,9 @@ export class LinkedSequence implements Executable {
   /** For another number of threads; nothing counts as written then. */
   #fit(): void {
     this.#launches.forEach((launch, i) => (this.#calls[i] = launch?.fit()))
+    this.#scratchBytes = this.#calls.reduce((most, call) => Math.max(most, call?.scratchBytes ?? 0), 0)
+    this.#chains.fill(undefined)
+    this.#runsLeft = RUNS_BEFORE_CHAINS
     this.#pointers.fill(-1)
     this.#scalars.fill(undefined)
     this.#threads = this.#engine.pool.threads
@@ -151,6 +202,9 @@ export class LinkedSequence implements Executable {
     return failedAt(step, call && !(error instanceof CotangentError) ? failureOf(call.fn, error) : error)
   }
 }
+
+/** Runs after which the time that a chain takes to make, some hundred runs of small steps, counts as well spent. */
+const RUNS_BEFORE_CHAINS = 64
 
 /** Runs that memory has stayed as it is for before it is packed. */
 const STEADY_RUNS = 1

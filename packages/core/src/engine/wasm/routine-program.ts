@@ -228,7 +228,9 @@ export class RoutineCompiler {
         operand?.write()
         fitted = { tasks: made.tasks, grain: grainOf(made.tasks, threads), scratchBytes: made.scratchBytes }
         const alone = made.tasks <= fitted.grain || pool.threads === 1
-        return alone && made.scratchBytes === 0 ? { fn: code, tasks: made.tasks, block } : undefined
+        return alone && made.scratchBytes <= KEPT_SCRATCH
+          ? { fn: code, tasks: made.tasks, block, scratchBytes: made.scratchBytes }
+          : undefined
       },
       run() {
         const { tasks, grain, scratchBytes } = fitted
