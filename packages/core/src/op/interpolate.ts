@@ -1,4 +1,4 @@
-import { type DType, isFloat } from '../dtype.ts'
+import { type DType, isFloat, toFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
@@ -118,10 +118,13 @@ function resizeAxis(x: Tensor, change: AxisChange, options: InterpolateOptions, 
   return resample(x, axis, { ...taps, positions: there(taps.positions) }, dtype)
 }
 
-/** Integers are rounded where they are resampled last. */
+/** Integers are converted once, not for each sample that they are part of, and rounded where they are resampled last. */
 function resizeAxes(x: Tensor, changes: readonly AxisChange[], options: InterpolateOptions): Tensor {
-  const last = changes.findLast(isResized)
-  return changes.reduce((y, change) => resizeAxis(y, change, options, change === last && !isFloat(x.dtype) ? x.dtype : undefined), x)
+  const last = options.mode?.startsWith('nearest') === false && !isFloat(x.dtype) ? changes.findLast(isResized) : undefined
+  return changes.reduce(
+    (y, change) => resizeAxis(y, change, options, change === last ? x.dtype : undefined),
+    last ? x.cast(toFloat(x.dtype)) : x,
+  )
 }
 
 /** Lengths that programs are made for are multiples of this: parts of all sizes would want as many programs. */
@@ -136,15 +139,19 @@ export function interpolatePart(
   { top, left, height, width }: Region,
   options: InterpolateOptions & { readonly size: readonly [number, number] },
 ): Tensor {
-  const columns = x.shape[2]!
-  const around = Math.min(columns, Math.ceil(width / LENGTH_STEP) * LENGTH_STEP)
-  const start = Math.min(left, columns - around)
-  const [h, w] = options.size
-  const changes: AxisChange[] = [
-    { axis: 1, from: { begin: top, length: height }, count: h, scale: undefined },
-    { axis: 2, from: { begin: left - start, length: width }, count: w, scale: undefined },
+  let around = x
+  const stretches = [
+    { begin: top, length: height },
+    { begin: left, length: width },
   ]
-  return resizeAxes(around < columns ? x.narrow(2, start, around) : x, changes, options)
+  const changes = stretches.map(({ begin, length }, i): AxisChange => {
+    const [axis, n] = [i + 1, x.shape[i + 1]!]
+    const room = Math.min(n, Math.ceil(length / LENGTH_STEP) * LENGTH_STEP)
+    const start = Math.min(begin, n - room)
+    if (room < n) around = around.narrow(axis, start, room)
+    return { axis, from: { begin: begin - start, length }, count: options.size[i]!, scale: undefined }
+  })
+  return resizeAxes(around, changes, options)
 }
 
 export const interpolate = defineFunction({

@@ -1,11 +1,12 @@
 import { argsOf, type Node, type NodeId } from '../kernel.ts'
-import type { ScalarOp } from '../scalar.ts'
+import { isFloatScalar, type ScalarOp } from '../scalar.ts'
 import type { ModuleBuilder } from './assembler.ts'
 import { emitCast, emitNarrow, emitScalar, mathImport } from './emit-scalar.ts'
 import type { FunctionRef, Local } from './function-builder.ts'
 import { expOfNonPositive } from './math.ts'
 import { neverPositive } from './never-positive.ts'
-import type { Expression, VectorCode } from './vector-code.ts'
+import type { PlainOp } from './opcodes.ts'
+import { type Expression, shapeOf, type VectorCode } from './vector-code.ts'
 
 export type Instruction = Extract<Node, { op: ScalarOp }>
 /** A node whose value follows from its arguments' values alone. */
@@ -49,8 +50,19 @@ export function emitComputed(
       return emitNarrow(c, node.dtype, args[0]!)
     default:
       if (node.op === 'exp' && node.type === 'float32' && neverPositive(nodes, node.args[0]!)) return expOfNonPositive(c, args[0]!)
-      return emitScalar(c, node.op, from, args, argsOf(node).map(uniform))
+      return boundedBy(c, nodes, node, args) ?? emitScalar(c, node.op, from, args, argsOf(node).map(uniform))
   }
+}
+
+/** max and min of floats and a number as one instruction, which gives its first operand where that is NaN. */
+function boundedBy(c: VectorCode, nodes: readonly Node[], node: Instruction, [a, b]: readonly Expression[]): Expression | undefined {
+  if ((node.op !== 'max' && node.op !== 'min') || !isFloatScalar(node.type)) return undefined
+  const isNumber = (id: NodeId | undefined) => {
+    const bound = nodes[id!]!
+    return bound.op === 'const' && !Number.isNaN(bound.value)
+  }
+  const code = `${shapeOf(node.type, c.lanes)}.p${node.op}` as PlainOp
+  return isNumber(node.args[1]) ? c.op(code, a!, b!) : isNumber(node.args[0]) ? c.op(code, b!, a!) : undefined
 }
 
 /** `a * b + c` or `c - a * b` as one instruction, if an argument of the node is a product to be fused: see `fusedProducts`. */
