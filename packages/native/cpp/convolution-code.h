@@ -82,20 +82,30 @@ COTANGENT_INLINE void finishRows(int64_t count, const float *sums, int64_t width
   }
 }
 
-/** sums [rows, vectors * W] = or += the rows that `table` points to times rows [from, to) of the weights, `step` apart. */
+/** Rows of the weights, `step` apart, and what will be read next: a line of that is fetched for each of them. */
+struct Rows {
+  const float *at;
+  int64_t step;
+  const float *ahead;
+  int64_t aheadStep;
+};
+
+/** sums [rows, vectors * W] = or += the rows of `run` numbers that `table` points to times rows [from, to) of the weights. */
 template <int64_t rows, int64_t vectors>
-void multiply(const float *const *table, int64_t run, int64_t from, int64_t to, const float *weights, int64_t step, float *out, bool add) {
+void multiply(const float *const *table, int64_t run, int64_t from, int64_t to, const Rows &weights, float *out, bool add) {
   Floats sums[rows][vectors];
   COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
     COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) sums[r][v] = add ? load(out + (r * vectors + v) * W) : Floats{};
-  const float *b = weights + from * step;
+  const int64_t step = weights.step, aheadStep = weights.aheadStep;
+  const float *b = weights.at + from * step, *ahead = weights.ahead;
   table += from / run * MR;
   int64_t start = from % run;
   for (int64_t k = from; k < to; table += MR, start = 0) {
     const int64_t count = run - start < to - k ? run - start : to - k;
     const float *a[rows];
     COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) a[r] = table[r] + start;
-    for (int64_t i = 0; i < count; i++, b += step) {
+    for (int64_t i = 0; i < count; i++, b += step, ahead += aheadStep) {
+      __builtin_prefetch(ahead, 0, 2);
       Floats row[vectors];
       COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) row[v] = load(b + v * W);
       COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) {
@@ -109,7 +119,7 @@ void multiply(const float *const *table, int64_t run, int64_t from, int64_t to, 
     COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) store(out + (r * vectors + v) * W, sums[r][v]);
 }
 
-using Multiply = void (*)(const float *const *, int64_t, int64_t, int64_t, const float *, int64_t, float *, bool);
+using Multiply = void (*)(const float *const *, int64_t, int64_t, int64_t, const Rows &, float *, bool);
 
 template <int64_t vectors, int64_t rows> Multiply multiplyOf(int64_t count) {
   if constexpr (rows == 0) return nullptr;
@@ -144,10 +154,6 @@ Plan plan(const Problem &p, int threads) {
   }
   q.depth = q.taps * p.channelsIn;
   q.packedFloats = q.depth * q.vectors * W;
-  // Few channels: neighbouring pixels are one run.
-  q.merged = p.channelsIn < 16 && p.kernel[2] > 1 && p.dilation[2] == 1 && p.step[3] == p.channelsIn;
-  q.run = q.merged ? p.channelsIn * p.kernel[2] : p.channelsIn;
-  q.runs = q.depth / q.run;
   q.panels = ceilOf(q.vectors, NV);
   const int64_t width = (q.vectors < NV ? q.vectors : NV) * W, rows = rowsFor(width / W);
   const int64_t blocks = ceilOf(q.depth * width * 4, kInnerBytes);
@@ -164,12 +170,18 @@ Plan plan(const Problem &p, int threads) {
     else if (chunk >= rows * 2) chunk /= 2;
     else break;
   }
-  q.chunks = ceilOf(q.pixels, chunk);
-  q.chunk = ceilOf(q.pixels, q.chunks);
   q.groups = ceilOf(q.panels, group);
+  q.chunks = ceilOf(q.pixels, chunk);
+  // As many units for each thread.
+  if (threads > 1 && q.chunks * q.groups % threads != 0) {
+    if (q.chunks > 1) q.chunks = ceilOf(q.chunks, threads) * threads;
+    else if (ceilOf(q.groups, threads) * threads <= q.panels) q.groups = ceilOf(q.groups, threads) * threads;
+  }
+  q.chunk = ceilOf(q.pixels, q.chunks);
   q.units = q.chunks * q.groups;
-  // Zeros, the table, patches, sums.
-  q.scratchFloats = ceilOf(q.run, W) * W + q.runs * MR * 2 + (q.merged ? ceilOf(q.depth * MR, W) * W : 0) + (q.chunk + MR) * width;
+  q.threads = threads;
+  // Zeros, the table, sums.
+  q.scratchFloats = ceilOf(p.channelsIn, W) * W + q.taps * MR * 2 + (q.chunk + MR) * width;
   return q;
 }
 
@@ -206,36 +218,21 @@ COTANGENT_INLINE void advance(const Problem &p, Pixel &pixel) {
   pixel.picture++;
 }
 
-/** Points to where the input of one pixel lies, by runs; zeros where it is beyond the edge. */
-COTANGENT_INLINE void point(const Problem &p, const Plan &q, const float *x, const Pixel &pixel, const float *zeros, float *patch,
-                            const float **table) {
+/** Points to where the input of one pixel lies, tap by tap; zeros where it is beyond the edge. */
+COTANGENT_INLINE void point(const Problem &p, const float *x, const Pixel &pixel, const float *zeros, const float **table) {
   int64_t at[3];
   for (int axis = 0; axis < 3; axis++) at[axis] = pixel.at[axis] * p.stride[axis] - p.before[axis];
   const float *picture = x + pixel.picture * p.step[0];
-  const bool whole = at[2] >= 0 && at[2] + (p.kernel[2] - 1) * p.dilation[2] < p.in[2];
   for (int64_t d = 0; d < p.kernel[0]; d++) {
     const int64_t z = at[0] + d * p.dilation[0];
     for (int64_t h = 0; h < p.kernel[1]; h++) {
       const int64_t y = at[1] + h * p.dilation[1];
       const bool inside = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
-      const float *row = picture + z * p.step[1] + y * p.step[2] + at[2] * p.step[3];
-      if (!q.merged) {
-        for (int64_t w = 0; w < p.kernel[2]; w++, table += MR) {
-          const int64_t c = at[2] + w * p.dilation[2];
-          *table = inside && (whole || (c >= 0 && c < p.in[2])) ? row + w * p.dilation[2] * p.step[3] : zeros;
-        }
-        continue;
+      const float *row = picture + z * p.step[1] + y * p.step[2];
+      for (int64_t w = 0; w < p.kernel[2]; w++, table += MR) {
+        const int64_t c = at[2] + w * p.dilation[2];
+        *table = inside && c >= 0 && c < p.in[2] ? row + c * p.step[3] : zeros;
       }
-      if (!inside) *table = zeros;
-      else if (whole) *table = row;
-      else {
-        for (int64_t w = 0; w < p.kernel[2]; w++) {
-          const int64_t c = at[2] + w;
-          for (int64_t i = 0; i < p.channelsIn; i++) patch[w * p.channelsIn + i] = c >= 0 && c < p.in[2] ? row[w * p.channelsIn + i] : 0;
-        }
-        *table = patch;
-      }
-      table += MR, patch += q.run;
     }
   }
 }
@@ -245,24 +242,34 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
   const int64_t firstPanel = partOf(q.panels, group, q.groups), lastPanel = partOf(q.panels, group + 1, q.groups);
   const int64_t first = partOf(q.pixels, part, q.chunks), count = partOf(q.pixels, part + 1, q.chunks) - first;
   float *zeros = scratch;
-  auto **table = reinterpret_cast<const float **>(zeros + ceilOf(q.run, W) * W);
-  float *patches = reinterpret_cast<float *>(table + q.runs * MR);
-  float *sums = patches + (q.merged ? ceilOf(q.depth * MR, W) * W : 0);
-  for (int64_t i = 0; i < q.run; i++) zeros[i] = 0;
+  auto **table = reinterpret_cast<const float **>(zeros + ceilOf(p.channelsIn, W) * W);
+  float *sums = reinterpret_cast<float *>(table + q.taps * MR);
+  for (int64_t i = 0; i < p.channelsIn; i++) zeros[i] = 0;
+  // Weights that this thread will probably read next come while it multiplies.
+  const auto panelAt = [&](int64_t panel) { return o.packed + q.depth * partOf(q.vectors, panel, q.panels) * W; };
+  const int64_t nextGroup = unit + q.threads < q.units ? (unit + q.threads) % q.groups : group;
+  const float *ahead = o.packed, *behind = o.packed;
+  if (o.packed && nextGroup != group) {
+    ahead = panelAt(partOf(q.panels, nextGroup, q.groups));
+    behind = panelAt(partOf(q.panels, nextGroup + 1, q.groups));
+  }
   const int64_t most = rowsFor(partOf(q.vectors, 1, q.panels)), tiles = ceilOf(count, most);
   for (int64_t from = 0; from < q.depth; from += q.block) {
     const int64_t to = from + q.block < q.depth ? from + q.block : q.depth;
     auto pixel = pixelAt(p, first);
     for (int64_t tile = 0; tile < tiles; tile++) {
       const int64_t start = partOf(count, tile, tiles), rows = partOf(count, tile + 1, tiles) - start;
-      for (int64_t r = 0; r < rows; r++, advance(p, pixel)) point(p, q, o.x, pixel, zeros, patches + r * q.depth, table + r);
+      for (int64_t r = 0; r < rows; r++, advance(p, pixel)) point(p, o.x, pixel, zeros, table + r);
       for (int64_t panel = firstPanel; panel < lastPanel; panel++) {
         const int64_t vector = partOf(q.vectors, panel, q.panels), vectors = partOf(q.vectors, panel + 1, q.panels) - vector;
         const int64_t column = vector * W, width = vectors * W;
         const int64_t columns = p.channelsOut - column < width ? p.channelsOut - column : width;
         float *own = q.block < q.depth ? sums + start * width : sums;
-        const float *weights = o.packed ? o.packed + q.depth * column : o.weights + column;
-        multiplyFor(vectors, rows)(table, q.run, from, to, weights, o.packed ? width : p.channelsOut, own, from > 0);
+        const bool fetches = behind - ahead >= (to - from) * W;
+        const int64_t aheadStep = fetches ? W : 0;
+        const Rows weights = o.packed ? Rows{o.packed + q.depth * column, width, ahead, aheadStep} : Rows{o.weights + column, p.channelsOut, o.weights, 0};
+        multiplyFor(vectors, rows)(table, p.channelsIn, from, to, weights, own, from > 0);
+        ahead += aheadStep * (to - from);
         if (to == q.depth) finishRows(rows, own, width, columns, column, (first + start) * p.channelsOut + column, p.channelsOut, o);
       }
     }

@@ -39,13 +39,10 @@ struct Operands {
 struct Plan {
   /** Of the result; of a window; rows of the weights as a matrix. */
   int64_t pixels, taps, depth;
-  /** Neighbouring numbers of the input that are multiplied by neighbouring rows of the weights, and how many times; `merged`: pixels of a row are neighbours. */
-  int64_t run, runs;
-  bool merged;
   /** Of the result's channels, and the panels that they make. */
   int64_t vectors, panels;
   /** The pixels are cut into chunks of up to so many, the panels into groups. */
-  int64_t chunk, chunks, groups, units;
+  int64_t chunk, chunks, groups, units, threads;
   /** Rows of the weights that are dealt with at a time. */
   int64_t block;
   /** Of a thread. */

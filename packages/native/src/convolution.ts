@@ -8,13 +8,16 @@ type Three = readonly [number, number, number]
 export interface DescribedConvolution {
   /** Multiply-adds. */
   readonly work: number
-  /** Whether oneDNN would have to leave the epilogue to a kernel, or to pack the weights of a small result in each run. */
+  /** Whether it is faster than oneDNN, which leaves some epilogues to a kernel and packs the weights in each run. */
   readonly preferred: boolean
   describe(threads: number): { readonly convolution: NativeConvolution }
 }
 
 /** Pixels of the result up to which weights are a good part of what is read. */
 const fewPixels = 2 ** 12
+
+/** Channels of the input up to which oneDNN is so much faster that a kernel may follow. */
+const fewChannels = 16
 
 /**
  * A convolution of float32 numbers for the addon's own code, with its epilogue; undefined where it has none: for groups other than one and
@@ -53,7 +56,7 @@ export function describeConvolution(routine: Routine): DescribedConvolution | un
   if (bias) operations.unshift({ operator: operators.add, extent: extents.column, word: 2, param: undefined, value: undefined })
   return {
     work: pixels * size(w.shape),
-    preferred: depthwise || pixels <= fewPixels || !arePlain(postOps),
+    preferred: depthwise || (channelsIn >= fewChannels && (pixels <= fewPixels || !arePlain(postOps))),
     describe: (threads) => ({
       convolution: {
         channels: [x.shape[0]!, channelsIn, channelsOut],
