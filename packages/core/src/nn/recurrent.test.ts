@@ -14,6 +14,7 @@ import {
   setEngine,
   stack,
   type Tensor,
+  tensor,
   vmap,
 } from '../index.ts'
 
@@ -133,5 +134,72 @@ describe.each(['reference', 'wasm'])('on %s', (engine) => {
       expectClose(compiled[i]!, loss)
       expectClose(program.run(x, target) as Tensor, loss)
     })
+  })
+})
+
+describe.each(['wasm', 'reference'])('sequences of their own lengths on %s', (engine) => {
+  beforeEach(() => void setEngine(engine))
+
+  const layers = {
+    LSTM: () => new nn.LSTM(3, 4, { layers: 2, bidirectional: true }),
+    GRU: () => new nn.GRU(3, 4, { bidirectional: true }),
+    RNN: () => new nn.RNN(3, 4, { layers: 2 }),
+  }
+  type AnyLayer = nn.LSTM | nn.GRU | nn.RNN
+  type AnyForward = (x: Tensor, state?: unknown, options?: nn.SequenceOptions) => [Tensor, Tensor | [Tensor, Tensor]]
+  const through = (layer: AnyLayer, ...args: Parameters<AnyForward>): Tensor[] => {
+    const [output, states] = (layer.forward as AnyForward).apply(layer, args)
+    return [output, ...(Array.isArray(states) ? states : [states])]
+  }
+  const lengths = [3, 5, 1]
+
+  test.each(Object.keys(layers) as (keyof typeof layers)[])('%s: as if each ran alone, gradients too', (name) => {
+    const layer = layers[name]()
+    const x: Tensor = normal([3, 5, 3])
+    const [output, ...states] = through(layer, x, null, { lengths })
+    const loss = output!
+      .square()
+      .sum()
+      .add(states.reduce((sum, s) => sum.add(s.sum()), states[0]!.sum()))
+    loss.backward()
+    const gradients = layer.parameters().map((p) => p.grad!)
+    for (const p of layer.parameters()) p.grad = null
+
+    lengths.forEach((length, i) => {
+      const [alone, ...ends] = through(layer, x.narrow(0, i, 1).narrow(1, 0, length))
+      expectClose(output!.narrow(0, i, 1).narrow(1, 0, length), alone!)
+      expect(values(output!.narrow(0, i, 1).narrow(1, length, 5 - length)).every((y) => y === 0)).toBe(true)
+      ends.forEach((end, s) => expectClose(states[s]!.narrow(1, i, 1), end))
+      alone!
+        .square()
+        .sum()
+        .add(ends.reduce((sum, s) => sum.add(s.sum()), ends[0]!.sum()))
+        .backward()
+    })
+    layer.parameters().forEach((p, i) => expectClose(gradients[i]!, p.grad!, 4))
+  })
+
+  test('compiled, with lengths that change', () => {
+    const layer = new nn.LSTM(3, 4, { bidirectional: true })
+    const f = compile((x: Tensor, lengths: Tensor) => layer.forward(x, null, { lengths })[0])
+    const x: Tensor = normal([3, 5, 3])
+    for (const now of [lengths, [5, 0, 2]]) {
+      expectClose(f(x, tensor(now) as Tensor), layer.forward(x, null, { lengths: now })[0])
+    }
+  })
+
+  test('a sequence of length 0 leaves the state as it was', () => {
+    const layer = new nn.GRU(3, 4)
+    const start: Tensor = normal([1, 2, 4])
+    const [output, end] = layer.forward(normal([2, 5, 3]) as Tensor, start, { lengths: [0, 5] })
+    expect(values(output.select(0, 0)).every((y) => y === 0)).toBe(true)
+    expectClose(end.narrow(1, 0, 1), start.narrow(1, 0, 1))
+  })
+
+  test('lengths that cannot be', () => {
+    const layer = new nn.GRU(3, 4)
+    const x: Tensor = normal([2, 5, 3])
+    expect(() => layer.forward(x, null, { lengths: [1] })).toThrow(expect.objectContaining({ code: 'shape-mismatch' }))
+    expect(() => layer.forward(x, null, { lengths: [6, 1] })).toThrow(/lengths has 6, but there are 5/)
   })
 })

@@ -2,7 +2,7 @@ import type { DType } from '../dtype.ts'
 import type { RecurrentCell as CellKind } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 import { type Shape, sameShape } from '../layout.ts'
-import { concat, dropout, gruStep, linear, lstmStep, recurrent, stack, zeros } from '../op/index.ts'
+import { concat, dropout, gruStep, linear, lstmStep, recurrent, type RecurrentLayerOptions, stack, zeros } from '../op/index.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { checkCounts, drawBounded } from './draw.ts'
 import { Module } from './module.ts'
@@ -174,6 +174,16 @@ export interface RecurrentOptions extends RecurrentCellOptions {
   readonly batchFirst?: boolean
 }
 
+/** What a call of a recurrent layer may say besides. */
+export interface SequenceOptions {
+  /**
+   * How long each sequence of the batch is, where shorter ones are padded behind their end, by finite numbers; default: all as long. As with PyTorch's packed
+   * sequences, of which this is what they are for: outputs behind the end are 0, final states are those of each sequence's last step, and the
+   * backward direction begins there. Sequences of length 0 leave the states as they were.
+   */
+  readonly lengths?: Tensor | readonly number[]
+}
+
 /** A layer's cells: `forward`, and `backward` if it is bidirectional. */
 type Directions<C> = { readonly forward: C; readonly backward?: C }
 
@@ -202,7 +212,7 @@ abstract class Recurrent<C extends RecurrentCell> extends Module {
   }
 
   /** Outputs of the last layer, and the final states, each `[layers * directions, batch, hidden]`. */
-  protected run(input: Tensor, initial: readonly Tensor[] | undefined): [output: Tensor, states: Tensor[]] {
+  protected run(input: Tensor, initial: readonly Tensor[] | undefined, { lengths }: SequenceOptions): [output: Tensor, states: Tensor[]] {
     const given = this.batchFirst || input.rank !== 3 ? input : input.transpose(0, 1)
     checkInput(this, given, 3)
     const directions = this.cells[0]!.backward ? 2 : 1
@@ -220,10 +230,10 @@ abstract class Recurrent<C extends RecurrentCell> extends Module {
     let x: Tensor = given.transpose(0, 1)
     this.cells.forEach(({ forward, backward }, layer) => {
       if (layer > 0 && this.training && this.dropout > 0) x = dropout(x, this.dropout)
-      const [output, ...ends] = overTime(forward, x, start(layer * directions), false)
+      const [output, ...ends] = overTime(forward, x, start(layer * directions), { reverse: false, lengths })
       finals.push(ends)
       if (backward) {
-        const [reversed, ...others] = overTime(backward, x, start(layer * directions + 1), true)
+        const [reversed, ...others] = overTime(backward, x, start(layer * directions + 1), { reverse: true, lengths })
         finals.push(others)
         x = concat([output, reversed] as readonly Tensor[], -1)
       } else x = output
@@ -253,9 +263,17 @@ abstract class Recurrent<C extends RecurrentCell> extends Module {
 }
 
 /** One direction of one layer over `[time, batch, in]`: all inputs' shares of the gates in one product, then step by step. */
-function overTime(cell: RecurrentCell, x: Tensor, states: readonly Tensor[], reverse: boolean): [output: Tensor, ...states: Tensor[]] {
-  const options = { cell: cell.kind, bias: cell.biasHh as Tensor | null, reverse }
-  return recurrent(cell.fromInput(x), cell.weightHh as Tensor, states, options) as [Tensor, ...Tensor[]]
+function overTime(
+  cell: RecurrentCell,
+  x: Tensor,
+  states: readonly Tensor[],
+  options: Pick<RecurrentLayerOptions, 'reverse' | 'lengths'>,
+): [output: Tensor, ...states: Tensor[]] {
+  const { kind, biasHh } = cell
+  return recurrent(cell.fromInput(x), cell.weightHh as Tensor, states, { ...options, cell: kind, bias: biasHh as Tensor | null }) as [
+    Tensor,
+    ...Tensor[],
+  ]
 }
 
 /** Elman's recurrent network; see `RNNCell`. */
@@ -265,8 +283,8 @@ export class RNN extends Recurrent<RNNCell> {
   }
 
   /** `[batch, time, in]` to outputs `[batch, time, directions * hidden]` and the final state `[layers * directions, batch, hidden]`. */
-  forward(x: Tensor, hidden?: Tensor): [output: Tensor, hidden: Tensor] {
-    const [output, [last]] = this.run(x, hidden && [hidden])
+  forward(x: Tensor, hidden?: Tensor | null, options: SequenceOptions = {}): [output: Tensor, hidden: Tensor] {
+    const [output, [last]] = this.run(x, hidden ? [hidden] : undefined, options)
     return [output, last!]
   }
 }
@@ -278,8 +296,12 @@ export class LSTM extends Recurrent<LSTMCell> {
   }
 
   /** `[batch, time, in]` to outputs `[batch, time, directions * hidden]` and the final states `[layers * directions, batch, hidden]`. */
-  forward(x: Tensor, states?: readonly [hidden: Tensor, cell: Tensor]): [output: Tensor, states: [hidden: Tensor, cell: Tensor]] {
-    const [output, last] = this.run(x, states)
+  forward(
+    x: Tensor,
+    states?: readonly [hidden: Tensor, cell: Tensor] | null,
+    options: SequenceOptions = {},
+  ): [output: Tensor, states: [hidden: Tensor, cell: Tensor]] {
+    const [output, last] = this.run(x, states ?? undefined, options)
     return [output, last as [Tensor, Tensor]]
   }
 }
@@ -291,8 +313,8 @@ export class GRU extends Recurrent<GRUCell> {
   }
 
   /** `[batch, time, in]` to outputs `[batch, time, directions * hidden]` and the final state `[layers * directions, batch, hidden]`. */
-  forward(x: Tensor, hidden?: Tensor): [output: Tensor, hidden: Tensor] {
-    const [output, [last]] = this.run(x, hidden && [hidden])
+  forward(x: Tensor, hidden?: Tensor | null, options: SequenceOptions = {}): [output: Tensor, hidden: Tensor] {
+    const [output, [last]] = this.run(x, hidden ? [hidden] : undefined, options)
     return [output, last!]
   }
 }

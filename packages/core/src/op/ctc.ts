@@ -6,6 +6,7 @@ import { full, tensor } from './creation.ts'
 import { canRead } from './index-tensor.ts'
 import { concat } from './join.ts'
 import { kernelPrimitive } from './kernel-op.ts'
+import { lengthsOf } from './lengths.ts'
 import { type LossOptions, reduceLoss } from './loss.ts'
 import { pad } from './pad.ts'
 import { timeSteps } from './recurrent.ts'
@@ -49,19 +50,6 @@ const shifted = (x: Tensor, by: number, value: number): Tensor =>
     { value },
   )
 
-function lengthsOf(name: string, given: Tensor | readonly number[] | undefined, batch: number, most: number): Tensor {
-  const lengths: Tensor =
-    given instanceof Tensor
-      ? given.detach().cast('int32')
-      : (tensor(given ?? new Array<number>(batch).fill(most), { dtype: 'int32' }) as Tensor)
-  if (lengths.rank !== 1 || lengths.shape[0] !== batch)
-    throw new CotangentError('shape-mismatch', { op: 'ctcLoss', message: `${name} must hold one length a sample`, shapes: [lengths.shape] })
-  const wrong = canRead(lengths) ? Array.from(lengths.dataSync(), Number).find((n) => n < 0 || n > most) : undefined
-  if (wrong !== undefined)
-    throw new CotangentError('invalid-argument', { op: 'ctcLoss', message: `${name} has ${wrong}, but there are ${most}` })
-  return lengths
-}
-
 /** Blank, label, blank, label, ..., blank: `[batch, 2 * labels + 1]`. */
 function withBlanks(targets: Tensor, blank: number): Tensor {
   const [batch, count] = targets.shape as unknown as [number, number]
@@ -100,8 +88,8 @@ export const ctcLoss = defineFunction({
       })
     if (!Number.isInteger(blank) || blank < 0 || blank >= classes)
       throw new CotangentError('index-out-of-range', { op: 'ctcLoss', message: `blank ${blank} is not one of ${classes} classes` })
-    const inputLengths = lengthsOf('inputLengths', options.inputLengths, batch, time)
-    const targetLengths = lengthsOf('targetLengths', options.targetLengths, batch, targets.shape[1]!)
+    const inputLengths = lengthsOf('ctcLoss', 'inputLengths', options.inputLengths, batch, time)
+    const targetLengths = lengthsOf('ctcLoss', 'targetLengths', options.targetLengths, batch, targets.shape[1]!)
 
     const labels = withBlanks(targets.detach().cast('int32'), blank)
     const width = labels.shape[1]!

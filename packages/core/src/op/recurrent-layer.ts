@@ -9,9 +9,13 @@ import { bind } from '../tensor/bind.ts'
 import { modes, withModes } from '../tensor/modes.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { takeAt } from './gather-scatter.ts'
 import { stack } from './join.ts'
+import { lengthsOf } from './lengths.ts'
 import { matmul } from './matmul.ts'
+import { arange } from './range.ts'
 import { defineFunction, sampleTensor } from './table.ts'
+import { where } from './where.ts'
 
 interface LayerAttrs extends RecurrentAttrs {
   /** Whether what the gradient needs is an output, too. */
@@ -169,6 +173,11 @@ export interface RecurrentLayerOptions {
   readonly bias?: Tensor | null
   /** Whether the sequence is read from its end. Default false. */
   readonly reverse?: boolean
+  /**
+   * How long each sequence is, int32 `[batch]`, where shorter ones are padded behind their end; default: all as long. Each is then read from its own
+   * end if need be, its last state is that of its last step, and the hidden states behind are 0.
+   */
+  readonly lengths?: Tensor | readonly number[] | undefined
 }
 
 function check(fromInput: Tensor, weight: Tensor, states: readonly Tensor[], { cell, bias }: RecurrentLayerOptions): void {
@@ -206,15 +215,35 @@ function recurrentLayer(fromInput: Tensor, weight: Tensor, states: readonly Tens
       dtypes: given.map((x) => x.dtype),
       hint: "Cast with x.cast('float32').",
     })
-  const time = fromInput.shape[0]!
+  const [time, batch] = fromInput.shape as readonly [number, number]
+  const lengths = options.lengths && lengthsOf('recurrent', 'lengths', options.lengths, batch, time)
+  // Each sequence turned over within its length, for which nothing is read from behind its end.
+  const turned = lengths && reverse ? turnedSteps(lengths, time) : undefined
   const keep = modes.tracer?.variable !== undefined || (modes.grad && given.some((x) => x.requiresGrad))
   const outputs = bind(
     recurrentPrimitive,
-    given.map((x) => x.cast(dtype)),
-    { cell, reverse, keep },
+    given.map((x, i) => (turned && i === 0 ? atSteps(x, turned) : x).cast(dtype)),
+    { cell, reverse: reverse && !lengths, keep },
   ).slice(0, states.length)
+  if (lengths) {
+    const hidden = outputs[0]!.narrow(0, 1, time)
+    const inside = (arange(time).unsqueeze(1) as Tensor).lt(lengths).unsqueeze(-1) as Tensor
+    return [where(inside, turned ? atSteps(hidden, turned) : hidden, 0) as Tensor, ...outputs.map((all) => atSteps(all, lengths))]
+  }
   const last = reverse ? 0 : time
   return [outputs[0]!.narrow(0, reverse ? 0 : 1, time), ...outputs.map((all) => all.select(0, last))]
+}
+
+/** The step that stands at each one when sequences are turned over, those behind their ends left where they are: `[time, batch]`. */
+function turnedSteps(lengths: Tensor, time: number): Tensor {
+  const steps = arange(time).unsqueeze(1) as Tensor
+  const fromEnd = lengths.sub(steps).sub(1)
+  return where(fromEnd.ge(0), fromEnd, steps) as Tensor
+}
+
+/** Of `x [time, batch, ...]` the values at a step, or several, of each sample: `steps [..., batch]`. */
+function atSteps(x: Tensor, steps: Tensor): Tensor {
+  return takeAt(x, [steps, arange(x.shape[1]!)], { axes: [0, 1], at: 0 })
 }
 
 export const recurrent = defineFunction({
@@ -235,6 +264,8 @@ export const recurrent = defineFunction({
       sample('gru', [2, 3, 2], { reverse: true }),
       sample('tanh', [4, 2, 3], { bias: sampleTensor([3]), reverse: true }),
       sample('relu', [2, 2, 4]),
+      sample('lstm', [3, 3, 2], { lengths: [2, 3, 0] }),
+      sample('gru', [3, 2, 2], { lengths: [3, 1], reverse: true }),
     ]
   },
 })
