@@ -58,7 +58,7 @@ export class Joint {
   /** Makes the results of a call depend on what they were computed from; `outputs` has the values for the backward pass too. */
   attach(engine: Engine, outputs: readonly Tensor[], args: readonly Tensor[]): void {
     const { name, results, roots, spent, specs, exits, split } = this.#parts
-    spent.roots.forEach((i) => outputs[i]!.attach({ node: spent.node, index: 0 }))
+    for (let n = 0; n < spent.roots.length; n++) outputs[spent.roots[n]!]!.attach(spent.edge)
     if (roots.length === 0) return
     const saved = split instanceof CotangentError ? [] : [...outputs.slice(results), ...split.numbers()]
     const rule: GradientRule = (gradients, { inputs }) => {
@@ -100,7 +100,7 @@ interface JointParts {
   /** Positions of the results that gradients come in by. */
   readonly roots: readonly number[]
   /** Positions of those whose gradients the function itself has taken already. */
-  readonly spent: { readonly roots: readonly number[]; readonly node: TapeNode }
+  readonly spent: { readonly roots: readonly number[]; readonly edge: Edge }
   /** Of the results at `roots`. */
   readonly specs: readonly Spec[]
   readonly exits: readonly Exit[]
@@ -124,7 +124,15 @@ function partsOf(name: string, traced: Traced, results: readonly Tensor[], depen
     const argument = graph.arguments.findIndex((x) => x === edge.node.leaf)
     return argument < 0 ? { edge } : { argument }
   })
-  const parts = { name, graph, results: results.length, roots, spent: { roots: depends.filter(isSpent), node }, specs, exits }
+  const parts = {
+    name,
+    graph,
+    results: results.length,
+    roots,
+    spent: { roots: depends.filter(isSpent), edge: { node, index: 0 } },
+    specs,
+    exits,
+  }
   return { ...parts, split: edges.length > 0 ? traceBackward(traced, results, parts, edges) : { ...emptySplit, forward: graph } }
 }
 

@@ -4,6 +4,7 @@ import type { Buffer, Engine, Program, Sequence } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
 import { CotangentError } from '../errors.ts'
 import { sameShape, type Spec } from '../layout.ts'
+import { changes } from './changes.ts'
 import { modes } from './modes.ts'
 import { type Plan, type Primitive, planOf, savesOf } from './primitive.ts'
 import { Scalar } from './scalar.ts'
@@ -80,7 +81,11 @@ function execute<A>(op: Primitive<A>, plan: Plan, inputs: readonly Input[], into
     const target = into?.[i]
     if (target) checkTarget(op.name, target, spec)
     const output = target ?? new Tensor(spec, new Storage(engine, spec, op.name), 0)
-    if (target) target.storage.version++
+    if (target) {
+      target.storage.version++
+      // It may come to require a gradient.
+      changes.count++
+    }
     outputs[i] = output
     buffers[at] = output.storage.buffer
     offsets[at++] = output.offset

@@ -155,7 +155,6 @@ export class Tensor<S extends Shape = Shape> {
   /** Not for users: makes this the output of a recorded op. */
   attach(edge: Edge): void {
     this.#edge = edge
-    changes.count++
   }
 
   /**
