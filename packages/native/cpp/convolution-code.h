@@ -179,7 +179,6 @@ Plan plan(const Problem &p, int threads) {
   }
   q.chunk = ceilOf(q.pixels, q.chunks);
   q.units = q.chunks * q.groups;
-  q.threads = threads;
   // Zeros, the table, sums.
   q.scratchFloats = ceilOf(p.channelsIn, W) * W + q.taps * MR * 2 + (q.chunk + MR) * width;
   return q;
@@ -247,7 +246,7 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
   for (int64_t i = 0; i < p.channelsIn; i++) zeros[i] = 0;
   // Weights that this thread will probably read next come while it multiplies.
   const auto panelAt = [&](int64_t panel) { return o.packed + q.depth * partOf(q.vectors, panel, q.panels) * W; };
-  const int64_t nextGroup = unit + q.threads < q.units ? (unit + q.threads) % q.groups : group;
+  const int64_t nextGroup = unit + 1 < q.units ? (unit + 1) % q.groups : group;
   const float *ahead = o.packed, *behind = o.packed;
   if (o.packed && nextGroup != group) {
     ahead = panelAt(partOf(q.panels, nextGroup, q.groups));

@@ -42,7 +42,7 @@ struct Plan {
   /** Of the result's channels, and the panels that they make. */
   int64_t vectors, panels;
   /** The pixels are cut into chunks of up to so many, the panels into groups. */
-  int64_t chunk, chunks, groups, units, threads;
+  int64_t chunk, chunks, groups, units;
   /** Rows of the weights that are dealt with at a time. */
   int64_t block;
   /** Of a thread. */

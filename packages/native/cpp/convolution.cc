@@ -17,6 +17,32 @@ constexpr uint64_t kAlignment = 64;
 
 size_t aligned(uint64_t floats) { return size_t((floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment); }
 
+/**
+ * Units, dealt out to threads as one range each, which they take in order, and then what others have not begun. So what lies together is
+ * read by the thread in whose cache the routine before, dealt out alike, has left it.
+ */
+class Ranges {
+public:
+  Ranges(int64_t units, int threads) : units(units), threads(threads), next(new std::atomic<int64_t>[size_t(threads)]) {
+    for (int t = 0; t < threads; t++) next[t] = begin(t);
+  }
+
+  template <typename Body> void run(int thread, const Body &body) {
+    for (int i = 0; i < threads; i++) {
+      const int range = (thread + i) % threads;
+      const int64_t end = begin(range + 1);
+      for (int64_t unit; (unit = next[range].fetch_add(1)) < end;) body(unit);
+    }
+  }
+
+private:
+  int64_t begin(int thread) const { return units * thread / threads; }
+
+  int64_t units;
+  int threads;
+  std::unique_ptr<std::atomic<int64_t>[]> next;
+};
+
 } // namespace
 
 std::unique_ptr<Convolution> Convolution::make(const ConvolutionDescription &d) {
@@ -50,9 +76,9 @@ std::optional<Prepared::Packing> Convolution::packing() const {
 }
 
 void Convolution::packAll(const float *weights, float *to) const {
-  std::atomic<int64_t> next{0};
-  parallel(description.threads, [&](int) {
-    for (int64_t panel; (panel = next.fetch_add(1)) < plan.panels;) code->pack(description.problem, plan, weights, panel, to);
+  Ranges ranges(plan.panels, description.threads);
+  parallel(description.threads, [&](int thread) {
+    ranges.run(thread, [&](int64_t panel) { code->pack(description.problem, plan, weights, panel, to); });
   });
 }
 
@@ -117,10 +143,10 @@ void Convolution::run(const Heap &heap, uint32_t block, uint64_t bytes) {
   }
 
   const convolution::Operands operands{x, weights, packed, y, operations.data(), int64_t(operations.size())};
-  std::atomic<int64_t> next{0};
+  Ranges ranges(plan.units, d.threads);
   parallel(d.threads, [&](int thread) {
     auto *own = reinterpret_cast<float *>(scratch + threadBytes() * size_t(thread));
-    for (int64_t unit; (unit = next.fetch_add(1)) < plan.units;) code->unit(d.problem, plan, operands, unit, own);
+    ranges.run(thread, [&](int64_t unit) { code->unit(d.problem, plan, operands, unit, own); });
   });
 }
 
