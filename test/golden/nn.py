@@ -541,4 +541,58 @@ loss(
     [floats(2, 2, 1, 3), floats(3, 3), [floats(2, 3)], {"cell": "relu", "reverse": True}],
 )
 
+# Running statistics of single samples
+
+
+def tracked(**options):
+    return nn.InstanceNorm2d(3, track_running_stats=True, **options)
+
+
+ran = ["runningMean", "runningVar"]
+only_ran = {k: v for k, v in stats.items() if "running" in k}
+layer("InstanceNorm2d", [3, {"affine": True, "trackRunningStats": True, "momentum": 0.3}], tracked(affine=True, momentum=0.3), stats, [floats(2, 3, 2, 3)], image, after=ran, note="training, statistics")
+layer("InstanceNorm2d", [3, {"trackRunningStats": True}], tracked(), only_ran, [floats(2, 3, 2, 3)], image, training=False, after=ran, note="eval, statistics")
+
+# Sequences of their own lengths
+
+
+def packed(lengths):
+    def run(m, x, state):
+        given = nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+        out, states = m(given, state)
+        return nn.utils.rnn.pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])[0], states
+
+    return run
+
+
+lengths = [2, 4, 1]
+layer(
+    "LSTM",
+    [3, 2, {"layers": 2, "bidirectional": True}],
+    nn.LSTM(3, 2, 2, bidirectional=True, batch_first=True),
+    recurrent(2, True),
+    [floats(3, 4, 3), [floats(4, 3, 2), floats(4, 3, 2)]],
+    packed(lengths),
+    options={"lengths": lengths},
+    note="lengths",
+)
+layer("GRU", [2, 3], nn.GRU(2, 3, batch_first=True), recurrent(1, False), [floats(3, 4, 2), floats(1, 3, 3)], packed(lengths), options={"lengths": lengths}, note="lengths")
+
+# Rows of at most a length
+
+
+def renormed(**options):
+    rows = torch.tensor([[0, 4], [1, 1]], dtype=torch.int32)
+    # The rows are shortened where they lie, which `functional_call` may not see.
+    def run(m, indices):
+        with torch.no_grad():
+            short = torch.embedding_renorm_(m.weight.detach().clone(), indices.long(), options["max_norm"], options["norm_type"])
+        return F.embedding(indices, m.weight + (short - m.weight).detach())
+
+    layer("Embedding", [5, 3, {"maxNorm": options["max_norm"], "normType": options["norm_type"]}], nn.Embedding(5, 3), {"weight": ("weight", "I")}, [rows], run, note=f"norm {options['norm_type']}")
+
+
+renormed(max_norm=0.8, norm_type=2.0)
+renormed(max_norm=1.1, norm_type=1.0)
+
 g.write()

@@ -1,7 +1,7 @@
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
-import { embedding, normal } from '../op/index.ts'
+import { embedding, normal, where } from '../op/index.ts'
 import type { EmbeddingOut, InputOf } from '../shape-types.ts'
 import { noGrad } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -12,6 +12,10 @@ import { Parameter } from './parameter.ts'
 export interface EmbeddingLayerOptions {
   /** A row that starts as zeros and gets no gradient: that of the padding token. */
   readonly paddingIdx?: number
+  /** The norm that no row which is looked up exceeds: longer ones are shortened in the table itself before. Default: any. */
+  readonly maxNorm?: number
+  /** Which norm `maxNorm` means; default 2. */
+  readonly normType?: number
   /** Of the parameters; default float32. */
   readonly dtype?: DType
 }
@@ -22,10 +26,13 @@ export class Embedding<const Size extends number = number> extends Module {
   readonly count: number
   readonly size: Size
   readonly paddingIdx: number | undefined
+  readonly maxNorm: number | undefined
+  readonly normType: number
   weight: Parameter<[number, Size]>
 
-  constructor(count: number, size: Size, { paddingIdx, dtype = 'float32' }: EmbeddingLayerOptions = {}) {
+  constructor(count: number, size: Size, options: EmbeddingLayerOptions = {}) {
     super()
+    const { paddingIdx, maxNorm, normType = 2, dtype = 'float32' } = options
     checkCounts('Embedding', { count, size })
     if (paddingIdx !== undefined && (!Number.isInteger(paddingIdx) || paddingIdx < -count || paddingIdx >= count)) {
       throw new CotangentError('index-out-of-range', {
@@ -34,8 +41,17 @@ export class Embedding<const Size extends number = number> extends Module {
         hint: 'Rows are counted from 0.',
       })
     }
+    if (!((maxNorm ?? 1) > 0) || !(normType > 0)) {
+      throw new CotangentError('invalid-argument', {
+        op: 'Embedding',
+        message: `maxNorm is ${maxNorm}, normType ${normType}`,
+        hint: 'Both are above 0; normType may be Infinity.',
+      })
+    }
     this.count = count
     this.size = size
+    this.maxNorm = maxNorm
+    this.normType = normType
     this.paddingIdx = paddingIdx !== undefined && paddingIdx < 0 ? paddingIdx + count : paddingIdx
     this.weight = new Parameter(normal([count, size] as Shape, { dtype })) as unknown as Parameter<[number, Size]>
     const padding = this.paddingIdx
@@ -62,10 +78,28 @@ export class Embedding<const Size extends number = number> extends Module {
   /** Indices of any shape to `[...shape, size]`. */
   forward<S extends Shape>(indices: Tensor<S>): Tensor<EmbeddingOut<S, Size>>
   forward(indices: Tensor): Tensor {
+    if (this.maxNorm !== undefined) this.#shorten(indices, this.maxNorm)
     return embedding(this.weight as Tensor, indices, this.paddingIdx === undefined ? {} : { paddingIdx: this.paddingIdx })
   }
 
+  #shorten(indices: Tensor, maxNorm: number): void {
+    noGrad(() => {
+      const weight = this.weight as Tensor
+      const rows = indices.reshape([-1])
+      const vectors: Tensor = embedding(weight, rows)
+      const norms: Tensor = vectors.norm({ axis: 1, p: this.normType, keepDims: true })
+      const short = where(norms.gt(maxNorm), vectors.mul(norms.add(1e-7).reciprocal().mul(maxNorm)), vectors) as Tensor
+      weight.setAt([rows], short)
+    })
+  }
+
   override describe(): string {
-    return `${this.count}, ${this.size}${this.paddingIdx === undefined ? '' : `, paddingIdx: ${this.paddingIdx}`}`
+    const { count, size, paddingIdx, maxNorm, normType } = this
+    const said = {
+      ...(paddingIdx !== undefined && { paddingIdx }),
+      ...(maxNorm !== undefined && { maxNorm }),
+      ...(normType !== 2 && { normType }),
+    }
+    return [count, size, ...Object.entries(said).map(([name, value]) => `${name}: ${value}`)].join(', ')
   }
 }

@@ -217,3 +217,33 @@ describe('transformers and recurrent layers', () => {
     expect(() => new nn.Conv2d(3, 4, 3, { groups: 2 })).toThrow('do not split into 2 groups')
   })
 })
+
+describe('embedding rows of at most a norm', () => {
+  test('those looked up are shortened in the table, others stay', () => {
+    const layer = new nn.Embedding(4, 2, { maxNorm: 1 })
+    noGrad(() => layer.weight.assign(tensor([3, 4, 0.3, 0.4, 6, 8, 0, 2]).reshape([4, 2])))
+    const y = layer.forward(tensor([0, 1, 0], { dtype: 'int32' }))
+    expect((y.norm(1).toArray() as number[]).map((n) => Number(n.toFixed(4)))).toEqual([1, 0.5, 1])
+    expect((layer.weight.norm(1).toArray() as number[]).map((n) => Number(n.toFixed(4)))).toEqual([1, 0.5, 10, 2])
+    y.sum().backward()
+    expect(layer.weight.grad!.reshape([-1]).toArray()).toEqual([2, 2, 1, 1, 0, 0, 0, 0])
+    expect(String(layer)).toBe('Embedding(4, 2, maxNorm: 1)')
+    expect(() => new nn.Embedding(4, 2, { maxNorm: 0 })).toThrow(/maxNorm is 0/)
+  })
+})
+
+describe('instance norm with running statistics', () => {
+  test('eval mode takes what training has averaged, over samples', () => {
+    const layer = new nn.InstanceNorm1d(2, { trackRunningStats: true, momentum: null })
+    expect(String(layer)).toBe('InstanceNorm1d(2, momentum: null, trackRunningStats: true)')
+    const batches = [normal([3, 40, 2], { mean: 2 }), normal([3, 40, 2], { mean: 4 })]
+    for (const x of batches) layer.forward(x)
+    const means = batches.map((x) => x.mean([0, 1]))
+    const expected = means[0]!.add(means[1]!).div(2).toArray() as number[]
+    ;(layer.runningMean!.toArray() as number[]).forEach((m, i) => expect(m).toBeCloseTo(expected[i]!, 5))
+    const y = layer.eval().forward(ones([1, 1, 2]).mul(layer.runningMean!))
+    for (const v of y.reshape([-1]).toArray() as number[]) expect(v).toBeCloseTo(0, 5)
+    expect(() => layer.train().forward(ones([2, 1, 2]))).toThrow(/no variance to track/)
+    expect([...new nn.InstanceNorm2d(3).namedBuffers().keys()]).toEqual([])
+  })
+})

@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.ts'
 import type { Shape } from '../layout.ts'
-import { avgPool1d, groupNorm, instanceNorm, layerNorm, pad, rmsNorm } from '../op/index.ts'
+import { avgPool1d, groupNorm, layerNorm, pad, rmsNorm } from '../op/index.ts'
 import type { InputOf } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { showSizes } from './describe.ts'
@@ -11,7 +11,7 @@ import type { Parameter } from './parameter.ts'
 export interface NormOptions {
   /** Added to the variance, against division by 0. Default 1e-5. */
   readonly eps?: number
-  /** Whether there are a learnt factor and summand (default; not for `InstanceNorm`). */
+  /** Whether there are a learnt factor and summand (default). */
   readonly affine?: boolean
   /** Whether `affine` includes a summand (default). */
   readonly bias?: boolean
@@ -76,34 +76,6 @@ export class GroupNorm extends Norm {
     return this.describeWith(`${this.groups}, ${this.channels}`)
   }
 }
-
-/**
- * Brings each channel (the last axis) of each sample to mean 0 and variance 1. Ulyanov et al., arXiv:1607.08022. As in PyTorch, it
- * learns nothing unless `affine` is true; running statistics are not offered.
- */
-export class InstanceNorm extends Norm {
-  readonly channels: number
-
-  constructor(channels: number, options: NormOptions = {}) {
-    super([channels], { affine: false, ...options })
-    this.channels = channels
-  }
-
-  forward<S extends Shape>(x: Tensor<S>): Tensor<S> {
-    return instanceNorm(x, this)
-  }
-
-  override describe(): string {
-    return this.describeWith(String(this.channels))
-  }
-}
-
-/** `InstanceNorm` of `[batch, length, channels]`. */
-export class InstanceNorm1d extends InstanceNorm {}
-/** `InstanceNorm` of `[batch, height, width, channels]`. */
-export class InstanceNorm2d extends InstanceNorm {}
-/** `InstanceNorm` of `[batch, depth, height, width, channels]`. */
-export class InstanceNorm3d extends InstanceNorm {}
 
 /** Divides the last axes, of `normalizedShape`, by their root mean square, then scales each element. Zhang and Sennrich, arXiv:1910.07467. */
 export class RMSNorm extends Module {
