@@ -1,6 +1,7 @@
 /** Shapes as types. `shape-types/shape.ts` says how rules and their errors work; the other files hold the rules. */
 export type { Add, Product } from './shape-types/arithmetic.ts'
 export type { Broadcast, Compared, Expand, MatMul, Reduce, Reduced, Rows } from './shape-types/algebra.ts'
+export type { Einsum } from './shape-types/einsum.ts'
 export type {
   Apply,
   Chain,
@@ -21,10 +22,13 @@ export type {
   Flatten,
   Gather,
   Index,
+  Narrow,
   OneHot,
   Permute,
   Reshape,
+  Select,
   ShapesOf,
+  Slice,
   Squeeze,
   Stack,
   Take,

@@ -1,12 +1,13 @@
 import { dtypeInfo, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
+import type { Reduced } from '../shape-types.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full, tensor } from './creation.ts'
 import { concat } from './join.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { lengthsOf } from './lengths.ts'
-import { type LossOptions, reduceLoss } from './loss.ts'
+import { type LossOptions, reduceLoss, type Reduction, type WithReduction } from './loss.ts'
 import { pad } from './pad.ts'
 import { timeSteps } from './recurrent.ts'
 import { defineFunction, sampleTensor } from './table.ts'
@@ -57,11 +58,15 @@ function withBlanks(targets: Tensor, blank: number): Tensor {
   return concat([pairs, column(1).reshape([batch, 1])] as readonly Tensor[], 1)
 }
 
-export const ctcLoss = defineFunction({
+interface CtcLoss {
+  <R extends Reduction = 'mean'>(logProbs: Tensor, targets: Tensor, options?: WithReduction<CtcOptions, R>): Tensor<Reduced<R, [number]>>
+}
+
+export const ctcLoss: CtcLoss = defineFunction({
   name: 'ctcLoss',
   precision: 'float32',
   doc: 'Connectionist temporal classification: -log of the probability of all alignments of targets [batch, labels] to log-probabilities [batch, time, classes]. Graves et al. (2006).',
-  call: (logProbs: Tensor, targets: Tensor, options: CtcOptions = {}): Tensor => {
+  call: ((logProbs: Tensor, targets: Tensor, options: CtcOptions = {}): Tensor => {
     const { blank = 0, zeroInfinity = false, reduction } = options
     const [batch, time, classes] = logProbs.shape as unknown as [number, number, number]
     if (logProbs.rank !== 3 || targets.rank !== 2 || targets.shape[0] !== batch || time === 0) {
@@ -117,7 +122,7 @@ export const ctcLoss = defineFunction({
         ? (losses.div(targetLengths.maximum(1).cast(losses.dtype) as Tensor) as Tensor)
         : losses
     return reduceLoss('ctcLoss', scaled, reduction)
-  },
+  }) as CtcLoss,
   samples: () => {
     const logProbs = sampleTensor([2, 5, 4], { low: -3, high: -0.2 })
     const targets = sampleTensor([2, 2], { dtype: 'int32', values: [1, 1, 3, 2] })

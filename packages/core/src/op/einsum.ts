@@ -1,4 +1,5 @@
 import { CotangentError } from '../errors.ts'
+import type { Checked, Einsum, Result, ShapesOf } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { matmul } from './matmul.ts'
 import { defineFunction, sampleTensor } from './table.ts'
@@ -9,10 +10,17 @@ interface Labelled {
   labels: string[]
 }
 
-export const einsum = defineFunction({
+interface EinsumFunction {
+  <const Equation extends string, const Operands extends readonly Tensor[]>(
+    equation: Checked<Einsum<Equation, ShapesOf<Operands>>, Equation>,
+    ...operands: Operands
+  ): Tensor<Result<Einsum<Equation, ShapesOf<Operands>>>>
+}
+
+export const einsum: EinsumFunction = defineFunction({
   name: 'einsum',
   doc: 'Sums of products by Einstein notation, e.g. einsum("bij,bjk->bik", a, b). Ellipses stand for leading broadcast axes.',
-  call(equation: string, ...operands: Tensor[]): Tensor {
+  call: ((equation: string, ...operands: Tensor[]): Tensor => {
     const { inputs, output } = parse(equation, operands)
     let parts = inputs.map((labels, i) => withoutRepeats({ x: operands[i]!, labels }))
     checkSizes(parts)
@@ -23,7 +31,7 @@ export const einsum = defineFunction({
     }
     const { x, labels } = sumOut(parts[0]!, new Set(output))
     return x.permute(output.map((l) => labels.indexOf(l)))
-  },
+  }) as EinsumFunction,
   samples: () => [
     { args: ['ij,jk->ik', sampleTensor([2, 3]), sampleTensor([3, 4])] },
     { args: ['bij,bjk->bik', sampleTensor([2, 3, 4]), sampleTensor([2, 4, 2])] },

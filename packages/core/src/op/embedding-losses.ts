@@ -1,7 +1,8 @@
 import { CotangentError } from '../errors.ts'
-import { sameShape } from '../layout.ts'
+import { sameShape, type Shape } from '../layout.ts'
+import type { Broadcast, Checked, Reduced, Result, Rows } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { type LossOptions, reduceLoss } from './loss.ts'
+import { type LossOptions, reduceLoss, type Reduction, type WithReduction } from './loss.ts'
 import type { HingeOptions } from './losses.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 import { where } from './where.ts'
@@ -27,11 +28,20 @@ export const cosineSimilarity = defineFunction({
   ],
 })
 
-export const cosineEmbeddingLoss = defineFunction({
+interface CosineEmbeddingLoss {
+  <A extends Shape, B extends Shape, R extends Reduction = 'mean'>(
+    a: Tensor<A>,
+    b: Checked<Broadcast<A, B>, Tensor<B>>,
+    target: Tensor,
+    options?: WithReduction<HingeOptions, R>,
+  ): Tensor<Reduced<R, Rows<Result<Broadcast<A, B>>>>>
+}
+
+export const cosineEmbeddingLoss: CosineEmbeddingLoss = defineFunction({
   name: 'cosineEmbeddingLoss',
   precision: 'float32',
   doc: '1 - cosine of two vectors [..., size] where y is 1, max(0, cosine - margin) where y is -1.',
-  call: (a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
+  call: ((a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
     const cosine = cosineSimilarity(a, b)
     if (!sameShape(cosine.shape, target.shape))
       throw new CotangentError('shape-mismatch', {
@@ -40,7 +50,7 @@ export const cosineEmbeddingLoss = defineFunction({
         shapes: [a.shape, b.shape, target.shape],
       })
     return reduceLoss('cosineEmbeddingLoss', where(target.gt(0), cosine.neg().add(1), cosine.sub(margin).relu()), reduction)
-  },
+  }) as CosineEmbeddingLoss,
   samples: () => [{ args: [sampleTensor([4, 3]), sampleTensor([4, 3]), sampleTensor([4], { values: [1, -1, -1, 1] }), { margin: 0.2 }] }],
 })
 
@@ -70,11 +80,20 @@ export interface TripletOptions extends LossOptions {
   readonly swap?: boolean
 }
 
-export const tripletMarginLoss = defineFunction({
+interface TripletMarginLoss {
+  <A extends Shape, B extends Shape, C extends Shape, R extends Reduction = 'mean'>(
+    anchor: Tensor<A>,
+    positive: Checked<Broadcast<A, B>, Tensor<B>>,
+    negative: Checked<Broadcast<Result<Broadcast<A, B>>, C>, Tensor<C>>,
+    options?: WithReduction<TripletOptions, R>,
+  ): Tensor<Reduced<R, Rows<Result<Broadcast<Result<Broadcast<A, B>>, C>>>>>
+}
+
+export const tripletMarginLoss: TripletMarginLoss = defineFunction({
   name: 'tripletMarginLoss',
   precision: 'float32',
   doc: 'max(0, |anchor - positive| - |anchor - negative| + margin) of vectors [..., size].',
-  call: (
+  call: ((
     anchor: Tensor,
     positive: Tensor,
     negative: Tensor,
@@ -84,7 +103,7 @@ export const tripletMarginLoss = defineFunction({
     const apart = distance(anchor, negative)
     const far = swap ? apart.minimum(distance(positive, negative)) : apart
     return reduceLoss('tripletMarginLoss', distance(anchor, positive).sub(far).add(margin).relu() as Tensor, reduction)
-  },
+  }) as TripletMarginLoss,
   samples: () => {
     const vectors = [sampleTensor([4, 3]), sampleTensor([4, 3]), sampleTensor([4, 3])]
     return [{ args: vectors }, { args: [...vectors, { swap: true, p: 1, margin: 0.5, reduction: 'none' }] }]

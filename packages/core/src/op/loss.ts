@@ -27,8 +27,18 @@ export interface RowLoss<O extends LossOptions> {
   <S extends Shape, R extends Reduction = 'mean'>(x: Tensor<S>, target: Tensor, options?: WithReduction<O, R>): Tensor<Reduced<R, Rows<S>>>
 }
 
+/** A loss of elements of two tensors of one shape and a third tensor, with options `O`. */
+export interface TripleLoss<O extends LossOptions> {
+  <S extends Shape, T extends Shape, R extends Reduction = 'mean'>(
+    a: Tensor<S>,
+    b: Checked<Compared<S, T>, Tensor<T>>,
+    c: Tensor,
+    options?: WithReduction<O, R>,
+  ): Tensor<Reduced<R, Result<Compared<S, T>>>>
+}
+
 /** The options `O`, whose reduction decides about the shape. */
-type WithReduction<O extends LossOptions, R extends Reduction> = Omit<O, 'reduction'> & { readonly reduction?: R }
+export type WithReduction<O extends LossOptions, R extends Reduction> = Omit<O, 'reduction'> & { readonly reduction?: R }
 
 export function checkReduction(op: string, reduction: Reduction | undefined): Reduction {
   if (reduction === undefined) return 'mean'

@@ -5,7 +5,7 @@ import { sameShape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
-import { checkReduction, type LossOptions, type PairLoss, type Reduction, reduceLoss } from './loss.ts'
+import { checkReduction, type LossOptions, type PairLoss, type Reduction, reduceLoss, type TripleLoss } from './loss.ts'
 import { rowSize } from './rows.ts'
 import { isZero, one, scaled, softplusOf, squareOf, zero } from './scalar-math.ts'
 import { defineFunction, type Sample, sampleTensor, type SampleTensor } from './table.ts'
@@ -308,11 +308,11 @@ export interface GaussianNllOptions extends LossOptions {
   readonly eps?: number
 }
 
-export const gaussianNllLoss = defineFunction({
+export const gaussianNllLoss: TripleLoss<GaussianNllOptions> = defineFunction({
   name: 'gaussianNllLoss',
   precision: 'float32',
   doc: '(log(v) + (x - y)² / v) / 2 for means x and variances v (at least eps), plus log(2 pi) / 2 if full. Nix and Weigend (1994).',
-  call: (x: Tensor, target: Tensor, variance: Tensor, { full = false, eps = 1e-6, reduction }: GaussianNllOptions = {}): Tensor => {
+  call: ((x: Tensor, target: Tensor, variance: Tensor, { full = false, eps = 1e-6, reduction }: GaussianNllOptions = {}): Tensor => {
     if (!sameShape(x.shape, target.shape))
       throw new CotangentError('shape-mismatch', {
         op: 'gaussianNllLoss',
@@ -324,18 +324,18 @@ export const gaussianNllLoss = defineFunction({
     const d: Tensor = x.sub(target)
     const loss: Tensor = bounded.log().add(d.mul(d).div(bounded)).mul(0.5)
     return reduceLoss('gaussianNllLoss', full ? loss.add(0.5 * Math.log(2 * Math.PI)) : loss, reduction)
-  },
+  }) as TripleLoss<GaussianNllOptions>,
   samples: () => {
     const inputs = [sampleTensor([3, 4]), sampleTensor([3, 4]), sampleTensor([3, 4], { low: 0.2, high: 2 })]
     return [{ args: inputs }, { args: [...inputs, { full: true, reduction: 'sum' }] }]
   },
 })
 
-export const marginRankingLoss = defineFunction({
+export const marginRankingLoss: TripleLoss<HingeOptions> = defineFunction({
   name: 'marginRankingLoss',
   precision: 'float32',
   doc: 'max(0, margin - y (a - b)), for y = 1 where a should rank higher than b and -1 where lower.',
-  call: (a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
+  call: ((a: Tensor, b: Tensor, target: Tensor, { margin = 0, reduction }: HingeOptions = {}): Tensor => {
     if (!sameShape(a.shape, target.shape) || !sameShape(b.shape, target.shape)) {
       throw new CotangentError('shape-mismatch', {
         op: 'marginRankingLoss',
@@ -344,6 +344,6 @@ export const marginRankingLoss = defineFunction({
       })
     }
     return hingeLoss(a.sub(b), target, { margin, ...(reduction && { reduction }) })
-  },
+  }) as TripleLoss<HingeOptions>,
   samples: () => [{ args: [sampleTensor([5]), sampleTensor([5]), sampleTensor([5], { values: [1, -1, 1, -1, -1] }), { margin: 0.3 }] }],
 })

@@ -36,6 +36,15 @@ expect(x.at(0, ':', null, '1:'))<Tensor<[28, 1, N]>>()
 expect(x.at(labels))<Tensor<Shape>>()
 expect(x.at([0, 1], [2, 3]))<Tensor<Shape>>()
 expect(x.flip())<Tensor<[32, 28, 28]>>()
+expect(x.slice())<Tensor<[32, 28, 28]>>()
+expect(x.slice('1:', null, ':'))<Tensor<[N, 28, 28]>>()
+expect(x.slice({ start: 1 }, [0, 4]))<Tensor<[N, N, 28]>>()
+expect(plain.slice('1:'))<Tensor>()
+expect(x.narrow(1, 3, 5))<Tensor<[32, 5, 28]>>()
+expect(x.narrow(-1, 0, x.shape.length as number))<Tensor<[32, 28, N]>>()
+expect(x.narrow(0 as number, 0, 1))<Tensor<Shape>>()
+expect(x.select(-2, 0))<Tensor<[32, 28]>>()
+expect(plain.select(0, 0))<Tensor>()
 expect(x.view())<Tensor<[32, 28, 28]>>()
 expect(concat([x, zeros([1, 28, 28])]))<Tensor<[33, 28, 28]>>()
 expect(stack([x, x], -1))<Tensor<[32, 28, 28, 2]>>()
@@ -55,5 +64,11 @@ x.reshape([32, 10])
 x.at(0, 0, 0, 0)
 // @ts-expect-error axis 3 is out of range for shape [32, 28, 28]
 x.transpose(0, 3)
+// @ts-expect-error axis 3 is out of range for shape [32, 28, 28]
+x.narrow(3, 0, 1)
+// @ts-expect-error axis -4 is out of range for shape [32, 28, 28]
+x.select(-4, 0)
+// @ts-expect-error 4 ranges for shape [32, 28, 28]
+x.slice('1:', null, null, null)
 // @ts-expect-error cannot concat [32, 28, 28] and [1, 27, 28] on axis 0: another size differs
 concat([x, zeros([1, 27, 28])])

@@ -1,5 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { normalizeAxes, normalizeAxis, type Shape } from '../layout.ts'
+import type { Checked, Narrow, Result, Select, Slice } from '../shape-types.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { normalizeIndex, type Range, type Resolved, resolveRange, sliceRegion } from './region.ts'
 import { define, sampleTensor } from './table.ts'
@@ -92,9 +93,20 @@ export const flip = define({
   ],
 })
 
+type Ranges<S extends Shape, R extends readonly Range[]> = Slice<S, R> extends string ? [Slice<S, R>] : R
+
 export interface SliceMethods<_S extends Shape> {
-  slice(...ranges: readonly Range[]): Tensor
-  narrow(axis: number, start: number, length: number): Tensor
-  select(axis: number, index: number): Tensor
+  slice<A extends Shape, const R extends readonly Range[]>(this: Tensor<A>, ...ranges: Ranges<A, R>): Tensor<Result<Slice<A, R>>>
+  narrow<A extends Shape, const X extends number, const L extends number>(
+    this: Tensor<A>,
+    axis: Checked<Narrow<A, X, L>, X>,
+    start: number,
+    length: L,
+  ): Tensor<Result<Narrow<A, X, L>>>
+  select<A extends Shape, const X extends number>(
+    this: Tensor<A>,
+    axis: Checked<Select<A, X>, X>,
+    index: number,
+  ): Tensor<Result<Select<A, X>>>
   flip<A extends Shape>(this: Tensor<A>, axis?: number | readonly number[]): Tensor<A>
 }

@@ -3,14 +3,19 @@ import {
   adaptiveAvgPool2d,
   conv2d,
   convTranspose2d,
+  cosineEmbeddingLoss,
   crossEntropy,
   type CrossEntropyOptions,
+  ctcLoss,
+  einsum,
+  gaussianNllLoss,
   linear,
   matmul,
   maxPool2d,
   mseLoss,
   nllLoss,
   type Tensor,
+  tripletMarginLoss,
   zeros,
   conv1d,
   avgPool1d,
@@ -18,7 +23,7 @@ import {
   adaptiveMaxPool2d,
 } from '../index.ts'
 import type { Shape } from '../layout.ts'
-import type { Compared, ConvWith, LinearWith, MatMul, PoolOut } from '../shape-types.ts'
+import type { Compared, ConvWith, Einsum, LinearWith, MatMul, PoolOut } from '../shape-types.ts'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 declare function expect<T>(value: T): <Want>(..._: Equal<T, Want> extends true ? [] : [wrong: T]) => void
@@ -86,3 +91,30 @@ mseLoss(x, zeros([32]))
 // @ts-expect-error: misspelt options are found
 mseLoss(x, x, { reduce: 'sum' })
 says<Compared<[32, 1], [32]>>('input [32, 1] and target [32] must have the same shape')
+
+expect(einsum('ij,jk->ik', x, zeros([784, 10])))<Tensor<[32, 10]>>()
+expect(einsum('bij, bkj -> bik', zeros([2, 3, 4]), zeros([2, 5, 4])))<Tensor<[2, 3, 5]>>()
+expect(einsum('ij->', x))<Tensor<[]>>()
+expect(einsum('ii->i', zeros([3, 3])))<Tensor<[3]>>()
+expect(einsum('ij,jk->ik', batch, zeros([784, 10])))<Tensor<[N, 10]>>()
+expect(einsum('...ij->...ji', x))<Tensor<Shape>>()
+expect(einsum('ij,jk', x, zeros([784, 10])))<Tensor<Shape>>()
+expect(einsum('ij,jk->ik', plain, x))<Tensor<Shape>>()
+expect(einsum('ij->ji' as string, x))<Tensor<Shape>>()
+// @ts-expect-error label 'j' stands for sizes 784 and 700
+einsum('ij,jk->ik', x, zeros([700, 10]))
+// @ts-expect-error a term has more labels than shape [32, 784] has axes
+einsum('ijk->i', x)
+// @ts-expect-error label 'z' of the result comes from no term
+einsum('ij->iz', x)
+// @ts-expect-error there are more terms than tensors
+einsum('ij,jk->ik', x)
+says<Einsum<'ij,jk->ik', [[32, 784], [700, 10]]>>("label 'j' stands for sizes 784 and 700")
+
+expect(tripletMarginLoss(x, x, x))<Tensor<[]>>()
+expect(tripletMarginLoss(x, x, x, { reduction: 'none' }))<Tensor<[32]>>()
+expect(cosineEmbeddingLoss(x, x, zeros([32]), { reduction: 'none' }))<Tensor<[32]>>()
+expect(gaussianNllLoss(x, x, x, { reduction: 'none' }))<Tensor<[32, 784]>>()
+expect(ctcLoss(zeros([2, 5, 4]), zeros([2, 2])))<Tensor<[]>>()
+// @ts-expect-error
+gaussianNllLoss(x, zeros([32, 10]), x)

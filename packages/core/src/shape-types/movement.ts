@@ -251,6 +251,38 @@ type IndexFromEnd<S extends Shape, I extends readonly unknown[], Head extends Sh
 /** What one index leaves of an axis. */
 type Indexed<X extends number, Item> = Item extends number ? [] : Item extends ':' ? [X] : [number]
 
+/** A range of each axis, the first ones first: whole (`null`, `':'`, not named), or of a size that is not known. */
+export type Slice<S extends Shape, R extends readonly unknown[]> =
+  UnknownRank<S> extends true
+    ? Shape
+    : number extends R['length']
+      ? Shape
+      : SliceFromStart<S, R, []> extends infer Out extends Shape
+        ? Out
+        : `${R['length']} ranges for shape ${Show<S>}`
+
+type SliceFromStart<S extends Shape, R extends readonly unknown[], Head extends Shape> = R extends readonly [infer Item, ...infer Items]
+  ? S extends readonly [infer X extends number, ...infer Rest extends Shape]
+    ? SliceFromStart<Rest, Items, [...Head, Item extends null | ':' ? X : number]>
+    : null
+  : [...Head, ...S]
+
+/** `Length` elements of axis `A`. */
+export type Narrow<S extends Shape, A extends number, Length extends number> =
+  true extends UnknownRank<S>
+    ? Shape
+    : number extends A
+      ? Shape
+      : [Axis<S, A>] extends [never]
+        ? NoAxis<S, A>
+        : WithSize<S, Axis<S, A>, Length> extends infer Out extends Shape
+          ? Out
+          : never
+
+/** One element of axis `A`, which goes away. */
+export type Select<S extends Shape, A extends number> =
+  true extends UnknownRank<S> ? Shape : number extends A ? Shape : [Axis<S, A>] extends [never] ? NoAxis<S, A> : Drop<S, Axis<S, A>>
+
 /** The shape of nested arrays, typed arrays and scalars. */
 export type DataShape<T> = T extends number | bigint | boolean
   ? []
