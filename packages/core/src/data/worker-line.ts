@@ -36,6 +36,7 @@ export function lineTo(worker: AnyWorker, { reply, ended }: LineHandlers): Line 
   // What is told to have ended writes no more.
   const stop = async (why: Error) => {
     await worker.terminate()
+    if (!('on' in worker)) await new Promise((done) => setTimeout(done, dyingMs))
     ended(why)
   }
   const undeliverable = () => void stop(new Error('a message could not be read'))
@@ -59,9 +60,12 @@ export function lineTo(worker: AnyWorker, { reply, ended }: LineHandlers): Line 
   return {
     post: (call, transfer) => worker.postMessage(call, transfer),
     hold: () => {},
-    close: async () => worker.terminate(),
+    close: async () => void stop(new Error('it was terminated')),
   }
 }
+
+/** Browsers do not say when a worker that was terminated has come to its end: what it is in the middle of, it may still finish. */
+const dyingMs = 500
 
 interface WorkerThreads {
   Worker: new (source: string, options: object) => NodeWorker

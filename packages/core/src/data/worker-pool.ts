@@ -82,7 +82,12 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
       const [element] = await Promise.all([pack(value), member.ready])
       if (member.calls.has(id)) {
         room = new ResultSlots(this.#expected)
-        member.line.post({ cotangent: 'call', id, element, index, key, slots: room.slots }, transfersOf(element, { arrays: false }))
+        const { slots } = room
+        try {
+          member.line.post({ cotangent: 'call', id, element, index, key, slots }, transfersOf(element, { arrays: false }))
+        } catch (error) {
+          throw unsendable(index, error)
+        }
       }
       const packed = (await result) as PackedValue
       this.#expected = packed.tensors.map(({ dtype, shape }) => spec(dtype, shape))
@@ -125,14 +130,8 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
       },
       ended: (cause) => {
         const made = [...calls.values()].map(({ index }) => index)
-        fail(
-          new CotangentError('engine-failure', {
-            op: 'mapInWorkers',
-            message: `a worker died${made.length > 0 ? ` while it made element ${made.join(' and ')}` : ''}: ${cause.message}`,
-            cause,
-            hint: 'It may have run out of memory, or its code ended the process.',
-          }),
-        )
+        const closed = !this.#members?.some((member) => member.line === line)
+        fail(closed ? closedWhile(made) : diedWhile(made, cause))
         // Those that are left go on; the next call without any starts new ones.
         this.#members = this.#members?.filter((member) => member.line !== line)
         if (this.#members?.length === 0) this.#members = undefined
@@ -149,4 +148,32 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
       hint: 'It has to load, and to pass its function to inWorker().',
     })
   }
+}
+
+const making = (elements: readonly number[]): string => (elements.length > 0 ? ` while it made element ${elements.join(' and ')}` : '')
+
+function diedWhile(elements: readonly number[], cause: Error): CotangentError {
+  return new CotangentError('engine-failure', {
+    op: 'mapInWorkers',
+    message: `a worker died${making(elements)}: ${cause.message}`,
+    cause,
+    hint: 'It may have run out of memory, or its code ended the process.',
+  })
+}
+
+function closedWhile(elements: readonly number[]): CotangentError {
+  return new CotangentError('engine-failure', {
+    op: 'mapInWorkers',
+    message: `a worker was ended${making(elements)}: the pool was closed`,
+    hint: 'Close the WorkerPool when no pass goes on any more; `using` does so at the end of its block.',
+  })
+}
+
+function unsendable(index: number, cause: unknown): CotangentError {
+  return new CotangentError('invalid-argument', {
+    op: 'mapInWorkers',
+    message: `element ${index} cannot be sent to a worker: ${(cause as Error).message.replace(/\.$/, '')}`,
+    hint: 'Elements may hold tensors, typed arrays and what structuredClone() takes, but no functions.',
+    cause,
+  })
 }

@@ -137,6 +137,37 @@ describe('mapInWorkers', () => {
     await dying.close()
   })
 
+  test('a pool that is closed, or an element that no message can hold, is an error that says so', async () => {
+    const closing = new WorkerPool<typeof transform>(module, { workers: 1 })
+    const slow = orders(9, 'hang').mapInWorkers<typeof transform>(closing)
+    setTimeout(() => void closing.close(), 300)
+    const error = await thrown(slow)
+    expect(error).toMatchObject({ code: 'engine-failure', message: expect.stringMatching(/ended while .*: the pool was closed/) })
+    const functions = orders(3).map((order) => (order.x === 1 ? ({ ...order, f: () => 1 } as Order) : order))
+    expect(await thrown(functions.mapInWorkers<typeof transform>(pool))).toMatchObject({
+      code: 'invalid-argument',
+      message: expect.stringMatching(/element 1 cannot be sent to a worker: .*but no functions/),
+    })
+    expect(await elementsOf(orders(2).mapInWorkers<typeof transform>(pool))).toHaveLength(2)
+  })
+
+  test('results of all dtypes, without elements or axes, twice in one result', async () => {
+    const values = (x: number) => ({
+      bool: tensor([x > 1]),
+      int64: tensor([2n ** 40n + BigInt(x)], { dtype: 'int64' }),
+      bfloat16: tensor([x], { dtype: 'bfloat16' }),
+      zero: tensor(x),
+      empty: tensor([]).reshape([0, 3]),
+    })
+    const given = Dataset.range(5).map((x): Order => ({ do: 'echo', x, values: values(x) }))
+    let x = 0
+    for await (const { sum, values: made } of given.mapInWorkers<typeof transform>(pool)) {
+      expect(plain(made)).toEqual(plain([values(x), values(x)]))
+      expect(sum.toArray()).toEqual([x++])
+    }
+    expect(x).toBe(5)
+  })
+
   test('a module that cannot be used is an error', async () => {
     const missing = await thrown(orders(2).mapInWorkers<typeof transform>(new URL('./missing.ts', import.meta.url), { workers: 1 }))
     expect(missing).toMatchObject({ code: 'invalid-argument', message: expect.stringMatching(/missing\.ts cannot be used/) })

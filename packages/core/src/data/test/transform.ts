@@ -10,9 +10,11 @@ import type { ElementContext } from '../element-context.ts'
 import { inWorker } from '../in-worker.ts'
 
 export interface Order {
-  readonly do: 'add' | 'turn' | 'part' | 'kept' | 'lost' | 'random' | 'fail' | 'die' | 'wait'
+  readonly do: 'add' | 'turn' | 'part' | 'kept' | 'lost' | 'random' | 'fail' | 'die' | 'hang' | 'wait' | 'echo'
   readonly x: number
   readonly tensor?: Tensor
+  /** Come back as they are, twice. */
+  readonly values?: Readonly<Record<string, Tensor>>
 }
 
 function failing(x: number): never {
@@ -33,6 +35,7 @@ function sumOf({ do: what, x, tensor: given = tensor([0]) }: Order): Tensor {
 export const transform = inWorker(async (order: Order, { generator, index }: ElementContext) => {
   if (order.do === 'fail') failing(order.x)
   if (order.do === 'die') (globalThis as unknown as { process: { exit(code: number): never } }).process.exit(3)
+  if (order.do === 'hang') await new Promise(() => {})
   // So that results come in another order than elements went.
   if (order.do === 'wait') await new Promise((done) => setTimeout(done, (order.x * 7) % 5))
   const sum = sumOf(order)
@@ -42,5 +45,6 @@ export const transform = inWorker(async (order: Order, { generator, index }: Ele
     bytes: Uint8Array.of(order.x),
     random: order.do === 'random' ? uniform([2], { generator }) : null,
     half: tensor([order.x], { dtype: 'float16' }),
+    values: order.values ? [order.values, order.values] : null,
   }
 })
