@@ -7,6 +7,7 @@
 
 #include "onednn.h"
 #include "routine.h"
+#include "signals.h"
 #include "threads.h"
 
 namespace {
@@ -31,6 +32,7 @@ struct Other {
   }
 };
 
+using cotangent::SignalsWait;
 using cotangent::Team;
 
 } // namespace
@@ -39,7 +41,20 @@ using cotangent::Team;
 
 COTANGENT_OPENMP void GOMP_parallel(void (*body)(void *), void *data, unsigned threads, unsigned) {
   regions++;
-  cotangent::runRegion(body, data, threads == 0 ? unsigned(limit) : threads);
+  const unsigned tasks = threads == 0 ? unsigned(limit) : threads;
+  if (!SignalsWait::here()) return cotangent::runRegion(body, data, tasks);
+  // What must not be interrupted on this thread must not be on others.
+  struct Region {
+    void (*body)(void *);
+    void *data;
+  } region{body, data};
+  cotangent::runRegion(
+      [](void *given) {
+        const SignalsWait signals(true);
+        const auto *region = static_cast<const Region *>(given);
+        region->body(region->data);
+      },
+      &region, tasks);
 }
 
 COTANGENT_OPENMP void GOMP_barrier() {
@@ -75,6 +90,8 @@ bool copiesHere() {
   const int before = limit;
   const unsigned count = regions;
   limit = 2;
+  // For the threads that another runtime starts here: signalsWouldHarm.
+  const SignalsWait signals(true);
   try {
     const memory::dims dims{256, 256};
     std::vector<float> from(256 * 256), to(256 * 256);

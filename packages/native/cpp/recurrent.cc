@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "gates.h"
+#include "signals.h"
 #include "threads.h"
 
 namespace cotangent {
@@ -83,6 +84,7 @@ std::unique_ptr<Prepared> Recurrent::make(const RecurrentDescription &descriptio
       if (!desc) return nullptr;
       r->name = desc.impl_info_str();
       if (isReference(r->name)) return nullptr;
+      r->signalsWait = r->signalsWait || signalsWouldHarm(r->name, inner);
       weights = desc.weights_desc();
       const auto pad = desc.scratchpad_desc();
       r->parts.push_back({first, count, dnnl::matmul(desc), memory(from, cpu(), DNNL_MEMORY_NONE), memory(result, cpu(), DNNL_MEMORY_NONE),
@@ -252,6 +254,7 @@ void Recurrent::run(const Heap &heap, uint32_t block, uint64_t bytes) {
   if (packScratchpad) packScratchpad.set_data_handle(scratchMemory + packScratchpadAt);
   {
     const ThreadLimit limit(d.threads);
+    const SignalsWait signals(signalsWait);
     const auto &stream = parts[0].stream;
     execute(pack, stream, {{DNNL_ARG_FROM, this->given}, {DNNL_ARG_TO, packed}, {DNNL_ARG_SCRATCHPAD, packScratchpad}});
     dnnl::stream(stream).wait();
@@ -261,6 +264,7 @@ void Recurrent::run(const Heap &heap, uint32_t block, uint64_t bytes) {
   std::atomic<size_t> next{0};
   parallel(int(parts.size()), [&](int) {
     const ThreadLimit limit(1);
+    const SignalsWait signals(signalsWait);
     for (size_t part; (part = next.fetch_add(1)) < parts.size();) {
       try {
         const auto &rows = parts[part];

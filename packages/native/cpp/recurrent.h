@@ -54,7 +54,7 @@ private:
 
   RecurrentDescription d;
   int64_t time = 0, batch = 0, size = 0, gates = 0, states = 0, kept = 0;
-  bool keeps = false;
+  bool keeps = false, signalsWait = false;
   std::string name;
   size_t scratch = 0;
   std::vector<Rows> parts;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 
+#include "signals.h"
 #include "threads.h"
 
 namespace cotangent {
@@ -14,6 +16,7 @@ using Kind = Description::Kind;
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr int64_t kDeep = std::numeric_limits<int64_t>::max();
 
 size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -120,6 +123,8 @@ std::unique_ptr<Routine> Routine::build(const Description &d) {
     r->name = desc.impl_info_str();
     if (isReference(r->name)) return false;
     scratchpadUsed = desc.scratchpad_desc();
+    const bool floats = d.src.wantedType.value_or(d.src.type) == memory::data_type::f32;
+    r->signalsWait = signalsWouldHarm(r->name, floats ? d.kind == Kind::matmul ? d.src.dims.back() : kDeep : 0);
     return true;
   };
   switch (d.kind) {
@@ -234,6 +239,7 @@ void Routine::run(const Heap &heap, uint32_t block, uint64_t bytes) {
   }
 
   const ThreadLimit limit(threads);
+  const SignalsWait signals(signalsWait);
   for (const auto &step : steps) {
     const auto status = dnnl_primitive_execute(step.primitive.get(), stream().get(), int(step.args.size()), step.args.data());
     if (status != dnnl_success) throw std::runtime_error("oneDNN could not run " + name + " (status " + std::to_string(status) + ")");

@@ -123,6 +123,7 @@ private:
   uint32_t paramCount = 0;
   size_t scratch = 0;
   int threads = 1;
+  bool signalsWait = false;
 };
 
 /** The one CPU engine of the process. */
