@@ -67,6 +67,13 @@ export class FitLoop {
     this.#validationLimit = countOf('limitBatches.validation', limitBatches.validation, this.#validation?.length)
     const batches = smaller(this.#limit, batchesPerEpoch === undefined ? this.#source.length : undefined)
     this.#validateEveryBatches = countOf('validateEvery.batches', validateEvery?.batches, batches)
+    if (batchesPerEpoch !== undefined) wholeNumber('batchesPerEpoch', batchesPerEpoch, 1)
+    if (maxSteps !== undefined) wholeNumber('maxSteps', maxSteps, 0)
+    if (maxTime !== undefined && !(typeof maxTime === 'number' && maxTime >= 0))
+      throw refused(`maxTime is ${maxTime}`, 'It is a number of seconds.')
+    for (const [name, value] of Object.entries(validateEvery ?? {}))
+      if (value !== undefined && !(value > 0)) throw refused(`validateEvery.${name} is ${value}`, 'It must be above 0.')
+    if (validateEvery?.epochs !== undefined) wholeNumber('validateEvery.epochs', validateEvery.epochs, 1)
     const endless = maxSteps !== undefined || maxTime !== undefined
     const epochs = wholeNumber('epochs', options.epochs ?? (endless ? Infinity : 1), 0)
     const perEpoch = batches === undefined ? undefined : Math.ceil(batches / accumulate)
@@ -218,7 +225,7 @@ export class FitLoop {
     const { training } = this
     const empty = this.#taken === 0
     this.#taken = 0
-    if (empty && training.step === 0) throw noBatches()
+    if (empty && (training.step === 0 || (training.batch === 0 && this.#plan.options.batchesPerEpoch === undefined))) throw noBatches()
     if (this.#plan.options.batchesPerEpoch === undefined) return true
     // One that goes on from a checkpoint may be at the end of a pass.
     this.#emptyPasses = empty ? this.#emptyPasses + 1 : 0

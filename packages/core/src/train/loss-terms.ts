@@ -21,7 +21,7 @@ export interface LossModule<O = Tensor, T = Tensor> {
 /** One loss, or one for each output of a model that has several, by its name. */
 export type Loss<O = Tensor, T = Tensor> = LossFunction<O, T> | LossModule<O, T> | { readonly [output: string]: LossFunction | LossModule }
 
-/** How much each class counts: a number for each, in order or by its index (others count 1). */
+/** How much each class counts: a number for each, in order or by its index. Others count 1; targets below 0, which losses ignore, nothing. */
 export type ClassWeights = readonly number[] | Readonly<Record<number, number>>
 
 /** The sum of all losses, each times its weight, and each by the name of its output where there are several. */
@@ -128,7 +128,9 @@ export function classWeigher(weights: ClassWeights): (targets: unknown) => Tenso
       throw refused('classWeights need targets that are one tensor', 'With several targets, pass weights in the batches.')
     if (isFloat(targets.dtype) && targets.rank > 1 && targets.shape.at(-1) === count) return targets.mul(values).sum(-1)
     const indices = targets.cast('int32')
-    return values.indexSelect(0, indices.reshape([-1])).reshape(indices.shape)
+    const known = values.indexSelect(0, indices.clamp({ min: 0, max: count - 1 }).reshape([-1])).reshape(indices.shape)
+    // Negative ones are for losses to leave out, as with `ignoreIndex`.
+    return where(indices.lt(0), 0, where(indices.ge(count), 1, known))
   }
 }
 

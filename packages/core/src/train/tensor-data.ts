@@ -1,19 +1,22 @@
+import { checkCount } from '../data/check.ts'
 import { Dataset } from '../data/dataset.ts'
 import { CotangentError } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { mapTree } from '../tree.ts'
+import { mapTree, type Tree } from '../tree.ts'
 import { type BatchData, batchSizeOf, isTensor } from './batch.ts'
 
-/** Tensors that go together, by name, to be cut into batches: `{ x, y }`. */
-export type TensorData = Readonly<Record<string, Tensor>>
+/** Tensors that go together, by name, to be cut into batches: `{ x, y }`. Several inputs or targets are arrays or objects of tensors. */
+export type TensorData = Readonly<Record<string, Tree<Tensor>>>
 
-export const isTensorData = (data: unknown): data is TensorData =>
-  typeof data === 'object' &&
-  data !== null &&
-  !(Symbol.iterator in data) &&
-  !(Symbol.asyncIterator in data) &&
-  Object.values(data).length > 0 &&
-  Object.values(data).every(isTensor)
+/** Whether it is a tensor, or arrays and plain objects of tensors alone. */
+export function isTensorTree(x: unknown): x is Tree<Tensor> {
+  if (isTensor(x)) return true
+  if (typeof x !== 'object' || x === null || !(Array.isArray(x) || Object.getPrototypeOf(x) === Object.prototype)) return false
+  const parts = Object.values(x)
+  return parts.length > 0 && parts.every(isTensorTree)
+}
+
+export const isTensorData = (data: unknown): data is TensorData => isTensorTree(data) && !isTensor(data) && !Array.isArray(data)
 
 export function tensorBatches(tensors: TensorData, batchSize: number, { shuffle }: { readonly shuffle: boolean }): BatchData {
   const rows = Dataset.fromTensors(tensors)
@@ -22,6 +25,7 @@ export function tensorBatches(tensors: TensorData, batchSize: number, { shuffle 
 
 /** Inputs, cut along the first axis. */
 export function rowsOf(data: Tensor | TensorData, batchSize: number): BatchData {
+  checkCount('predict', 'batchSize', batchSize)
   const size = batchSizeOf(data)
   const starts = Array.from({ length: Math.ceil(size / batchSize) }, (_, i) => i * batchSize)
   return starts.map((start) => mapTree(data, isTensor, (x) => x.narrow(0, start, Math.min(batchSize, size - start))))
@@ -38,7 +42,6 @@ export function splitRows(data: TensorData, share: number): [TensorData, TensorD
       hint: 'It is a share between 0 and 1 that leaves rows on both sides.',
     })
   }
-  const cut = (start: number, count: number) =>
-    Object.fromEntries(Object.entries(data).map(([name, x]) => [name, x.narrow(0, start, count)]))
+  const cut = (start: number, count: number) => mapTree(data, isTensor, (x) => x.narrow(0, start, count)) as TensorData
   return [cut(0, size - held), cut(size - held, held)]
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { accuracy, batchesOf, points, smallModel, smallTrainer } from '../../test/small-training.ts'
 import {
   compile,
+  concat,
   crossEntropy,
   type CotangentError,
   data,
@@ -364,6 +365,64 @@ describe('evaluate and predict', () => {
     expect(outputs.requiresGrad).toBe(false)
     const again = await trainer.predict(batchesOf(set, 9))
     expect(again.toArray()).toEqual(outputs.toArray())
+  })
+
+  test('inputs and targets of several tensors are cut together', async () => {
+    class Two extends nn.Module {
+      readonly kind = new nn.Linear(4, 3)
+      readonly size = new nn.Linear(4, 1)
+
+      forward(a: Tensor, b: Tensor) {
+        return { kind: this.kind.forward(a), size: this.size.forward(b) }
+      }
+    }
+    manualSeed(4)
+    const { x, y } = points(30)
+    const set = { x: [x, x.neg()], y: { kind: y, size: x.narrow(-1, 0, 1) as Tensor } }
+    const model = new Two()
+    const trainer = new train.Trainer<Record<string, Tensor>, Record<string, Tensor>>(model, {
+      optimizer: new optim.SGD(model, { lr: 0.1 }),
+      loss: { kind: (o: Tensor, t: Tensor) => crossEntropy(o, t) as Tensor, size: (o: Tensor, t: Tensor) => mseLoss(o, t) as Tensor },
+      display: 'quiet',
+      compile: false,
+    })
+    const { logs, steps } = await trainer.fit(set, { batchSize: 8, validationSplit: 0.2, epochs: 2 })
+    expect(steps).toBe(6)
+    expect(Object.keys(logs)).toEqual(['loss', 'kindLoss', 'sizeLoss', 'valLoss', 'valKindLoss', 'valSizeLoss'])
+    const byHand = await trainer.evaluate([[set.x, set.y]])
+    expect((await trainer.evaluate(set, { batchSize: 7 })).loss).toBeCloseTo(byHand.loss!, 5)
+    await expect(trainer.fit({ x: [x, x.narrow(0, 0, 3)], y })).rejects.toThrow(/same first size/)
+  })
+
+  test('refuse numbers that are none, and data that has come to its end', async () => {
+    const set = points(32)
+    const wrong: [train.FitOptions, RegExp][] = [
+      [{ maxSteps: Number.NaN }, /maxSteps is NaN/],
+      [{ maxTime: '00:00:01' as unknown as number }, /maxTime is 00:00:01/],
+      [{ batchesPerEpoch: 2.5 }, /batchesPerEpoch is 2.5/],
+      [{ validateEvery: { batches: 0 } }, /validateEvery.batches is 0/],
+      [{ validateEvery: { epochs: 1.5 } }, /validateEvery.epochs is 1.5/],
+    ]
+    for (const [options, message] of wrong) await expect(quickTrainer().fit(set, options)).rejects.toThrow(message)
+    await expect(quickTrainer().predict(set.x, { batchSize: 0 })).rejects.toThrow(/batchSize is 0/)
+    const once = (function* () {
+      yield* batchesOf(set)
+    })()
+    await expect(quickTrainer().fit(once, { epochs: 2 })).rejects.toThrow(/Iterators give theirs only once/)
+    expect((await quickTrainer().fit(set, { fastDevRun: 0, overfitBatches: 0, epochs: 2 })).epochs).toBe(2)
+  })
+
+  test('classWeights of classes that have none, and of targets that the loss leaves out', async () => {
+    const { x, y } = points(24)
+    const lossOf = async (classWeights: train.ClassWeights, batch: [Tensor, Tensor]) => {
+      const model = smallModel()
+      const trainer = quickTrainer({ classWeights, optimizer: new optim.SGD(model, { lr: 0 }) }, model)
+      return (await trainer.fit([batch])).logs.loss!
+    }
+    expect(await lossOf([2, 3], [x, y])).toBeCloseTo(await lossOf([2, 3, 1], [x, y]), 6)
+    const rest = [x.narrow(0, 6, 18), y.narrow(0, 6, 18)] as [Tensor, Tensor]
+    const ignored = concat([tensor([-100, -100, -100, -100, -100, -100], { dtype: y.dtype }), rest[1]]) as Tensor
+    expect(await lossOf([2, 3, 1], [x, ignored])).toBeCloseTo(await lossOf([2, 3, 1], rest), 5)
   })
 
   test('say what is missing', async () => {

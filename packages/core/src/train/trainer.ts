@@ -75,7 +75,7 @@ export class Trainer<O = Tensor, T = Tensor> {
   async fit(data: BatchData | TensorData, options: FitOptions = {}): Promise<FitResult> {
     const sets = await this.#dataOf(data, options)
     const { callbacks: own = [], schedule, display, parts = {}, accumulate = 1 } = this.options
-    const dev = options.fastDevRun !== undefined && options.fastDevRun !== false
+    const dev = Boolean(options.fastDevRun)
     const given: Callback[] = [...scheduleCallbacks(options.schedule ?? schedule), ...own, ...(options.callbacks ?? [])]
     const chosen = given.filter(({ keeps }) => !(dev && keeps))
     const loop = new FitLoop({
@@ -144,7 +144,7 @@ export class Trainer<O = Tensor, T = Tensor> {
       ;[training, validation] = splitRows(data, validationSplit)
     }
     const batched: BatchData = isTensorData(training) ? tensorBatches(training, batchSize, { shuffle }) : (training as BatchData)
-    if (overfitBatches !== undefined) {
+    if (overfitBatches) {
       const few = await firstOf(batched, overfitBatches)
       return { data: few, validation: validation && few }
     }

@@ -1,6 +1,7 @@
 import { CotangentError } from '../../errors.ts'
 import { Module, type TensorModule } from '../../nn/module.ts'
-import type { Tensor } from '../../tensor/tensor.ts'
+import { Tensor } from '../../tensor/tensor.ts'
+import { isTensorTree } from '../tensor-data.ts'
 
 /** A layer of one input: a module, or a function of a tensor. */
 export type LayerLike = TensorModule | { method(input: Tensor): Tensor }['method']
@@ -66,6 +67,14 @@ export class FunctionalModule extends Module {
     nodesOf(outputs).forEach(([, node]) => visit(node))
     this.#order = [...order]
     this.layers = [...new Set(this.#order.map(({ layer }) => layer))].filter((layer) => layer instanceof Module)
+  }
+
+  /** Whether these are all of its inputs, where there are several. */
+  takes(x: unknown): boolean {
+    if (this.#inputs instanceof Node || !isTensorTree(x) || x instanceof Tensor || Array.isArray(x) !== Array.isArray(this.#inputs))
+      return false
+    const names = Object.keys(this.#inputs)
+    return names.length === Object.keys(x).length && names.every((name) => name in x)
   }
 
   forward(...given: readonly unknown[]): unknown {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { batchesOf, points, relu } from '../../../test/small-training.ts'
-import { concat, keras, manualSeed, nn, normal, optim, type Tensor } from '../../index.ts'
+import { concat, keras, manualSeed, nn, normal, optim, tensor, type Tensor } from '../../index.ts'
 
 const small = (end?: (x: Tensor) => Tensor) => {
   manualSeed(3)
@@ -36,6 +36,59 @@ describe('sequential', () => {
     }
   })
 
+  // By keras.losses and keras.metrics of Keras 3.15 on the same numbers.
+  test('losses and metrics of Keras by their names', async () => {
+    const [given, wanted] = [
+      tensor([
+        [0.5, 2],
+        [3, -1],
+      ]),
+      tensor([
+        [1, 2],
+        [2, 1],
+      ]),
+    ] as [Tensor, Tensor]
+    const values = async (names: readonly string[], kind: 'loss' | 'metric') => {
+      const found: Record<string, number> = {}
+      for (const name of names) {
+        const model = keras.sequential([(t: Tensor) => t.mul(1)])
+        const options = kind === 'loss' ? { compile: false, loss: name } : { compile: false, loss: 'mse', metrics: [name] }
+        const logs = await model
+          .compile({ optimizer: new optim.SGD([normal([1]).setRequiresGrad()], { lr: 0.1 }), ...options })
+          .evaluate(given, wanted)
+        found[name] = Number(logs[kind === 'loss' ? 'loss' : name]!.toFixed(5))
+      }
+      return found
+    }
+    expect(await values(['log_cosh', 'mape', 'msle', 'squared_hinge', 'cosine_similarity'], 'loss')).toEqual({
+      log_cosh: 0.46972,
+      mape: 75,
+      msle: 0.16149,
+      squared_hinge: 1.0625,
+      cosine_similarity: -0.84165,
+    })
+    expect(await values(['mean_squared_error', 'root_mean_squared_error', 'mape', 'cosine_similarity'], 'metric')).toEqual({
+      mean_squared_error: 1.3125,
+      root_mean_squared_error: 1.14564,
+      mape: 75,
+      cosine_similarity: 0.84165,
+    })
+    const scores = tensor([[1, 2, 3, 4, 5, 6, 7]]) as Tensor
+    const top = keras.sequential([(t: Tensor) => t.mul(1)])
+    top.compile({
+      optimizer: new optim.SGD([normal([1]).setRequiresGrad()], { lr: 0.1 }),
+      loss: 'crossEntropy',
+      metrics: ['sparse_top_k_categorical_accuracy'],
+    })
+    for (const [label, right] of [
+      [1, 0],
+      [2, 1],
+    ] as const) {
+      const logs = await top.evaluate(scores, tensor([label], { dtype: 'int32' }) as Tensor)
+      expect(logs.sparse_top_k_categorical_accuracy).toBe(right)
+    }
+  })
+
   test('class and sample weights, validation data, batches', async () => {
     const model = small().compile({ optimizer: new optim.SGD([normal([1]).setRequiresGrad()], { lr: 0.1 }), loss: 'crossEntropy' })
     const fit = { verbose: 0, shuffle: false } as const
@@ -58,6 +111,36 @@ describe('sequential', () => {
 })
 
 describe('functional', () => {
+  test('arrays and objects of tensors: fit, evaluate, predict, validation data, metrics of each output', async () => {
+    const [a, b] = [keras.input('a'), keras.input('b')]
+    const h = keras.join([a, b], (p, q) => concat([p, q], -1) as Tensor).through(new nn.Linear(8, 8))
+    const [kind, size] = [h.through(new nn.Linear(8, 3)), h.through(new nn.Linear(8, 1))]
+    const [inputs, targets] = [[x, x.neg()], { kind: y, size: x.narrow(-1, 0, 1) as Tensor }]
+    const model = new keras.Model({ inputs: [a, b], outputs: { kind, size } }).compile({
+      optimizer: 'adam',
+      loss: { kind: 'crossEntropy', size: 'mse' },
+      metrics: { kind: ['accuracy'], size: 'mean_absolute_error' },
+    })
+    const fit = { verbose: 0, batchSize: 32 } as const
+    const { history } = await model.fit(inputs, targets, { ...fit, validationData: [inputs, targets] })
+    const names = ['loss', 'kindLoss', 'sizeLoss', 'kindAccuracy', 'sizeMean_absolute_error']
+    expect(Object.keys(history)).toEqual([...names, ...names.map((name) => `val${name[0]!.toUpperCase()}${name.slice(1)}`)])
+    const whole = await model.evaluate(inputs, targets)
+    expect(whole.loss).toBeCloseTo(history.valLoss![0]!, 5)
+    const split = await model.fit(inputs, targets, { ...fit, validationSplit: 0.5 })
+    expect(split.history.valLoss).toHaveLength(1)
+    const outputs = (await model.predict(inputs, { batchSize: 40 })) as unknown as Record<string, Tensor>
+    expect([outputs.kind!.shape, outputs.size!.shape]).toEqual([
+      [96, 3],
+      [96, 1],
+    ])
+    // Two batches, each of an input and a target, are no pair of arrays for a model that trains on single tensors.
+    const one = new keras.Model({ inputs: a, outputs: a.through(new nn.Linear(4, 3)) }).compile({ optimizer: 'sgd', loss: 'crossEntropy' })
+    const validationData = batchesOf({ x, y }, 48)
+    const { history: ofBatches } = await one.fit(x, y, { ...fit, validationData })
+    expect(ofBatches.valLoss![0]).toBeCloseTo((await one.evaluate(x, y)).loss!, 5)
+  })
+
   test('several inputs and outputs, and layers that are shared', async () => {
     const [a, b] = [keras.input('a'), keras.input('b')]
     const shared = new nn.Linear(4, 8)

@@ -1,5 +1,17 @@
 import { isFloat } from '../../dtype.ts'
-import { bceLoss, bceWithLogitsLoss, crossEntropy, hingeLoss, huberLoss, l1Loss, mseLoss, nllLoss, poissonNllLoss } from '../../op/index.ts'
+import {
+  bceLoss,
+  bceWithLogitsLoss,
+  cosineSimilarity,
+  crossEntropy,
+  hingeLoss,
+  huberLoss,
+  l1Loss,
+  mseLoss,
+  nllLoss,
+  poissonNllLoss,
+  softplus,
+} from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { LossFunction } from '../loss-terms.ts'
 
@@ -20,6 +32,32 @@ const divergence: LossFunction = (probabilities, targets, options) => {
   return options?.reduction === 'none' ? losses : losses.mean()
 }
 
+/* @__NO_SIDE_EFFECTS__ */
+const reduced =
+  (each: (x: Tensor, targets: Tensor) => Tensor): LossFunction =>
+  (x, targets, options) => {
+    const losses = each(x, targets.cast(x.dtype))
+    return options?.reduction === 'none' ? losses : losses.mean()
+  }
+
+/** log(cosh(d)), without its overflow for large d. */
+const logCosh = reduced((x, targets) => {
+  const d = x.sub(targets)
+  return d.add(softplus(d.mul(-2))).sub(Math.LN2)
+})
+/** In percent, unlike `MeanAbsolutePercentageError`. */
+export const percentage = reduced((x, targets) =>
+  x
+    .sub(targets)
+    .abs()
+    .div(targets.abs().clamp({ min: epsilon }))
+    .mul(100),
+)
+const logarithmic = reduced((x, targets) => {
+  const logOf = (value: Tensor) => value.clamp({ min: epsilon }).log1p()
+  return logOf(x).sub(logOf(targets)).square()
+})
+
 /** Losses by the names that Keras has for them, and `crossEntropy` and `bceWithLogits` of logits. */
 export const losses: Readonly<Record<string, LossFunction>> = {
   categoricalCrossentropy: categorical,
@@ -36,4 +74,11 @@ export const losses: Readonly<Record<string, LossFunction>> = {
   hinge: (x, targets, options) => hingeLoss(x, targets, options) as Tensor,
   poisson: (rates, targets, options) => poissonNllLoss(rates, targets, { logInput: false, ...options }) as Tensor,
   klDivergence: divergence,
+  logCosh,
+  mape: percentage,
+  meanAbsolutePercentageError: percentage,
+  msle: logarithmic,
+  meanSquaredLogarithmicError: logarithmic,
+  squaredHinge: reduced((x, targets) => targets.mul(-1).mul(x).add(1).clamp({ min: 0 }).square()),
+  cosineSimilarity: reduced((x, targets) => cosineSimilarity(x, targets, { axis: -1 }).neg() as Tensor),
 }

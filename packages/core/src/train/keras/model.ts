@@ -4,11 +4,12 @@ import { Sequential } from '../../nn/sequential.ts'
 import { type InputSpec, summary } from '../../nn/summary.ts'
 import { Optimizer } from '../../optim/optimizer.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
-import type { BatchData } from '../batch.ts'
+import { mapTree, type Tree } from '../../tree.ts'
+import { type BatchData, isTensor } from '../batch.ts'
 import type { FitOptions } from '../fit-options.ts'
 import type { ClassWeights, Loss, LossFunction } from '../loss-terms.ts'
-import type { AnyMetric, Logs } from '../metric-set.ts'
-import type { TensorData } from '../tensor-data.ts'
+import type { AnyMetric, Logs, Metrics } from '../metric-set.ts'
+import { isTensorTree, tensorBatches, type TensorData } from '../tensor-data.ts'
 import type { TrainerOptions } from '../trainer-options.ts'
 import { type PredictOptions, Trainer } from '../trainer.ts'
 import { FunctionalModule, type LayerLike, type NodeTree } from './functional.ts'
@@ -23,12 +24,15 @@ export interface ModelCompileOptions extends Omit<TrainerOptions, 'optimizer' | 
   /** For an optimiser that is given by name. */
   readonly learningRate?: number
   readonly loss: string | Loss | Readonly<Record<string, string | LossFunction>>
-  readonly metrics?: readonly (string | AnyMetric)[]
+  /** For a model with several outputs, those of each by its name. */
+  readonly metrics?: MetricList | Readonly<Record<string, MetricList | string | AnyMetric>>
 }
+
+type MetricList = readonly (string | AnyMetric)[]
 
 export interface ModelFitOptions extends Omit<FitOptions, 'validation'> {
   /** `[x, y]`, or batches. */
-  readonly validationData?: readonly [Tensor, Tensor] | BatchData
+  readonly validationData?: readonly [Tree<Tensor>, Tree<Tensor>] | BatchData
   readonly classWeight?: ClassWeights
   /** How much each example counts, where the data are tensors. */
   readonly sampleWeight?: Tensor
@@ -77,21 +81,23 @@ export class Model extends Module {
   #lossName: ModelCompileOptions['loss'] = ''
 
   /**
-   * Trains on tensors `x` and `y`, or on batches.
+   * Trains on tensors `x` and `y`, arrays or objects of them where there are several inputs or outputs, or on batches.
    *
    * @throws {CotangentError} as `Trainer.fit`, and `invalid-argument` before `compile`.
    */
-  async fit(x: Tensor, y: Tensor, options?: ModelFitOptions): Promise<KerasHistory>
+  async fit(x: Tree<Tensor>, y: Tree<Tensor>, options?: ModelFitOptions): Promise<KerasHistory>
   async fit(data: BatchData, options?: ModelFitOptions): Promise<KerasHistory>
-  async fit(data: Tensor | BatchData, second?: Tensor | ModelFitOptions, third: ModelFitOptions = {}): Promise<KerasHistory> {
-    const tensors = isTensor(data)
+  async fit(data: Tree<Tensor> | BatchData, second?: Tree<Tensor> | ModelFitOptions, third: ModelFitOptions = {}): Promise<KerasHistory> {
+    const tensors = tensorsOf(data, second)
     const { validationData, classWeight, sampleWeight, verbose = 1, ...options } = tensors ? third : ((second ?? {}) as ModelFitOptions)
-    const batches = tensors ? withWeights(data, second as Tensor, sampleWeight) : data
-    const { history } = await this.#trainer(classWeight).fit(batches, {
-      ...options,
-      ...(validationData && { validation: setOf(validationData) }),
-      ...(verbose === 0 && { display: 'quiet' }),
-    })
+    const { history } = await this.#trainer(classWeight).fit(
+      tensors ? { ...tensors, ...(sampleWeight && { weights: sampleWeight }) } : (data as BatchData),
+      {
+        ...options,
+        ...(validationData && { validation: setOf(validationData, tensors) }),
+        ...(verbose === 0 && { display: 'quiet' }),
+      },
+    )
     const names = [...new Set(history.epochs.flatMap(({ logs }) => Object.keys(logs)))]
     return {
       history: Object.fromEntries(names.map((name) => [name, history.values(name)])),
@@ -99,19 +105,26 @@ export class Model extends Module {
     }
   }
 
-  evaluate(x: Tensor, y: Tensor, options?: { readonly batchSize?: number }): Promise<Logs>
+  evaluate(x: Tree<Tensor>, y: Tree<Tensor>, options?: { readonly batchSize?: number }): Promise<Logs>
   evaluate(data: BatchData, options?: { readonly batchSize?: number }): Promise<Logs>
   evaluate(
-    data: Tensor | BatchData,
-    second?: Tensor | { readonly batchSize?: number },
+    data: Tree<Tensor> | BatchData,
+    second?: Tree<Tensor> | { readonly batchSize?: number },
     third?: { readonly batchSize?: number },
   ): Promise<Logs> {
-    if (isTensor(data)) return this.#trainer().evaluate({ x: data, y: second as Tensor }, third)
-    return this.#trainer().evaluate(data, second as { readonly batchSize?: number })
+    const tensors = tensorsOf(data, second)
+    if (tensors) return this.#trainer().evaluate(tensors, third)
+    return this.#trainer().evaluate(data as BatchData, second as { readonly batchSize?: number })
   }
 
-  predict(x: Tensor | BatchData, options?: PredictOptions): Promise<Tensor> {
-    return this.#trainer().predict(x, options)
+  /** @param x One input, as many in an array or object as the model was described with, or batches. */
+  predict(x: Tree<Tensor> | BatchData, { batchSize = 32, ...options }: PredictOptions = {}): Promise<Tensor> {
+    const module = this.#module
+    const several = module instanceof FunctionalModule && module.takes(x)
+    return this.#trainer().predict(several ? tensorBatches({ x: x as Tree<Tensor> }, batchSize, { shuffle: false }) : (x as BatchData), {
+      batchSize,
+      ...options,
+    })
   }
 
   /** The layers with their output shapes, parameters and multiply-adds, for inputs of that shape (batch included). */
@@ -175,7 +188,17 @@ function lossOf(loss: ModelCompileOptions['loss']): Loss {
   )
 }
 
-function metricsOf(metrics: readonly (string | AnyMetric)[], loss: ModelCompileOptions['loss']): Record<string, AnyMetric> {
+function metricsOf(metrics: NonNullable<ModelCompileOptions['metrics']>, loss: ModelCompileOptions['loss']): Metrics {
+  if (isList(metrics)) return metricsByNameOf(metrics, loss)
+  const lossOfOutput = (output: string) => (typeof loss === 'object' ? (loss as Record<string, string | LossFunction>)[output] : undefined)
+  return Object.fromEntries(
+    Object.entries(metrics).map(([output, each]) => [output, metricsByNameOf(isList(each) ? each : [each], lossOfOutput(output) ?? loss)]),
+  )
+}
+
+const isList = (x: unknown): x is MetricList => Array.isArray(x)
+
+function metricsByNameOf(metrics: MetricList, loss: ModelCompileOptions['loss']): Record<string, AnyMetric> {
   const logits = typeof loss === 'string' && /logits/i.test(loss)
   return Object.fromEntries(
     metrics.map((metric, i) => {
@@ -185,12 +208,15 @@ function metricsOf(metrics: readonly (string | AnyMetric)[], loss: ModelCompileO
   )
 }
 
-const isTensor = (data: unknown): data is Tensor => typeof data === 'object' && data !== null && 'requiresGrad' in data
+/** Whether it is `x` and `y` that were given, and not batches. */
+const tensorsOf = (x: unknown, y: unknown): { x: Tree<Tensor>; y: Tree<Tensor> } | undefined =>
+  isTensorTree(x) && isTensorTree(y) ? { x, y } : undefined
 
-const withWeights = (x: Tensor, y: Tensor, weights: Tensor | undefined): TensorData => ({ x, y, ...(weights && { weights }) })
-
-function setOf(data: readonly [Tensor, Tensor] | BatchData): BatchData | TensorData {
-  if (Array.isArray(data) && data.length === 2 && data.every(isTensor)) return { x: data[0] as Tensor, y: data[1] as Tensor }
+/** `[x, y]` looks like two batches where both are arrays: what it is goes by what the model trains on. */
+function setOf(data: readonly [Tree<Tensor>, Tree<Tensor>] | BatchData, training: TensorData | undefined): BatchData | TensorData {
+  const isPair = Array.isArray(data) && data.length === 2 && data.every(isTensorTree)
+  const form = (tree: unknown) => JSON.stringify(mapTree(tree, isTensor, () => 0))
+  if (isPair && (data.every(isTensor) || (training && form(data) === form([training.x, training.y])))) return { x: data[0]!, y: data[1]! }
   return data as BatchData
 }
 
