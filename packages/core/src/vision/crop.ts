@@ -91,6 +91,13 @@ export const randomResizedCrop =
   (images, source) => {
     const target = typeof size === 'number' ? ([size, size] as const) : size
     sizeFor('randomResizedCrop', [1, 1], target)
+    for (const [name, [least, most]] of Object.entries({ scale, ratio }))
+      if (!((name === 'scale' ? least >= 0 : least > 0) && least <= most && most > 0 && most < Infinity))
+        throw new CotangentError('invalid-argument', {
+          op: 'randomResizedCrop',
+          message: `${name} is [${least}, ${most}]`,
+          hint: 'It is a range of numbers above 0, the smaller one first.',
+        })
     return onBatch('randomResizedCrop', images, (x) => {
       const [n, h, w] = x.shape as [number, number, number]
       const draw = (range: readonly [number, number]) => drawn(n * TRIES, range, source).dataSync() as Float32Array

@@ -54,7 +54,7 @@ export const asBytes = (x: Tensor, white: number): Tensor => bind1(bytes, [x, ne
 
 /** `onBatch` for code on floats: uint8 images go through float32 on the same scale and are rounded back. */
 export const onFloats = (op: string, images: Tensor, f: (batch: Tensor, white: number) => Tensor): Tensor =>
-  onBatch(op, images, (batch) => (isFloat(batch.dtype) ? f(batch, 1) : asBytes(f(batch.cast('float32'), 255), 255)))
+  onBatch(op, images, (batch) => (isFloat(batch.dtype) ? f(batch, 1).cast(batch.dtype) : asBytes(f(batch.cast('float32'), 255), 255)))
 
 /**
  * `onFloats` for code on planes `[batch, channels, height, width]`, where the pixels of a channel lie side by side: what is computed of
@@ -65,7 +65,8 @@ export const onPlanes = (op: string, images: Tensor, f: (planes: Tensor, white: 
     const planes = batch.permute([0, 3, 1, 2])
     const changed = isFloat(batch.dtype) ? f(planes.contiguous(), 1) : f(planes.cast('float32'), 255)
     const back = changed.permute([0, 2, 3, 1])
-    return isFloat(batch.dtype) ? back : asBytes(back, 255)
+    // Numbers drawn for each image are float32, half images are to stay what they are.
+    return isFloat(batch.dtype) ? back.cast(batch.dtype) : asBytes(back, 255)
   })
 
 /** One number an image, to go with what has four axes, the batch first. */

@@ -44,6 +44,7 @@ export const resize = (
   onBatch('resize', images, (x) => {
     const [h, w] = sizeFor('resize', [x.shape[1]!, x.shape[2]!], size)
     if (x.shape[1] === h && x.shape[2] === w) return x
+    if (x.shape[0] === 0) return x.newFull([0, h, w, x.shape[3]!], 0)
     return interpolate(x, { size: [h, w], mode, ...(mode !== 'nearest' && { antialias }) })
   })
 

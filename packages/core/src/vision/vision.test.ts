@@ -58,6 +58,7 @@ describe.each(Object.entries(keepingShape))('%s', (_name, transform) => {
     expect(floats.dtype).toBe('float32')
     expect(numbers(floats).every((v) => v >= -1e-6 && v <= 1 + 1e-6)).toBe(true)
     expect(transform(zeros([0, 6, 5, 3]) as Tensor, seeded(1)).shape).toEqual([0, 6, 5, 3])
+    expect(transform(floats.cast('float16'), seeded(1)).dtype).toBe('float16')
   })
 })
 
@@ -88,6 +89,9 @@ describe('cropping', () => {
   test('randomResizedCrop gives images of the size, from parts of the wanted area', () => {
     const made = vision.randomResizedCrop([5, 4], { scale: [0.2, 0.5] })(photos(), seeded(1))
     expect([made.shape, made.dtype]).toEqual([[6, 5, 4, 3], 'uint8'])
+    expect(vision.randomResizedCrop(5)(photos(0), seeded(1)).shape).toEqual([0, 5, 5, 3])
+    expect(() => vision.randomResizedCrop(5, { scale: [0.5, 0.2] })(photos())).toThrow(/scale is \[0.5, 0.2\]/)
+    expect(() => vision.randomResizedCrop(5, { ratio: [0, 1] })(photos())).toThrow(/ratio is \[0, 1\]/)
     // Of a ramp, the difference of the corners is the width of the part.
     const ramp = (arange(40, { dtype: 'float32' }) as Tensor).div(40).reshape([1, 1, 40, 1]).expand([200, 40, 40, 1]) as Tensor
     const parts = vision.randomResizedCrop(8, { scale: [0.25, 0.25], ratio: [1, 1] })(ramp, seeded(2))
