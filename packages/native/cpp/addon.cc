@@ -10,6 +10,7 @@
 
 #include "attention.h"
 #include "convolution.h"
+#include "few-rows.h"
 #include "recurrent.h"
 #include "routine.h"
 #include "threads.h"
@@ -220,6 +221,29 @@ public:
       if (op.word) check(*op.word);
     return d;
   }
+  FewRowsDescription fewRows(napi_value object) const {
+    FewRowsDescription d;
+    auto &p = d.problem;
+    const auto numbers = [&](const char *key, int64_t least, size_t count) {
+      const auto read = dims(get(object, key));
+      if (read.size() != count) throw Failed("a list of sizes has another length");
+      for (const auto n : read)
+        if (n < least || n >= int64_t(1) << 31) throw Failed("sizes must be positive, and below 2^31");
+      return read;
+    };
+    const auto sizes = numbers("sizes", 1, 3), x = numbers("x", 0, 2);
+    p.rows = sizes[0], p.depth = sizes[1], p.columns = sizes[2];
+    p.xRow = x[0], p.xColumn = x[1];
+    p.yRow = word(object, "y");
+    p.step = word(object, "step");
+    p.turned = flag(get(object, "turned"));
+    const auto words = get(object, "words");
+    d.x = word(words, "x"), d.matrix = word(words, "matrix");
+    if (d.x > 1 || d.matrix > 1) throw Failed("an operand has no word");
+    d.bias = flag(get(object, "bias"));
+    d.threads = int(number(get(object, "threads")));
+    return d;
+  }
   RecurrentDescription recurrent(napi_value object) const {
     RecurrentDescription d;
     using Cell = RecurrentDescription::Cell;
@@ -237,6 +261,8 @@ public:
     if (has(own)) return Attention::make(attention(own));
     const auto windows = get(object, "convolution");
     if (has(windows)) return Convolution::make(convolution(windows));
+    const auto rows = get(object, "fewRows");
+    if (has(rows)) return FewRows::make(fewRows(rows));
     const auto layer = get(object, "recurrent");
     if (has(layer)) return Recurrent::make(recurrent(layer));
     return Routine::make(description(object));
@@ -498,7 +524,7 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
 }
 
 /** Changes with what `prepare` and `run` take; binding.ts has the same. */
-constexpr uint32_t protocol = 7;
+constexpr uint32_t protocol = 8;
 
 } // namespace
 

@@ -4,6 +4,7 @@ import type { Binding, LoadedBinding, NativeDescription } from './binding.ts'
 import { byteDepthsOf } from './bytes.ts'
 import { describeConvolution } from './convolution.ts'
 import { describe, type DescribeOptions } from './describe.ts'
+import { describeFewRows } from './few-rows.ts'
 import { RoutineCache } from './routine-cache.ts'
 import { describeVariant, variantNames } from './variants.ts'
 
@@ -12,7 +13,7 @@ export interface NativeBackendOptions {
   readonly minimumWork: number
   /** Multiply-adds that are worth a thread of their own: waking one takes some microseconds, and much longer on a busy machine. */
   readonly workPerThread: number
-  /** Whether it takes products with vectors, too, of float32 numbers: emitted code is up to twice as fast there. And attention of few scores. */
+  /** Whether it takes products of a few rows, or with vectors, and attention of few scores where other code is as fast. */
   readonly vectors: boolean
   /** How many different routines are kept ready. */
   readonly routines: number
@@ -83,9 +84,11 @@ export class NativeBackend implements RoutineBackend {
   }
 
   #byRules(routine: Routine, threads: number): NativeDescription | undefined {
+    const { minimumWork, workPerThread, vectors } = this.#options
+    const rows = describeFewRows(routine)
+    if (rows && (vectors || !rows.small)) return rows.describe(threads)
     const own = describeConvolution(routine)
     const described = own?.preferred ? { ...own, vector: false, small: false } : describe(routine, this.#machine)
-    const { minimumWork, workPerThread, vectors } = this.#options
     if (!described || described.work < minimumWork) return undefined
     if (described.small && !vectors) return undefined
     if (described.vector && !vectors && routine.inputs[0]!.dtype === 'float32') return undefined
@@ -93,8 +96,12 @@ export class NativeBackend implements RoutineBackend {
   }
 }
 
-const threadsOf = (description: NativeDescription): number =>
-  ('attention' in description ? description.attention : 'recurrent' in description ? description.recurrent : 'convolution' in description ? description.convolution : description).threads
+function threadsOf(description: NativeDescription): number {
+  if ('attention' in description) return description.attention.threads
+  if ('recurrent' in description) return description.recurrent.threads
+  if ('convolution' in description) return description.convolution.threads
+  return ('fewRows' in description ? description.fewRows : description).threads
+}
 
 /** Weights of equal shapes are packed alike. */
 function weightsOf(description: NativeDescription): string {

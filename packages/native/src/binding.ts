@@ -113,12 +113,32 @@ export interface NativeConvolution {
   readonly threads: number
 }
 
+/** Rows times a matrix; C++: `FewRowsDescription`. */
+export interface NativeFewRows {
+  readonly fewRows: {
+    /** Rows, numbers of each, columns of the matrix. */
+    readonly sizes: Three
+    /** From row to row and from number to number, in elements. */
+    readonly x: readonly [number, number]
+    /** From row to row of the result. */
+    readonly y: number
+    /** From one contiguous row of the matrix to the next, or, if `turned`, from column to column. */
+    readonly step: number
+    readonly turned: boolean
+    /** Which words of a run's block hold the addresses; behind them those of the bias, if there is one, the result and the scratch memory. */
+    readonly words: { readonly x: number; readonly matrix: number }
+    readonly bias: boolean
+    readonly threads: number
+  }
+}
+
 /** What `prepare` takes. */
 export type NativeDescription =
   | NativeProduct
   | { readonly recurrent: NativeRecurrent }
   | { readonly attention: NativeAttention }
   | { readonly convolution: NativeConvolution }
+  | NativeFewRows
 
 /** What a routine is in oneDNN's terms; C++: `Description`. */
 export interface NativeProduct {
@@ -148,7 +168,7 @@ export interface NativeProduct {
 export type Handle = object
 
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
-const protocol = 7
+const protocol = 8
 
 export interface LibraryInfo {
   /** Of oneDNN. */
