@@ -179,8 +179,8 @@ Plan plan(const Problem &p, int threads) {
   }
   q.chunk = ceilOf(q.pixels, q.chunks);
   q.units = q.chunks * q.groups;
-  // Zeros, the table, sums.
-  q.scratchFloats = ceilOf(p.channelsIn, W) * W + q.taps * MR * 2 + (q.chunk + MR) * width;
+  // Zeros, the table, offsets, sums.
+  q.scratchFloats = ceilOf(p.channelsIn, W) * W + q.taps * (MR + 1) * 2 + (q.chunk + MR) * width;
   return q;
 }
 
@@ -217,20 +217,30 @@ COTANGENT_INLINE void advance(const Problem &p, Pixel &pixel) {
   pixel.picture++;
 }
 
-/** Points to where the input of one pixel lies, tap by tap; zeros where it is beyond the edge. */
-COTANGENT_INLINE void point(const Problem &p, const float *x, const Pixel &pixel, const float *zeros, const float **table) {
+/** Points to where the input of one pixel lies, tap by tap; zeros where it is beyond the edge. `offsets`: of the taps of a window. */
+COTANGENT_INLINE void point(const Problem &p, const float *x, const Pixel &pixel, const int64_t *offsets, int64_t taps, const float *zeros,
+                            const float **table) {
   int64_t at[3];
-  for (int axis = 0; axis < 3; axis++) at[axis] = pixel.at[axis] * p.stride[axis] - p.before[axis];
-  const float *picture = x + pixel.picture * p.step[0];
+  bool inside = true;
+  const float *picture = x + pixel.picture * p.step[0], *window = picture;
+  for (int axis = 0; axis < 3; axis++) {
+    at[axis] = pixel.at[axis] * p.stride[axis] - p.before[axis];
+    inside = inside && at[axis] >= 0 && at[axis] + (p.kernel[axis] - 1) * p.dilation[axis] < p.in[axis];
+    window += at[axis] * p.step[axis + 1];
+  }
+  if (inside) {
+    for (int64_t tap = 0; tap < taps; tap++) table[tap * MR] = window + offsets[tap];
+    return;
+  }
   for (int64_t d = 0; d < p.kernel[0]; d++) {
     const int64_t z = at[0] + d * p.dilation[0];
     for (int64_t h = 0; h < p.kernel[1]; h++) {
       const int64_t y = at[1] + h * p.dilation[1];
-      const bool inside = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
+      const bool seen = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
       const float *row = picture + z * p.step[1] + y * p.step[2];
       for (int64_t w = 0; w < p.kernel[2]; w++, table += MR) {
         const int64_t c = at[2] + w * p.dilation[2];
-        *table = inside && c >= 0 && c < p.in[2] ? row + c * p.step[3] : zeros;
+        *table = seen && c >= 0 && c < p.in[2] ? row + c * p.step[3] : zeros;
       }
     }
   }
@@ -242,8 +252,13 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
   const int64_t first = partOf(q.pixels, part, q.chunks), count = partOf(q.pixels, part + 1, q.chunks) - first;
   float *zeros = scratch;
   auto **table = reinterpret_cast<const float **>(zeros + ceilOf(p.channelsIn, W) * W);
-  float *sums = reinterpret_cast<float *>(table + q.taps * MR);
+  auto *offsets = reinterpret_cast<int64_t *>(table + q.taps * MR);
+  float *sums = reinterpret_cast<float *>(offsets + q.taps);
   for (int64_t i = 0; i < p.channelsIn; i++) zeros[i] = 0;
+  for (int64_t tap = 0; tap < q.taps; tap++) {
+    const int64_t d = tap / (p.kernel[1] * p.kernel[2]), h = tap / p.kernel[2] % p.kernel[1], w = tap % p.kernel[2];
+    offsets[tap] = d * p.dilation[0] * p.step[1] + h * p.dilation[1] * p.step[2] + w * p.dilation[2] * p.step[3];
+  }
   // Weights that this thread will probably read next come while it multiplies.
   const auto panelAt = [&](int64_t panel) { return o.packed + q.depth * partOf(q.vectors, panel, q.panels) * W; };
   const int64_t nextGroup = unit + 1 < q.units ? (unit + 1) % q.groups : group;
@@ -258,7 +273,7 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
     auto pixel = pixelAt(p, first);
     for (int64_t tile = 0; tile < tiles; tile++) {
       const int64_t start = partOf(count, tile, tiles), rows = partOf(count, tile + 1, tiles) - start;
-      for (int64_t r = 0; r < rows; r++, advance(p, pixel)) point(p, o.x, pixel, zeros, table + r);
+      for (int64_t r = 0; r < rows; r++, advance(p, pixel)) point(p, o.x, pixel, offsets, q.taps, zeros, table + r);
       for (int64_t panel = firstPanel; panel < lastPanel; panel++) {
         const int64_t vector = partOf(q.vectors, panel, q.panels), vectors = partOf(q.vectors, panel + 1, q.panels) - vector;
         const int64_t column = vector * W, width = vectors * W;

@@ -13,8 +13,8 @@ export interface DescribedConvolution {
   describe(threads: number): { readonly convolution: NativeConvolution }
 }
 
-/** Pixels of the result up to which weights are a good part of what is read. */
-const fewPixels = 2 ** 12
+/** Pixels of the result up to which weights are a good part of what is read, so that it matters where they lie; fewer where oneDNN would pack them, too. */
+const fewPixels = { product: 2 ** 10, window: 2 ** 8 } as const
 
 /** Channels of the input up to which oneDNN is so much faster that a kernel may follow. */
 const fewChannels = 16
@@ -56,7 +56,9 @@ export function describeConvolution(routine: Routine): DescribedConvolution | un
   if (bias) operations.unshift({ operator: operators.add, extent: extents.column, word: 2, param: undefined, value: undefined })
   return {
     work: pixels * size(w.shape),
-    preferred: depthwise || (channelsIn >= fewChannels && (pixels <= fewPixels || !arePlain(postOps))),
+    preferred:
+      depthwise ||
+      (channelsIn >= fewChannels && (pixels <= fewPixels[kernel.every((n) => n === 1) ? 'product' : 'window'] || !arePlain(postOps))),
     describe: (threads) => ({
       convolution: {
         channels: [x.shape[0]!, channelsIn, channelsOut],
