@@ -33,8 +33,11 @@ bool affected() {
 #endif
 }
 
-/** The least of its kernels' limits: rows of AVX-512 code in 16 KiB. */
-constexpr int64_t kOnStack = 84;
+/** The depth at which oneDNN's rows no longer fit into 16 KiB of stack less 256 bytes: 48 or 16 of them side by side. */
+int64_t depthOnStack() {
+  const bool widest = unsigned(dnnl::get_effective_cpu_isa()) & 0x20;
+  return widest ? 84 : 252;
+}
 
 } // namespace
 
@@ -43,7 +46,8 @@ bool signalsWouldHarm(const std::string &implementation, int64_t depth) {
   if (!old) return false;
   // Threads of another runtime start while any of this runs, and are born with the signals that wait then.
   if (!openmp::serves()) return true;
-  return depth > kOnStack && implementation.find("gemm") != std::string::npos && implementation.rfind("brg", 0) != 0;
+  static const int64_t onStack = depthOnStack();
+  return depth > onStack && implementation.find("gemm") != std::string::npos && implementation.rfind("brg", 0) != 0;
 }
 
 SignalsWait::SignalsWait(bool needed) : own(needed && !waiting) {

@@ -2,7 +2,7 @@ import { describe, it } from 'vitest'
 import { loaded } from './engines.ts'
 import { run } from './processes.ts'
 
-// Transposed as they are, oneDNN multiplies these with code that needs its stack pointer for something else.
+// Of matrices whose rows lie apart: oneDNN has code for them that needs the stack pointer for something else.
 const products = `
 import { normal } from 'cotangent'
 const m = normal([96, 400])
