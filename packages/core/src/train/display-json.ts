@@ -39,7 +39,8 @@ export class JsonDisplay implements Callback {
   }
 
   onFitEnd(training: Training): void {
-    this.#event('fitEnd', training, { stopReason: training.stopReason })
+    const { epoch, plan, stopReason } = training
+    this.#event('fitEnd', training, { epoch: Math.min(epoch + 1, plan.epochs), epochs: epoch, stopReason })
   }
 
   onError(training: Training, error: unknown): void {

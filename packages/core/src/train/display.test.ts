@@ -115,11 +115,12 @@ test('JSON: an event a line, with numbers that JSON lacks as texts', async () =>
   expect([...new Set(events.map(({ event }) => event))]).toEqual(['fitStart', 'progress', 'validationEnd', 'message', 'epochEnd', 'fitEnd'])
   expect(events[0]).toMatchObject({ parameters: 131, optimizer: 'AdamW', epochs: 2, batchesPerEpoch: 6 })
   expect(events.find(({ event }) => event === 'epochEnd')).toMatchObject({ epoch: 1, step: 6, logs: { loss: 'NaN' } })
-  expect(events.at(-1)).toMatchObject({ event: 'fitEnd', stopReason: 'finished', step: 12 })
+  expect(events.at(-1)).toMatchObject({ event: 'fitEnd', stopReason: 'finished', step: 12, epoch: 2, epochs: 2 })
 })
 
 test('quiet says nothing', async () => {
   const lines: string[] = []
   await shown('quiet', { write: (text) => void lines.push(text) })
   expect(lines).toEqual([])
+  await expect(shown('loud' as 'quiet', { write: (text) => void lines.push(text) })).rejects.toThrow(/display is loud. It is one of auto/)
 })

@@ -1,3 +1,4 @@
+import { CotangentError } from '../errors.ts'
 import type { Callback } from './callback.ts'
 import { JsonDisplay } from './display-json.ts'
 import { LiveDisplay } from './display-live.ts'
@@ -34,7 +35,13 @@ export function displayOf(given: DisplayMode | DisplayOptions = 'auto'): Callbac
       return [new PlainDisplay(options)]
     case 'json':
       return [new JsonDisplay(options)]
-    default:
+    case 'quiet':
       return []
+    default:
+      throw new CotangentError('invalid-argument', {
+        op: 'fit',
+        message: `display is ${String(mode)}`,
+        hint: `It is one of ${modes.join(', ')}.`,
+      })
   }
 }

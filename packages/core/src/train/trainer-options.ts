@@ -64,7 +64,7 @@ export interface TrainerOptions<O = Tensor, T = Tensor> {
   readonly scaler?: Partial<GradScalerOptions>
   /** Whether steps are compiled (default), and how. */
   readonly compile?: boolean | CompileOptions
-  /** Learning rates: `{ step: scheduler }`, `{ epoch: scheduler }`, or a function that makes the scheduler when the number of steps is known. */
+  /** Learning rates: `{ step: scheduler }` or `{ epoch: scheduler }`. Either may be a function that makes it when the number of steps is known. */
   readonly schedule?: Schedule
   /** In their order; those of `fit` follow. */
   readonly callbacks?: readonly Callback[]

@@ -1,6 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { batchesOf, points, relu, smallModel, smallTrainer as compiledTrainer } from '../../../test/small-training.ts'
-import { type CheckpointParts, data, decodeCheckpoint, encodeCheckpoint, manualSeed, nn, optim, type Tensor, train } from '../../index.ts'
+import {
+  type CheckpointParts,
+  data,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  manualSeed,
+  nn,
+  normal,
+  optim,
+  type Tensor,
+  train,
+} from '../../index.ts'
 
 const batches = batchesOf(points())
 
@@ -135,6 +146,8 @@ test('LearningRateSchedule steps schedulers by step and by epoch', async () => {
   await expect(smallTrainer({ schedule: { step: factory } }).fit({ [Symbol.iterator]: () => batches[Symbol.iterator]() })).rejects.toThrow(
     /number of steps is not known/,
   )
+  const alone = new optim.StepLR(new optim.SGD([normal([1]).setRequiresGrad()], { lr: 1 }), { stepSize: 1 })
+  for (const schedule of [factory, alone]) await expect(run(schedule as train.Schedule)).rejects.toThrow(/Give \{ step: scheduler \}/)
 })
 
 test('LearningRateMonitor tells groups apart', async () => {
@@ -318,6 +331,7 @@ test('Timer, Throughput and Cost log what they measure', async () => {
   expect(cost.epochs).toHaveLength(2)
   expect(cost.estimate).toBeCloseTo(cost.total, 6)
   expect(lines.join('')).toMatch(/an epoch costs €[\d.]+, the whole run about €/)
+  expect(() => new train.Cost({ pricePerHour: 1, currency: 'euro' })).toThrow(/currency is euro/)
   const dear = await smallTrainer().fit(batches, { epochs: 1000, callbacks: [new train.Cost({ pricePerHour: 36_000, limit: 0.5 })] })
   expect(dear.stopReason).toMatch(/^it has cost \$/)
   expect((await smallTrainer().fit(batches, { epochs: 1000, callbacks: [new train.Timer({ limit: 0.05 })] })).stopReason).toBe('maxTime')

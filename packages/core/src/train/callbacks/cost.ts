@@ -5,7 +5,7 @@ import type { Training } from '../training.ts'
 export interface CostOptions {
   /** What an hour of the machine costs. */
   readonly pricePerHour: number
-  /** For lines that are shown. Default USD. */
+  /** For lines that are shown: three letters (ISO 4217). Default USD. */
   readonly currency?: string
   /** Ends the training when it has cost this much. */
   readonly limit?: number
@@ -20,7 +20,7 @@ export class Cost implements Callback {
   #total = 0
   #estimate: number | undefined
 
-  /** @throws {CotangentError} `invalid-argument` for a price that is none. */
+  /** @throws {CotangentError} `invalid-argument` for a price or currency that is none. */
   constructor({ pricePerHour, currency = 'USD', limit = Number.POSITIVE_INFINITY }: CostOptions) {
     if (!(pricePerHour >= 0)) {
       throw new CotangentError('invalid-argument', {
@@ -31,6 +31,13 @@ export class Cost implements Callback {
     }
     this.#pricePerSecond = pricePerHour / 3600
     this.#limit = limit
+    if (!/^[a-z]{3}$/i.test(currency)) {
+      throw new CotangentError('invalid-argument', {
+        op: 'Cost',
+        message: `currency is ${currency}`,
+        hint: "It has three letters, such as 'EUR'.",
+      })
+    }
     const digits = new Intl.NumberFormat('en-US', { style: 'currency', currency, maximumSignificantDigits: 3 })
     this.#format = (amount) => digits.format(amount)
   }

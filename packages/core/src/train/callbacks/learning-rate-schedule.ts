@@ -75,7 +75,16 @@ export class LearningRateSchedule implements Callback {
 }
 
 /** The callbacks of a trainer's `schedule`. */
-export function scheduleCallbacks({ step, epoch }: Schedule = {}): LearningRateSchedule[] {
+export function scheduleCallbacks(schedule: Schedule = {}): LearningRateSchedule[] {
+  const { step, epoch } = schedule
+  // A scheduler has a `step`, too, of another kind.
+  if (Object.getPrototypeOf(schedule) !== Object.prototype) {
+    throw new CotangentError('invalid-argument', {
+      op: 'fit',
+      message: 'the schedule does not say what it counts in',
+      hint: 'Give { step: scheduler } or { epoch: scheduler }; in place of a scheduler there may be a function (optimizer, total) that makes one.',
+    })
+  }
   return [
     ...(step ? [new LearningRateSchedule(step, { every: 'step' })] : []),
     ...(epoch ? [new LearningRateSchedule(epoch, { every: 'epoch' })] : []),
