@@ -280,4 +280,35 @@ for align in (False, True):
     g.case("affineGrid", affine_grid, [floats(2, 2, 3), [3, 4], {"alignCorners": align}], note=f"{align}")
     g.case("affineGrid", affine_grid, [floats(1, 3, 4), [2, 1, 3], {"alignCorners": align}], note=f"volume {align}")
 
+# Vectors
+
+
+def cdist(a, b, o={}):
+    return torch.cdist(a, b, p=o.get("p", 2.0), compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def normalize(x, o={}):
+    return F.normalize(x, p=o.get("p", 2.0), dim=o.get("axis", -1), eps=o.get("eps", 1e-12))
+
+
+def tensordot(a, b, o={}):
+    return torch.tensordot(a, b, dims=o.get("axes", 2))
+
+
+for a, b, o in [((3, 4), (5, 4), {}), ((2, 3, 2), (4, 2), {"p": 1.0}), ((3, 2), (2, 2, 2), {"p": 3.0}), ((2, 3), (3, 3), {"p": float("inf")}), ((2, 3), (4, 3), {"p": 0.0}), ((0, 3), (2, 3), {})]:
+    g.case("cdist", cdist, [floats(*a), floats(*b), o], note=f"{a} {o}")
+same = floats(3, 2)
+g.case("cdist", cdist, [same, same], note="to themselves")
+for shape, o in [((3, 4), {}), ((2, 3, 2), {"axis": 1, "p": 1.0}), ((2, 3), {"axis": 0, "eps": 3.0})]:
+    g.case("normalize", normalize, [floats(*shape), o], note=f"{o}")
+g.case("normalize", normalize, [torch.zeros(2, 3)], note="zeros")
+g.case("cross", lambda a, b, o={}: torch.linalg.cross(a, b, dim=o.get("axis", -1)), [floats(4, 3), floats(4, 3)])
+g.case("cross", lambda a, b, o={}: torch.linalg.cross(a, b, dim=o.get("axis", -1)), [floats(1, 3, 2), floats(2, 3, 1), {"axis": 1}], note="axis, batches")
+for a, b, axes in [((2, 3, 4), (3, 4, 2), 2), ((2, 3), (4, 2), [[0], [1]]), ((2, 3, 4), (4, 3, 5), [[2, 1], [0, 1]]), ((2,), (3,), 0)]:
+    g.case("tensordot", tensordot, [floats(*a), floats(*b), {"axes": axes}], note=f"{axes} {len(a)}")
+g.case("diff", lambda x, o={}: torch.diff(x, n=o.get("n", 1), dim=o.get("axis", -1)), [floats(3, 4)])
+g.case("diff", lambda x, o={}: torch.diff(x, n=o.get("n", 1), dim=o.get("axis", -1)), [floats(4, 2), {"n": 2, "axis": 0}], note="twice")
+g.case("diff", torch.diff, [floats(5) > 0], note="bools")
+g.case("diff", torch.diff, [ints(4)], note="int32")
+
 g.write()

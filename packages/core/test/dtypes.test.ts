@@ -33,7 +33,7 @@ const rows: Readonly<Record<string, string>> = {
     'conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d concat stack tile repeat roll rot90 where cumMax',
     'cumMin diagonal diagEmbed diag tril triu einsum gather takeAlongAxis take indexSelect embedding interpolate pad',
     'maxPool1d maxPool2d maxPool3d adaptiveMaxPool1d adaptiveMaxPool2d adaptiveMaxPool3d repeatInterleave scatter',
-    'scatterReduce indexAdd median windows',
+    'scatterReduce indexAdd median windows tensordot diff',
   ].join(' '),
   'f f f f f h H f d': [
     'sqrt rsqrt reciprocal exp exp2 expm1 log log1p log2 log10 sigmoid logit sin cos tan asin acos atan sinh cosh tanh asinh',
@@ -42,7 +42,7 @@ const rows: Readonly<Record<string, string>> = {
     'logAddExp lerp softmax logSoftmax crossEntropy nllLoss clamp logCumSumExp cosineSimilarity cosineEmbeddingLoss mseLoss',
     'l1Loss smoothL1Loss huberLoss softMarginLoss hingeLoss hingeEmbeddingLoss klDivLoss poissonNllLoss bceLoss',
     'bceWithLogitsLoss adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d quantile erf erfc erfinv lgamma digamma sinc',
-    'variance std fakeQuantize',
+    'variance std fakeQuantize normalize cdist',
   ].join(' '),
   'b b b b b b b b b': [
     'isNaN isInf isFinite logicalNot bernoulli any all eq ne lt le gt ge logicalAnd logicalOr logicalXor isClose allClose',
@@ -57,7 +57,7 @@ const rows: Readonly<Record<string, string>> = {
     'ctcLoss avgPool1d avgPool2d avgPool3d gridSample affineGrid',
   ].join(' '),
   'I I I I I I I I I': 'onesLike categorical argmax argmin countNonzero argSort searchSorted',
-  '- u i I L h H f d': 'square neg sub floorDivide remainder fmod pow',
+  '- u i I L h H f d': 'square neg sub floorDivide remainder fmod pow cross',
   'I I I I L h H f d': 'sum prod fitTo cumSum cumProd trace',
   'bbb uuu iii III LLL hhh HHH fff ddd': 'split chunk unbind timeSteps',
   '- f f f f h H f d': 'pairwiseDistance tripletMarginLoss gaussianNllLoss marginRankingLoss',

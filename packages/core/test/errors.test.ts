@@ -1,14 +1,18 @@
 import {
-  dropout,
-  type DType,
   arange,
+  avgPool1d,
   backward,
   bincount,
   checkpoint,
   compile,
   concat,
+  conv1d,
+  conv2d,
+  convTranspose2d,
   crossEntropy,
   detectAnomaly,
+  dropout,
+  type DType,
   einsum,
   embedding,
   enableGrad,
@@ -23,6 +27,8 @@ import {
   linear,
   linspace,
   manualSeed,
+  maxPool1d,
+  maxPool2d,
   mseLoss,
   nllLoss,
   nn,
@@ -32,6 +38,7 @@ import {
   optim,
   pad,
   randint,
+  searchSorted,
   setEngine,
   setThreads,
   stack,
@@ -42,12 +49,6 @@ import {
   valueAndGrad,
   where,
   zeros,
-  conv1d,
-  conv2d,
-  convTranspose2d,
-  maxPool1d,
-  maxPool2d,
-  avgPool1d,
 } from 'cotangent'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { expectError } from './bad-call.ts'
@@ -115,7 +116,7 @@ const shapes: readonly BadCall[] = [
   ['mask', 'shape-mismatch', /at|mask/, () => (x23() as Tensor).at(ones([3]).gt(0) as Tensor)],
   ['maskedFill', 'shape-mismatch', /does not expand|maskedFill/, () => (x23() as Tensor).maskedFill(ones([4]).gt(0) as Tensor, 0)],
   ['mseLoss', 'shape-mismatch', /mseLoss|sub/, () => mseLoss(x23() as Tensor, ones([4]) as Tensor)],
-  ['searchSorted', 'shape-mismatch', /searchSorted/, () => (x23() as Tensor).searchSorted(ones([4]) as Tensor)],
+  ['searchSorted', 'shape-mismatch', /searchSorted/, () => searchSorted(x23() as Tensor, ones([4]) as Tensor)],
 ]
 
 const dtypeErrors: readonly BadCall[] = [

@@ -8,19 +8,22 @@ import type { Step } from './stage.ts'
 // what else data is made of is written as an object with this key.
 const mark = '@'
 
-const arrays = {
-  Uint8Array,
-  Uint8ClampedArray,
-  Int8Array,
-  Uint16Array,
-  Int16Array,
-  Uint32Array,
-  Int32Array,
-  BigInt64Array,
-  BigUint64Array,
-  Float32Array,
-  Float64Array,
-} as const
+/** Made by a call, which bundlers may leave out: they do not know whether these names are there. */
+const arrayTypes = () =>
+  ({
+    Uint8Array,
+    Uint8ClampedArray,
+    Int8Array,
+    Uint16Array,
+    Int16Array,
+    Uint32Array,
+    Int32Array,
+    BigInt64Array,
+    BigUint64Array,
+    Float32Array,
+    Float64Array,
+  }) as const
+const arrays = /* @__PURE__ */ arrayTypes()
 type ArrayName = keyof typeof arrays
 
 type Marked =

@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
-import { instanceNorm } from '../op/index.ts'
+import { instanceNorm, varianceMean } from '../op/index.ts'
 import { noGrad } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { RunningNorm, type RunningNormOptions } from './running-norm.ts'
@@ -32,7 +32,7 @@ export class InstanceNorm extends RunningNorm {
         hint: 'Use larger inputs, or eval().',
       })
     }
-    const [variance, mean] = x.varianceMean(spatial)
+    const [variance, mean] = varianceMean(x, spatial)
     this.track(mean.mean(0), variance.mean(0))
   }
 }

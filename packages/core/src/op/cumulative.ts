@@ -1,6 +1,7 @@
 import type { GradientRule } from '../autograd/tape.ts'
 import { type DType, toFloat } from '../dtype.ts'
 import type { RoutineAttrs } from '../engine/routine.ts'
+import { CotangentError } from '../errors.ts'
 import { normalizeAxis, type Shape } from '../layout.ts'
 import * as routines from '../routines.ts'
 import type { Precision } from '../tensor/autocast.ts'
@@ -10,7 +11,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { logAddExp } from './binary.ts'
 import { concat } from './join.ts'
 import { accumulator } from './rows.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, defineFunction, sampleTensor } from './table.ts'
 import { where } from './where.ts'
 
 export interface CumulativeOptions {
@@ -130,6 +131,36 @@ export const logCumSumExp = define({
     { args: [sampleTensor([7, 2]), 0] },
     { args: [sampleTensor([1]), 0] },
     { args: [sampleTensor([0, 2]), 0] },
+  ],
+})
+
+export interface DiffOptions {
+  /** How often. Default 1. */
+  readonly n?: number
+  /** Default the last. */
+  readonly axis?: number
+}
+
+export const diff = defineFunction({
+  name: 'diff',
+  doc: 'Each element less the one before, along an axis (default the last), n times (default 1); of bools, whether they differ.',
+  call: (x: Tensor, { n = 1, axis = -1 }: DiffOptions = {}): Tensor => {
+    const at = normalizeAxis('diff', axis, x.rank)
+    if (!Number.isInteger(n) || n < 0)
+      throw new CotangentError('invalid-argument', { op: 'diff', message: `n is ${n}`, hint: 'It is a count of differences.' })
+    let y = x
+    for (let i = 0; i < n && y.shape[at]! > 0; i++) {
+      const count = y.shape[at]! - 1
+      const [after, before] = [y.narrow(at, 1, count), y.narrow(at, 0, count)]
+      y = (x.dtype === 'bool' ? after.ne(before) : after.sub(before)) as Tensor
+    }
+    return y
+  },
+  samples: () => [
+    { args: [sampleTensor([5])] },
+    { args: [sampleTensor([3, 4]), { n: 2, axis: 0 }] },
+    { args: [sampleTensor([2, 1])] },
+    { args: [sampleTensor([0])] },
   ],
 })
 

@@ -15,7 +15,7 @@ import { permute, reshape, transpose } from './movement.ts'
 import { readFor } from './positions.ts'
 import { checkNonEmpty, type ReduceOptions, rowAttrs } from './rows.ts'
 import { narrow, select } from './slice.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, defineFunction, sampleTensor } from './table.ts'
 
 /** Sorts the last axis: values and int32 positions. */
 const sortPrimitive: Primitive<{ descending: boolean }> = {
@@ -233,7 +233,7 @@ const searchPrimitive: Primitive<SearchAttrs> = {
   },
 }
 
-export const searchSorted = define({
+export const searchSorted = defineFunction({
   name: 'searchSorted',
   doc: 'Where values would go into a sorted last axis to keep it sorted: before equal elements, or after them (right). int32.',
   call: (x: Tensor, values: Tensor, { right = false }: Partial<SearchAttrs> = {}): Tensor => {
@@ -299,6 +299,5 @@ export interface SortMethods<S extends Shape> {
   kthvalue(k: number, options?: KthOptions): Ranked
   median(axis?: number | readonly number[] | ReduceOptions, options?: ReduceOptions): Tensor
   quantile(q: number | readonly number[], options?: QuantileOptions): Tensor
-  searchSorted<V extends Shape>(values: Tensor<V>, options?: Partial<SearchAttrs>): Tensor<V>
   unique(): Unique
 }

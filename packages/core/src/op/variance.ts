@@ -8,7 +8,7 @@ import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
 import type { ReduceFunction, ReduceMethod } from './reduce.ts'
 import { type Axes, reduceOptions, type ReduceOptions, reduceSamples, rowAttrs, rowSize } from './rows.ts'
 import { isZero, scaled, squareOf, zero } from './scalar-math.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, defineFunction, sampleTensor } from './table.ts'
 
 export interface VarianceOptions {
   /** What is subtracted from the number of elements: 1 (default) for an unbiased estimate, 0 for the mean square deviation. */
@@ -79,7 +79,7 @@ const deviation = (name: string, doc: string, primitive: Primitive<Attrs>): Redu
 export const variance = deviation('variance', 'Variance over axes', variancePrimitive)
 export const std = deviation('std', 'Standard deviation over axes', stdPrimitive)
 
-export const varianceMean = define({
+export const varianceMean = defineFunction({
   name: 'varianceMean',
   doc: 'Variance and mean over axes, in one pass over memory.',
   call: (
@@ -93,5 +93,4 @@ export const varianceMean = define({
 export interface VarianceMethods<_S extends Shape> {
   variance: ReduceMethod<VarianceOptions>
   std: ReduceMethod<VarianceOptions>
-  varianceMean(axis?: Axes | (ReduceOptions & VarianceOptions), options?: ReduceOptions & VarianceOptions): [variance: Tensor, mean: Tensor]
 }

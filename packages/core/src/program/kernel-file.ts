@@ -14,7 +14,8 @@ import { type Field, pointsOf } from './field.ts'
 import { type KernelFile, limits, type NodeFile, numberToFile } from './format.ts'
 
 const scalarTypes = ['bool', 'int32', 'int64', 'float32', 'float64'] as const satisfies readonly ScalarType[]
-const nodeOps = ['const', 'param', 'index', 'load', 'gather', 'reduce', 'select', 'cast', 'narrow', ...scalarOpNames] as const
+const allNodeOps = () => ['const', 'param', 'index', 'load', 'gather', 'reduce', 'select', 'cast', 'narrow', ...scalarOpNames] as const
+const nodeOps = /* @__PURE__ */ allNodeOps()
 
 export function kernelToFile({ name, parallel, reduce, inputs, params, nodes, outputs }: Kernel): KernelFile {
   const coded = nodes.map((node) => (node.op === 'const' ? { ...node, value: numberToFile(node.value) } : node) as NodeFile)
