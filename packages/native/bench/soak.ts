@@ -19,6 +19,13 @@ function product(): void {
   a.matmul(b).relu().sum().backward()
 }
 
+/** A row or a few times a matrix that is large enough for the addon's own code. */
+function fewRows(): void {
+  const [m, k, n] = [random(1, 8), random(300, 900), random(300, 6000)]
+  const b = (either() ? normal([k, n]) : normal([n, k]).transpose(-2, -1)).setRequiresGrad()
+  normal([m, k]).matmul(b).sum().backward()
+}
+
 function convolution(): void {
   const [batch, groups, size, kernel] = [random(1, 8), random(1, 2), random(3, 40), random(1, 3)]
   const [from, to] = [groups * random(1, 40), groups * random(1, 40)]
@@ -48,7 +55,7 @@ function bytes(): void {
   a.matmul(randint(-127, 127, [k, n]).cast('int8'), { dtype: 'int32' })
 }
 
-const kinds = [product, product, convolution, convolution, attention, recurrence, bytes]
+const kinds = [product, product, fewRows, convolution, convolution, attention, recurrence, bytes]
 const step = () => kinds[random(0, kinds.length - 1)]!()
 
 interface Sample {
