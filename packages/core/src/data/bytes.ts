@@ -1,3 +1,5 @@
+import { CotangentError } from '../errors.ts'
+import { corruptFile } from '../io/array-record.ts'
 import { joinBytes } from '../io/join-bytes.ts'
 
 /** A file or the like. */
@@ -49,7 +51,21 @@ export function gunzip(bytes: BytesLike): ByteSource {
   const packed = bytesFrom(bytes)
   return {
     name: packed.name,
-    read: (offset = 0) => skipping(offset, chunksOf(streamOf(packed.read()).pipeThrough(new DecompressionStream('gzip')))),
+    read: (offset = 0) =>
+      skipping(offset, unpacked(packed.name, chunksOf(streamOf(packed.read()).pipeThrough(new DecompressionStream('gzip'))))),
+  }
+}
+
+async function* unpacked(name: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks
+  } catch (error) {
+    // Of the file itself.
+    if (error instanceof CotangentError) throw error
+    throw corruptFile('gunzip', `${name} cannot be unpacked: ${(error as Error).message}`, {
+      hint: 'It is no gzip file, or was cut short: fetch or write it again.',
+      cause: error,
+    })
   }
 }
 

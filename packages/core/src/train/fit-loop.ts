@@ -136,6 +136,8 @@ export class FitLoop {
     const { deterministic, resume } = this.#plan.options
     this.#plan.program.reset('train')
     if (deterministic !== undefined && deterministic !== false) manualSeed(Number(deterministic === true ? 0 : deterministic))
+    // A dataset draws its seed when that is first needed: now, so that whoever resumes draws as many random numbers as who went on.
+    this.#validation?.stateful?.stateDict()
     if (!resume) return
     const { store, which } = 'store' in resume ? resume : { store: resume, which: 'latest' }
     const found = await store.restore(this.training.parts, which)

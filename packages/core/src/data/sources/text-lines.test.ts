@@ -62,6 +62,13 @@ describe('textLines', () => {
     expect(await elementsOf(textLines([bytes('a\nb'), bytes(''), bytes('c\n')]))).toEqual(['a', 'b', 'c'])
     expect(await elementsOf(textLines(gunzip(packed)).skip(1997))).toEqual(['y', 'x', 'y'])
     await expectResumes(() => textLines(gunzip(packed)), { every: 700 })
+    const wrong = [await file('cut.gz', gzipSync('x\ny\n'.repeat(1000)).subarray(0, 20)), await file('no.gz', 'plain text')]
+    for (const each of wrong)
+      await expect(elementsOf(textLines(gunzip(each)))).rejects.toMatchObject({
+        code: 'corrupt-file',
+        message: expect.stringMatching(/(cut|no)\.gz cannot be unpacked: .*no gzip file, or was cut short/),
+      })
+    await expect(elementsOf(textLines(gunzip(fileBytes(join(folder, 'none.gz')))))).rejects.toMatchObject({ code: 'io-failure' })
   })
 
   test('errors name file, line and byte', async () => {

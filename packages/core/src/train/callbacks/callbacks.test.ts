@@ -231,6 +231,18 @@ describe('ModelCheckpoint', () => {
     }
   })
 
+  test('a validation draws as many random numbers in a training that goes on as in one that was never stopped', async () => {
+    const fit = async (options: train.FitOptions) => {
+      manualSeed(11)
+      const model = nn.sequential(new nn.Linear(4, 8), new nn.Dropout(0.5), new nn.Linear(8, 3))
+      await smallTrainer({}, model).fit(points(), { epochs: 3, batchSize: 32, validation: points(), ...options })
+      return weights(model)
+    }
+    const store = new MemoryStore()
+    const straight = await fit({ callbacks: [new train.ModelCheckpoint(store, { everySteps: 2 })] })
+    for (const which of ['step 2', 'step 4', 'step 6']) expect(await fit({ resume: { store, which } }), which).toEqual(straight)
+  })
+
   test('saves what an interrupted training has, and starts anew where there is nothing', async () => {
     const store = new MemoryStore()
     const stop = new AbortController()
