@@ -196,6 +196,9 @@ public:
     sizes("before", 0, p.before, 3), sizes("dilation", 1, p.dilation, 3), sizes("steps", 0, p.step, 4);
     p.depthwise = flag(get(object, "depthwise"));
     if (p.depthwise && p.channelsIn != 1) throw Failed("a channel by itself has one channel");
+    for (const auto *axes : {p.out, p.kernel})
+      if (double(axes[0]) * double(axes[1]) * double(axes[2]) * double(p.batch) * double(p.channelsIn) * double(p.channelsOut) >= 0x1p60)
+        throw Failed("a convolution of that size is not possible");
     const auto operations = get(object, "operations");
     for (uint32_t i = 0; i < length(operations); i++) {
       using namespace cotangent::convolution;

@@ -221,6 +221,8 @@ describe.skipIf(!loaded)("convolutions by the addon's own code", () => {
       { stride: [1, 0, 1] },
       { in: [1, 3] as never },
       { out: [1, 2 ** 40, 3] },
+      { kernel: [2 ** 30, 2 ** 30, 2 ** 30] },
+      { out: [2 ** 30, 2 ** 30, 2 ** 30] },
       { depthwise: true },
       { words: 4 },
       { operations: [{ operator: 9, extent: 2, word: undefined, param: undefined, value: 0 }] },
