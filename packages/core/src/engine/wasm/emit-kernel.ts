@@ -1,6 +1,7 @@
 import { argsOf, type Node, type NodeId } from '../kernel.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { bfloat16Values } from './bfloat16-values.ts'
+import { blindExtrema } from './blind-extrema.ts'
 import { emitGather, emitLoad, emitStore, emitTransposedLoad } from './emit-memory.ts'
 import { emitComputed, emitFusedSum, emitParam, importMath } from './emit-node.ts'
 import {
@@ -55,6 +56,7 @@ class KernelEmitter {
   readonly #c: VectorCode
   readonly #loops: KernelLoops
   readonly #bfloat16: readonly boolean[]
+  readonly #blind: ReadonlySet<NodeId>
   /** By buffer, those that are gathered from. */
   readonly #bases: (Local<'i32'> | undefined)[] = []
   /** By node: what is computed and in scope, a local for each vector (or one, where lanes are the same). */
@@ -69,6 +71,8 @@ class KernelEmitter {
   constructor(plan: KernelPlan, layout: DescriptorLayout, context: ModuleContext, part: Part) {
     this.#plan = plan
     this.#bfloat16 = bfloat16Values(plan.kernel.nodes, plan.kernel.inputs)
+    // Chunks leave all that they know in memory.
+    this.#blind = plan.chunked ? new Set() : blindExtrema(plan.kernel)
     this.#layout = layout
     this.#part = part
     this.#f = context.module.function(part === 'finish' ? 'finish' : 'run', { export: true })
@@ -145,8 +149,10 @@ class KernelEmitter {
     const ids = [...plan.passes].filter(([, p]) => p === pass).map(([id]) => id)
     const nodes = ids.map((id) => plan.kernel.nodes[id] as Extract<Node, { op: 'reduce' }>)
     const vectors = plan.lanesAreRows ? copies : this.#part === 'finish' ? 1 : plan.unroll
-    const sums = nodes.map((node) =>
-      Array.from({ length: vectors }, () => startAccumulator(c, node.combine, plan.kernel.nodes[node.args[0]]!.type)),
+    const sums = nodes.map((node, i) =>
+      Array.from({ length: vectors }, () =>
+        startAccumulator(c, node.combine, plan.kernel.nodes[node.args[0]]!.type, { blind: this.#blind.has(ids[i]!) }),
+      ),
     )
     if (this.#part === 'finish') {
       this.#loadChunks(sums)

@@ -5,7 +5,8 @@ import { type Expression, laneBytes, shapeOf, type VectorCode } from './vector-c
 
 /**
  * A running reduction in each lane. `argmax` and `argmin` also carry positions, in lanes as wide as a bool's. `max` and `min`
- * of floats skip NaNs, which is one instruction instead of many, and remember in a mask of the type's lanes that there was one.
+ * of floats skip NaNs, which is one instruction instead of many, and remember in a mask of the type's lanes that there was one,
+ * unless nobody needs to know.
  */
 export interface Accumulator {
   readonly combine: Combiner
@@ -13,6 +14,7 @@ export interface Accumulator {
   readonly type: ScalarType
   readonly value: Local<'v128'>
   readonly position: Local<'v128'> | undefined
+  readonly skipsNaN: boolean
   readonly sawNaN: Local<'v128'> | undefined
 }
 
@@ -45,7 +47,8 @@ function lowest(type: ScalarType): number | bigint {
   return type === 'int64' ? -(2n ** 63n) : type === 'int32' ? -(2 ** 31) : Number.NEGATIVE_INFINITY
 }
 
-export function startAccumulator(c: VectorCode, combine: Combiner, type: ScalarType): Accumulator {
+/** @param blind Whether a NaN may go unnoticed, in an extremum. */
+export function startAccumulator(c: VectorCode, combine: Combiner, type: ScalarType, { blind }: { readonly blind: boolean }): Accumulator {
   const value = c.f.local('v128')
   c.set(value, c.number(type, identity(combine, type)))
   const zero = () => {
@@ -54,8 +57,8 @@ export function startAccumulator(c: VectorCode, combine: Combiner, type: ScalarT
     return local
   }
   const position = isPositional(combine) ? zero() : undefined
-  const sawNaN = (combine === 'max' || combine === 'min') && isFloat(type) ? zero() : undefined
-  return { combine, type, value, position, sawNaN }
+  const skipsNaN = (combine === 'max' || combine === 'min') && isFloat(type)
+  return { combine, type, value, position, skipsNaN, sawNaN: skipsNaN && !blind ? zero() : undefined }
 }
 
 /** The vectors that it is made of. */
@@ -106,7 +109,7 @@ export function accumulate(c: VectorCode, to: Accumulator, x: Expression, positi
       return
     }
     const lanes = mask && c.keep(c.maskFor(to.type, mask))
-    const next = to.sawNaN ? skippingNaN(c, to, x) : combined(c, to.combine, to.type, old, x)
+    const next = to.skipsNaN ? skippingNaN(c, to, x) : combined(c, to.combine, to.type, old, x)
     c.set(to.value, lanes ? c.where(lanes, next, old) : next)
     if (!to.sawNaN) return
     const isNaN = c.op(`${shapeOf(to.type, c.lanes) as 'f32x4' | 'f64x2'}.ne`, x, x)
@@ -138,9 +141,9 @@ export function mergeAccumulators(c: VectorCode, to: Accumulator, from: readonly
   c.scope(() => {
     const [value, second] = from.map((part) => c.keep(part)) as [Expression, Expression?]
     const old = c.read(to.value)
-    if (to.sawNaN) {
+    if (to.skipsNaN) {
       c.set(to.value, skippingNaN(c, to, value))
-      c.set(to.sawNaN, c.op('v128.or', c.read(to.sawNaN), second!))
+      if (to.sawNaN) c.set(to.sawNaN, c.op('v128.or', c.read(to.sawNaN), second!))
       return
     }
     if (!to.position) {

@@ -41,7 +41,12 @@ function splitExponent(c: VectorCode, x: Expression, bias = 0) {
   const shifted = c.keep(c.madd(x, c.f32(Math.LOG2E), c.f32(ROUNDER + bias)))
   const n = c.keep(sub(c, shifted, c.f32(ROUNDER + bias)))
   const r = c.keep(c.nmadd(n, c.f32(LN2_LO), c.nmadd(n, c.f32(LN2_HI), x)))
-  const excess = c.madd(c.polynomial(r, EXP), mul(c, r, r), r)
+  const square = c.keep(mul(c, r, r))
+  // By Estrin's scheme: a shorter chain of multiply-adds than Horner's, and no more of them.
+  const [c4, c3, c2, c1, c0] = EXP.map((x) => c.f32(x)) as [Expression, Expression, Expression, Expression, Expression]
+  const low = c.keep(c.madd(r, c1, c0))
+  const high = c.madd(square, c4, c.madd(r, c3, c2))
+  const excess = c.madd(c.madd(high, square, low), square, r)
   return { n: c.op('i32x4.sub', shifted, c.i32(ROUNDER_BITS)), biased: shifted, excess }
 }
 
