@@ -1,21 +1,19 @@
-import { argsOf, type Kernel, type Node, type NodeId } from '../kernel.ts'
-import { isFloatScalar, type ScalarOp } from '../scalar.ts'
+import { argsOf, type Kernel, type NodeId } from '../kernel.ts'
+import { isFloatScalar, scalarOpNames, scalarOps } from '../scalar.ts'
+
+const pairsWithNaN = [0, 1, 2].flatMap((x) => [
+  [NaN, x],
+  [x, NaN],
+])
 
 /** Instructions that give NaN wherever an argument is NaN. */
-const strict: ReadonlySet<Node['op']> = new Set<ScalarOp>([
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'neg',
-  'abs',
-  'sqrt',
-  'exp',
-  'expm1',
-  'log',
-  'log1p',
-  'tanh',
-])
+const strict: ReadonlySet<string> = new Set(
+  scalarOpNames.filter((op) => {
+    const { arity, result, float } = scalarOps[op]
+    const calls = arity === 1 ? [[NaN]] : pairsWithNaN
+    return result === 'same' && float && calls.every((args) => Number.isNaN(float(...args)))
+  }),
+)
 
 /**
  * The `max` and `min` reductions that may pass over NaN, since whatever depends on them is NaN anyway where one was: softmax takes
