@@ -26,7 +26,7 @@ export default defineConfig({
     // any size, and packages/native has tests of its own.
     env: { COTANGENT_NATIVE: process.env.COTANGENT_NATIVE ?? '0' },
     maxWorkers: 2,
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 20_000,
     teardownTimeout: 5_000,
   },
