@@ -4,7 +4,7 @@ import type { Work } from './case.ts'
 import { build, type Peer, type PeerOptions, type Prepared } from './peer.ts'
 import { peakMemory, restartPeak } from './resident.ts'
 
-export type Request = { id: number; time: Work; iterations: number } | { id: number; memory: Work } | { id: number; release: true }
+type Request = { id: number; time: Work; iterations: number } | { id: number; memory: Work } | { id: number; release: true }
 /** `note` and `threads`: what the peer chose for this case, where it has a choice. */
 export type Reply = { id: number; seconds?: number; bytes?: number; note?: string; threads?: number; error?: string }
 export type Greeting = { version: string; threads: number } | { error: string }

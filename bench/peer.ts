@@ -23,7 +23,7 @@ export interface Prepared {
 }
 
 /** How one kind of work is made ready; an exhaustive map, so that a new kind is a type error until every peer knows it. */
-export type Builders = { [K in Kind]: (work: WorkOf<K>) => Prepared | Promise<Prepared> }
+type Builders = { [K in Kind]: (work: WorkOf<K>) => Prepared | Promise<Prepared> }
 
 /** Work that takes the published models. */
 export type ModelKind = 'inference' | 'next-token' | 'model-training'

@@ -3,7 +3,7 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export const photoCount = 256
+const photoCount = 256
 /** JPEG pictures of 500 x 375 pixels, as photographs of ImageNet are; `makePhotos` puts them there. */
 export const photoFolder = join(tmpdir(), 'cotangent-bench-photos-1')
 

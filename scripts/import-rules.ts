@@ -5,7 +5,7 @@ import { parseAst } from 'rolldown/parseAst'
  * The rooms of packages/core/src and what each may import, besides itself. The first pattern that matches a file's path names
  * its room. `types` may be named in `import type` but not loaded.
  */
-export interface Room {
+interface Room {
   name: string
   files: RegExp
   may: readonly string[]
@@ -15,7 +15,7 @@ export interface Room {
 /** What everything above the core is written against. */
 const publicApi = { may: ['leaf', 'engine', 'tensor', 'autograd', 'op', 'graph'] }
 
-export const rooms: readonly Room[] = [
+const rooms: readonly Room[] = [
   { name: 'entry', files: /^index(\.node)?\.ts$/, may: ['*'] },
   { name: 'engines', files: /^(engines|host(\.node)?)\.ts$/, may: ['leaf', 'engine', 'engine/*', 'routines'] },
   { name: 'routines', files: /^(routines|sequences)\.ts$/, may: ['leaf', 'engine', 'engine/*'] },
@@ -42,7 +42,7 @@ const nodeOnly = /^(packages\/(native|serve|cli)|examples|scripts|test)\//
 const core = 'packages/core/src/'
 const isTest = (path: string): boolean => /\.test(-d)?\.ts$|^test\/|\/test\//.test(path)
 
-export interface Import {
+interface Import {
   from: string
   line: number
   /** `static` runs when the module loads, `dynamic` later, `type` never. */
@@ -76,7 +76,7 @@ export function importsOf(source: string, path: string): Import[] {
   return found
 }
 
-export interface Project {
+interface Project {
   /** Sources by path from the repository's root, with `/`. */
   files: ReadonlyMap<string, string>
   /**

@@ -5,7 +5,7 @@ export interface Report {
   testResults: { name: string; status: string; assertionResults: { fullName: string; status: string }[] }[]
 }
 
-export interface Tally {
+interface Tally {
   passed: number
   failed: number
   skipped: number

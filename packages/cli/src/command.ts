@@ -8,7 +8,7 @@ import { openBrowser } from './open-browser.ts'
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
 /** Where a command writes, and what ends it. */
-export interface Terminal {
+interface Terminal {
   out: (text: string) => void
   error: (text: string) => void
   /** Aborts when the user wants a command to end that would go on for ever. */

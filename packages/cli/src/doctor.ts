@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { currentEngine, engineNamed, engineNames, setThreads, uniform, wasmFeatures } from 'cotangent'
 
 /** Something that may be there or not. */
-export interface Finding {
+interface Finding {
   name: string
   ok: boolean
   /** What it is, or why it is not there and what to do. */

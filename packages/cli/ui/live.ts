@@ -4,7 +4,7 @@ import { fetchRuns } from './api.ts'
 import { failure, isLive, isReady, loading, runList } from './state.ts'
 
 /** How often each run has changed, by id, and how often the line was made: what shows a run fetches it again when a count goes up. */
-export const changes = signal<{ connected: number; runs: ReadonlyMap<number, number> }>({ connected: 0, runs: new Map() })
+const changes = signal<{ connected: number; runs: ReadonlyMap<number, number> }>({ connected: 0, runs: new Map() })
 export const latestSample = signal<SystemSample | undefined>(undefined)
 
 /** Milliseconds between two lists, and how many times longer than one took: that of a thousand runs is large. */

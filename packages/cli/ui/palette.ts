@@ -28,7 +28,7 @@ const viridis = [
 ] as const
 
 /** Red, green and blue (0 to 255) at a place from 0 to 1. */
-export function sequential(place: number): [number, number, number] {
+function sequential(place: number): [number, number, number] {
   const at = Math.min(1, Math.max(0, place)) * (viridis.length - 1)
   const low = viridis[Math.floor(at)]!
   const high = viridis[Math.ceil(at)]!

@@ -45,7 +45,7 @@ export function filterTest(filter: string): ((text: string) => boolean) | undefi
 }
 
 /** A half-written filter keeps everything. */
-export const matching = (filter: string) => filterTest(filter) ?? (() => true)
+const matching = (filter: string) => filterTest(filter) ?? (() => true)
 
 export const matchedRuns = computed(() => {
   const test = matching(runFilter.value)

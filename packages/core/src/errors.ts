@@ -78,8 +78,3 @@ export function formatBytes(bytes: number): string {
   const exponent = Math.min(3, Math.floor(Math.log2(bytes) / 10))
   return `${Number((bytes / 1024 ** exponent).toFixed(1))} ${['bytes', 'KiB', 'MiB', 'GiB'][exponent]}`
 }
-
-/** Throws unless `condition` holds; for checks whose details are cheap to build. */
-export function check(condition: boolean, code: ErrorCode, details: ErrorDetails): asserts condition {
-  if (!condition) throw new CotangentError(code, details)
-}

@@ -1,5 +1,5 @@
 /** A column of a table of text. */
-export interface Column {
+interface Column {
   readonly title: string
   /** Default: left. */
   readonly align?: 'left' | 'right'

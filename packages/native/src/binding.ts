@@ -48,7 +48,7 @@ export interface NativeRecurrent {
 }
 
 /** One of attention's operands. */
-export interface NativeMatrix {
+interface NativeMatrix {
   /** Of `matrixTypes`. */
   readonly type: number
   /** Of the batch axes, then of rows and columns. */

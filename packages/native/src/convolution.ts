@@ -5,7 +5,7 @@ import { arePlain, type PostOp, postOpsOf } from './post-ops.ts'
 
 type Three = readonly [number, number, number]
 
-export interface DescribedConvolution {
+interface DescribedConvolution {
   /** Multiply-adds. */
   readonly work: number
   /** Whether it is faster than oneDNN, which leaves some epilogues to a kernel and packs the weights in each run. */

@@ -14,7 +14,7 @@ import { lastElement, overlaps, rowMajor, size, tidy } from './layout.ts'
 import { arePlain, type PostOp, postOpsOf } from './post-ops.ts'
 import { describeRecurrent, type RecurrentRoutine } from './recurrent.ts'
 
-export interface Described {
+interface Described {
   /** Multiply-adds. */
   readonly work: number
   /** Whether it reads each weight once: memory's speed is its limit then. */

@@ -2,7 +2,7 @@ import type { Kernel, Node } from 'cotangent'
 import { rowMajor } from './layout.ts'
 
 /** How an operand goes with the result: element by element, one number a column (a channel), or one number in all. */
-export type OperandKind = 'dense' | 'column' | 'one'
+type OperandKind = 'dense' | 'column' | 'one'
 
 /**
  * An operation with the result so far on its left and, on its right, one of the kernel's inputs, params or constants. Constants

@@ -1,7 +1,7 @@
 import type { Binding, Handle, NativeDescription, PreparedRoutine } from './binding.ts'
 
 /** A routine that is made ready when it is needed. */
-export interface CachedRoutine {
+interface CachedRoutine {
   readonly scratchBytes: number
   readonly packed: PreparedRoutine['packed']
   /** Valid until another one is asked for. */

@@ -1,6 +1,6 @@
 import { lowerBound } from './series.ts'
 
-export interface Window {
+interface Window {
   /** The range of x that is looked at, in units of x; all of it without. */
   from?: number | undefined
   to?: number | undefined

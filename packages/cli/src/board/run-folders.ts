@@ -22,7 +22,7 @@ const deepest = 16
 /** Is this the name of a trace in Chrome's format? */
 export const isTrace = (name: string): boolean => /\.trace\.json(\.gz)?$/.test(name)
 
-export interface Found {
+interface Found {
   runs: RunFolder[]
   /** Chrome traces, from the folder that is watched, with `/`. */
   traces: string[]

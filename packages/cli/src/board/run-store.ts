@@ -5,7 +5,7 @@ import { type EventSource, openEventFile } from './event-source.ts'
 import { type EventFile, findRuns, type RunFolder } from './run-folders.ts'
 import { Run } from './run.ts'
 
-export interface Change {
+interface Change {
   /** Runs with new points, by id. */
   runs: number[]
   /** Runs, tags, graphs or traces came or went: the list of runs is another. */

@@ -7,20 +7,20 @@ interface Moment {
   time: number
 }
 
-export interface Histogram extends Moment {
+interface Histogram extends Moment {
   buckets: Buckets
 }
-export interface Media extends Moment {
+interface Media extends Moment {
   frames: readonly Uint8Array[]
 }
-export interface Note extends Moment {
+interface Note extends Moment {
   text: string
 }
-export interface CurveAt extends Moment {
+interface CurveAt extends Moment {
   curve: Curve
 }
 
-export interface ProfileAt extends Moment {
+interface ProfileAt extends Moment {
   slices: readonly Slice[]
 }
 

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 
-export interface Fetched<T> {
+interface Fetched<T> {
   value: T | undefined
   error: string | undefined
 }

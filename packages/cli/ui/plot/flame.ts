@@ -7,7 +7,7 @@ export interface Flame extends Slice {
   self: number
 }
 
-export interface Lane {
+interface Lane {
   name: string
   /** By start. */
   flames: Flame[]
@@ -88,7 +88,7 @@ export function slicesOf(trace: unknown): Slice[] {
   return slices
 }
 
-export interface Total {
+interface Total {
   name: string
   calls: number
   self: number

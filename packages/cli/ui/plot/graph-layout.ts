@@ -17,9 +17,9 @@ export interface Box {
 }
 
 /** The frame of an open scope. */
-export type Frame = Omit<Box, 'node' | 'ops'>
+type Frame = Omit<Box, 'node' | 'ops'>
 
-export interface Edge {
+interface Edge {
   from: string
   to: string
   /** How many edges of the graph it stands for. */

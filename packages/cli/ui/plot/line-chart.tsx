@@ -6,7 +6,7 @@ import { isDark } from '../theme.ts'
 import { formatDuration, formatTime, formatValue } from '../words.ts'
 import { type Hover, type Line, LinePlot, type LinePlotOptions, type XKind } from './line-plot.ts'
 
-export interface LineChartProps extends LinePlotOptions {
+interface LineChartProps extends LinePlotOptions {
   /** Says what the chart shows, for those who do not see it. */
   label: string
   xName: string
@@ -16,7 +16,7 @@ export interface LineChartProps extends LinePlotOptions {
 }
 
 /** The drawn lines hang on the chart's element, for tests and for the console. */
-export interface ChartElement extends HTMLDivElement {
+interface ChartElement extends HTMLDivElement {
   lines?: readonly Line[]
 }
 

@@ -37,7 +37,7 @@ export interface Hover {
   points: { line: Line; x: number; value: number; raw: number | undefined; distance: number }[]
 }
 
-export interface LinePlotEvents {
+interface LinePlotEvents {
   hover: (hover: Hover | undefined) => void
   /** The user chose a part of the x axis, or all of it again. */
   zoom: (range: readonly [number, number] | undefined) => void

@@ -127,12 +127,12 @@ function HparamsTable({ columns, runs }: { columns: readonly Column[]; runs: rea
   )
 }
 
-export const formatCell = (cell: Cell): string => (typeof cell === 'number' || cell === null ? formatValue(cell) : String(cell))
+const formatCell = (cell: Cell): string => (typeof cell === 'number' || cell === null ? formatValue(cell) : String(cell))
 
 const collator = new Intl.Collator('en', { numeric: true })
 
 /** Numbers before words, and what is missing last in either direction. */
-export function compareCells(a: Cell, b: Cell, falls: boolean): number {
+function compareCells(a: Cell, b: Cell, falls: boolean): number {
   if (a === null || b === null) return Number(a === null) - Number(b === null)
   const [isA, isB] = [typeof a === 'number', typeof b === 'number']
   if (isA !== isB) return isA ? -1 : 1

@@ -34,7 +34,7 @@ export function backward(roots: readonly Tensor[], options: BackwardOptions = {}
   )
 }
 
-export interface GradientsOptions extends Omit<BackwardOptions, 'gradient'> {
+interface GradientsOptions extends Omit<BackwardOptions, 'gradient'> {
   /** Whether to end at the inputs, though they depend on each other. */
   readonly stop?: boolean
 }

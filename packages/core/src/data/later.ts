@@ -112,7 +112,7 @@ function settle<T>(result: Pending<T>, compute: () => Later<T>): void {
 }
 
 /** Code that may wait in the middle: it yields what it waits for and goes on with the value. */
-export type Routine<T> = Generator<Pending<unknown>, T, unknown>
+type Routine<T> = Generator<Pending<unknown>, T, unknown>
 
 /** Runs a routine: to its end at once if all that it waits for is there. */
 export function run<T>(routine: Routine<T>): Later<T> {

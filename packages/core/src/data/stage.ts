@@ -93,7 +93,7 @@ export interface Pass<U, S> {
   close?(): Later<void>
 }
 
-export interface StageSpec<T, U, S> {
+interface StageSpec<T, U, S> {
   readonly name: string
   readonly input: Stage<T>
   readonly length: number | undefined

@@ -18,7 +18,7 @@ interface WebWorker {
   terminate(): void
 }
 
-export interface LineHandlers {
+interface LineHandlers {
   reply(reply: WorkerReply): void
   /** The worker is no more. */
   ended(error: Error): void

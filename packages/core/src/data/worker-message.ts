@@ -61,7 +61,7 @@ export function transfersOf({ value, tensors }: PackedValue, { arrays }: { reado
 }
 
 /** An error as messages can carry it, whatever was thrown. */
-export interface PackedError {
+interface PackedError {
   readonly name: string
   readonly message: string
   readonly stack: string | undefined

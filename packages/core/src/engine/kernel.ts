@@ -43,7 +43,7 @@ export type Node =
   | { readonly op: 'narrow'; readonly type: ScalarType; readonly dtype: DType; readonly args: readonly [NodeId] }
   | { readonly op: ScalarOp; readonly type: ScalarType; readonly args: readonly NodeId[] }
 
-export interface KernelOutput {
+interface KernelOutput {
   readonly dtype: DType
   readonly node: NodeId
   /**

@@ -52,7 +52,7 @@ export interface BackendRoutine {
 }
 
 /** An input in a layout that suits the code that reads it. */
-export interface PackedInput {
+interface PackedInput {
   /** Which one. */
   readonly input: number
   readonly bytes: number

@@ -34,7 +34,7 @@ export const scalarOpNames = [
 export type ScalarOp = (typeof scalarOpNames)[number]
 
 /** Adjoints of an instruction's operands from the adjoint `g` of its result `y`; undefined where it is zero. */
-export type Derivative = (k: KernelBuilder, g: Value, y: Value, ...operands: Value[]) => readonly (Value | undefined)[]
+type Derivative = (k: KernelBuilder, g: Value, y: Value, ...operands: Value[]) => readonly (Value | undefined)[]
 
 /**
  * One scalar instruction: which operands it takes, what it gives, what it means and its derivative. The meaning is

@@ -3,7 +3,7 @@ import { type Spec, spec as specOf } from '../layout.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
 /** The arguments of a call: its tensors in order, and what tells programs for such arguments from others. */
-export interface ReadArguments {
+interface ReadArguments {
   readonly key: string
   readonly tensors: readonly Tensor[]
 }
@@ -29,7 +29,7 @@ export function readArguments(args: readonly unknown[]): ReadArguments {
 }
 
 /** Arguments but for the sizes of dense tensors, which come apart. */
-export interface SizedArguments {
+interface SizedArguments {
   readonly key: string
   /** One after the other. */
   readonly sizes: readonly number[]

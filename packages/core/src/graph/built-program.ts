@@ -30,7 +30,7 @@ export interface BuiltProgram {
   readonly reads: readonly number[] | null | undefined
 }
 
-export interface TraceOptions {
+interface TraceOptions {
   readonly engine: Engine
   readonly log: CompileLog | null
   /** Whether to watch which sizes the function looks at. */

@@ -28,7 +28,7 @@ export function lineOf({ at }: Origin): string {
 }
 
 /** The values of a program as people call them: `argument 0`, `parameter (512)`, `%7`. */
-export function valueName({ id, size, source }: Value): string {
+function valueName({ id, size, source }: Value): string {
   if (source.kind === 'argument') return `argument ${source.index}`
   if (source.kind === 'captured') return `memory %${id} (${size})`
   if (source.kind === 'gradient') return `.grad ${formatShape(source.of.shape)}`

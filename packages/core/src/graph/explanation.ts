@@ -58,7 +58,7 @@ export interface Explanation {
   toString(): string
 }
 
-export interface Times {
+interface Times {
   readonly roofline: Roofline
   /** Of whole runs. */
   readonly ms: number

@@ -229,7 +229,7 @@ export function prune(operation: Omit<KernelOperation, 'program'> & { readonly p
 }
 
 /** The loads by which `second` reads outputs of `first`. */
-export function readsOf(first: KernelOperation, second: KernelOperation) {
+function readsOf(first: KernelOperation, second: KernelOperation) {
   return second.program.nodes.flatMap((node, id) => {
     if (node.op !== 'load') return []
     const output = first.outputs.findIndex((o) => o.value === second.inputs[node.input]!.value)

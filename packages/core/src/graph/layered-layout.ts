@@ -2,7 +2,7 @@
  * Places the nodes of an acyclic graph in layers, each below all that leads to it, so that few edges cross and most run straight
  * (Sugiyama, Tagawa and Toda 1981; layers by longest path, order by barycentres, places by isotonic regression).
  */
-export interface Box {
+interface Box {
   readonly width: number
   readonly height: number
 }
@@ -12,7 +12,7 @@ export interface Point {
   readonly y: number
 }
 
-export interface Layout {
+interface Layout {
   readonly width: number
   readonly height: number
   /** The upper left corner of each box. */
@@ -21,7 +21,7 @@ export interface Layout {
   readonly routes: readonly (readonly Point[])[]
 }
 
-export interface Edge {
+interface Edge {
   readonly from: number
   readonly to: number
 }

@@ -34,7 +34,7 @@ function lowerNode({ op, inputs, outputs, plan, origin, again }: GraphNode): Ope
 }
 
 /** Brings a kernel's inputs into the form that `Operation` asks for. */
-export function settle(operation: Operation): Operation {
+function settle(operation: Operation): Operation {
   const { program, inputs } = operation
   if (program.kind !== 'kernel') return operation
   const values = [...new Set(inputs.map(({ value }) => value))]

@@ -65,7 +65,7 @@ function canReplace(operations: readonly Operation[], memory: Value, value: Valu
 }
 
 /** Whether an operation reads `old` only where, at the same time, it writes `made`. */
-export function readsWhatItWrites({ program, inputs, outputs }: Operation, old: Value, made: Value): boolean {
+function readsWhatItWrites({ program, inputs, outputs }: Operation, old: Value, made: Value): boolean {
   if (program.kind === 'control') return false
   if (program.kind === 'routine' && program.name === 'scatter') return writesOverBase(program, inputs, old, made)
   const code = program.kind === 'kernel' ? program : program.epilogue

@@ -12,7 +12,7 @@ import type { Program } from './program.ts'
 import { verify } from './verify.ts'
 
 /** What passes may know besides the program. */
-export interface PassContext {
+interface PassContext {
   /** Where the program is going to run. */
   readonly engine: Engine
   /** Whether captured tensors that the program does not change are constants. */

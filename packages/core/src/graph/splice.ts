@@ -2,7 +2,7 @@ import { argsOf, type Kernel, type KernelBuilder, type Value as Scalar } from '.
 import type { ScalarOp } from '../engine/scalar.ts'
 import { type IndexMap, through } from './index-map.ts'
 
-export interface Splice {
+interface Splice {
   readonly kernel: Kernel
   /** From the axes of the kernel under construction to this kernel's. */
   readonly map: IndexMap

@@ -19,7 +19,7 @@ export const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 const STACK_FRAMES = 40
 
 /** What is known of a tensor that a function is traced with. */
-export interface ArgumentSpec {
+interface ArgumentSpec {
   readonly spec: Spec
   readonly requiresGrad: boolean
   /** Of the `.grad` that it has, if it has one. */
@@ -78,7 +78,7 @@ type Memory = Storage | Placeholder
 export type Packs = readonly unknown[]
 
 /** A function that runs within another trace, as a graph of its own. */
-export interface TracedWithin {
+interface TracedWithin {
   /** Its inputs are the arguments, then what it captured. */
   readonly graph: Graph
   readonly result: unknown

@@ -37,7 +37,7 @@ export async function encodeCheckpoint(parts: CheckpointParts, extra: unknown = 
   return joinBytes(await checkpointPieces(parts, { extra }))
 }
 
-export interface CheckpointContents {
+interface CheckpointContents {
   /** See `encodeCheckpoint`. */
   readonly extra?: unknown
   /** What can be read without the rest of the file: numbers, texts and the like. */

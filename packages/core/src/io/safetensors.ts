@@ -10,7 +10,7 @@ import { joinBytes } from './join-bytes.ts'
  * Files come from strangers: every number is checked before it is used, and the byte ranges must tile the file exactly,
  * so nothing can hide in holes or be read under two names.
  */
-export interface Safetensors {
+interface Safetensors {
   /** By name, in the order of the bytes in the file. Their bytes are views of the file, not copies. */
   tensors: Map<string, ArrayRecord>
   metadata: Record<string, string>

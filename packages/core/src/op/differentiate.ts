@@ -4,7 +4,7 @@ import { isFloatScalar, scalarOps } from '../engine/scalar.ts'
 const zero = (k: KernelBuilder, like: Value): Value => k.like(like, 0)
 
 /** A value to differentiate by, and whether it counts as another one at each element of a row. */
-export interface Variable {
+interface Variable {
   readonly value: Value
   readonly perElement: boolean
 }

@@ -40,7 +40,7 @@ export const sampleShapes: readonly Shape[] = [[3, 5], [], [0, 2], [17], [2, 1, 
 /** Numeric options as values of scalar code. */
 type Params<P extends readonly number[]> = { [K in keyof P]: Value }
 
-export interface UnaryOptions<P extends readonly number[]> {
+interface UnaryOptions<P extends readonly number[]> {
   readonly doc: string
   /** The op on one element; `params` are its numeric options, in the order of `params`' call. */
   readonly code: (k: KernelBuilder, x: Value, ...params: Params<P>) => Value

@@ -57,7 +57,7 @@ export interface KernelOp<A> {
   readonly random?: boolean
 }
 
-export type Level = 'row' | 'element'
+type Level = 'row' | 'element'
 
 /** Gradients of one op that are kept, one for the specs of each call: those of shapes that never come again would fill the memory. */
 const MOST_VJPS = 512
@@ -104,7 +104,7 @@ export function kernelPrimitive<A>(op: KernelOp<A>): Primitive<A> {
   }
 }
 
-export interface Laid {
+interface Laid {
   k: KernelBuilder
   /** The inputs as loaded, and as the code sees them. */
   raw: Value[]

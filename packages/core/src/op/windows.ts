@@ -64,7 +64,7 @@ export function foldWindows(x: Tensor, shape: Shape, { axis, kernel, stride, dil
   return reshape(folded, shape)
 }
 
-export interface WindowsOptions {
+interface WindowsOptions {
   /** The first of the axes that windows slide along. Default 1: those of channels-last `[batch, ...spatial, channels]`. */
   readonly axis?: number
   readonly stride?: PerAxis

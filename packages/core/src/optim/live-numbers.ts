@@ -15,7 +15,7 @@ import { rule as sgd } from './sgd.ts'
 import type { ParamState, UpdateRule } from './update-rule.ts'
 
 /** The part of a rule that runs on the host. */
-export interface LiveRule {
+interface LiveRule {
   readonly defaults: object
   /** Options with defaults for those that are not given; see `completeOptions`. */
   complete(given: object): object

@@ -24,7 +24,7 @@ export const numbersIn = (state: ParamState): Record<string, number> =>
   Object.fromEntries(Object.entries(state).filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
 
 /** Updates a parameter and its state in place. `state.step` counts this update already. */
-export type Update = (param: Tensor, grad: Tensor, state: ParamState) => void
+type Update = (param: Tensor, grad: Tensor, state: ParamState) => void
 
 /** All that tells one optimiser from another. */
 export interface UpdateRule<O> {

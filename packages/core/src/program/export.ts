@@ -99,7 +99,7 @@ interface CapturedMemory {
   readonly size: number
 }
 
-export interface EncodedProgram {
+interface EncodedProgram {
   /** JSON of a `ProgramFile`. */
   readonly program: string
   /** JSON of a `HostStateFile`. */

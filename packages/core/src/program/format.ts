@@ -36,7 +36,7 @@ export type TreeFile =
   | { readonly number: NumberFile }
   | { readonly undefined: true }
 
-export interface SpecFile {
+interface SpecFile {
   readonly dtype: DType
   readonly shape: readonly number[]
 }
@@ -79,7 +79,7 @@ export interface KernelFile {
   readonly outputs: readonly { readonly dtype: DType; readonly node: number; readonly strides: readonly number[] }[]
 }
 
-export interface OperandFile extends SpecFile {
+interface OperandFile extends SpecFile {
   readonly strides: readonly number[]
 }
 
@@ -104,7 +104,7 @@ export interface FlowFile {
 /** A value and the elements to skip there. */
 export type PlaceFile = readonly [value: number, offset: number]
 
-export interface OperationFile {
+interface OperationFile {
   /** Among the programs. */
   readonly program: number
   readonly inputs: readonly PlaceFile[]

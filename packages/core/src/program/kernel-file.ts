@@ -156,7 +156,7 @@ function constant(field: Field, type: ScalarType): number | bigint {
 }
 
 /** Whether a walk comes to each element once. Holds for views of dense arrays; a few exotic walks that would do are not seen. */
-export function isInjective(extents: readonly number[], strides: readonly number[]): boolean {
+function isInjective(extents: readonly number[], strides: readonly number[]): boolean {
   if (extents.includes(0)) return true
   const walked = extents.map((n, axis) => ({ n, stride: Math.abs(strides[axis]!) })).filter(({ n }) => n > 1)
   let covered = 0

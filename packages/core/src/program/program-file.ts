@@ -29,7 +29,7 @@ import { routineFromFile, routineToFile } from './routine-file.ts'
 import { type FileOperation, guardOperations, isStraight, type StraightOperation } from './safe-operations.ts'
 
 /** What a file is written with. */
-export interface ProgramWriter {
+interface ProgramWriter {
   /** The names of captured values. */
   readonly nameOf: (captured: Value) => string
   readonly host: HostWriter
@@ -113,10 +113,10 @@ const liftsOf = (host: readonly HostStep[]): number[] => host.flatMap((step, at)
 const noNode = {} as GraphNode
 
 /** Where the tensors of a program come from. */
-export type TensorSource = (name: string) => Tensor | undefined
+type TensorSource = (name: string) => Tensor | undefined
 
 /** What a file is read with. */
-export interface ProgramReader {
+interface ProgramReader {
   readonly tensorOf: TensorSource
   readonly host: HostReader
 }

@@ -13,7 +13,7 @@ import { Tensor } from './tensor.ts'
 export type Precision = 'lower' | 'float32' | 'widest'
 
 const lowDTypes = ['bfloat16', 'float16'] as const
-export type LowDType = (typeof lowDTypes)[number]
+type LowDType = (typeof lowDTypes)[number]
 
 /** The mode that ops look at: a value that does the casting, so that programs without `autocast` need not carry it. */
 export interface Autocast {

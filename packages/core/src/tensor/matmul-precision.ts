@@ -2,7 +2,7 @@ import type { DType } from '../dtype.ts'
 import type { RoutineAttrs } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 
-export const matmulPrecisions = ['highest', 'high', 'medium'] as const
+const matmulPrecisions = ['highest', 'high', 'medium'] as const
 export type MatmulPrecision = (typeof matmulPrecisions)[number]
 
 let precision: MatmulPrecision = 'highest'

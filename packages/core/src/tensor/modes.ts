@@ -72,7 +72,7 @@ export interface ShapeWatcher {
 }
 
 /** Runs `body`, which is an op or a compiled function of that name, and remembers how long it took. */
-export type Watcher = <T>(kind: 'op' | 'compiled', name: string, body: () => T) => T
+type Watcher = <T>(kind: 'op' | 'compiled', name: string, body: () => T) => T
 
 /** What the door looks at on every op. */
 export const modes = {

@@ -22,7 +22,7 @@ export interface OutputSpec {
 }
 
 /** Per input and per output, whether the gradient rule needs its value. */
-export interface Saves {
+interface Saves {
   readonly inputs: readonly boolean[]
   readonly outputs: readonly boolean[]
 }

@@ -44,7 +44,7 @@ export interface Callback {
   loadStateDict?(state: never): void
 }
 
-export type Hook = { [K in keyof Callback]-?: K extends `on${string}` | 'afterFit' ? K : never }[keyof Callback]
+type Hook = { [K in keyof Callback]-?: K extends `on${string}` | 'afterFit' ? K : never }[keyof Callback]
 type Rest<H extends Hook> = Parameters<NonNullable<Callback[H]>> extends [Training, ...infer R] ? R : never
 
 /** All callbacks of a training. Hooks that none of them has cost nothing. */

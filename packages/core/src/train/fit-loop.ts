@@ -24,7 +24,7 @@ export interface FitResult {
   readonly seconds: number
 }
 
-export interface FitPlan {
+interface FitPlan {
   readonly program: StepProgram
   readonly data: BatchData
   readonly validation: BatchData | undefined
@@ -282,7 +282,7 @@ export class FitLoop {
   }
 }
 
-export interface EvaluateAllOptions {
+interface EvaluateAllOptions {
   readonly limit: number
   readonly onBatch?: (count: number) => void | Promise<void>
   readonly stopped?: () => boolean

@@ -25,7 +25,7 @@ export type Loss<O = Tensor, T = Tensor> = LossFunction<O, T> | LossModule<O, T>
 export type ClassWeights = readonly number[] | Readonly<Record<number, number>>
 
 /** The sum of all losses, each times its weight, and each by the name of its output where there are several. */
-export interface LossTerms {
+interface LossTerms {
   readonly total: Tensor
   readonly parts: Readonly<Record<string, Tensor>>
 }

@@ -32,7 +32,7 @@ interface Left {
 export type Phase = 'train' | 'evaluate'
 
 /** Where a batch stands among those that make one step of the optimiser. */
-export interface Accumulation {
+interface Accumulation {
   readonly first: boolean
   /** Batches that the optimiser's step behind this one is made of; 0: there is none yet. */
   readonly ends: number

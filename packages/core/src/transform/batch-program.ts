@@ -3,7 +3,7 @@ import type { Kernel, Node, NodeId } from '../engine/kernel.ts'
 import type { Operand, Routine, RoutineName } from '../engine/routine.ts'
 import { rowMajor } from '../layout.ts'
 
-export interface BatchOptions {
+interface BatchOptions {
   /** From one example to the next, in elements, for each buffer (inputs, then outputs); 0 where all share one. */
   readonly strides: readonly number[]
   readonly size: number

@@ -14,7 +14,7 @@ export interface BatchedAttrs {
 }
 
 /** How to differentiate an op on a whole batch: `gradient` and `tangent` of the op itself, run in a level of `vmap`. */
-export type BatchedRules = (op: Primitive) => Pick<Primitive<BatchedAttrs>, 'gradient' | 'tangent'>
+type BatchedRules = (op: Primitive) => Pick<Primitive<BatchedAttrs>, 'gradient' | 'tangent'>
 
 const known = new WeakMap<Primitive, Primitive<BatchedAttrs>>()
 

@@ -1,7 +1,7 @@
 import { CotangentError } from 'cotangent'
 import Papa from 'papaparse'
 
-export interface CsvDialect {
+interface CsvDialect {
   readonly delimiter: string
   readonly quote: string
   readonly escape: string

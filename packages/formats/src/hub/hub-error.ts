@@ -8,7 +8,7 @@ const hints: Readonly<Record<number, string>> = {
 }
 
 /** The status of an answer of the hub; undefined where none came. */
-export function statusOf(cause: unknown): number | undefined {
+function statusOf(cause: unknown): number | undefined {
   return cause instanceof Error && 'statusCode' in cause ? Number(cause.statusCode) : undefined
 }
 

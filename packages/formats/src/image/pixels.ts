@@ -25,7 +25,7 @@ export interface EncodeOptions {
   readonly quality?: number
 }
 
-export interface Rgba {
+interface Rgba {
   readonly width: number
   readonly height: number
   /** Rows of pixels of 4 bytes; of 3 or 4 where `stride` says so. */

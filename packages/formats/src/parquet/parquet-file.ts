@@ -18,7 +18,7 @@ export interface ParquetInfo {
   readonly fields: readonly TableField[]
 }
 
-export interface ParquetFile extends TableFile, ParquetInfo {}
+interface ParquetFile extends TableFile, ParquetInfo {}
 
 /** Reads the footer; row groups are read as they are gone through, and only the columns that are asked for. */
 export async function openParquet(bytes: ByteSource, { maxRowGroupBytes = 2 ** 31 }: ParquetLimits = {}): Promise<ParquetFile> {

@@ -80,7 +80,7 @@ export class Message<F extends Fields> {
 // oxlint-disable-next-line typescript/no-explicit-any -- a field of any type: its own methods are the only ones to see its values
 type AnyField = Field<any, any>
 type NamedField = readonly [name: string, field: AnyField]
-export type Fields = Readonly<Record<string, AnyField>>
+type Fields = Readonly<Record<string, AnyField>>
 
 export interface Field<In, Out> {
   readonly number: number
@@ -93,15 +93,15 @@ export interface Field<In, Out> {
   read(reader: PbfReader, wire: number, end: number, before: Out, key: number): Out
 }
 
-export type Encodable<F extends Fields> = { readonly [K in keyof F]?: F[K] extends Field<infer In, infer _> ? In | undefined : never }
-export type Decoded<F extends Fields> = { [K in keyof F]: F[K] extends Field<infer _, infer Out> ? Out : never }
+type Encodable<F extends Fields> = { readonly [K in keyof F]?: F[K] extends Field<infer In, infer _> ? In | undefined : never }
+type Decoded<F extends Fields> = { [K in keyof F]: F[K] extends Field<infer _, infer Out> ? Out : never }
 /** What `encode` of a message takes. */
 export type FieldsOf<M> = M extends Message<infer F> ? Encodable<F> : never
 /** What `decode` of a message gives. */
 export type MessageOf<M> = M extends Message<infer F> ? Decoded<F> : never
 
 /** `float`, `double` and the integers are numbers; an int64 beyond 2^53 is rounded, but exact in a list. */
-export type ScalarType = NumberType | 'bool' | 'string' | 'bytes'
+type ScalarType = NumberType | 'bool' | 'string' | 'bytes'
 type ScalarOf<T extends ScalarType> = T extends 'bool' ? boolean : T extends 'string' ? string : T extends 'bytes' ? Uint8Array : number
 
 const wireOf: Record<ScalarType, number> = { double: 1, float: 5, int32: 0, int64: 0, uint32: 0, uint64: 0, bool: 0, string: 2, bytes: 2 }

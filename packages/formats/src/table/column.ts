@@ -21,7 +21,7 @@ export type Columns = Readonly<Record<string, ColumnSpec>>
 
 type TypeOf<C extends ColumnSpec> = C extends { readonly type: infer T } ? T : C
 /** One cell. */
-export type Cell<C extends ColumnSpec> =
+type Cell<C extends ColumnSpec> =
   TypeOf<C> extends 'string' ? string : TypeOf<C> extends 'int64' ? bigint : TypeOf<C> extends 'bool' ? boolean : number
 /** A row of a table. */
 export type TableRow<C extends Columns> = { -readonly [K in keyof C]: Cell<C[K]> }

@@ -66,7 +66,7 @@ function crc32(bytes: Uint8Array): number {
 }
 
 /** A zlib stream (RFC 1950) of stored blocks, for hosts without a synchronous compressor. */
-export function storeZlib(bytes: Uint8Array): Uint8Array {
+function storeZlib(bytes: Uint8Array): Uint8Array {
   const most = 0xffff
   const blocks = Math.max(1, Math.ceil(bytes.length / most))
   const out = new Uint8Array(2 + blocks * 5 + bytes.length + 4)

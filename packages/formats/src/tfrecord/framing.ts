@@ -19,7 +19,7 @@ export function encodeRecord(data: Uint8Array): Uint8Array<ArrayBuffer> {
   return record
 }
 
-export interface FramedRecord {
+interface FramedRecord {
   /** A copy: it does not hold on to the bytes that it came with. */
   data: Uint8Array<ArrayBuffer>
   /** Where the record begins in the file, in bytes. */

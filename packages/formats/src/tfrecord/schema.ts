@@ -10,8 +10,3 @@ export const Feature = new Message('Feature', {
 const Features = new Message('Features', { feature: mapOf(1, Feature) })
 
 export const Example = new Message('Example', { features: one(1, Features) })
-
-export const SequenceExample = new Message('SequenceExample', {
-  context: one(1, Features),
-  featureLists: one(2, new Message('FeatureLists', { featureList: mapOf(1, new Message('FeatureList', { feature: many(1, Feature) })) })),
-})

@@ -55,12 +55,12 @@ function rowsStage<T>(input: Stage<T>, batchSize: number, length: number, indexe
   }
 }
 
-export interface GatherState {
+interface GatherState {
   readonly elements: readonly unknown[]
   readonly place: Place | null
 }
 
-export interface GatherOptions<T, B> {
+interface GatherOptions<T, B> {
   readonly op: string
   readonly size: number
   readonly dropLast: boolean
@@ -68,7 +68,7 @@ export interface GatherOptions<T, B> {
 }
 
 /** Takes elements together, `size` at a time. */
-export function gather<T, B>(
+function gather<T, B>(
   input: Cursor<T>,
   saved: GatherState | undefined,
   { op, size, dropLast, make }: GatherOptions<T, B>,

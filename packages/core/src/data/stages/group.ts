@@ -7,7 +7,7 @@ import { type Stage, stageOver, type Step } from '../stage.ts'
 /** What tells groups apart. */
 export type GroupKey = string | number | boolean | bigint | null
 
-export interface GroupSpec<T, K extends GroupKey, U> {
+interface GroupSpec<T, K extends GroupKey, U> {
   readonly name: string
   readonly input: Stage<T>
   readonly keyOf: (value: T) => K | PromiseLike<K>

@@ -2,7 +2,7 @@ import { type Later, Pending, unanswered } from '../later.ts'
 import { loadStep, type SavedStep, saveStep } from '../saved-value.ts'
 import type { Cursor, Pass, Step } from '../stage.ts'
 
-export interface ParallelOptions<T, U> {
+interface ParallelOptions<T, U> {
   /** Elements that are being made or wait to be handed out, at most. */
   readonly atOnce: number
   /** Whether elements are handed out in the order that they came in, or as they are done. */

@@ -57,7 +57,7 @@ const double = onNumbers(
  * Arithmetic inside routines. Floats of every width compute in double precision, so that a result is rounded only once, as it
  * is stored. Integers wrap. On bools `add` is "or" and `mul` is "and", so a matmul of bools tells reachability, like NumPy's.
  */
-export const arithmetic = {
+const arithmetic = {
   float64: double,
   float32: double,
   int32: onNumbers((a, b) => (a + b) | 0, Math.imul),

@@ -13,7 +13,7 @@ export {
   type ValueType,
 } from './function-builder.ts'
 
-export interface MemoryImport {
+interface MemoryImport {
   module?: string
   name?: string
   /** Pages of 64 KiB. A module accepts every memory that has at least `min` pages and whose `max` is not above its own. */
@@ -30,7 +30,7 @@ interface FunctionType {
 }
 
 /** The largest 32-bit memory, in pages. */
-export const maxPages = 65536
+const maxPages = 65536
 
 /**
  * Encodes a WebAssembly module.

@@ -6,7 +6,7 @@ import { type LaneType, lanesOf } from './lanes.ts'
 import { blockSize, type RoutinePlan, roundUp } from './matmul-plan.ts'
 import { ArgumentWords } from './routine-entry.ts'
 
-export interface Strided {
+interface Strided {
   readonly shape: readonly number[]
   /** In elements. */
   readonly strides: readonly number[]
@@ -127,7 +127,7 @@ interface Axis {
   every: number
 }
 
-export interface ConvGeometry {
+interface ConvGeometry {
   kernel: Triple
   stride: Triple
   before: Triple

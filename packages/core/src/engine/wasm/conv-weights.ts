@@ -149,7 +149,7 @@ function requireDense({ shape, strides }: { shape: readonly number[]; strides: r
 }
 
 /** A stretch of outputs [low, high) of one line that see a pixel of x through a tap, within the stretch [start, end). */
-export interface Stretch {
+interface Stretch {
   readonly start: Local<'i32'>
   readonly end: Local<'i32'>
   readonly low: Local<'i32'>

@@ -27,7 +27,7 @@ export interface Launch {
   args: readonly number[]
 }
 
-export interface CrewOptions {
+interface CrewOptions {
   /** How long a thread that waits keeps its core before it sleeps, in milliseconds. */
   spinMs: number
   /** Where the host cannot tell whether a thread lives: time without progress after which it counts as dead. */

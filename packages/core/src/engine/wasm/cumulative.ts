@@ -17,7 +17,7 @@ const UNROLL = 4
  * Emits the module of running combinations over dense [outer, length, inner]. A task is a block of neighbouring lines, or a
  * single line where `inner` is 1.
  */
-export function emitCumulative({ type, mode, shared }: { type: LaneType; mode: CombineMode; shared: boolean }): Uint8Array<ArrayBuffer> {
+function emitCumulative({ type, mode, shared }: { type: LaneType; mode: CombineMode; shared: boolean }): Uint8Array<ArrayBuffer> {
   const lanes = lanesOf(type, false)
   const m = new ModuleBuilder()
   m.importMemory({ shared })
@@ -138,7 +138,7 @@ export function emitCumulative({ type, mode, shared }: { type: LaneType; mode: C
 }
 
 /** Dense x to dense y of its shape, along `axis`. Pointers: x, y. */
-export function planCumulative({ shape }: Operand, axis: number, reverse: boolean, type: LaneType): RoutinePlan {
+function planCumulative({ shape }: Operand, axis: number, reverse: boolean, type: LaneType): RoutinePlan {
   const { size, count } = lanesOf(type, false)
   const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1)
   const [outer, length, inner] = [product(shape.slice(0, axis)), shape[axis]!, product(shape.slice(axis + 1))]

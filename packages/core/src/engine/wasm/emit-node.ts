@@ -8,9 +8,9 @@ import { neverPositive } from './never-positive.ts'
 import type { PlainOp } from './opcodes.ts'
 import { type Expression, shapeOf, type VectorCode } from './vector-code.ts'
 
-export type Instruction = Extract<Node, { op: ScalarOp }>
+type Instruction = Extract<Node, { op: ScalarOp }>
 /** A node whose value follows from its arguments' values alone. */
-export type ComputedNode = Extract<Node, { op: ScalarOp | 'select' | 'cast' | 'narrow' }>
+type ComputedNode = Extract<Node, { op: ScalarOp | 'select' | 'cast' | 'narrow' }>
 
 const sources: readonly string[] = ['const', 'param', 'index', 'load', 'gather', 'reduce']
 const conversions: readonly string[] = ['select', 'cast', 'narrow']

@@ -169,7 +169,7 @@ interface Place {
 }
 
 /** Writes an epilogue into one function, which knows the address of the epilogue's block. */
-export class EpilogueCode {
+class EpilogueCode {
   readonly #f: FunctionBuilder
   readonly #lanes: Lanes
   readonly #epilogue: EpilogueParts

@@ -42,7 +42,7 @@ export interface Global<T extends ValueType = ValueType> {
   readonly type: T
 }
 
-export interface MemoryImmediates {
+interface MemoryImmediates {
   /** log2 of the alignment in bytes, a hint; the access's natural alignment unless told. */
   align?: number
   /** Index of the memory; 0 unless told. */

@@ -5,7 +5,7 @@ import { assign, define, type I32, push } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
 
 /** The part of a blocked product that is at hand inside the loops. */
-export interface Block {
+interface Block {
   /** First k of the block and how many there are. */
   readonly kStart: Local<'i32'>
   readonly kCount: Local<'i32'>
@@ -20,7 +20,7 @@ export interface Block {
   readonly last: Local<'i32'>
 }
 
-export interface BlockedProduct {
+interface BlockedProduct {
   k: I32
   kBlock: I32
   rows: Local<'i32'>
@@ -71,7 +71,7 @@ export function blockedProduct(f: FunctionBuilder, lanes: Lanes, product: Blocke
 }
 
 /** The part of a result that a stretch of tasks computes: rows and columns from the first ones on. */
-export interface TaskBlock {
+interface TaskBlock {
   readonly row: Local<'i32'>
   readonly rows: Local<'i32'>
   readonly column: Local<'i32'>
@@ -85,7 +85,7 @@ export const taskBlock = (f: FunctionBuilder): TaskBlock => ({
   columns: f.local('i32'),
 })
 
-export interface TaskRange {
+interface TaskRange {
   /** The first task, moved on to the end, and the end. */
   readonly begin: Local<'i32'>
   readonly end: Local<'i32'>

@@ -5,7 +5,7 @@ import type { ProductModule } from './product-module.ts'
 
 /** Rows of the register tile. Its width is two vectors: 4x8 for 32-bit elements, the largest tile that V8 does not spill. */
 export const TILE_ROWS = 4
-export const TILE_VECTORS = 2
+const TILE_VECTORS = 2
 
 export const tileColumns = (lanes: Lanes): number => TILE_VECTORS * lanes.count
 
@@ -17,7 +17,7 @@ const STASH_AT = 256
 export const TILE_SCRATCH = STASH_AT + STASH_ROWS * TILE_VECTORS * 16
 
 /** A vector that is added to every row of a result; `columnStride` is the size of an element, or zero. Bytes. */
-export interface Bias {
+interface Bias {
   readonly pointer: Local<'i32'>
   readonly columnStride: Local<'i32'>
 }

@@ -9,7 +9,7 @@ import { type ModuleContext, VectorCode } from './vector-code.ts'
 export type HalfType = 'bfloat16' | 'float16'
 
 /** What is packed, where it is not of the lanes' own type. */
-export interface PackedHalf {
+interface PackedHalf {
   readonly dtype: HalfType
   readonly context: ModuleContext
 }
@@ -108,7 +108,7 @@ export function emitPanels(
   return f
 }
 
-export interface Squares {
+interface Squares {
   /** Where the rows are; moved on. */
   readonly pointers: readonly Local<'i32'>[]
   /** Where the first column goes; moved on. */

@@ -16,7 +16,7 @@ const PROBES = 4
 const NONE = -1
 const USED = -2
 
-export interface HeapOptions {
+interface HeapOptions {
   /** Bytes reserved at once; default 16 MiB. */
   initialBytes?: number
   /** Bytes the heap may grow to; default and upper bound 4 GiB (what a 32-bit address reaches). */
@@ -31,7 +31,7 @@ export interface HeapOptions {
   notice?: (message: string) => void
 }
 
-export interface HeapStats {
+interface HeapStats {
   /** Bytes in live blocks, rounding and headers included. */
   bytesInUse: number
   /** Largest `bytesInUse` since the start or the last `resetPeak`. */

@@ -5,7 +5,7 @@ import { simplify } from '../simplify.ts'
 import { scalarCost } from './emit-scalar.ts'
 
 /** A strided walk over memory: a load or an output. */
-export interface Access {
+interface Access {
   /** Position among the buffers: inputs, then outputs. */
   readonly buffer: number
   readonly dtype: DType

@@ -9,7 +9,7 @@ import { ArgumentWords, routineFunction } from './routine-entry.ts'
 const words = /* @__PURE__ */ new ArgumentWords(['gradient', 'positions', 'output', 'windows', 'channels', 'imageBytes'])
 
 /** Emits the module of the gradient of max pooling: each gradient is added at its position. A task is an image of the batch. */
-export function emitMaxPoolGrad({ type, shared }: { type: LaneType; shared: boolean }): Uint8Array<ArrayBuffer> {
+function emitMaxPoolGrad({ type, shared }: { type: LaneType; shared: boolean }): Uint8Array<ArrayBuffer> {
   const lanes = lanesOf(type, false)
   const m = new ModuleBuilder()
   m.importMemory({ shared })
@@ -66,7 +66,7 @@ export function emitMaxPoolGrad({ type, shared }: { type: LaneType; shared: bool
 }
 
 /** Dense gradient of the maxima and positions `[batch, ...windows, channels]` to dense `x [batch, ...spatial, channels]`. Pointers in this order. */
-export function planMaxPoolGrad(gradient: Operand, x: Operand, type: LaneType): RoutinePlan {
+function planMaxPoolGrad(gradient: Operand, x: Operand, type: LaneType): RoutinePlan {
   const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1)
   const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!]
   const windows = product(gradient.shape.slice(1, -1))

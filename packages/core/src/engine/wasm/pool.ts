@@ -19,7 +19,7 @@ export interface PoolOptions {
 }
 
 /** A compiled and instantiated module. */
-export interface PoolModule {
+interface PoolModule {
   readonly id: number
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly functions: Readonly<Record<string, PoolFunction>>
@@ -35,7 +35,7 @@ export interface PoolFunction {
   readonly call: KernelFunction
 }
 
-export interface Scratch {
+interface Scratch {
   /** Address of the calling thread's area (thread 0). */
   readonly pointer: number
   /** Bytes from one thread's area to the next; multiple of 64. */

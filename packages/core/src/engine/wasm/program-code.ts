@@ -7,7 +7,7 @@ import type { PreparedStep } from './linked-sequence.ts'
 import type { PackedMatrix, PanelLayout } from './packed-operand.ts'
 
 /** What makes programs of many steps fast. */
-export interface ProgramCode {
+interface ProgramCode {
   link(engine: WasmEngine, steps: readonly PreparedStep[], constants: readonly ConstantBuffer[] | undefined): Executable
   /** Undefined where the code has to be a kernel of its own. */
   planEpilogue(kernel: Kernel): Epilogue | undefined

@@ -107,7 +107,7 @@ export function stepGradKernel(cell: RecurrentCell, batch: number, size: number,
   return k.build()
 }
 
-export interface RecurrentGradDTypes {
+interface RecurrentGradDTypes {
   /** Of the gradients that arrive. */
   readonly above: DType
   readonly state: DType

@@ -33,7 +33,7 @@ export interface Job {
 }
 
 /** How a routine is computed by emitted code. */
-export interface Recipe {
+interface Recipe {
   /** One an input. The first may be `'output'`: it is converted straight into the first output, and is no operand of the code. */
   readonly demands: readonly (Demand | 'output')[]
   /** What the code writes; one an output. */

@@ -3,7 +3,7 @@ import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, type I32 } from './i32-expression.ts'
 
 /** The function that the worker pool calls, under construction. */
-export interface RoutineFunction {
+interface RoutineFunction {
   readonly f: FunctionBuilder
   /** The range of tasks. */
   readonly begin: Local<'i32'>

@@ -29,7 +29,7 @@ const BATCH_WORDS = 4
  * Emits the module that combines rows of a source into rows of y which an index names. A task is a block of columns of one
  * batch position, and walks all its rows in order, so no two tasks touch one element.
  */
-export function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode; shared: boolean }): Uint8Array<ArrayBuffer> {
+function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode; shared: boolean }): Uint8Array<ArrayBuffer> {
   const lanes = lanesOf(type, false)
   const m = new ModuleBuilder()
   m.importMemory({ shared })
@@ -155,7 +155,7 @@ interface ScatterAxis {
  * Index and source of any strides into dense y, which holds the base already. The last axes on which the index does not
  * change and the others are contiguous make up the rows. Pointers: index, source, y.
  */
-export function planScatter(axis: number, index: Operand, source: Operand, y: Operand, type: LaneType, threads: number): RoutinePlan {
+function planScatter(axis: number, index: Operand, source: Operand, y: Operand, type: LaneType, threads: number): RoutinePlan {
   const { size, count } = lanesOf(type, false)
   const axes = index.shape.map((n, d): ScatterAxis => ({ size: n, y: y.strides[d]!, index: index.strides[d]!, source: source.strides[d]! }))
   const along = axes[axis]!

@@ -19,7 +19,7 @@ const DIGIT_BYTES = 4 * 256
  * -0 equal to 0; complemented for descending order), which are sorted together with their positions: short rows by insertion,
  * others by radix sort from the least significant byte on. Both are stable.
  */
-export function emitSort({ type, shared }: { type: LaneType; shared: boolean }): Uint8Array<ArrayBuffer> {
+function emitSort({ type, shared }: { type: LaneType; shared: boolean }): Uint8Array<ArrayBuffer> {
   const lanes = lanesOf(type, false)
   const wide = lanes.size === 8
   const int = wide ? 'i64' : 'i32'
@@ -277,7 +277,7 @@ export function emitSort({ type, shared }: { type: LaneType; shared: boolean }):
 }
 
 /** Dense rows of `length` elements. Pointers: x, values, positions. */
-export function planSort(rows: number, length: number, descending: boolean, type: LaneType): RoutinePlan {
+function planSort(rows: number, length: number, descending: boolean, type: LaneType): RoutinePlan {
   const { size } = lanesOf(type, false)
   return {
     words: words.withValues({ length, flip: descending ? -1 : 0 }),

@@ -14,7 +14,7 @@ export interface Way {
   prepare(): KernelRun | undefined
 }
 
-export interface TunerOptions {
+interface TunerOptions {
   /** Milliseconds, any origin. */
   readonly now?: () => number
   /** How long a routine's ways are measured, in milliseconds, beyond two runs of each. */

@@ -10,7 +10,7 @@ import type { RecipeRule } from './routine-code.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 
-export interface WindowGatherOptions {
+interface WindowGatherOptions {
   type: LaneType
   combine: 'max' | 'sum'
   shared: boolean
@@ -49,7 +49,7 @@ const UNROLL = 4
  * taps, which are evenly spaced on each axis, as the plan's tables say. `max` (of which the first NaN is one) also writes the
  * position of the first maximum. A task is an output pixel.
  */
-export function emitWindowGather({ type, combine, shared }: WindowGatherOptions): Uint8Array<ArrayBuffer> {
+function emitWindowGather({ type, combine, shared }: WindowGatherOptions): Uint8Array<ArrayBuffer> {
   const lanes = lanesOf(type, false)
   const m = new ModuleBuilder()
   m.importMemory({ shared })
@@ -329,7 +329,7 @@ interface AxisTable {
  * Maxima of windows: `x [batch, ...spatial, channels]` (at most three spatial axes, channels contiguous) to dense `y` and its
  * positions. `lowest` is the maximum of nothing. Pointers: x, y, positions.
  */
-export function planMaxPool(geometry: WindowGeometry, x: Operand, y: Operand, type: LaneType, lowest: DType): RoutinePlan {
+function planMaxPool(geometry: WindowGeometry, x: Operand, y: Operand, type: LaneType, lowest: DType): RoutinePlan {
   const { size } = lanesOf(type, false)
   const rank = geometry.kernel.length
   const axes = geometry.kernel.map((kernel, axis): AxisTable => {
@@ -362,7 +362,7 @@ export const maxPoolRecipe: RecipeRule<'maxPool'> = ({ attrs, outputs }, type, d
  * Sums of overlapping windows: `x [batch, ...windows, ...kernel, channels]` (at most three spatial axes, channels contiguous)
  * to dense `y [batch, ...spatial, channels]`. Pointers: x, y.
  */
-export function planFold(geometry: WindowGeometry, x: Operand, y: Operand, type: LaneType): RoutinePlan {
+function planFold(geometry: WindowGeometry, x: Operand, y: Operand, type: LaneType): RoutinePlan {
   const { size } = lanesOf(type, false)
   const rank = geometry.kernel.length
   const axes = geometry.kernel.map((kernel, axis): AxisTable => {

@@ -3,12 +3,12 @@ import type { Engine } from '../../engine/engine.ts'
 import { type Body, copyRegion, Flow, type FlowData, isTrue, type Wiring } from './flow.ts'
 
 /** How a branch works on the operands of the choice. */
-export interface Branch extends Wiring {
+interface Branch extends Wiring {
   /** Pairs of an input and the output that it becomes, where the other branch writes what this one leaves as it is. */
   readonly copies: readonly (readonly [input: number, output: number])[]
 }
 
-export interface ChoiceData extends FlowData {
+interface ChoiceData extends FlowData {
   /** Where the predicate, which is the first input, holds; where it does not. */
   readonly branches: readonly Branch[]
 }

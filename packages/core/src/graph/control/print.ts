@@ -95,7 +95,7 @@ function fail(message: string, at: string): never {
   throw new CotangentError('check-failed', { op: 'check', message: `${message}; checked at ${at}` })
 }
 
-export interface CheckData extends FlowData {
+interface CheckData extends FlowData {
   readonly message: string
   /** The line that called it. */
   readonly at: string

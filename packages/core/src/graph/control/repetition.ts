@@ -6,7 +6,7 @@ import { type Body, copyRegion, Flow, type FlowData, isTrue, type Wiring } from 
  * Operands: inputs are the first state and what all rounds read; outputs are the last state, memory that takes turns with it, the
  * condition, and numbers that nobody asks for again.
  */
-export interface RepetitionData extends FlowData {
+interface RepetitionData extends FlowData {
   /** Tensors of the state. */
   readonly state: number
   /** Rounds at most; may be Infinity. */

@@ -8,7 +8,7 @@ import { type Body, copyRegion, Flow, type FlowData, type Wiring } from './flow.
  * carries, the results (stacked), and for each carry memory that takes turns with the last one or, where carries are kept, holds
  * those from before all rounds.
  */
-export interface RoundsData extends FlowData {
+interface RoundsData extends FlowData {
   readonly carries: number
   readonly items: number
   readonly length: number

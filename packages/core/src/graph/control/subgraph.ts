@@ -189,7 +189,7 @@ export const operandsOf = (tensors: readonly { readonly dtype: DType; readonly s
   tensors.map(({ dtype, shape }) => ({ dtype, shape }))
 
 /** What the gradient of a branch or body is taken of and by. */
-export interface Pull {
+interface Pull {
   readonly f: (...args: Tensor[]) => unknown
   readonly values: readonly Tensor[]
   /** Which values gradients are wanted of. */

@@ -4,7 +4,7 @@ import { BuiltTemplate } from './built-template.ts'
 import { LEAST, SizeLaw } from './size-law.ts'
 
 /** Sizes of all axes of the dense tensors among the arguments, one after the other. */
-export type Sizes = Shape
+type Sizes = Shape
 
 /** Of a function, for one way to call it. */
 export interface Maker {

@@ -37,7 +37,7 @@ export function foldConstants(program: Program, engine: Engine, { frozen }: { re
 }
 
 /** What made a constant: an output of a program of constants. */
-export interface Recipe {
+interface Recipe {
   readonly program: Program
   readonly output: number
 }

@@ -8,7 +8,7 @@ import type { Operation, Program } from '../program.ts'
 import { splice } from '../splice.ts'
 
 /** Replaces an instruction by something that costs less and gives the same, NaN, infinities and signed zeros included. */
-export interface RewriteRule {
+interface RewriteRule {
   readonly name: string
   /** `args` are the instruction's operands, rewritten already; undefined where the rule does not hold. */
   readonly rewrite: (k: KernelBuilder, node: Node, args: readonly Value[]) => Value | undefined

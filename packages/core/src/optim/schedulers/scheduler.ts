@@ -68,7 +68,7 @@ export abstract class Scheduler {
 export const lrsOf = (optimizer: Optimizer): number[] => optimizer.paramGroups.map((group) => group.lr)
 
 /** A schedule, group by group. */
-export interface Schedule {
+interface Schedule {
   /** What the scheduler was made with, for files. */
   readonly options: object
   /**

@@ -7,7 +7,7 @@ export type ClassAverage = 'micro' | 'macro' | 'weighted' | 'none'
 export type OfClasses<A> = 'none' extends A ? number[] : number
 
 /** Mean of the values of classes; those that are NaN are left out. NaN where nothing is left. */
-export function meanOver(values: readonly number[], weights: readonly number[] = values.map(() => 1)): number {
+function meanOver(values: readonly number[], weights: readonly number[] = values.map(() => 1)): number {
   let [sum, total] = [0, 0]
   values.forEach((value, i) => {
     if (Number.isNaN(value) || weights[i] === 0) return

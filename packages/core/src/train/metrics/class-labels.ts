@@ -51,7 +51,7 @@ export function classSetup(op: string, options: ClassOptions): ClassSetup {
 }
 
 /** Class indices of predictions and targets of a multiclass task, int32 in range, one axis, with how much each counts. */
-export interface ClassIndices {
+interface ClassIndices {
   readonly predicted: Tensor
   readonly actual: Tensor
   /** float64. NaN where a score is NaN or an index is no class. */
@@ -131,7 +131,7 @@ const noClass = (index: Tensor, classes: number): Tensor => index.lt(0).logicalO
 export const inRange = (index: Tensor, classes: number): Tensor => index.clamp({ min: 0, max: classes - 1 }).reshape([-1])
 
 /** Each label of a binary or multilabel task, `[samples, labels]` in float64. */
-export interface LabelScores {
+interface LabelScores {
   /** Probabilities, or yes and no. */
   readonly scores: Tensor
   /** 0 and 1. */

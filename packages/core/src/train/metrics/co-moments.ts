@@ -14,7 +14,7 @@ export interface OutputsOptions<A extends OutputsAverage = OutputsAverage> exten
 }
 
 export type OutputsAverage = 'uniform' | 'variance' | 'none'
-export type OfOutputs<A> = 'none' extends A ? number[] : number
+type OfOutputs<A> = 'none' extends A ? number[] : number
 
 /** Weight, means and summed products of deviations of two quantities, for each output. */
 type Moment = 'weight' | 'meanA' | 'meanB' | 'aa' | 'bb' | 'ab'

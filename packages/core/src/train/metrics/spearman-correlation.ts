@@ -39,7 +39,7 @@ export class SpearmanCorrelation extends StoredMetric<
 }
 
 /** Ranks from 1; equal values share the mean of theirs. NaN has none. */
-export function ranksOf(values: readonly number[]): number[] {
+function ranksOf(values: readonly number[]): number[] {
   const order = values.map((_, i) => i).sort((i, j) => values[i]! - values[j]!)
   const ranks = values.map(() => Number.NaN)
   if (values.some(Number.isNaN)) return ranks
