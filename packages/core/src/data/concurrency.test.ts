@@ -51,6 +51,15 @@ describe('several at once', () => {
     expect(most).toBe(1)
   })
 
+  test('what is being made when a state is taken has not been handed out', async () => {
+    const make = () => Dataset.fromIndexed({ length: 9, get: (i) => slowly(i) }).prefetch(3)
+    const left = make()
+    for await (const value of left) if (value === 2) break
+    const resumed = make()
+    resumed.loadStateDict(left.stateDict())
+    expect(await elementsOf(resumed)).toEqual([3, 4, 5, 6, 7, 8])
+  })
+
   test('nothing is read far ahead of a consumer that takes its time', async () => {
     let read = 0
     const source = async function* () {

@@ -31,7 +31,7 @@ import { type SampleOptions, sampleStage } from './stages/sample.ts'
 import { type ScanFunction, scanStage } from './stages/scan.ts'
 import { shuffleStage, type ShuffleOptions } from './stages/shuffle.ts'
 import { shardStage, skipStage, takeStage } from './stages/slice.ts'
-import { storedStage } from './stages/stored.ts'
+import { type SnapshotOptions, storedStage } from './stages/stored.ts'
 import { type WindowOptions, windowStage } from './stages/window.ts'
 import { zipStage } from './stages/zip.ts'
 import { unbatch, type Unbatched } from './unbatch.ts'
@@ -274,11 +274,20 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
   }
 
   /**
-   * Keeps the elements when they are first made, in memory or in a store (`FileStore`) beyond the program's end: tf.data's `cache` and
-   * `snapshot`. Random choices before it are made once.
+   * Keeps the elements when they are first made, in memory or in a store (`FileStore`) beyond the program's end. Random choices before
+   * it are made once.
    */
   cache(store?: ElementStore): Dataset<T> {
-    return new Dataset(store ? storedStage(this.stage, store) : cacheStage(this.stage))
+    return new Dataset(store ? storedStage('cache', this.stage, store) : cacheStage(this.stage))
+  }
+
+  /**
+   * Keeps the elements in a store as `cache` does, and can read them back in a random order each pass without holding them:
+   *
+   *     paths.map(decode).snapshot(new FileStore('decoded'), { shuffle: true })
+   */
+  snapshot(store: ElementStore, options: SnapshotOptions = {}): Dataset<T> {
+    return new Dataset(storedStage('snapshot', this.stage, store, options))
   }
 
   /** Makes elements before they are asked for, where making them takes waiting; how many: a number, or found out. */

@@ -11,6 +11,8 @@ export interface ElementStore {
 }
 
 export interface StoredElements {
+  /** For messages. */
+  readonly name?: string
   readonly length: number
   read(index: number): Promise<Uint8Array>
   close(): Promise<void>

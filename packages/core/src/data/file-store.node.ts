@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { corruptFile } from '../io/array-record.ts'
 import { decodeCheckpoint, encodeCheckpoint } from '../io/checkpoint.ts'
@@ -26,7 +26,8 @@ interface Index {
  *
  *     dataset.map(decode).cache(new FileStore('cache/train', { version: 2 }))
  *
- * They are there when a whole pass was stored, however often programs were killed before.
+ * They are there when a whole pass was stored, however often programs were killed before. What a pass stores takes the place of what was
+ * there, which is removed, as is what programs left that were killed more than a day ago.
  */
 export class FileStore implements ElementStore {
   readonly #folder: string
@@ -46,11 +47,16 @@ export class FileStore implements ElementStore {
       if (codeOf((error as Error).cause) === 'ENOENT') return undefined
       throw error
     }
-    const index = await decodeCheckpoint<Index>(bytes, {})
+    const index = await this.#decode(path, bytes)
     if (index.pipeline !== pipeline || index.version !== this.#version) return undefined
     const elements = join(this.#folder, index.file)
-    const file = await guard(elements, 'read', open(elements))
-    return new StoredFile(elements, file, index.ends.dataSync() as Float64Array)
+    try {
+      return new StoredFile(elements, await open(elements), index.ends.dataSync() as Float64Array)
+    } catch (cause) {
+      // Somebody needed the space, or another program has just stored them anew.
+      if (codeOf(cause) === 'ENOENT') return undefined
+      throw ioFailure(elements, 'read', cause)
+    }
   }
 
   async create(pipeline: string): Promise<ElementWriter> {
@@ -73,6 +79,7 @@ export class FileStore implements ElementStore {
         await guard(path, 'written', rename(temporary, path))
         const index = { pipeline, version: this.#version, file: name, ends: tensor(Float64Array.from(ends)) }
         await writeWhole(join(this.#folder, 'index'), await encodeCheckpoint({}, index))
+        await this.#removeOthers(name)
       },
       abandon: async () => {
         await file.close()
@@ -80,15 +87,41 @@ export class FileStore implements ElementStore {
       },
     }
   }
+
+  async #decode(path: string, bytes: Uint8Array): Promise<Index> {
+    try {
+      return await decodeCheckpoint<Index>(bytes, {})
+    } catch (cause) {
+      throw corruptFile('FileStore', `${path} is not what was written: ${(cause as Error).message.replace(/\.$/, '')}`, {
+        hint: `Delete ${this.#folder}: its elements are made again.`,
+        cause,
+      })
+    }
+  }
+
+  async #removeOthers(kept: string): Promise<void> {
+    const names = await guard(this.#folder, 'read', readdir(this.#folder))
+    for (const name of names.filter((other) => other.startsWith('elements-') && other !== kept)) {
+      const path = join(this.#folder, name)
+      // Windows keeps files that another program reads; the next pass that stores finds them again.
+      if (!name.endsWith('.tmp') || (await isOld(path))) await rm(path, { force: true }).catch(() => {})
+    }
+  }
+}
+
+/** Whether nobody can still be writing it. */
+async function isOld(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined)
+  return found !== undefined && Date.now() - found.mtimeMs > 24 * 3600 * 1000
 }
 
 class StoredFile implements StoredElements {
-  readonly #path: string
+  readonly name: string
   readonly #file: FileHandle
   readonly #ends: Float64Array
 
   constructor(path: string, file: FileHandle, ends: Float64Array) {
-    this.#path = path
+    this.name = path
     this.#file = file
     this.#ends = ends
   }
@@ -100,9 +133,9 @@ class StoredFile implements StoredElements {
   async read(index: number): Promise<Uint8Array> {
     const start = this.#ends[index - 1] ?? 0
     const bytes = new Uint8Array(this.#ends[index]! - start)
-    const { bytesRead } = await guard(this.#path, 'read', this.#file.read(bytes, 0, bytes.length, start))
+    const { bytesRead } = await guard(this.name, 'read', this.#file.read(bytes, 0, bytes.length, start))
     if (bytesRead === bytes.length) return bytes
-    throw corruptFile('FileStore', `${this.#path} ends inside of element ${index}`, {
+    throw corruptFile('FileStore', `${this.name} ends inside of element ${index}`, {
       hint: 'Delete the folder: its elements are made again.',
     })
   }

@@ -1,3 +1,4 @@
+import { Pending } from './later.ts'
 import { changed } from './place.ts'
 import type { Cursor, Indexed, Opening, Stage } from './stage.ts'
 
@@ -16,13 +17,23 @@ export function indexedStage<T>({ name, inputs = [], length, hasRows = false, op
 
 function openIndexed<T>(elements: Indexed<T>, state: unknown): Cursor<T> {
   let next = (state as number | undefined) ?? 0
+  let waiting = false
+  const arrived = () => {
+    waiting = false
+  }
   return {
     next: () => {
       if (next >= elements.length) return undefined
       const index = next++
-      return changed({ value: undefined, place: elements.placeOf(index) }, elements.at(index))
+      const value = elements.at(index)
+      if (value instanceof Pending) {
+        waiting = true
+        value.then(arrived, arrived)
+      }
+      return changed({ value: undefined, place: elements.placeOf(index) }, value)
     },
-    state: () => next,
+    // One that is being made has not been handed out.
+    state: () => next - Number(waiting),
     close: () => {},
   }
 }

@@ -62,7 +62,10 @@ export function applyTo<T, U>(op: string, step: Step<T>, f: (value: T) => U | Pr
 /** What went wrong with an element, as one kind of error. An error that says so already stays as it is. */
 export function recordError(op: string, cause: unknown, place: Place | undefined): CotangentError {
   if (isBadRecord(cause)) return cause
-  return badRecord(op, cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause), { place, cause })
+  const message = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause)
+  // Whose error it is stands in front already.
+  const own = cause instanceof CotangentError && cause.op === op ? message.slice(`${op}: `.length) : message
+  return badRecord(op, own, { place, cause })
 }
 
 /** The step of a changed value. */

@@ -63,3 +63,10 @@ export class Random {
     }
   }
 }
+
+/** The numbers below `size` in a random order. */
+export function permuted(size: number, random: Random): Int32Array {
+  const order = Int32Array.from({ length: size }, (_, i) => i)
+  random.shuffle(order)
+  return order
+}

@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { checkCount } from './check.ts'
-import type { Random } from './random.ts'
+import { permuted, type Random } from './random.ts'
 import { checkWeights } from './stages/sample-from.ts'
 
 /** Says which elements of data with indices come in a pass, and in what order. */
@@ -148,10 +148,4 @@ export function distributedSampler({ numReplicas, rank, shuffle = true, dropLast
       return Int32Array.from({ length: length(size) }, (_, i) => all[(rank + i * numReplicas) % size]!)
     },
   }
-}
-
-function permuted(size: number, random: Random): Int32Array {
-  const order = Int32Array.from({ length: size }, (_, i) => i)
-  random.shuffle(order)
-  return order
 }

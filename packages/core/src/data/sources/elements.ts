@@ -39,6 +39,9 @@ function isOnce(elements: Elements<unknown>): boolean {
 
 const isStream = (x: object): x is ReadableStream<unknown> => typeof (x as ReadableStream).getReader === 'function'
 
+/** They have no name of their own. */
+const place = { source: 'the data' } as const
+
 function readerOf<T>(elements: Elements<T>): SourceReader<T> {
   if (!hasElements(elements)) throw without(elements)
   if (isStream(elements)) {
@@ -46,7 +49,7 @@ function readerOf<T>(elements: Elements<T>): SourceReader<T> {
     return {
       next: async () => {
         const { done, value } = await reader.read()
-        return done ? undefined : { value: value as T }
+        return done ? undefined : { value: value as T, place }
       },
       close: () => reader.cancel(),
     }
@@ -55,7 +58,7 @@ function readerOf<T>(elements: Elements<T>): SourceReader<T> {
   if (Symbol.asyncIterator in elements) {
     const iterator = elements[Symbol.asyncIterator]()
     return {
-      next: () => iterator.next().then((step) => (step.done ? undefined : { value: step.value })),
+      next: () => iterator.next().then((step) => (step.done ? undefined : { value: step.value, place })),
       close: async () => void (await iterator.return?.()),
     }
   }
@@ -63,7 +66,7 @@ function readerOf<T>(elements: Elements<T>): SourceReader<T> {
   return {
     next: () => {
       const step = iterator.next()
-      return step.done ? undefined : { value: step.value }
+      return step.done ? undefined : { value: step.value, place }
     },
     close: () => void iterator.return?.(),
   }

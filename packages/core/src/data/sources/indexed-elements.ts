@@ -23,6 +23,6 @@ export function indexedElementsStage<T>(elements: IndexedElements<T>, name = 'fr
 /** An array's elements as they are: one that is a promise stays one. */
 export function arrayStage<T>(values: readonly T[]): Stage<T> {
   const { length } = values
-  const indexed: Indexed<T> = { length, at: (index) => values[index]!, placeOf: (index) => ({ source: 'from', index }) }
+  const indexed: Indexed<T> = { length, at: (index) => values[index]!, placeOf: (index) => ({ index }) }
   return indexedStage({ name: 'from', length, open: () => indexed })
 }

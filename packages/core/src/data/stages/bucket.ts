@@ -43,7 +43,15 @@ export function bucketStage<T>(
     name: op,
     input,
     keyOf: (value) => {
-      const found = boundaries.findIndex((bound) => lengthOf(value) < bound)
+      const length = lengthOf(value)
+      if (typeof length !== 'number' || Number.isNaN(length)) {
+        throw new CotangentError('invalid-argument', {
+          op,
+          message: `the length of an element is ${String(length)}`,
+          hint: 'It is a number.',
+        })
+      }
+      const found = boundaries.findIndex((bound) => length < bound)
       return found === -1 ? boundaries.length : found
     },
     sizeOf: (bucket) => batchSizes[bucket]!,

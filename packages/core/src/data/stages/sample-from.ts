@@ -24,6 +24,12 @@ interface SampleState {
 /** Each element from a dataset that is chosen at random. */
 export function sampleFromStage<T>(inputs: readonly Stage<T>[], options: SampleFromOptions): Stage<T> {
   const { weights = inputs.map(() => 1), seed, stopOnEmpty = false } = options
+  if (inputs.length === 0)
+    throw new CotangentError('invalid-argument', {
+      op: 'sampleFrom',
+      message: 'there are no datasets to sample from',
+      hint: 'Give one dataset at least.',
+    })
   checkWeights('sampleFrom', weights, inputs.length)
   const lengths = inputs.map(({ length }) => length)
   const sum = lengths.reduce<number>((total, length) => total + (length ?? Number.NaN), 0)

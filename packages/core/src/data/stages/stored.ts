@@ -1,25 +1,58 @@
+import { CotangentError } from '../../errors.ts'
+import { corruptFile } from '../../io/array-record.ts'
 import { decodeCheckpoint, encodeCheckpoint } from '../../io/checkpoint.ts'
 import type { ElementStore, ElementWriter, StoredElements } from '../element-store.ts'
+import { randomOf } from '../key.ts'
 import { finallyDo, later, run, wait } from '../later.ts'
+import { permuted } from '../random.ts'
 import { loadValue, saveValue } from '../saved-value.ts'
 import { type Cursor, describeStage, type Stage, type Step } from '../stage.ts'
 
+export interface SnapshotOptions {
+  /**
+   * Whether passes that read what was stored have a random order each, of all elements; default false. The pass that stores them
+   * has the order of its input.
+   */
+  readonly shuffle?: boolean
+  /** Seed of that order; default the dataset's. */
+  readonly seed?: number | bigint
+}
+
+interface StoredState {
+  readonly given: number
+  /** Whether they came in a random order. */
+  readonly shuffled: boolean
+}
+
 /** Keeps elements in a store: the first pass makes them, later ones read them, also those of other programs. */
-export function storedStage<T>(input: Stage<T>, store: ElementStore): Stage<T> {
+export function storedStage<T>(
+  name: 'cache' | 'snapshot',
+  input: Stage<T>,
+  store: ElementStore,
+  { shuffle = false, seed }: SnapshotOptions = {},
+): Stage<T> {
   const pipeline = describeStage(input)
   return {
-    name: 'cache',
+    name,
     inputs: [input],
     length: input.length,
     open(opening, state) {
-      let given = (state as number | undefined) ?? 0
+      const saved = state as StoredState | undefined
+      let given = saved?.given ?? 0
+      let shuffled = saved?.shuffled ?? false
       let written = 0
       let stored: StoredElements | undefined
+      let order: Int32Array | undefined
       let writer: ElementWriter | undefined
       let cursor: Cursor<T> | undefined
       function* start() {
         stored = yield* wait(later(store.open(pipeline)))
-        if (stored) return
+        if (stored) {
+          if (given === 0) shuffled = shuffle
+          if (shuffled) order = permuted(stored.length, randomOf(opening.key(seed)))
+          return
+        }
+        if (shuffled) throw gone(name)
         cursor = input.open(opening.input().fixed)
         writer = yield* wait(later(store.create(pipeline)))
       }
@@ -43,13 +76,15 @@ export function storedStage<T>(input: Stage<T>, store: ElementStore): Stage<T> {
         if (!stored && !cursor) yield* start()
         if (!stored) return writer ? yield* make() : undefined
         if (given >= stored.length) return undefined
-        const bytes = yield* wait(later(stored.read(given)))
-        const value = loadValue(yield* wait(later(decodeCheckpoint(bytes, {})))) as T
-        return { value, place: { source: 'cache', index: given++ } }
+        const index = order ? order[given]! : given
+        const bytes = yield* wait(later(stored.read(index)))
+        const value = loadValue(yield* wait(later(decode(name, stored, index, bytes)))) as T
+        given++
+        return { value, place: { source: name, index } }
       }
       return {
         next: () => run(next()),
-        state: () => given,
+        state: (): StoredState => ({ given, shuffled }),
         close: () =>
           finallyDo(
             () => cursor?.close(),
@@ -59,3 +94,21 @@ export function storedStage<T>(input: Stage<T>, store: ElementStore): Stage<T> {
     },
   }
 }
+
+async function decode(op: string, stored: StoredElements, index: number, bytes: Uint8Array): Promise<unknown> {
+  try {
+    return await decodeCheckpoint(bytes, {})
+  } catch (cause) {
+    throw corruptFile(op, `element ${index} of ${stored.name ?? 'the store'} is not what was stored`, {
+      hint: 'Delete what is stored: its elements are made again.',
+      cause,
+    })
+  }
+}
+
+const gone = (op: string) =>
+  new CotangentError('invalid-argument', {
+    op,
+    message: 'the elements are no longer stored whose order this pass goes on in',
+    hint: 'Begin the epoch anew, or put the folder back.',
+  })
