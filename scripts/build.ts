@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { type Plugin, rolldown } from 'rolldown'
 import { buildPage, builtPage } from './build-page.ts'
+import { documentTable } from './document-table.ts'
 import { stripTable } from './strip-table.ts'
 
 type Target = string | { [condition: string]: Target }
@@ -45,6 +46,7 @@ async function build(folder: string): Promise<void> {
   })
   await bundle.close()
   execFileSync(process.execPath, [tsc, '-p', join(folder, 'tsconfig.build.json')], { stdio: 'inherit' })
+  if (manifest.name === 'cotangent') await documentTable(folder)
   for (const file of output) {
     if (file.type === 'chunk') console.log(`${relative(root, join(dist, file.fileName))}  ${(file.code.length / 1024).toFixed(1)} KiB`)
   }

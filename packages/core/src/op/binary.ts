@@ -5,7 +5,7 @@ import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { binary, type BinaryMethod, toInputs } from './elementwise.ts'
+import { binary, type BinaryMethod, type SameMethods, toInputs } from './elementwise.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { integerPower, isInfinite, isNegative, isZero, one, sigmoidOf, squareOf, zero } from './scalar-math.ts'
 import { define, sampleTensor } from './table.ts'
@@ -204,6 +204,8 @@ export const lerp = define({
   ],
 })
 
+type Module = typeof import('./binary.ts')
+
 type BinaryName =
   | 'add'
   | 'sub'
@@ -223,6 +225,6 @@ type BinaryName =
   | 'xlogy'
   | 'logAddExp'
 
-export interface BinaryMethods<_S extends Shape> extends Record<BinaryName, BinaryMethod> {
+export interface BinaryMethods<_S extends Shape> extends SameMethods<Module, BinaryName, BinaryMethod> {
   lerp(other: Tensor | number, weight: Tensor | number): Tensor
 }

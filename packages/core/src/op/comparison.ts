@@ -6,7 +6,7 @@ import { bind1 } from '../tensor/bind.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { full } from './creation.ts'
-import { binary, type BinaryMethod, type ScalarLike, toInputs } from './elementwise.ts'
+import { binary, type BinaryMethod, type ScalarLike, type SameMethods, toInputs } from './elementwise.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { all } from './reduce.ts'
 import { define, sampleTensor } from './table.ts'
@@ -113,6 +113,8 @@ export const equal = define({
   ],
 })
 
+type Module = typeof import('./comparison.ts')
+
 type ComparisonName =
   | 'eq'
   | 'ne'
@@ -129,7 +131,7 @@ type ComparisonName =
   | 'leftShift'
   | 'rightShift'
 
-export interface ComparisonMethods extends Record<ComparisonName, BinaryMethod> {
+export interface ComparisonMethods extends SameMethods<Module, ComparisonName, BinaryMethod> {
   isClose<A extends Shape, const B extends Shape = []>(
     this: Tensor<A>,
     other: ScalarLike | Checked<Broadcast<A, B>, Tensor<B>>,

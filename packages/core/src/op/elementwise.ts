@@ -213,12 +213,16 @@ export function binary(name: string, options: BinaryOptions): BinaryFunction {
   })
 }
 
-/** The elementwise ops of a module, as methods of a tensor of shape `S`. */
+/** The names of a module's functions of one tensor. */
+type UnaryName<Module> = { [K in keyof Module]: Module[K] extends UnaryFunction<never> ? K : never }[keyof Module]
+
+/** The elementwise ops of a module, as methods of a tensor of shape `S`. `Pick` keeps what editors show of the functions. */
 export type MethodsOf<Module, S extends Shape> = {
-  [K in keyof Module as Module[K] extends UnaryFunction<never> ? K : never]: Module[K] extends UnaryFunction<infer Rest>
-    ? (...rest: Rest) => Tensor<S>
-    : never
+  [K in keyof Pick<Module, UnaryName<Module>>]: Module[K] extends UnaryFunction<infer Rest> ? (...rest: Rest) => Tensor<S> : never
 }
+
+/** Functions of a module as methods of one type. */
+export type SameMethods<Module, Name extends keyof Module, Method> = { [K in keyof Pick<Module, Name>]: Method }
 
 const gradientNote = ({ gradient }: { readonly gradient?: Sample['gradient'] }) => (gradient ? { gradient } : {})
 

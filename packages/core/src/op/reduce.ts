@@ -5,6 +5,7 @@ import type { Checked, Reduce, Result } from '../shape-types.ts'
 import type { Precision } from '../tensor/autocast.ts'
 import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { SameMethods } from './elementwise.ts'
 import { type KernelOp, kernelPrimitive, type RowAttrs } from './kernel-op.ts'
 import { normOverRows } from './norm-over-rows.ts'
 import { accumulator, type Axes, checkNonEmpty, reduceOptions, type ReduceOptions, reduceSamples, rowAttrs, rowSize } from './rows.ts'
@@ -214,6 +215,8 @@ export const fitTo = define({
   ],
 })
 
+type Module = typeof import('./reduce.ts')
+
 type ReduceName =
   | 'sum'
   | 'prod'
@@ -229,7 +232,7 @@ type ReduceName =
   | 'nanMean'
   | 'logSumExp'
 
-export interface ReduceMethods<_S extends Shape> extends Record<ReduceName, ReduceMethod> {
+export interface ReduceMethods<_S extends Shape> extends SameMethods<Module, ReduceName, ReduceMethod> {
   norm: ReduceMethod<NormOptions>
   fitTo(shape: Shape): Tensor
 }
