@@ -2,12 +2,16 @@
 
 import base64
 import json
+import os
 import sys
 
 import numpy as np
+from google.protobuf import text_format
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.pr_curve import metadata as pr_curves
+from tensorboard.plugins.projector import projector_plugin
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util import tensor_util
 
 run = event_accumulator.EventAccumulator(sys.argv[1], {kind: 0 for kind in event_accumulator.DEFAULT_SIZE_GUIDANCE})
@@ -67,6 +71,23 @@ def experiment(content):
     return {"hparams": [h.name for h in found.hparam_infos], "metrics": [m.name.tag for m in found.metric_infos]}
 
 
+def embedding(info):
+    def read(path):
+        with open(os.path.join(sys.argv[1], path), "rb") as file:
+            return file.read()
+
+    return {
+        "name": info.tensor_name,
+        "points": projector_plugin._read_tensor_tsv_file(os.path.join(sys.argv[1], info.tensor_path)).tolist(),
+        "labels": read(info.metadata_path).decode("utf-8").splitlines(),
+        "sprite": encode(read(info.sprite.image_path)),
+        "image": list(info.sprite.single_image_dim),
+    }
+
+
+with open(os.path.join(sys.argv[1], "projector_config.pbtxt")) as file:
+    projector = text_format.Parse(file.read(), ProjectorConfig())
+
 hparams_content = run.PluginTagToContent("hparams")
 print(
     json.dumps(
@@ -83,6 +104,7 @@ print(
             "experiment": experiment(hparams_content[hparams.EXPERIMENT_TAG]),
             "session": session(hparams_content[hparams.SESSION_START_INFO_TAG]),
             "status": hparams.parse_session_end_info_plugin_data(hparams_content[hparams.SESSION_END_INFO_TAG]).status,
+            "embeddings": [embedding(info) for info in projector.embeddings],
             "thresholds": {t: pr_curves.parse_plugin_metadata(c).num_thresholds for t, c in run.PluginTagToContent("pr_curves").items()},
         }
     )

@@ -6,10 +6,10 @@ import { inflateSync } from 'node:zlib'
 import { EventFileWriter, readEvents, type TensorBoardEvent } from '@cotangent/formats/tensorboard'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { written, writeEveryKind } from './every-kind.ts'
+import { interopProgram } from './interop.ts'
 
 // A Python that has TensorBoard; .ci/run makes one.
-const python = process.env.COTANGENT_TENSORBOARD_PYTHON
-if (!python) console.warn('interop with TensorBoard is skipped: set COTANGENT_TENSORBOARD_PYTHON to a Python that has it')
+const python = interopProgram('COTANGENT_TENSORBOARD_PYTHON', 'TensorBoard')
 
 const folder = mkdtempSync(join(tmpdir(), 'cotangent-tensorboard-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -183,6 +183,7 @@ describe.skipIf(!python)('read by the real TensorBoard', { timeout: 60_000 }, ()
     session: Record<string, unknown>
     status: number
     thresholds: Record<string, number>
+    embeddings: { name: string; points: number[][]; labels: string[]; sprite: string; image: number[] }[]
   }
   let found: Found
   beforeAll(() => {
@@ -273,5 +274,14 @@ describe.skipIf(!python)('read by the real TensorBoard', { timeout: 60_000 }, ()
     expect(names).toContain('parameters/0/weight')
     for (const [, , inputs] of found.graph) for (const input of inputs) expect(names).toContain(input.replace(/:\d+$/, ''))
     expect(found.profiles.step!.map(([device]) => device)).toContain('/host:CPU/kernel')
+  })
+
+  test('points of the projector', () => {
+    const [{ points, labels, sprite, image, name }] = found.embeddings as [Found['embeddings'][number]]
+    expect(name).toBe('points:0')
+    expect(points).toEqual([0, 2, 4].map((at) => float32(written.points.slice(at, at + 2))))
+    expect(labels).toEqual(['a', 'b c', 'd'])
+    expect(bytes(sprite).subarray(1, 4).toString()).toBe('PNG')
+    expect(image).toEqual([2, 1])
   })
 })

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { interopProgram } from '../../test/interop.ts'
 import { localMetrics, localRuns, LocalTracker, MlflowTracker, summaryWriter } from './index.node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cotangent-tracking-'))
@@ -183,32 +184,43 @@ describe("MLflow's protocol", () => {
   })
 })
 
-// The program `mlflow` (pip install mlflow).
-const mlflow = process.env.COTANGENT_MLFLOW
-if (!mlflow) console.warn('interop with MLflow is skipped: set COTANGENT_MLFLOW to its program')
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise((resolve) => probe.close(resolve))
+  return port
+}
+
+// The program `mlflow` (pip install mlflow; .ci/run has what its server needs and no more).
+const mlflow = interopProgram('COTANGENT_MLFLOW', 'MLflow')
 
 describe.skipIf(!mlflow)('a real MLflow server', { timeout: 120_000 }, () => {
   let server: ChildProcess
-  const uri = 'http://127.0.0.1:5731'
+  let uri: string
   const get = async (path: string) => (await fetch(`${uri}/api/2.0/mlflow/${path}`)).json()
   beforeAll(async () => {
     const root = join(folder, 'mlflow')
-    server = spawn(
-      mlflow!,
-      ['server', '--port', '5731', '--workers', '1', '--backend-store-uri', `sqlite:///${root}.db`, '--artifacts-destination', root],
-      { stdio: 'ignore', detached: true },
-    )
-    for (let i = 0; i < 200; i++) {
-      if (
-        await fetch(`${uri}/health`).then(
-          ({ ok }) => ok,
-          () => false,
-        )
+    const port = await freePort()
+    uri = `http://127.0.0.1:${port}`
+    const store = ['--backend-store-uri', `sqlite:///${root}.db`, '--artifacts-destination', root]
+    server = spawn(mlflow!, ['server', '--port', String(port), '--workers', '1', ...store], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    })
+    let said = ''
+    server.stderr!.on('data', (chunk) => (said += String(chunk)))
+    const answers = () =>
+      fetch(`${uri}/health`).then(
+        ({ ok }) => ok,
+        () => false,
       )
-        return
+    for (let i = 0; i < 200 && server.exitCode === null; i++) {
+      if (await answers()) return
       await new Promise((resolve) => setTimeout(resolve, 500))
     }
-    throw new Error('mlflow server did not start')
+    throw new Error(`mlflow server did not start: ${said.slice(-2000)}`)
   }, 120_000)
   afterAll(() => void process.kill(-server.pid!))
 

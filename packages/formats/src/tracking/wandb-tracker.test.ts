@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
+import { interopProgram } from '../../test/interop.ts'
 import { BlockLog } from './block-log.node.ts'
 import { summaryWriter, WandbTracker } from './index.node.ts'
 import { WandbRecord } from './wandb-schema.ts'
@@ -119,8 +120,7 @@ test('as the place of summaries, the scalars of a step are one row', async () =>
 })
 
 // The real `wandb sync`, with a server that takes what it sends: COTANGENT_WANDB names the program (0.31 was tried).
-const wandb = process.env.COTANGENT_WANDB
-if (!wandb) console.warn('interop with Weights & Biases is skipped: set COTANGENT_WANDB to its program')
+const wandb = interopProgram('COTANGENT_WANDB', 'Weights & Biases')
 
 test.runIf(wandb)('wandb sync sends settings, rows and files', { timeout: 60_000 }, async () => {
   const sent = { config: '', history: [] as string[], files: new Map<string, string>() }
