@@ -36,7 +36,6 @@ export async function diagnose(): Promise<Diagnosis> {
     has(features.simd, 'SIMD'),
     has(features.relaxedSimd, 'fused multiply-add'),
     has(features.threads, 'shared memory'),
-    has(features.memory64, '64-bit addresses'),
   ]
   const words: Record<string, string> = {
     wasm: `${threads} thread${threads === 1 ? '' : 's'}${threads < wanted ? ` of ${wanted} wanted` : ''}; ${capabilities.join(', ')}`,

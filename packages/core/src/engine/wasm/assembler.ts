@@ -1,9 +1,8 @@
 import { CotangentError } from '../../errors.ts'
 import { ByteWriter } from './byte-writer.ts'
-import { type AddressType, FunctionBuilder, type FunctionRef, type Global, type ValueType, valueTypeCode } from './function-builder.ts'
+import { FunctionBuilder, type FunctionRef, type Global, type ValueType, valueTypeCode } from './function-builder.ts'
 
 export {
-  type AddressType,
   FunctionBuilder,
   type FunctionRef,
   type Global,
@@ -14,14 +13,10 @@ export {
 } from './function-builder.ts'
 
 interface MemoryImport {
-  module?: string
-  name?: string
   /** Pages of 64 KiB. A module accepts every memory that has at least `min` pages and whose `max` is not above its own. */
   min?: number
   max?: number
   shared?: boolean
-  /** Address type; the builder's unless told. */
-  address?: AddressType
 }
 
 interface FunctionType {
@@ -46,31 +41,24 @@ const maxPages = 65536
  * new WebAssembly.Module(m.toBytes())
  */
 export class ModuleBuilder {
-  readonly addressType: AddressType
   readonly #imports: ((out: ByteWriter) => void)[] = []
   readonly #importedFunctions: (FunctionRef & FunctionType)[] = []
   readonly #functions: FunctionBuilder[] = []
-  readonly #exports: { name: string; kind: number; index: number }[] = []
-  readonly #globals: { type: ValueType; mutable: boolean; init: number | bigint }[] = []
-  #memories = 0
+  readonly #exports: { name: string; index: number }[] = []
+  #globals = 0
 
-  constructor({ address = 'i32' }: { address?: AddressType } = {}) {
-    this.addressType = address
-  }
-
-  /** Imports a memory (`env.memory` unless told) and returns its index. */
-  importMemory({ module = 'env', name = 'memory', min = 0, max, shared = false, address = this.addressType }: MemoryImport = {}): number {
+  /** Imports the module's memory, `env.memory`. */
+  importMemory({ min = 0, max, shared = false }: MemoryImport = {}): void {
     // A shared memory has to declare a maximum.
     const limit = max ?? (shared ? maxPages : undefined)
     this.#imports.push((out) => {
-      out.name(module)
-      out.name(name)
+      out.name('env')
+      out.name('memory')
       out.byte(0x02)
-      out.byte((limit === undefined ? 0 : 1) | (shared ? 2 : 0) | (address === 'i64' ? 4 : 0))
+      out.byte((limit === undefined ? 0 : 1) | (shared ? 2 : 0))
       out.unsigned(min)
       if (limit !== undefined) out.unsigned(limit)
     })
-    return this.#memories++
   }
 
   /** Imports a function. Imports come before the first function of the module. */
@@ -89,24 +77,19 @@ export class ModuleBuilder {
     return imported
   }
 
-  /** A global variable of the module's instance: every thread that instantiates the module has its own. */
-  global<T extends Exclude<ValueType, 'v128'>>(type: T, init: number | bigint = 0, mutable = true): Global<T> {
-    this.#globals.push({ type, mutable, init })
-    return { index: this.#globals.length - 1, type }
+  /** An i32 variable of the module's instance, zero at first: every thread that instantiates the module has its own. */
+  global(): Global {
+    return { index: this.#globals++ }
   }
 
   function(
     name: string,
     { results = [], export: exported = false }: { results?: readonly ValueType[]; export?: boolean } = {},
   ): FunctionBuilder {
-    const f = new FunctionBuilder(this.#importedFunctions.length + this.#functions.length, name, results, this.addressType)
+    const f = new FunctionBuilder(this.#importedFunctions.length + this.#functions.length, name, results)
     this.#functions.push(f)
-    if (exported) this.#exports.push({ name, kind: 0x00, index: f.index })
+    if (exported) this.#exports.push({ name, index: f.index })
     return f
-  }
-
-  exportMemory(name: string, memory = 0): void {
-    this.#exports.push({ name, kind: 0x02, index: memory })
   }
 
   toBytes(): Uint8Array<ArrayBuffer> {
@@ -118,15 +101,11 @@ export class ModuleBuilder {
       out.sized(params.map((t) => valueTypeCode[t]))
       out.sized(results.map((t) => valueTypeCode[t]))
     })
-    const globals = encodeAll(this.#globals, (out, { type, mutable, init }) => {
-      out.byte(valueTypeCode[type])
-      out.byte(mutable ? 1 : 0)
-      writeConstant(out, type, init)
-      out.byte(0x0b)
-    })
-    const exports = encodeAll(this.#exports, (out, { name, kind, index }) => {
+    const mutableZero = [valueTypeCode.i32, 1, 0x41, 0, 0x0b]
+    const globals = encodeAll(Array.from({ length: this.#globals }), (out) => out.append(mutableZero))
+    const exports = encodeAll(this.#exports, (out, { name, index }) => {
       out.name(name)
-      out.byte(kind)
+      out.byte(0x00)
       out.unsigned(index)
     })
     const code = encodeAll(this.#functions, (out, f) => out.sized(f.toBytes()))
@@ -181,20 +160,4 @@ function encodeAll<T>(items: readonly T[], write: (out: ByteWriter, item: T) => 
   out.unsigned(items.length)
   for (const item of items) write(out, item)
   return out.bytes
-}
-
-function writeConstant(out: ByteWriter, type: ValueType, value: number | bigint): void {
-  if (type === 'i32') {
-    out.byte(0x41)
-    out.signed32(Number(value))
-  } else if (type === 'i64') {
-    out.byte(0x42)
-    out.signed64(BigInt(value))
-  } else if (type === 'f32') {
-    out.byte(0x43)
-    out.float32(Number(value))
-  } else {
-    out.byte(0x44)
-    out.float64(Number(value))
-  }
 }

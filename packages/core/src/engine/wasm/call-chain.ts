@@ -21,7 +21,7 @@ export function chainOf(calls: readonly LoneCall[]): CallChain {
       Array.from({ length: fn.call.length }, () => 'i32'),
     )
   })
-  const position = m.global('i32')
+  const position = m.global()
   const run = m.function('run', { export: true })
   const scratch = run.param('i32')
   calls.forEach(({ fn, tasks, block }, i) => {

@@ -104,13 +104,6 @@ export class Crew {
     this.#releaseControl()
   }
 
-  /** Tells workers to forget a module before its bytes are freed. */
-  unload(module: number): void {
-    const count = this.#words[layout.unloaded]!
-    this.#words[layout.unloadedRing + (count % layout.unloadedSlots)] = module
-    this.#words[layout.unloaded] = count + 1
-  }
-
   /**
    * Runs all chunks, here and on the workers that are awake in time. `entry` is the caller's own instance of the function.
    * Throws its error or a worker's, after everybody has stopped.

@@ -9,10 +9,6 @@ export interface WasmFeatures {
   readonly relaxedSimd: boolean
   /** Shared memory and atomics; in a browser only with cross-origin isolation. */
   readonly threads: boolean
-  /** More than one memory a module. */
-  readonly multiMemory: boolean
-  /** 64-bit addresses: memories beyond 4 GiB. */
-  readonly memory64: boolean
 }
 
 let detected: WasmFeatures | undefined
@@ -37,27 +33,6 @@ function detect(): WasmFeatures {
       f.drop()
     }),
     threads: hasThreads(),
-    multiMemory: validates(
-      (f) => {
-        f.i32(0)
-        f.mem('i32.load', 0, { memory: 1 })
-        f.drop()
-      },
-      (m) => {
-        m.importMemory({ name: 'first' })
-        m.importMemory({ name: 'second' })
-      },
-    ),
-    memory64: validates(
-      (f) => {
-        f.i64(0)
-        f.mem('i32.load')
-        f.drop()
-      },
-      (m) => {
-        m.importMemory({ address: 'i64' })
-      },
-    ),
   }
 }
 

@@ -15,7 +15,6 @@ import {
 } from './opcodes.ts'
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128'
-export type AddressType = 'i32' | 'i64'
 
 /** Encoding of each value type. */
 export const valueTypeCode = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const satisfies Record<ValueType, number>
@@ -37,16 +36,13 @@ export interface FunctionRef {
   readonly name: string
 }
 
-export interface Global<T extends ValueType = ValueType> {
+export interface Global {
   readonly index: number
-  readonly type: T
 }
 
 interface MemoryImmediates {
   /** log2 of the alignment in bytes, a hint; the access's natural alignment unless told. */
   align?: number
-  /** Index of the memory; 0 unless told. */
-  memory?: number
 }
 
 export type LaneShape = 'i8x16' | 'i16x8' | 'i32x4' | 'i64x2' | 'f32x4' | 'f64x2'
@@ -61,7 +57,6 @@ const plainOps: Readonly<Record<PlainOp, number>> = { ...scalarOps, ...simdOps, 
 export class FunctionBuilder implements FunctionRef {
   readonly index: number
   readonly name: string
-  readonly addressType: AddressType
   readonly results: readonly ValueType[]
   readonly #params: ValueType[] = []
   readonly #locals: ValueType[] = []
@@ -71,11 +66,10 @@ export class FunctionBuilder implements FunctionRef {
   #depth = 0
 
   /** Made by `ModuleBuilder.function`. */
-  constructor(index: number, name: string, results: readonly ValueType[], addressType: AddressType) {
+  constructor(index: number, name: string, results: readonly ValueType[]) {
     this.index = index
     this.name = name
     this.results = results
-    this.addressType = addressType
   }
 
   get params(): readonly ValueType[] {
@@ -87,11 +81,6 @@ export class FunctionBuilder implements FunctionRef {
     if (this.#locals.length) misuse(`parameter after a local in ${this.name}`)
     this.#params.push(type)
     return { index: this.#params.length - 1, type }
-  }
-
-  /** A parameter that holds an address. */
-  addressParam(): Local<AddressType> {
-    return this.param(this.addressType)
   }
 
   /** A local variable: zero at the start of the function, or whatever it held before `release`. */
@@ -136,16 +125,11 @@ export class FunctionBuilder implements FunctionRef {
     this.#withIndex(0x24, global.index)
   }
 
-  /** `local += amount` for an i32 or i64 local. */
-  increment(local: Local<'i32'> | Local<'i64'> | Local<AddressType>, amount: number): void {
+  /** `local += amount` */
+  increment(local: Local<'i32'>, amount: number): void {
     this.get(local)
-    if (local.type === 'i32') {
-      this.i32(amount)
-      this.op('i32.add')
-    } else {
-      this.i64(amount)
-      this.op('i64.add')
-    }
+    this.i32(amount)
+    this.op('i32.add')
     this.set(local)
   }
 
@@ -206,29 +190,16 @@ export class FunctionBuilder implements FunctionRef {
     return known.local
   }
 
-  /** A constant of the address type. */
-  address(value: number): void {
-    if (this.addressType === 'i32') this.i32(value)
-    else this.i64(value)
-  }
-
-  /** Integer arithmetic on the address type. */
-  addressOp(
-    name: 'add' | 'sub' | 'mul' | 'and' | 'shl' | 'shr_u' | 'eq' | 'ne' | 'lt_u' | 'gt_u' | 'le_u' | 'ge_u' | 'lt_s' | 'ge_s',
-  ): void {
-    this.op(`${this.addressType}.${name}`)
-  }
-
   /** A scalar, vector or atomic load or store at the address on the stack plus `offset` bytes. */
   mem(name: MemoryOp, offset = 0, immediates?: MemoryImmediates): void {
     this.#opcode(memoryOps[name])
-    this.#memoryImmediates(offset, immediates?.align ?? alignments[name], immediates?.memory)
+    this.#memoryImmediates(offset, immediates?.align ?? alignments[name])
   }
 
   /** A load or store of one lane of a vector. */
   memLane(name: MemoryLaneOp, lane: number, offset = 0, immediates?: MemoryImmediates): void {
     this.#opcode(memoryLaneOps[name])
-    this.#memoryImmediates(offset, immediates?.align ?? alignments[name], immediates?.memory)
+    this.#memoryImmediates(offset, immediates?.align ?? alignments[name])
     this.#code.byte(lane)
   }
 
@@ -249,30 +220,10 @@ export class FunctionBuilder implements FunctionRef {
     this.shuffle([a, b, c, d].flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]))
   }
 
-  /** `memory.copy`: takes destination, source and size in bytes. */
-  memoryCopy(destination = 0, source = 0): void {
-    this.#opcode(0xfc00a)
-    this.#code.unsigned(destination)
-    this.#code.unsigned(source)
-  }
-
   /** `memory.fill`: takes destination, byte value and size in bytes. */
-  memoryFill(memory = 0): void {
+  memoryFill(): void {
     this.#opcode(0xfc00b)
-    this.#code.unsigned(memory)
-  }
-
-  memorySize(memory = 0): void {
-    this.#withIndex(0x3f, memory)
-  }
-
-  memoryGrow(memory = 0): void {
-    this.#withIndex(0x40, memory)
-  }
-
-  atomicFence(): void {
-    this.#opcode(0xfe003)
-    this.#code.byte(0)
+    this.#code.unsigned(0)
   }
 
   drop(): void {
@@ -354,12 +305,6 @@ export class FunctionBuilder implements FunctionRef {
     this.#withIndex(0x0d, this.#depth - label.depth)
   }
 
-  /** Takes an i32; branches to `labels[i]`, or to `otherwise` where i is out of range. */
-  brTable(labels: readonly Label[], otherwise: Label): void {
-    this.#withIndex(0x0e, labels.length)
-    for (const label of [...labels, otherwise]) this.#code.unsigned(this.#depth - label.depth)
-  }
-
   /** The code section's entry: locals in runs of one type, then the instructions. */
   toBytes(): Uint8Array {
     const runs: { type: ValueType; count: number }[] = []
@@ -408,10 +353,8 @@ export class FunctionBuilder implements FunctionRef {
     }
   }
 
-  #memoryImmediates(offset: number, align: number, memory = 0): void {
-    // Bit 6 of the alignment announces a memory index (multi-memory).
-    this.#code.unsigned(memory ? align | 0x40 : align)
-    if (memory) this.#code.unsigned(memory)
+  #memoryImmediates(offset: number, align: number): void {
+    this.#code.unsigned(align)
     this.#code.unsigned(offset)
   }
 }

@@ -34,7 +34,7 @@ interface HeapOptions {
 interface HeapStats {
   /** Bytes in live blocks, rounding and headers included. */
   bytesInUse: number
-  /** Largest `bytesInUse` since the start or the last `resetPeak`. */
+  /** Largest `bytesInUse` since the start. */
   peakBytes: number
   /** Size of the WebAssembly memory now. */
   bytesReserved: number
@@ -111,23 +111,8 @@ export class Heap {
   get u8(): Uint8Array {
     return this.#views.u8
   }
-  get i8(): Int8Array {
-    return this.#views.i8
-  }
-  get u16(): Uint16Array {
-    return this.#views.u16
-  }
   get i32(): Int32Array {
     return this.#views.i32
-  }
-  get u32(): Uint32Array {
-    return this.#views.u32
-  }
-  get i64(): BigInt64Array {
-    return this.#views.i64
-  }
-  get f32(): Float32Array {
-    return this.#views.f32
   }
   get f64(): Float64Array {
     return this.#views.f64
@@ -192,11 +177,6 @@ export class Heap {
     return (this.#size[this.#idOf(pointer)]! - 1) * UNIT
   }
 
-  /** `stats.bytesInUse`, cheaply. */
-  get bytesInUse(): number {
-    return this.#unitsInUse * UNIT
-  }
-
   get stats(): HeapStats {
     return {
       bytesInUse: this.#unitsInUse * UNIT,
@@ -206,10 +186,6 @@ export class Heap {
       blocks: this.#blocks,
       freeBlocks: this.#freeBlocks,
     }
-  }
-
-  resetPeak(): void {
-    this.#peakUnits = this.#unitsInUse
   }
 
   #idOf(pointer: number): number {
@@ -423,12 +399,7 @@ function viewsOf(buffer: ArrayBuffer) {
   return {
     buffer,
     u8: new Uint8Array(buffer),
-    i8: new Int8Array(buffer),
-    u16: new Uint16Array(buffer),
     i32: new Int32Array(buffer),
-    u32: new Uint32Array(buffer),
-    i64: new BigInt64Array(buffer),
-    f32: new Float32Array(buffer),
     f64: new Float64Array(buffer),
   }
 }

@@ -17,7 +17,6 @@ export interface Lanes {
   readonly storeScalar: MemoryOp
   readonly loadLane: MemoryLaneOp
   readonly storeLane: MemoryLaneOp
-  readonly extract: LaneOp
   readonly add: PlainOp
   readonly mul: PlainOp
   readonly scalarAdd: PlainOp
@@ -47,7 +46,6 @@ function named<S extends Lanes['shape'], T extends Lanes['scalar']>(shape: S, sc
     scalar,
     loadScalar: `${scalar}.load`,
     storeScalar: `${scalar}.store`,
-    extract: `${shape}.extract_lane`,
     add: `${shape}.add`,
     mul: `${shape}.mul`,
     scalarAdd: `${scalar}.add`,

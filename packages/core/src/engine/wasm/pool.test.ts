@@ -372,26 +372,6 @@ describe('Pool', () => {
     for (const threads of [0, -1, 1.5, 129, Number.NaN]) expect(errorOf(() => pool.setThreads(threads)).code).toBe('invalid-argument')
   })
 
-  it('unloads modules', async () => {
-    const { heap, pool } = setup()
-    await pool.ready()
-    warm(pool, heap)
-    const out = heap.alloc(4000)
-    const { blocks } = heap.stats
-    for (let i = 0; i < 300; i++) {
-      const module = pool.load(addIndex())
-      heap.u8.fill(0, out, out + 4000)
-      pool.run(module.functions.kernel!, 1000, 10, [out, i])
-      expect(heap.i32[out / 4 + 999]).toBe(999 + i)
-      pool.unload(module)
-      pool.unload(module)
-    }
-    expect(heap.stats.blocks).toBe(blocks)
-    const gone = pool.load(addIndex())
-    pool.unload(gone)
-    expect(errorOf(() => pool.run(gone.functions.kernel!, 1000, 10, [out, 0])).message).toContain('unloaded')
-  })
-
   it('gives each thread scratch memory of its own', async () => {
     const { heap, pool } = setup({ threads: 3 })
     const { blocks } = heap.stats

@@ -138,16 +138,6 @@ export class Pool {
     })
   }
 
-  /** Forgets a module, here and in the workers. Its functions must not be run again. */
-  unload(module: PoolModule): void {
-    const known = this.#modules.get(module.id)
-    if (!known) return
-    this.#modules.delete(module.id)
-    if (known.pointer === 0) return
-    this.#crew?.unload(module.id)
-    this.#heap.free(known.pointer)
-  }
-
   /**
    * Calls `fn(begin, end, thread, ...args)` on ranges that cover the tasks 0 to `tasks - 1` once, and returns when all are done.
    * Every range starts at a multiple of `grain` and all but the last hold whole grains; no more than `grain` tasks run on the
@@ -230,8 +220,7 @@ export class Pool {
     entry: Parameters<Crew['launch']>[0],
   ): void {
     const { module, index, name } = fn
-    const known = this.#modules.get(module.id)
-    if (!known) throw new CotangentError('engine-failure', { op: name, message: 'the module of this function was unloaded' })
+    const known = this.#modules.get(module.id)!
     const { length } = module.bytes
     if (known.pointer === 0) {
       known.pointer = this.#heap.alloc(length)

@@ -13,19 +13,15 @@ export const controlLayout = {
   ready: 50,
   /** The command: module number, address and length of its bytes, function, tasks, tasks a chunk, chunks, count of arguments. */
   command: 64,
-  /** Count of unloaded modules, and the numbers of the latest ones, round robin. */
-  unloaded: 80,
-  unloadedRing: 96,
-  unloadedSlots: 64,
   /** 1 while an error waits for the main thread, its length in UTF-16 units, and its text. */
-  error: 160,
-  errorText: 176,
+  error: 80,
+  errorText: 96,
   errorUnits: 4096,
   /** Arguments, as float64. */
-  args: 176 + 4096 / 2,
+  args: 96 + 4096 / 2,
   maxArgs: 128,
   /** All words before those of the workers. */
-  words: 176 + 4096 / 2 + 128 * 2,
+  words: 96 + 4096 / 2 + 128 * 2,
   /** Words of one worker. */
   worker: { booted: 0, quit: 1, busy: 2, sleeping: 3, chunks: 4, words: 16 },
 } as const
@@ -71,7 +67,6 @@ export function workerMain(boot: WorkerBoot): void {
   // The functions of each module met so far, or the reason why it has none.
   const modules = new Map<number, KernelFunction[] | Error>()
   const pause = (Atomics as { pause?: () => void }).pause || (() => {})
-  let unloaded = 0
   let launch = -1
 
   // Methods and not functions: compilers that keep names wrap functions in calls of a helper that is not here.
@@ -127,13 +122,6 @@ export function workerMain(boot: WorkerBoot): void {
         Atomics.notify(words, layout.done)
       }
     },
-
-    forget(): void {
-      const count = words[layout.unloaded]!
-      if (count - unloaded > layout.unloadedSlots) modules.clear()
-      else for (; unloaded < count; unloaded++) modules.delete(words[layout.unloadedRing + (unloaded % layout.unloadedSlots)]!)
-      unloaded = count
-    },
   }
 
   Atomics.store(words, boot.own + layout.worker.booted, 1)
@@ -169,7 +157,6 @@ export function workerMain(boot: WorkerBoot): void {
       does.leave()
       return
     }
-    does.forget()
     const id = words[command]!
     const known = modules.get(id)
     if (known === undefined) {
