@@ -34,7 +34,7 @@ export interface BatchSizeFindResult {
 /**
  * Trains with batches that grow until memory is not enough, and sets everything back as `lrFind` does.
  *
- *     const { batchSize } = await train.batchSizeFind(trainer, (batchSize) => new data.Batches(set, { batchSize }))
+ *     const { batchSize } = await train.batchSizeFind(trainer, (batchSize) => data.Dataset.fromTensors({ x, y }).shuffle().batch(batchSize))
  *
  * @param makeData Batches of that size. Sizes end where the data has no full batch of them.
  * @throws {CotangentError} `out-of-memory` if even the first size is too large.

@@ -16,7 +16,7 @@ export class BatchSource {
       throw new CotangentError('invalid-argument', {
         op: 'fit',
         message: 'the data cannot be gone through',
-        hint: 'Pass a Dataset, Batches, an array of batches, any iterable, or an object of tensors with { batchSize }.',
+        hint: 'Pass a Dataset, an array of batches, any iterable of them, or tensors by name: { x, y }.',
       })
     }
     this.#data = data

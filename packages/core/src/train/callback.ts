@@ -1,5 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import type { Logs } from './metric-set.ts'
+import { didYouMean } from './near-names.ts'
 import type { Training } from './training.ts'
 
 type Awaitable<T> = T | Promise<T>
@@ -22,7 +23,10 @@ export interface Callback {
   onFitStart?(training: Training): Awaitable<void>
   /** Also when it was stopped early or interrupted. */
   onFitEnd?(training: Training): Awaitable<void>
-  /** Behind every `onFitEnd`, so also behind the last checkpoint: to leave the model as it is to be used. */
+  /**
+   * Behind every `onFitEnd`, so also behind the last checkpoint: to leave the model as it is to be used. Callbacks that run validations
+   * with weights of their own (`aroundValidation`) come first, so that those that kept the best of these have the last word.
+   */
   afterFit?(training: Training): Awaitable<void>
   /** In place of `onFitEnd`; `fit` throws the error behind it. */
   onError?(training: Training, error: unknown): Awaitable<void>
@@ -36,7 +40,11 @@ export interface Callback {
   onStepEnd?(training: Training): Awaitable<void>
   onValidationStart?(training: Training): Awaitable<void>
   onValidationBatchEnd?(training: Training): Awaitable<void>
-  /** @param logs What the validation gave, as `valLoss` and so on. */
+  /**
+   * The model has the weights that were validated, within any `aroundValidation`.
+   *
+   * @param logs What the validation gave, as `valLoss` and so on.
+   */
   onValidationEnd?(training: Training, logs: Logs): Awaitable<void>
   /** Runs a validation, for instance with other weights: it must call `evaluate` once. */
   aroundValidation?(training: Training, evaluate: () => Promise<void>): Promise<void>
@@ -88,21 +96,71 @@ export class Callbacks {
 
   #of(hook: Hook): readonly Callback[] {
     let found = this.#byHook.get(hook)
-    if (!found) this.#byHook.set(hook, (found = this.all.filter((callback) => callback[hook])))
+    if (!found) {
+      found = this.all.filter((callback) => callback[hook])
+      if (hook === 'afterFit')
+        found = [...found.filter(({ aroundValidation }) => aroundValidation), ...found.filter((each) => !each.aroundValidation)]
+      this.#byHook.set(hook, found)
+    }
     return found
   }
 }
+
+/** Every method of a callback that a training calls, so that the compiler tells of one that is missing. */
+const hooks: Readonly<Record<Hook | 'aroundValidation' | 'stateDict', true>> = {
+  onFitStart: true,
+  onFitEnd: true,
+  afterFit: true,
+  onError: true,
+  onEpochStart: true,
+  onEpochEnd: true,
+  onBatchStart: true,
+  onBatchEnd: true,
+  onStepEnd: true,
+  onValidationStart: true,
+  onValidationBatchEnd: true,
+  onValidationEnd: true,
+  aroundValidation: true,
+  stateDict: true,
+}
+
+/**
+ * Callbacks that were given, as a list of those that can be called.
+ *
+ * @throws {CotangentError} `invalid-argument` for what is no list, a class in place of an object of it, and objects that no hook would call.
+ */
+export function checkCallbacks(given: readonly Callback[] | undefined): readonly Callback[] {
+  if (given === undefined) return []
+  if (!Array.isArray(given)) throw refused('callbacks are no array', 'Pass { callbacks: [callback] }.')
+  given.forEach((callback: unknown, i) => {
+    if (typeof callback === 'function')
+      throw refused(
+        `callback ${i} is a function, ${callback.name || 'without a name'}`,
+        'Make an object of the class, new EarlyStopping(), or pass { onEpochEnd() {} }.',
+      )
+    if (typeof callback !== 'object' || callback === null) throw refused(`callback ${i} is ${String(callback)}`, 'It must be an object.')
+    const known = Object.keys(hooks)
+    if (known.some((hook) => typeof (callback as Record<string, unknown>)[hook] === 'function')) return
+    const own = Object.keys(callback)
+    throw refused(
+      `callback ${i} has no method that a training would call${own.length > 0 ? `, only ${own.join(', ')}` : ''}`,
+      `${own.map((name) => didYouMean(name, known)).find(Boolean) ?? ''}There are ${known.join(', ')}.`,
+    )
+  })
+  return given
+}
+
+const refused = (message: string, hint: string) => new CotangentError('invalid-argument', { op: 'fit', message, hint })
 
 function named(callbacks: readonly Callback[]): Map<string, Callback> {
   const names = new Map<string, Callback>()
   for (const callback of callbacks.filter(({ stateDict }) => stateDict)) {
     const name = callback.name ?? callback.constructor.name
     if (names.has(name)) {
-      throw new CotangentError('invalid-argument', {
-        op: 'fit',
-        message: `two callbacks are called ${name}, and their states could not be told apart in checkpoints`,
-        hint: 'Give one of them another { name }.',
-      })
+      throw refused(
+        `two callbacks are called ${name}, and their states could not be told apart in checkpoints`,
+        'Give one of them another { name }.',
+      )
     }
     names.set(name, callback)
   }

@@ -1,3 +1,4 @@
+import { shown } from '../data/check.ts'
 import { CotangentError } from '../errors.ts'
 import type { CheckpointParts } from '../io/checkpoint.ts'
 import type { Module } from '../nn/module.ts'
@@ -60,7 +61,8 @@ export class FitLoop {
   constructor(plan: FitPlan) {
     this.#plan = plan
     const { program, data, validation, accumulate, options } = plan
-    const { limitBatches = {}, batchesPerEpoch, maxSteps, maxTime, validateEvery } = options
+    const { limitBatches: limits = {}, batchesPerEpoch, maxSteps, maxTime, validateEvery } = options
+    const limitBatches = typeof limits === 'number' ? { train: limits, validation: limits } : limits
     this.#source = new BatchSource(data)
     this.#validation = validation && limitBatches.validation !== 0 ? new BatchSource(validation) : undefined
     this.#limit = Math.min(batchesPerEpoch ?? Infinity, countOf('limitBatches.train', limitBatches.train, this.#source.length))
@@ -269,11 +271,12 @@ export class FitLoop {
         stopped: () => this.#interruption.happened,
       })
       if (finished) for (const [name, value] of Object.entries(await program.logs('evaluate'))) logs[evaluationName(name)] = value
+      program.loadStateDict(held)
+      training.phase = 'train'
+      for (const [name, value] of Object.entries(logs)) training.log(name, value)
+      // The model still has the weights that these are the values of.
+      if (finished) await this.#callbacks.call('onValidationEnd', logs)
     })
-    program.loadStateDict(held)
-    training.phase = 'train'
-    for (const [name, value] of Object.entries(logs)) training.log(name, value)
-    if (Object.keys(logs).length > 0) await this.#callbacks.call('onValidationEnd', logs)
   }
 
   #result(): FitResult {
@@ -339,7 +342,7 @@ export function countOf(name: string, value: number | undefined, length: number 
 
 export function wholeNumber(name: string, value: number, least: number): number {
   if (value === Infinity || (Number.isInteger(value) && value >= least)) return value
-  throw refused(`${name} is ${value}`, `It must be a whole number of at least ${least}.`)
+  throw refused(`${name} is ${shown(value)}`, `It must be a whole number of at least ${least}.`)
 }
 
 const smaller = (limit: number, length: number | undefined): number | undefined => {

@@ -29,8 +29,8 @@ export interface FitOptions extends BatchingOptions {
    * share of the epoch.
    */
   readonly validateEvery?: { readonly epochs?: number; readonly batches?: number }
-  /** Uses only the first so many batches of each pass; below 1, a share of them. */
-  readonly limitBatches?: { readonly train?: number; readonly validation?: number }
+  /** Uses only the first so many batches of each pass; below 1, a share of them. A number is for both. */
+  readonly limitBatches?: number | { readonly train?: number; readonly validation?: number }
   /** Trains on, and validates with, the same first few batches (or share of them) again and again: a model must be able to learn them by heart. */
   readonly overfitBatches?: number
   /** Goes once through everything with so many batches (true: one), without what keeps something (checkpoints, event files), to find mistakes early. */

@@ -69,8 +69,9 @@ export async function fineTune<O, T>(
   const last = groups.length - 1
   require(groups.length, true)
   require(last, false)
-  const frozen = await oneCycle(trainer, data, { pctStart: 0.99, ...options, epochs: freezeEpochs, maxLr: baseLr })
-  require(last, true)
+  const frozen = await oneCycle(trainer, data, { pctStart: 0.99, ...options, epochs: freezeEpochs, maxLr: baseLr }).finally(() =>
+    require(last, true),
+  )
   const high = baseLr / 2
   const maxLr = groups.map((_, i) => (high / lrMult) * lrMult ** (i / last))
   const whole =

@@ -25,7 +25,8 @@ export interface StepResult {
 /** Computes the loss of a batch as it comes from the data. It is compiled: see `compile`. */
 export type StepFunction<B = never> = { method(batch: B): Tensor | StepResult }['method']
 
-export type Precision = 'float32' | 'bfloat16' | 'float16'
+export const precisions = ['float32', 'bfloat16', 'float16'] as const
+export type Precision = (typeof precisions)[number]
 
 /** How a model is trained. */
 export interface TrainerOptions<O = Tensor, T = Tensor> {

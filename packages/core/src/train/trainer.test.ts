@@ -274,6 +274,8 @@ describe('fit', () => {
     expect((await run({ maxSteps: 12 })).history.epochs).toHaveLength(2)
     expect(await run({ limitBatches: { train: 2 }, epochs: 3 })).toMatchObject({ steps: 6, epochs: 3 })
     expect(await run({ limitBatches: { train: 0.5 } })).toMatchObject({ steps: 3 })
+    expect(await run({ limitBatches: 2 })).toMatchObject({ steps: 2 })
+    await expect(run({ epochs: '3' as never })).rejects.toThrow(/epochs is the text '3'/)
     expect(await run({ batchesPerEpoch: 4, epochs: 3 })).toMatchObject({ steps: 12, epochs: 3 })
     expect((await run({ validation: batches, limitBatches: { validation: 0 } })).logs).not.toHaveProperty('valLoss')
     await expect(run({ validation: [] })).rejects.toThrow(/no batches/)
@@ -350,6 +352,23 @@ describe('fit', () => {
 const setOnes = (module: nn.Module): void => {
   noGrad(() => module.parameters().forEach((p) => p.assign(0.5)))
 }
+
+test.each([
+  ['epoch', /there is no option epoch. Did you mean epochs/],
+  ['valCheckInterval', /Here it is validateEvery: { batches }/],
+  ['max_epochs', /Here it is epochs/],
+  ['stepsPerEpoch', /Here it is batchesPerEpoch/],
+  ['accumulate_grad_batches', /Here it is accumulate, an option of the Trainer/],
+  ['metrics', /Here it is metrics, an option of the Trainer/],
+])('fit says what %s is called', async (name, message) => {
+  await expect(quickTrainer().fit(points(), { [name]: 1 })).rejects.toThrow(message)
+})
+
+test('the trainer says what its options are', () => {
+  expect(() => quickTrainer({ epochs: 3 } as never)).toThrow(/Trainer: there is no option epochs. Here it is epochs, an option of fit/)
+  expect(() => quickTrainer({ metric: [] } as never)).toThrow(/Did you mean metrics/)
+  expect(() => quickTrainer({ precision: '16-mixed' as never })).toThrow(/precision is 16-mixed. It is one of float32, bfloat16, float16/)
+})
 
 describe('evaluate and predict', () => {
   test('give the numbers of the whole set, whatever the batches, and leave the model alone', async () => {

@@ -6,16 +6,17 @@ import { Tensor } from '../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../tree.ts'
 import { BatchSource } from './batch-source.ts'
 import { type BatchData, isTensor, readBatch } from './batch.ts'
-import type { Callback } from './callback.ts'
+import { type Callback, checkCallbacks } from './callback.ts'
 import { scheduleCallbacks } from './callbacks/learning-rate-schedule.ts'
 import { displayOf } from './display.ts'
 import { countOf, evaluateAll, FitLoop, type FitResult, inUse, wholeNumber } from './fit-loop.ts'
 import type { FitOptions } from './fit-options.ts'
 import { interruption } from './interruption.ts'
 import type { Logs } from './metric-set.ts'
+import { checkOptionNames } from './option-names.ts'
 import { StepProgram } from './step-program.ts'
 import { isTensorData, rowsOf, splitRows, tensorBatches, type TensorData } from './tensor-data.ts'
-import type { TrainerOptions } from './trainer-options.ts'
+import { precisions, type TrainerOptions } from './trainer-options.ts'
 
 export interface EvaluateOptions {
   /** Where the data are tensors: rows a batch. Default 32. */
@@ -37,7 +38,7 @@ export interface PredictOptions {
  *     const trainer = new train.Trainer(model, {
  *       optimizer: new optim.AdamW(model, { lr: 1e-3 }),
  *       loss: crossEntropy,
- *       metrics: [new train.Accuracy({ classes: 10 })],
+ *       metrics: [new train.metrics.Accuracy({ classes: 10 })],
  *     })
  *     const { history } = await trainer.fit(batches, { epochs: 5, validation })
  *     const { accuracy } = await trainer.evaluate(test)
@@ -73,10 +74,12 @@ export class Trainer<O = Tensor, T = Tensor> {
    * @throws {CotangentError} `invalid-argument` for options or data that are none; what the model, the data or a callback throws.
    */
   async fit(data: BatchData | TensorData, options: FitOptions = {}): Promise<FitResult> {
+    checkOptionNames('fit', options)
+    const own = checkCallbacks(options.callbacks)
     const sets = await this.#dataOf(data, options)
-    const { callbacks: own = [], schedule, display, parts = {}, accumulate = 1 } = this.options
+    const { callbacks, schedule, display, parts = {}, accumulate = 1 } = this.options
     const dev = Boolean(options.fastDevRun)
-    const given: Callback[] = [...scheduleCallbacks(options.schedule ?? schedule), ...own, ...(options.callbacks ?? [])]
+    const given: Callback[] = [...scheduleCallbacks(options.schedule ?? schedule), ...(callbacks ?? []), ...own]
     const chosen = given.filter(({ keeps }) => !(dev && keeps))
     const loop = new FitLoop({
       program: this.program,
@@ -156,7 +159,12 @@ export class Trainer<O = Tensor, T = Tensor> {
   }
 }
 
-function checkOptions({ accumulate, optimization, trainStep, classWeights }: TrainerOptions<never, never>): void {
+function checkOptions(options: TrainerOptions<never, never>): void {
+  checkOptionNames('Trainer', options)
+  checkCallbacks(options.callbacks)
+  const { accumulate, optimization, trainStep, classWeights, precision = 'float32' } = options
+  if (!precisions.includes(precision))
+    throw refused('Trainer', `precision is ${String(precision)}`, `It is one of ${precisions.join(', ')}.`)
   if (accumulate !== undefined && wholeNumber('accumulate', accumulate, 1) === Infinity)
     throw refused('Trainer', 'accumulate is Infinity', 'It is a number of batches.')
   if (optimization === 'manual' && !trainStep)

@@ -1,3 +1,4 @@
+import { checkCount } from '../../data/check.ts'
 import { isFloat } from '../../dtype.ts'
 import { CotangentError } from '../../errors.ts'
 import { compile } from '../../graph/compile.ts'
@@ -97,6 +98,7 @@ export class ExponentialAverage extends AveragedWeights {
   constructor({ decay = 0.999, everySteps = 1, warmup = true, name = 'ExponentialAverage', ...options }: ExponentialAverageOptions = {}) {
     super(name, options)
     if (!(decay >= 0 && decay < 1)) throw refused(name, `decay is ${decay}`, 'It is a number from 0 to below 1.')
+    checkCount(name, 'everySteps', everySteps)
     this.#decay = decay
     this.#everySteps = everySteps
     this.#warmup = warmup
@@ -134,6 +136,7 @@ export class StochasticWeightAveraging extends AveragedWeights {
   }: StochasticWeightAveragingOptions = {}) {
     super(name, options)
     if (!(start >= 0)) throw refused(name, `start is ${start}`, 'It is an epoch, or a share of the epochs below 1.')
+    checkCount(name, 'everyEpochs', everyEpochs)
     this.#start = start
     this.#everyEpochs = everyEpochs
     this.#lr = lr

@@ -60,9 +60,9 @@ test('hooks come in the order that is documented', async () => {
     ...each('around'),
     ...each('validation'),
     ...each('validation batch end'),
+    ...each('validation end valLoss'),
     'b around end',
     'a around end',
-    ...each('validation end valLoss'),
     ...each('epoch end loss,valLoss'),
     ...each('fit end'),
     ...each('after fit'),
@@ -83,19 +83,26 @@ describe('EarlyStopping', () => {
   const stop = (values: number[], options: train.EarlyStoppingOptions) =>
     told(values, [new train.EarlyStopping({ monitor: 'score', mode: 'min', ...options })])
 
-  test('stops when there was no improvement for longer than the patience', async () => {
-    const { epochs, stopReason } = await stop([5, 4, 4, 4.5, 4, 3], { patience: 1 })
+  test('stops when there was no improvement for as many checks as its patience', async () => {
+    const { epochs, stopReason } = await stop([5, 4, 4, 4.5, 4, 3], { patience: 2 })
     expect([epochs, stopReason]).toEqual([4, 'score has not become better than 4 for 2 checks'])
-    expect((await stop([5, 4, 4, 4.5, 3], { patience: 2 })).stopReason).toBe('finished')
-    expect((await stop([5, 4.9, 4.8, 4.7], { patience: 1, minDelta: 0.5 })).epochs).toBe(3)
+    expect((await stop([5, 4, 4, 4.5, 3], { patience: 3 })).stopReason).toBe('finished')
+    expect((await stop([5, 4.9, 4.8, 4.7], { patience: 2, minDelta: 0.5 })).epochs).toBe(3)
     expect((await stop([1, 2, 3, 2, 1, 0], { patience: 0, mode: 'max' })).epochs).toBe(4)
-    expect((await stop([1, 1, 1, 1], { patience: 0, startEpoch: 2 })).epochs).toBe(4)
+    expect((await stop([1, 1, 1, 1], { patience: 1, startEpoch: 2 })).epochs).toBe(4)
+  })
+
+  test('begins anew with each training', async () => {
+    const callback = new train.EarlyStopping({ monitor: 'score', mode: 'min', patience: 1, restoreBest: true })
+    expect((await told([2, 1, 1], [callback])).epochs).toBe(3)
+    expect((await told([5, 4, 4], [callback])).epochs).toBe(3)
+    expect(callback.best).toBe(4)
   })
 
   test('stops at a target, a divergence, a baseline that is not reached, and NaN', async () => {
     expect((await stop([5, 4, 3, 2], { target: 3 })).epochs).toBe(3)
     expect((await stop([5, 9, 3], { divergence: 8 })).stopReason).toBe('score has diverged to 9')
-    expect((await stop([5, 4, 3, 2], { baseline: 1, patience: 1 })).epochs).toBe(2)
+    expect((await stop([5, 4, 3, 2], { baseline: 1, patience: 2 })).epochs).toBe(2)
     expect((await stop([5, Number.NaN, 3], {})).stopReason).toBe('score is NaN')
   })
 
@@ -108,6 +115,21 @@ describe('EarlyStopping', () => {
     const callbacks = [tell, note, new train.EarlyStopping({ monitor: 'score', mode: 'min', restoreBest: true })]
     await smallTrainer({}, model).fit(batches, { epochs: 3, callbacks })
     expect([...(model.parameters()[0]!.dataSync() as Float32Array)]).toEqual(saved[1])
+  })
+
+  test.each([
+    ['an exponential average', () => new train.ExponentialAverage({ decay: 0.8 })],
+    ['an average whose weights are not kept', () => new train.ExponentialAverage({ decay: 0.8, atEnd: 'last' })],
+    ['stochastic weight averaging', () => new train.StochasticWeightAveraging({ start: 0 })],
+  ])('the best weights are those that were validated, with %s', async (_, makeAverage) => {
+    for (const averageFirst of [true, false]) {
+      const stopping = new train.EarlyStopping({ restoreBest: true, patience: 2 })
+      const trainer = smallTrainer()
+      const average = makeAverage()
+      const callbacks = averageFirst ? [average, stopping] : [stopping, average]
+      await trainer.fit(batches, { epochs: 6, validation: batches.slice(0, 2), callbacks })
+      expect((await trainer.evaluate(batches.slice(0, 2))).loss).toBeCloseTo(stopping.best, 6)
+    }
   })
 
   test('names the metric that was meant', async () => {
@@ -397,4 +419,45 @@ test('callbacks with states must have different names', async () => {
   await expect(smallTrainer().fit(batches, { callbacks: two })).rejects.toThrow(/two callbacks are called EarlyStopping/)
   const named = [new train.EarlyStopping({ name: 'a' }), new train.EarlyStopping({ name: 'b' })]
   expect((await smallTrainer().fit(batches, { callbacks: named })).stopReason).toBe('finished')
+})
+
+test('callbacks that no training would call are errors', async () => {
+  const fit = (callbacks: unknown) => smallTrainer().fit(batches, { callbacks: callbacks as train.Callback[] })
+  await expect(fit(new train.EarlyStopping())).rejects.toThrow(/callbacks are no array/)
+  await expect(fit([train.EarlyStopping])).rejects.toThrow(/callback 0 is a function, EarlyStopping. Make an object/)
+  await expect(fit([{ onFitEnd() {} }, undefined])).rejects.toThrow(/callback 1 is undefined/)
+  await expect(fit([{ onEpochEnds() {} }])).rejects.toThrow(/only onEpochEnds. Did you mean onEpochEnd/)
+  expect(() => smallTrainer({ callbacks: [{}] as train.Callback[] })).toThrow(/no method that a training would call. There are onFitStart/)
+})
+
+test('numbers that are none of the kind are refused', () => {
+  expect(() => new train.EarlyStopping({ patience: '3' as never })).toThrow(/patience is the text '3'/)
+  expect(() => new train.EarlyStopping({ startEpoch: -1 })).toThrow(/startEpoch is -1/)
+  expect(() => new train.ExponentialAverage({ everySteps: 0 })).toThrow(/everySteps is 0/)
+  expect(() => new train.StochasticWeightAveraging({ everyEpochs: 0.5 })).toThrow(/everyEpochs is 0.5/)
+  expect(() => new train.TerminateOnNaN({ everySteps: 0 })).toThrow(/everySteps is 0/)
+  expect(() => new train.SpikeDetection({ warmup: -1 })).toThrow(/warmup is -1/)
+  expect(() => new train.CsvLogger('run.csv' as never)).toThrow(/a text was given. Pass a stream/)
+})
+
+test('callbacks that are used again belong to the new training', async () => {
+  const plateau = new train.ReduceOnPlateau({ patience: 0, factor: 0.5, monitor: 'score' })
+  const [first, second] = [smallTrainer(), smallTrainer()]
+  const tell: train.Callback = { onEpochEnd: (t) => t.log('score', 1) }
+  await first.fit(batches, { epochs: 3, callbacks: [tell, plateau] })
+  await second.fit(batches, { epochs: 2, callbacks: [tell, plateau] })
+  expect([first.optimizer.lr, second.optimizer.lr]).toEqual([0.0025, 0.005])
+})
+
+test('CsvLogger has the columns of validations that come later', async () => {
+  let text = ''
+  const callbacks = [new train.CsvLogger({ write: (line: string) => void (text += line) })]
+  await smallTrainer().fit(batches, { epochs: 5, validation: batches, validateEvery: { epochs: 2 }, callbacks })
+  const rows = text
+    .trim()
+    .split('\n')
+    .map((line) => line.split(','))
+  expect(rows.map((row) => row[0])).toEqual(['epoch', '1', '2', '3', '4', '5'])
+  expect(rows[0]!.slice(3)).toEqual(['loss', 'accuracy', 'valLoss', 'valAccuracy'])
+  expect(rows.slice(1).map((row) => row[5] !== '')).toEqual([false, true, false, true, true])
 })

@@ -1,3 +1,4 @@
+import { checkCount } from '../../data/check.ts'
 import type { Callback } from '../callback.ts'
 import type { Logs } from '../metric-set.ts'
 import { formatMetric } from '../terminal-format.ts'
@@ -6,7 +7,7 @@ import { Monitor, type MonitorOptions } from './monitor.ts'
 import { WeightsCopy } from './weights-copy.ts'
 
 export interface EarlyStoppingOptions extends MonitorOptions {
-  /** Checks without improvement that are let pass. Default 3. */
+  /** Stops at the so manyth check in a row without improvement, as in Keras and Lightning. Default 3. */
   readonly patience?: number
   /** Stops at once when it is this good. */
   readonly target?: number
@@ -38,13 +39,16 @@ export class EarlyStopping implements Callback {
   #bestEpoch = 0
   #waited = 0
   #weights: WeightsCopy | undefined
-  #loaded: State['weights'] = null
+  #loaded: State | undefined
 
   constructor(options: EarlyStoppingOptions = {}) {
     this.name = options.name ?? 'EarlyStopping'
     this.#monitor = new Monitor('EarlyStopping', options)
     this.#options = options
-    this.#patience = options.patience ?? 3
+    const { patience = 3, startEpoch = 0 } = options
+    checkCount('EarlyStopping', 'patience', patience, { least: 0, infinite: true })
+    checkCount('EarlyStopping', 'startEpoch', startEpoch, { least: 0 })
+    this.#patience = Math.max(1, patience)
   }
 
   /** The best value so far; NaN before the first. */
@@ -53,10 +57,14 @@ export class EarlyStopping implements Callback {
   }
 
   onFitStart(training: Training): void {
+    const { best, waited, bestEpoch, weights } = this.#loaded ?? { best: Number.NaN, waited: 0, bestEpoch: 0, weights: null }
+    this.#loaded = undefined
+    this.#best = best
+    this.#waited = waited
+    this.#bestEpoch = bestEpoch
     if (!this.#options.restoreBest) return
-    this.#weights ??= new WeightsCopy(training.model)
-    if (this.#loaded) this.#weights.loadStateDict(this.#loaded)
-    this.#loaded = null
+    this.#weights = new WeightsCopy(training.model)
+    if (weights) this.#weights.loadStateDict(weights)
   }
 
   onValidationEnd(training: Training, logs: Logs): void {
@@ -77,11 +85,8 @@ export class EarlyStopping implements Callback {
     return { best: this.#best, waited: this.#waited, bestEpoch: this.#bestEpoch, weights: this.#weights?.stateDict() ?? null }
   }
 
-  loadStateDict({ best, waited, bestEpoch, weights }: State): void {
-    this.#best = best
-    this.#waited = waited
-    this.#bestEpoch = bestEpoch
-    this.#loaded = weights
+  loadStateDict(state: State): void {
+    this.#loaded = state
   }
 
   #check(training: Training, value: number | undefined): void {
@@ -102,7 +107,9 @@ export class EarlyStopping implements Callback {
     if (better && (baseline === undefined || reaches(baseline))) this.#waited = 0
     else this.#waited++
     if (target !== undefined && reaches(target)) return training.stop(`${name} has reached ${shown}`)
-    if (this.#waited > this.#patience)
-      training.stop(`${name} has not become better than ${formatMetric(this.#best)} for ${this.#waited} checks`)
+    if (this.#waited >= this.#patience)
+      training.stop(
+        `${name} has not become better than ${formatMetric(this.#best)} for ${this.#waited} check${this.#waited === 1 ? '' : 's'}`,
+      )
   }
 }

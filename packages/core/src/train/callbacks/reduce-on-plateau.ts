@@ -29,7 +29,7 @@ export class ReduceOnPlateau implements Callback {
 
   onFitStart(training: Training): void {
     const optimizer = training.optimizer
-    this.#scheduler ??= new ReduceLROnPlateau(optimizer, { ...this.#options, mode: this.#monitor.direction(training) })
+    this.#scheduler = new ReduceLROnPlateau(optimizer, { ...this.#options, mode: this.#monitor.direction(training) })
     if (this.#saved) this.#scheduler.loadStateDict(this.#saved)
     this.#saved = null
   }

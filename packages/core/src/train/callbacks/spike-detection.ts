@@ -1,3 +1,4 @@
+import { checkCount } from '../../data/check.ts'
 import type { Callback } from '../callback.ts'
 import { formatMetric } from '../terminal-format.ts'
 import type { Training } from '../training.ts'
@@ -32,7 +33,8 @@ interface State {
 /** Notices losses that are far above what they were lately: broken batches, or a learning rate that is too high. */
 export class SpikeDetection implements Callback {
   readonly name: string
-  readonly spikes: Spike[] = []
+  /** Of the last training. */
+  spikes: Spike[] = []
   readonly #threshold: number
   readonly #warmup: number
   readonly #decay: number
@@ -40,13 +42,25 @@ export class SpikeDetection implements Callback {
   #mean = 0
   #variance = 0
   #seen = 0
+  #loaded: State | undefined
 
+  /** @throws {CotangentError} `invalid-argument` for numbers that are none of the kind. */
   constructor({ threshold = 6, warmup = 50, decay = 0.98, onSpike, name = 'SpikeDetection' }: SpikeDetectionOptions = {}) {
+    checkCount('SpikeDetection', 'warmup', warmup, { least: 0 })
     this.name = name
     this.#threshold = threshold
     this.#warmup = warmup
     this.#decay = decay
     this.#onSpike = onSpike
+  }
+
+  onFitStart(): void {
+    const { mean, variance, seen } = this.#loaded ?? { mean: 0, variance: 0, seen: 0 }
+    this.#loaded = undefined
+    this.#mean = mean
+    this.#variance = variance
+    this.#seen = seen
+    this.spikes = []
   }
 
   async onBatchEnd(training: Training): Promise<void> {
@@ -69,10 +83,8 @@ export class SpikeDetection implements Callback {
     return { mean: this.#mean, variance: this.#variance, seen: this.#seen }
   }
 
-  loadStateDict({ mean, variance, seen }: State): void {
-    this.#mean = mean
-    this.#variance = variance
-    this.#seen = seen
+  loadStateDict(state: State): void {
+    this.#loaded = state
   }
 
   /** Moving mean and variance (West 1979, exponentially weighted); a true mean while there are few. */

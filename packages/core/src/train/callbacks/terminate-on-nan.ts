@@ -1,3 +1,4 @@
+import { checkCount } from '../../data/check.ts'
 import { CotangentError } from '../../errors.ts'
 import type { Callback } from '../callback.ts'
 import type { Training } from '../training.ts'
@@ -14,7 +15,9 @@ export class TerminateOnNaN implements Callback {
   readonly #everySteps: number
   readonly #action: 'stop' | 'throw'
 
+  /** @throws {CotangentError} `invalid-argument` for a number of steps that is none. */
   constructor({ everySteps = 1, action = 'stop' }: TerminateOnNaNOptions = {}) {
+    checkCount('TerminateOnNaN', 'everySteps', everySteps)
     this.#everySteps = everySteps
     this.#action = action
   }

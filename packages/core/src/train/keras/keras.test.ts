@@ -102,6 +102,35 @@ describe('sequential', () => {
     expect(batches.history.loss![0]).toBeCloseTo(plain.history.loss![0]!, 5)
   })
 
+  test('steps, validation steps and frequency, lines, single batches', async () => {
+    const model = small().compile({ optimizer: 'sgd', learningRate: 0.1, loss: 'crossEntropy', metrics: ['acc'] })
+    const { history } = await model.fit(x, y, {
+      epochs: 4,
+      batchSize: 8,
+      stepsPerEpoch: 3,
+      validationData: [x, y],
+      validationSteps: 2,
+      validationFreq: 2,
+      verbose: 0,
+      shuffle: false,
+    })
+    expect(history.loss).toHaveLength(4)
+    expect(history.valLoss).toHaveLength(2)
+    const few = [x.narrow(0, 0, 16), y.narrow(0, 0, 16)] as [Tensor, Tensor]
+    expect(history.valLoss![1]).toBeCloseTo((await model.evaluate(...few)).loss!, 6)
+    expect(await model.evaluate(x, y, { batchSize: 8, steps: 2 })).toEqual(await model.evaluate(...few, { batchSize: 8 }))
+    expect((await model.predict(x, { batchSize: 8, steps: 2 })).shape).toEqual([16, 3])
+
+    const half = y.eq(2).cast('float32') as Tensor
+    const weighed = await model.evaluate(x, y, { sampleWeight: half })
+    expect(await model.testOnBatch(x, y, { sampleWeight: half })).toEqual(await model.evaluate(x, y, { sampleWeight: half, batchSize: 96 }))
+    expect(weighed.loss).not.toBeCloseTo((await model.testOnBatch(x, y)).loss!, 3)
+    expect((await model.predictOnBatch(x)).shape).toEqual([96, 3])
+    const before = await model.testOnBatch(x, y)
+    expect((await model.trainOnBatch(x, y)).loss).toBeCloseTo(before.loss!, 5)
+    expect((await model.testOnBatch(x, y)).loss).toBeLessThan(before.loss!)
+  })
+
   test('names what was meant', async () => {
     expect(() => small().compile({ optimizer: 'adan', loss: 'mse' })).toThrow(/no optimizer called 'adan'.*Did you mean adam/)
     expect(() => small().compile({ optimizer: 'adam', loss: 'sparse_crossentropy' })).toThrow(/There are categoricalCrossentropy/)

@@ -36,8 +36,27 @@ export interface ModelFitOptions extends Omit<FitOptions, 'validation'> {
   readonly classWeight?: ClassWeights
   /** How much each example counts, where the data are tensors. */
   readonly sampleWeight?: Tensor
-  /** 0: silent. Default 1. */
-  readonly verbose?: 0 | 1
+  /** Batches that make an epoch: `batchesPerEpoch`. */
+  readonly stepsPerEpoch?: number
+  /** Batches of a validation: `limitBatches: { validation }`. */
+  readonly validationSteps?: number
+  /** Epochs from one validation to the next: `validateEvery: { epochs }`. */
+  readonly validationFreq?: number
+  /** 0: silent, 1: bars where the output is a terminal (default, as is `auto`), 2: lines. */
+  readonly verbose?: 'auto' | 0 | 1 | 2
+}
+
+export interface ModelEvaluateOptions {
+  readonly batchSize?: number
+  /** How much each example counts, where the data are tensors. */
+  readonly sampleWeight?: Tensor
+  /** Only the first so many batches. */
+  readonly steps?: number
+}
+
+export interface ModelPredictOptions extends PredictOptions {
+  /** Only the first so many batches. */
+  readonly steps?: number
 }
 
 export interface KerasHistory {
@@ -89,13 +108,19 @@ export class Model extends Module {
   async fit(data: BatchData, options?: ModelFitOptions): Promise<KerasHistory>
   async fit(data: Tree<Tensor> | BatchData, second?: Tree<Tensor> | ModelFitOptions, third: ModelFitOptions = {}): Promise<KerasHistory> {
     const tensors = tensorsOf(data, second)
-    const { validationData, classWeight, sampleWeight, verbose = 1, ...options } = tensors ? third : ((second ?? {}) as ModelFitOptions)
+    const given = tensors ? third : ((second ?? {}) as ModelFitOptions)
+    const { validationData, classWeight, sampleWeight, stepsPerEpoch, validationSteps, validationFreq, verbose = 1, ...options } = given
+    const limits = typeof options.limitBatches === 'number' ? { train: options.limitBatches } : options.limitBatches
     const { history } = await this.#trainer(classWeight).fit(
       tensors ? { ...tensors, ...(sampleWeight && { weights: sampleWeight }) } : (data as BatchData),
       {
         ...options,
+        ...(stepsPerEpoch !== undefined && { batchesPerEpoch: stepsPerEpoch }),
+        ...(validationSteps !== undefined && { limitBatches: { ...limits, validation: validationSteps } }),
+        ...(validationFreq !== undefined && { validateEvery: { epochs: validationFreq } }),
         ...(validationData && { validation: setOf(validationData, tensors) }),
         ...(verbose === 0 && { display: 'quiet' }),
+        ...(verbose === 2 && { display: 'plain' }),
       },
     )
     const names = [...new Set(history.epochs.flatMap(({ logs }) => Object.keys(logs)))]
@@ -105,26 +130,45 @@ export class Model extends Module {
     }
   }
 
-  evaluate(x: Tree<Tensor>, y: Tree<Tensor>, options?: { readonly batchSize?: number }): Promise<Logs>
-  evaluate(data: BatchData, options?: { readonly batchSize?: number }): Promise<Logs>
-  evaluate(
-    data: Tree<Tensor> | BatchData,
-    second?: Tree<Tensor> | { readonly batchSize?: number },
-    third?: { readonly batchSize?: number },
-  ): Promise<Logs> {
+  /** Loss and metrics, of tensors or batches. */
+  evaluate(x: Tree<Tensor>, y: Tree<Tensor>, options?: ModelEvaluateOptions): Promise<Logs>
+  evaluate(data: BatchData, options?: ModelEvaluateOptions): Promise<Logs>
+  evaluate(data: Tree<Tensor> | BatchData, second?: Tree<Tensor> | ModelEvaluateOptions, third: ModelEvaluateOptions = {}): Promise<Logs> {
     const tensors = tensorsOf(data, second)
-    if (tensors) return this.#trainer().evaluate(tensors, third)
-    return this.#trainer().evaluate(data as BatchData, second as { readonly batchSize?: number })
+    const { batchSize = 32, sampleWeight, steps } = tensors ? third : ((second ?? {}) as ModelEvaluateOptions)
+    return this.#trainer().evaluate(tensors ? { ...tensors, ...(sampleWeight && { weights: sampleWeight }) } : (data as BatchData), {
+      batchSize,
+      ...(steps !== undefined && { limitBatches: steps }),
+    })
   }
 
   /** @param x One input, as many in an array or object as the model was described with, or batches. */
-  predict(x: Tree<Tensor> | BatchData, { batchSize = 32, ...options }: PredictOptions = {}): Promise<Tensor> {
+  predict(x: Tree<Tensor> | BatchData, { batchSize = 32, steps, ...options }: ModelPredictOptions = {}): Promise<Tensor> {
     const module = this.#module
     const several = module instanceof FunctionalModule && module.takes(x)
     return this.#trainer().predict(several ? tensorBatches({ x: x as Tree<Tensor> }, batchSize, { shuffle: false }) : (x as BatchData), {
       batchSize,
       ...options,
+      ...(steps !== undefined && { limitBatches: steps }),
     })
+  }
+
+  /** Trains on one batch. @returns Its loss and metrics, before the step. */
+  async trainOnBatch(x: Tree<Tensor>, y: Tree<Tensor>, options: Pick<ModelFitOptions, 'sampleWeight' | 'classWeight'> = {}): Promise<Logs> {
+    const { sampleWeight, classWeight } = options
+    const batch = [x, y, ...(sampleWeight ? [sampleWeight] : [])]
+    const { logs } = await this.#trainer(classWeight).fit([batch], { display: 'quiet' })
+    return logs
+  }
+
+  /** Loss and metrics of one batch. */
+  testOnBatch(x: Tree<Tensor>, y: Tree<Tensor>, { sampleWeight }: Pick<ModelEvaluateOptions, 'sampleWeight'> = {}): Promise<Logs> {
+    return this.#trainer().evaluate([[x, y, ...(sampleWeight ? [sampleWeight] : [])]])
+  }
+
+  /** The outputs for one batch. */
+  predictOnBatch(x: Tree<Tensor>): Promise<Tensor> {
+    return this.#trainer().predict([[x]])
   }
 
   /** The layers with their output shapes, parameters and multiply-adds, for inputs of that shape (batch included). */
