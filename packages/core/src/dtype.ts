@@ -2,6 +2,7 @@ import { CotangentError } from './errors.ts'
 
 /** Element types, in order of promotion within their kind. */
 export const dtypes = ['bool', 'uint8', 'int8', 'int32', 'int64', 'float16', 'bfloat16', 'float32', 'float64'] as const
+/** The type of a tensor's elements. */
 export type DType = (typeof dtypes)[number]
 
 export type DTypeKind = 'bool' | 'int' | 'float'
@@ -49,6 +50,7 @@ export function copyOf(array: TypedArray, into?: TypedArray): TypedArray {
   return into
 }
 
+/** Whether something, such as a field of a file, is the name of a dtype. */
 export function isDType(name: unknown): name is DType {
   return typeof name === 'string' && Object.hasOwn(dtypeInfo, name)
 }

@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'check-failed'
   | 'unsupported'
 
+/** What an error says, as data. */
 export interface ErrorDetails {
   /** What was wrong, one sentence, lower case, no full stop. */
   message: string
@@ -40,6 +41,7 @@ export interface ErrorDetails {
   cause?: unknown
 }
 
+/** What is thrown for every failure that a user can cause. */
 export class CotangentError extends Error {
   override readonly name = 'CotangentError'
   readonly code: ErrorCode

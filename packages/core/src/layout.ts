@@ -1,6 +1,7 @@
 import { type DType, dtypeInfo } from './dtype.ts'
 import { CotangentError } from './errors.ts'
 
+/** Sizes along the axes, outermost first; `[]` is a single number. */
 export type Shape = readonly number[]
 
 /**

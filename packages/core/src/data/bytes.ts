@@ -24,6 +24,7 @@ export interface ByteParts {
  */
 export type BytesLike = ByteSource | Blob | Uint8Array | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>
 
+/** Any of these as a source; one of a stream can be read once. */
 export function bytesFrom(bytes: BytesLike): ByteSource {
   if (bytes instanceof Uint8Array) {
     return {

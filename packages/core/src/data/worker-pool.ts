@@ -63,6 +63,7 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
     this.#options = options
   }
 
+  /** How many threads it has, or will have once it is used. */
   get workers(): number {
     return this.#options.workers ?? Math.max(1, (globalThis.navigator?.hardwareConcurrency ?? 2) - 1)
   }

@@ -45,6 +45,7 @@ export interface Executable {
   run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[], moved?: readonly number[]): void
 }
 
+/** What an engine has of memory. */
 export interface MemoryUse {
   /** Bytes in live buffers, now and at most. */
   inUse: number
@@ -55,6 +56,7 @@ export interface MemoryUse {
   limit: number
 }
 
+/** What computes: memory for tensors, and programs made ready to run on it. All that the rest of the library knows of it. */
 export interface Engine {
   readonly name: string
   /** Whether results can be read without waiting. */

@@ -26,6 +26,7 @@ export interface Kernel {
 
 export type NodeId = number
 
+/** A line of scalar code in single assignment form: what it computes, of which earlier lines. */
 export type Node =
   | { readonly op: 'const'; readonly type: ScalarType; readonly value: number | bigint }
   | { readonly op: 'param'; readonly type: ScalarType; readonly index: number }

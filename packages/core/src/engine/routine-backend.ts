@@ -27,6 +27,7 @@ export interface BackendThreads {
   addon(file: string, name: string): (args: readonly number[], body: (helpers: number) => void) => void
 }
 
+/** A backend on the memory of one engine. */
 export interface AttachedBackend {
   /**
    * The routine made ready for up to so many threads; undefined where it is left to the engine.
@@ -38,6 +39,7 @@ export interface AttachedBackend {
   variants?(routine: Routine, threads: number): readonly string[]
 }
 
+/** A routine made ready by a backend. */
 export interface BackendRoutine {
   /** Working memory of a run, in bytes. */
   readonly scratchBytes: number

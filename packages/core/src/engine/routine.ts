@@ -117,6 +117,7 @@ export interface RoutineAttrs {
   attentionGrad: AttentionAttrs
 }
 
+/** What a routine can be; engines have code of their own for each, or leave it to the reference's. */
 export type RoutineName = keyof RoutineAttrs
 
 /** Routines behind which engines can put an epilogue in the same code. */

@@ -18,6 +18,7 @@ import { LastCall } from './last-call.ts'
 import { Recompiles } from './recompiles.ts'
 import { isTensor } from './trace.ts'
 
+/** What `compile` takes besides the function. */
 export interface CompileOptions {
   /**
    * For inference: takes parameters and other tensors that the function captures and does not change for constants, so that what
@@ -52,6 +53,7 @@ export interface Specialization {
   readonly results: readonly Result[]
 }
 
+/** The function as a program, called as before. */
 export type Compiled<F> = F & {
   /** The programs so far. */
   readonly specializations: readonly Specialization[]

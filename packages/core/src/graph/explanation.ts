@@ -26,6 +26,7 @@ export interface OperationReport extends Cost {
   readonly roofMs?: number
 }
 
+/** A whole program, counted. */
 export interface Totals {
   readonly operations: number
   readonly bytesRead: number

@@ -10,6 +10,7 @@ import { afterwards, observing } from './observe.ts'
 /** What a slice of a profile's time was spent in: a part that `recordScope` named, an op, a compiled function, or a kernel or routine. */
 export type SliceKind = 'scope' | 'op' | 'compiled' | 'kernel'
 
+/** A stretch of time in a profile. */
 export interface Slice {
   readonly kind: SliceKind
   readonly name: string

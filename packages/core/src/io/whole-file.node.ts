@@ -102,6 +102,10 @@ function isAlive(pid: number, age: number): boolean {
 /** What `readFile` takes at most. */
 const readLimit = 2 ** 31 - 1
 
+/**
+ * All bytes of a file, however many.
+ * @throws {CotangentError} `io-failure`, with the path and what to do.
+ */
 export async function readWhole(path: string): Promise<Uint8Array> {
   try {
     const file = await open(path, 'r')
@@ -162,6 +166,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENOENT: 'It is not there: check the path, and whether something has removed it.',
 }
 
+/** What to throw where the system refused a file: its code as a hint that says what to do. */
 export function ioFailure(path: string, what: 'read' | 'written', cause: unknown): CotangentError {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new CotangentError('io-failure', {

@@ -184,6 +184,7 @@ export class Gpt2 extends Module implements CachedLanguageModel, PyTorchNames {
     return this.#logits(this.#hidden(tokens, undefined))
   }
 
+  /** An empty cache of keys and values, for `batch` texts of at most `capacity` tokens. */
   newCache(batch: number, capacity: number): KvCache {
     const { layers, heads, width, dtype } = this.#config
     return new KvCache({ layers, batch, heads, capacity, headSize: width / heads, dtype })

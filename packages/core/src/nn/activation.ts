@@ -93,6 +93,7 @@ export class Softsign extends activation(softsign) {}
 export class Sigmoid extends activation(sigmoid) {}
 /** log(sigmoid(x)). */
 export class LogSigmoid extends activation(logSigmoid) {}
+/** (e^x - e^-x) / (e^x + e^-x). */
 export class Tanh extends activation(tanh) {}
 /** x - tanh(x). */
 export class TanhShrink extends activation(tanhShrink) {}

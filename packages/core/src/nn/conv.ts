@@ -4,6 +4,7 @@ import { type PerAxis, perAxis } from '../op/window.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { ConvLayer, type CommonConvOptions, type SpatialRank } from './conv-layer.ts'
 
+/** What stands beyond the edges of a convolution's input. */
 export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular'
 
 export interface ConvLayerOptions extends CommonConvOptions {

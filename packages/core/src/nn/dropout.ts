@@ -26,6 +26,7 @@ abstract class Dropping extends Module {
     return this.training && this.p > 0 ? this.drop(x) : x
   }
 
+  /** What training does to the input; evaluation leaves it as it is. */
   protected abstract drop<S extends Shape>(x: Tensor<S>): Tensor<S>
 
   override describe(): string {

@@ -84,11 +84,14 @@ export function truncNormal<T extends Tensor>(
   return set(x, truncatedNormal(x.shape as Shape, { mean, std, low, high, ...drawn(x, options) }))
 }
 
+/** Fills a parameter with a number, in place; returns it. */
 export function constant<T extends Tensor>(x: T, value: number): T {
   return set(x, value)
 }
 
+/** Fills a parameter with 0, in place. */
 export const zeros = <T extends Tensor>(x: T): T => constant(x, 0)
+/** Fills a parameter with 1, in place. */
 export const ones = <T extends Tensor>(x: T): T => constant(x, 1)
 
 /** The identity matrix, cut or filled up with zeros to the shape. */

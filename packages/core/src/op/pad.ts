@@ -9,6 +9,7 @@ import { defineFunction, sampleTensor } from './table.ts'
 
 /** What stands beyond the edges: a value; the elements mirrored without the edge itself; the edge again; those of the other end. */
 const padModes = ['constant', 'reflect', 'replicate', 'circular'] as const
+/** What stands beyond the edges. */
 export type PadMode = (typeof padModes)[number]
 
 export interface PadOptions {

@@ -256,6 +256,7 @@ export const searchSorted = defineFunction({
   ],
 })
 
+/** What `unique` gives. */
 export interface Unique {
   /** The distinct values, ascending, NaN last. */
   readonly values: Tensor<[number]>

@@ -32,6 +32,7 @@ export class Generator {
     return [Number(BigInt.asIntN(32, seed)), Number(BigInt.asIntN(32, seed >> 32n)), this.#calls++ | 0]
   }
 
+  /** What it takes to go on from here: the seed, and how often numbers were drawn. */
   get state(): GeneratorState {
     return { seed: this.#given, calls: this.#calls }
   }

@@ -3,6 +3,7 @@ import type { RoutineAttrs } from '../engine/routine.ts'
 import { CotangentError } from '../errors.ts'
 
 const matmulPrecisions = ['highest', 'high', 'medium'] as const
+/** How exactly float32 products are computed; see `setMatmulPrecision`. */
 export type MatmulPrecision = (typeof matmulPrecisions)[number]
 
 let precision: MatmulPrecision = 'highest'

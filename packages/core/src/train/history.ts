@@ -1,5 +1,6 @@
 import type { Logs } from './metric-set.ts'
 
+/** What an epoch gave. */
 export interface EpochRecord {
   /** From 1. */
   readonly epoch: number
@@ -13,6 +14,7 @@ export interface EpochRecord {
 export class History {
   #epochs: EpochRecord[] = []
 
+  /** The epochs so far, in order. */
   get epochs(): readonly EpochRecord[] {
     return this.#epochs
   }
@@ -32,6 +34,7 @@ export class History {
     this.#epochs = [...this.#epochs.filter(({ epoch }) => epoch < record.epoch), record]
   }
 
+  /** For `JSON.stringify`: the epochs. */
   toJSON(): readonly EpochRecord[] {
     return this.#epochs
   }

@@ -71,6 +71,7 @@ export class LrFindResult {
     })
   }
 
+  /** The plot, without colours. */
   toString(): string {
     return this.plot({ color: false })
   }

@@ -83,6 +83,7 @@ export class Training {
     return (this.#now() - this.#began) / 1000
   }
 
+  /** Seconds of the epoch at hand so far. */
   get epochSeconds(): number {
     return (this.#now() - this.#epochBegan) / 1000
   }
@@ -139,6 +140,7 @@ export class Training {
     this.#writer = writer
   }
 
+  /** Starts an epoch: batches and samples count from 0 again. */
   beginEpoch(): void {
     this.batch = 0
     this.epochSamples = 0

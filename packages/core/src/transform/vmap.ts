@@ -9,6 +9,7 @@ import { type BatchedAttrs, batchedPrimitive, examples } from './batched.ts'
 import { tangentsOf } from './jvp.ts'
 import { isTensor, Level, Lifted } from './level.ts'
 
+/** What drawing random numbers inside of `vmap` does: it is refused, or examples get numbers of their own, or all the same ones. */
 export type Randomness = 'error' | 'different' | 'same'
 
 /** What every example has, or (not `mapped`) one value for all. The examples lie along axis 0. */

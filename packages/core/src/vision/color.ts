@@ -19,14 +19,17 @@ export const grayscale = (images: Tensor, { channels = 1 }: { readonly channels?
   })
 }
 
+/** The images times `factor`, one number or one an image: `[batch, height, width, channels]`. */
 export const adjustBrightness = (images: Tensor, factor: PerImage): Tensor =>
   onFloats('adjustBrightness', images, (x, white) => blend(x, 0, factor, white))
 
+/** The images moved away from the mean of their grey values, by `factor`: `[batch, height, width, channels]`. */
 export const adjustContrast = (images: Tensor, factor: PerImage): Tensor => {
   checkColour('adjustContrast', images)
   return onPlanes('adjustContrast', images, (x, white) => colorChanges.contrast(x, factor, white))
 }
 
+/** The images moved away from their grey ones, by `factor`: `[batch, height, width, channels]`. */
 export const adjustSaturation = (images: Tensor, factor: PerImage): Tensor => {
   checkColour('adjustSaturation', images)
   return onPlanes('adjustSaturation', images, (x, white) => colorChanges.saturation(x, factor, white))
@@ -49,6 +52,7 @@ function smoothed(x: Tensor): Tensor {
   return concat([x.narrow(1, 0, 1), rows, x.narrow(1, h - 1, 1)], 1)
 }
 
+/** The images moved away from smoothed ones, by `factor`: `[batch, height, width, channels]`. */
 export const adjustSharpness = (images: Tensor, factor: PerImage): Tensor =>
   onFloats('adjustSharpness', images, (x, white) => (x.shape[1]! < 3 || x.shape[2]! < 3 ? x : blend(x, smoothed(x), factor, white)))
 

@@ -16,6 +16,7 @@ export interface DigitSet {
   labels: Uint8Array
 }
 
+/** The digits as LeCun et al. (1998) split them. */
 export interface Mnist {
   /** 60,000 digits. */
   train: DigitSet

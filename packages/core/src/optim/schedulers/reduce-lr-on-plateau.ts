@@ -56,6 +56,7 @@ export class ReduceLROnPlateau {
     perGroup('ReduceLROnPlateau', 'minLr', optimizer, minLr)
   }
 
+  /** Once an epoch, with what is watched. */
   step(metric: number): void {
     if (typeof metric !== 'number')
       throw this.#refused(`the metric is ${String(metric)}, not a number`, 'Read a tensor with await t.data() or t.item().')
