@@ -6,7 +6,7 @@ import { addBias } from './gemm-kernel.ts'
 import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
 import { multiplyAdd } from './lanes.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
-import { exportLaunch } from './routine-entry.ts'
+import { routineFunction } from './routine-entry.ts'
 
 /** Neighbouring pixels that share the loads of the weights, and vectors of channels of such a tile: the fastest of those measured. */
 const TILE_PIXELS = 3
@@ -14,13 +14,11 @@ const TILE_CHANNELS = 2
 
 /**
  * Emits the module of depthwise convolutions, forward and gradient of the input (one input and one output channel a group):
- * each output pixel lists the taps that see a pixel, then runs over the channels. Exports `run(arguments, begin, end,
- * scratch)`; the scratch holds the list.
+ * each output pixel lists the taps that see a pixel, then runs over the channels. The list is in the scratch memory.
  */
 export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const { m, lanes, storeLanes, finish } = startProduct(options)
-  const f = m.function('run', { export: true })
-  const [args, begin, end, list] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const { f, begin, end, args, scratch: list } = routineFunction(m)
   const word = (name: Parameters<typeof windowWords.at>[0]) => windowWords.load(args, name)
   const task = define(f, begin)
   const [channels, accumulate] = [define(f, word('columns')), define(f, word('accumulate'))]
@@ -194,7 +192,6 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
       f.increment(task, 1)
     },
   )
-  exportLaunch(m, f)
   return m.toBytes()
 }
 
@@ -204,10 +201,7 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
  */
 export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const { m, lanes, storeLanes, finish } = startProduct(options)
-  const f = m.function('run', { export: true })
-  const [args, begin, end] = [f.param('i32'), f.param('i32'), f.param('i32')]
-  // The scratch memory that every `run` is given.
-  f.param('i32')
+  const { f, begin, end, args } = routineFunction(m)
   const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
   const task = define(f, begin)
   const [channels, pixelBytes, rowStride] = [define(f, word('columns')), define(f, word('pixel')), define(f, word('rowStride'))]
@@ -323,6 +317,5 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
       f.increment(task, 1)
     },
   )
-  exportLaunch(m, f)
   return m.toBytes()
 }

@@ -16,7 +16,7 @@ import { emitPack } from './gemm-pack.ts'
 import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
 import { type Lanes, lanesOf } from './lanes.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
-import { ArgumentWords, exportLaunch } from './routine-entry.ts'
+import { ArgumentWords, routineFunction } from './routine-entry.ts'
 
 /**
  * Words of the arguments of the modules `weights` and `depthwiseWeights`; the taps follow. `pixel`: bytes between pixels of dy; `rowStride`:
@@ -283,7 +283,7 @@ function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): Functi
 
 /**
  * Emits the module of the gradient of the weights: a matrix product of the (tap, input channel) rows of the unfolded x,
- * gathered panel by panel, with dy. Sums run over all pixels. Exports `run(arguments, begin, end, scratch)`.
+ * gathered panel by panel, with dy. Sums run over all pixels.
  */
 export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const module = startProduct(options)
@@ -293,8 +293,7 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
   const packVectors = emitPackPixels(m, lanes, true)
   const packScalars = emitPackPixels(m, lanes, false)
 
-  const f = m.function('run', { export: true })
-  const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const { f, begin, end, args, scratch } = routineFunction(m)
   const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
   const [channels, rowStride, pixel] = [define(f, word('channels')), define(f, word('rowStride')), define(f, word('pixel'))]
   const packedB = define(f, ['+', scratch, word('packedB')])
@@ -370,6 +369,5 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
       product()
     },
   })
-  exportLaunch(m, f)
   return m.toBytes()
 }

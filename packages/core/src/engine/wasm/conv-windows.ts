@@ -8,7 +8,7 @@ import { emitPack, squareMover } from './gemm-pack.ts'
 import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
-import { exportLaunch } from './routine-entry.ts'
+import { routineFunction } from './routine-entry.ts'
 
 /** Splits a row's number into its positions along W, H, D and the batch; `row` is used up and holds the batch index. */
 export function decodeRow(
@@ -304,8 +304,7 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
 
 /**
  * Emits the module of products of windows with weights: the convolution and its gradient with respect to the input, by
- * `planConv` and `planConvGradInput`. Exports `run(arguments, begin, end, scratch)`, as `emitMatmul` does. It is an implicit
- * matrix product: the panels of A are gathered from the windows, so the unfolded input is never in memory as a whole.
+ * `planConv` and `planConvGradInput`. It is an implicit matrix product: the panels of A are gathered from the windows, so the unfolded input is never in memory as a whole.
  */
 export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const module = startProduct(options)
@@ -316,8 +315,7 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
   const packWeights = bytes ? emitPackBytes(m, lanes, width, bytes.b) : emitPack(m, lanes, width)
   const packWindows = emitPackWindows(m, lanes, bytes?.a)
 
-  const f = m.function('run', { export: true })
-  const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const { f, begin, end, args, scratch } = routineFunction(m)
   const word = (name: Parameters<typeof windowWords.at>[0]) => windowWords.load(args, name)
   const channels = define(f, word('channels'))
   const tasks = taskBlock(f)
@@ -420,6 +418,5 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
       product()
     },
   })
-  exportLaunch(m, f)
   return m.toBytes()
 }

@@ -17,17 +17,17 @@ const emitters: Record<ConvModule, (options: ProductOptions) => Uint8Array<Array
   depthwiseWeights: emitConvDepthwiseWeights,
 }
 
-type Run = (args: number, begin: number, end: number, scratch: number) => void
-const runs = new Map<string, Run>()
-function runOf(module: ConvModule, type: LaneType, relaxed: boolean, withBias: boolean): Run {
+type Launch = (begin: number, end: number, thread: number, args: number, scratch: number, stride: number) => void
+const launches = new Map<string, Launch>()
+function launchOf(module: ConvModule, type: LaneType, relaxed: boolean, withBias: boolean): Launch {
   const key = [module, type, relaxed, withBias].join()
-  let run = runs.get(key)
-  if (!run) {
+  let launch = launches.get(key)
+  if (!launch) {
     const bytes = emitters[module]({ type, relaxed, shared: true, bias: withBias })
-    run = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports.run as Run
-    runs.set(key, run)
+    launch = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports.launch as Launch
+    launches.set(key, launch)
   }
-  return run
+  return launch
 }
 
 function execute(plan: ConvPlan, type: LaneType, relaxed: boolean, withBias: boolean, splits: number): void {
@@ -36,9 +36,9 @@ function execute(plan: ConvPlan, type: LaneType, relaxed: boolean, withBias: boo
   for (const [i, position] of plan.pointers.entries()) words[position] = addresses[i]!
   new Int32Array(memory.buffer, at.args, words.length).set(words)
   const scratch = new Uint8Array(memory.buffer, at.scratch, plan.scratchBytes + 64).fill(0xff)
-  const run = runOf(plan.module, type, relaxed, withBias)
+  const launch = launchOf(plan.module, type, relaxed, withBias)
   const cuts = Array.from({ length: splits + 1 }, (_, i) => Math.round((plan.tasks * i) / splits))
-  for (let i = splits - 1; i >= 0; i--) run(at.args, cuts[i]!, cuts[i + 1]!, at.scratch)
+  for (let i = splits - 1; i >= 0; i--) launch(cuts[i]!, cuts[i + 1]!, 0, at.args, at.scratch, 0)
   if (scratch.subarray(plan.scratchBytes).some((byte) => byte !== 0xff)) throw new Error('wrote behind the scratch memory')
 }
 

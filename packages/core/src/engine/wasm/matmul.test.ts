@@ -10,18 +10,18 @@ const memory = new WebAssembly.Memory({ initial: 512, maximum: 512, shared: true
 const arrayOf = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int64: BigInt64Array }
 const at = { args: 1024, a: 1 << 20, b: 8 << 20, c: 16 << 20, bias: 23 << 20, scratch: 24 << 20 }
 
-type Run = (args: number, begin: number, end: number, scratch: number) => void
-const runs = new Map<string, Run>()
+type Launch = (begin: number, end: number, thread: number, args: number, scratch: number, stride: number) => void
+const launches = new Map<string, Launch>()
 
-function runOf(type: LaneType, relaxed: boolean, bias: boolean): Run {
+function launchOf(type: LaneType, relaxed: boolean, bias: boolean): Launch {
   const key = `${type} ${relaxed} ${bias}`
-  let run = runs.get(key)
-  if (!run) {
+  let launch = launches.get(key)
+  if (!launch) {
     const module = new WebAssembly.Module(emitMatmul({ type, relaxed, bias, shared: true }))
-    run = new WebAssembly.Instance(module, { env: { memory } }).exports.run as Run
-    runs.set(key, run)
+    launch = new WebAssembly.Instance(module, { env: { memory } }).exports.launch as Launch
+    launches.set(key, launch)
   }
-  return run
+  return launch
 }
 
 type Numbers = TypedArray & { [index: number]: number | bigint }
@@ -75,9 +75,9 @@ function mismatch(problem: MatmulProblem, relaxed: boolean, splits: number): str
   for (const [i, position] of plan.pointers.entries()) words[position] = addresses[i]!
   new Int32Array(memory.buffer, at.args, words.length).set(words)
   const scratch = new Uint8Array(memory.buffer, at.scratch, plan.scratchBytes + 64).fill(0xff)
-  const run = runOf(type, relaxed, bias !== undefined)
+  const launch = launchOf(type, relaxed, bias !== undefined)
   const cuts = Array.from({ length: splits + 1 }, (_, i) => Math.round((plan.tasks * i) / splits))
-  for (let i = splits - 1; i >= 0; i--) run(at.args, cuts[i]!, cuts[i + 1]!, at.scratch)
+  for (let i = splits - 1; i >= 0; i--) launch(cuts[i]!, cuts[i + 1]!, 0, at.args, at.scratch, 0)
   if (scratch.subarray(plan.scratchBytes).some((byte) => byte !== 0xff)) return 'wrote behind the scratch memory'
   const wrong = expected.findIndex((value, i) => Number(cView[i]) !== value)
   return wrong < 0 ? undefined : `element ${wrong} of ${cLength}: ${cView[wrong]} instead of ${expected[wrong]}`

@@ -8,13 +8,12 @@ import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
-import { exportLaunch } from './routine-entry.ts'
+import { routineFunction } from './routine-entry.ts'
 
 /**
- * Emits the module of matrix products C = A B (+ C), batched, for operands of any strides. It imports `env.memory` and
- * exports `run(arguments, begin, end, scratch)`, which computes the tasks [begin, end) of the plan whose words lie at
- * `arguments` (see `planMatmul`). Threads that run tasks at once need scratch memory of their own. Operands may be read up
- * to 64 bytes beyond their end; only C's own elements are written.
+ * Emits the module of matrix products C = A B (+ C), batched, for operands of any strides: it computes the tasks [begin, end) of
+ * the plan whose words lie at `arguments` (see `planMatmul`). Operands may be read up to 64 bytes beyond their end; only C's own
+ * elements are written.
  *
  * Blocking after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008).
  */
@@ -32,8 +31,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const rowTimesRows = bytes ? emitByteRowTimesRows(module, withBias, bytes) : emitRowTimesRows(module, withBias)
   const rowTimesColumns = bytes ? emitByteRowTimesColumns(module, withBias, bytes) : emitRowTimesColumns(module, withBias)
 
-  const f = m.function('run', { export: true })
-  const [args, begin, end, scratch] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+  const { f, begin, end, args, scratch } = routineFunction(m)
   const word = (name: Parameters<typeof argumentWords.at>[0]) => argumentWords.load(args, name)
   const [mode, aRow, aK, bColumn, bK, cRow] = [
     define(f, word('mode')),
@@ -183,7 +181,6 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       })
     },
   })
-  exportLaunch(m, f)
   return m.toBytes()
 }
 

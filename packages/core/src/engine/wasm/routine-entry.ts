@@ -1,5 +1,5 @@
 import type { ModuleBuilder } from './assembler.ts'
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import type { FunctionBuilder, Local } from './function-builder.ts'
 import { assign, type I32 } from './i32-expression.ts'
 
 /** The function that the worker pool calls, under construction. */
@@ -21,13 +21,6 @@ export function routineFunction(m: ModuleBuilder): RoutineFunction {
   const [args, scratch, stride] = [f.param('i32'), f.param('i32'), f.param('i32')]
   assign(f, scratch, ['+', scratch, ['*', thread, stride]])
   return { f, begin, end, args, scratch }
-}
-
-/** Exports `launch` in front of `run(arguments, begin, end, scratch)`. */
-export function exportLaunch(m: ModuleBuilder, run: FunctionRef): void {
-  const { f, begin, end, args, scratch } = routineFunction(m)
-  for (const local of [args, begin, end, scratch]) f.get(local)
-  f.call(run)
 }
 
 /** The 32-bit arguments of a routine's code, by name. */
