@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { BatchSource } from './batch-source.ts'
-import type { BatchData } from './batch.ts'
+import { type BatchData, batchSizeOf } from './batch.ts'
 import type { Trainer } from './trainer.ts'
 import { undisturbed } from './undisturbed.ts'
 
@@ -46,19 +46,17 @@ export async function batchSizeFind<O, T>(
 ): Promise<BatchSizeFindResult> {
   for (const [name, value] of Object.entries({ start, max, steps })) {
     if (!(Number.isInteger(value) && value >= 1)) {
-      throw new CotangentError('invalid-argument', {
-        op: 'batchSizeFind',
-        message: `${name} is ${value}`,
-        hint: 'It is a whole number of at least 1.',
-      })
+      throw refused(`${name} is ${value}`, 'It is a whole number of at least 1.')
     }
   }
+  if (mode !== 'power' && mode !== 'binary') throw refused(`mode is ${String(mode)}`, 'It is power or binary.')
   const trials: BatchSizeTrial[] = []
   const attempt = async (batchSize: number): Promise<boolean> => {
     try {
       const samplesPerSecond = await undisturbed(trainer.program, undefined, async () =>
         trainFew(trainer, await makeData(batchSize), batchSize, steps),
       )
+      if (samplesPerSecond === undefined) return false
       trials.push({ batchSize, fits: true, samplesPerSecond })
       return true
     } catch (error) {
@@ -79,6 +77,7 @@ export async function batchSizeFind<O, T>(
       break
     }
   }
+  if (largest === 0) throw refused(`there is no full batch of ${start} in the data`, 'Begin with fewer: { start: 1 }.')
   if (mode === 'binary' && tooLarge > 0) {
     while (tooLarge - largest > Math.max(1, largest / 16)) {
       const size = (largest + tooLarge) >> 1
@@ -91,15 +90,21 @@ export async function batchSizeFind<O, T>(
   return { batchSize: largest, fastest: fastest.batchSize, trials }
 }
 
-/** Examples a second. */
-async function trainFew<O, T>({ program }: Trainer<O, T>, data: BatchData, batchSize: number, steps: number): Promise<number> {
+/** Examples a second; undefined where there is no full batch in the data. */
+async function trainFew<O, T>({ program }: Trainer<O, T>, data: BatchData, batchSize: number, steps: number): Promise<number | undefined> {
   const source = new BatchSource(data)
+  const full = async (): Promise<unknown> => {
+    const batch = await source.next()
+    // The last batch of a pass may be smaller: a pass begins with a full one if there is any.
+    if (batch === undefined || batchSizeOf(batch) >= batchSize) return batch
+    await source.close()
+    return undefined
+  }
   let begun = 0
   try {
     for (let step = 0; step <= steps; step++) {
-      const batch = (await source.next()) ?? (await source.next())
-      if (batch === undefined)
-        throw new CotangentError('invalid-argument', { op: 'batchSizeFind', message: `there are no batches of ${batchSize}` })
+      const batch = (await full()) ?? (await full())
+      if (batch === undefined) return undefined
       program.train(batch, { first: true, ends: 1 })
       await program.lastLoss()
       if (step === 0) begun = performance.now()
@@ -113,3 +118,5 @@ async function trainFew<O, T>({ program }: Trainer<O, T>, data: BatchData, batch
 const isOutOfMemory = (error: unknown): boolean =>
   (error instanceof CotangentError && error.code === 'out-of-memory') ||
   (error instanceof RangeError && /allocation|memory/i.test(error.message))
+
+const refused = (message: string, hint: string) => new CotangentError('invalid-argument', { op: 'batchSizeFind', message, hint })

@@ -61,6 +61,12 @@ function inOrder(batch: Readonly<Record<string, unknown>>): Batch {
   }
 }
 
+/** The inputs of a batch, which needs to have nothing else. */
+export function readInputs(batch: unknown, names?: BatchNames): unknown {
+  if (!names || batch instanceof Tensor || Array.isArray(batch)) return readBatch(batch, names).inputs
+  return readBatch(batch, { inputs: names.inputs }).inputs
+}
+
 function byName(batch: Readonly<Record<string, unknown>>, { inputs, targets, weights }: BatchNames): Batch {
   const entry = (name: string): unknown => {
     if (name in batch) return batch[name]

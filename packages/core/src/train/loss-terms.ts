@@ -40,6 +40,8 @@ const isLoss = (x: unknown): x is AnyLoss =>
 /** @throws {CotangentError} `invalid-argument` for what is no loss, and weights of outputs that have none. */
 export function lossTerms(loss: Loss<never, never>, lossWeights: Readonly<Record<string, number>> = {}): LossOf {
   if (isLoss(loss)) return (outputs, targets, weights) => ({ total: oneLoss(loss, outputs, targets, weights), parts: {} })
+  if (typeof loss === 'string')
+    throw refused(`the loss is the text '${String(loss)}'`, 'Pass the function: import { crossEntropy }. Names are for models of keras.')
   const terms = Object.entries(loss)
   const wrong = terms.find(([, term]) => !isLoss(term))
   if (terms.length === 0 || wrong)
@@ -75,10 +77,10 @@ export function entry(what: string, tree: unknown, name: string): unknown {
 
 function oneLoss(loss: AnyLoss, outputs: unknown, targets: unknown, weights: Tensor | undefined): Tensor {
   if (!weights) {
-    const value = typeof loss === 'function' ? loss(outputs, targets) : loss.forward(outputs, targets)
-    return checked(value).rank === 0 ? value : value.mean()
+    const value = checked(call(loss, outputs, targets))
+    return value.rank === 0 ? value : value.mean()
   }
-  const losses = checked(typeof loss === 'function' ? loss(outputs, targets, { reduction: 'none' }) : loss.forward(outputs, targets))
+  const losses = checked(call(loss, outputs, targets, { reduction: 'none' }))
   if (losses.rank === 0) {
     throw refused(
       'there are weights, but the loss gives one number for all examples',
@@ -89,6 +91,27 @@ function oneLoss(loss: AnyLoss, outputs: unknown, targets: unknown, weights: Ten
   }
   return weightedMean(losses, weights)
 }
+
+function call(loss: AnyLoss, outputs: unknown, targets: unknown, options?: { readonly reduction: 'none' }): unknown {
+  try {
+    if (typeof loss !== 'function') return loss.forward(outputs, targets)
+    return options ? loss(outputs, targets, options) : loss(outputs, targets)
+  } catch (cause) {
+    // A loss of your own may take other things than tensors; one that fails at it was probably meant for tensors.
+    if (!(cause instanceof TypeError) || (outputs instanceof Tensor && targets instanceof Tensor)) throw cause
+    const form = (what: string, x: unknown) =>
+      x instanceof Tensor ? `${what} are a tensor` : x === undefined ? `there are no ${what}` : `${what} are of the form ${formOf(x)}`
+    throw new CotangentError('invalid-argument', {
+      op: 'fit',
+      message: `the loss fails where ${form('outputs', outputs)} and ${form('targets', targets)}: ${cause.message}`,
+      hint: 'Where there are several outputs, give each a loss by its name: { loss: { kind: crossEntropy, size: mseLoss } }. Batches are [inputs, targets].',
+      cause,
+    })
+  }
+}
+
+const formOf = (x: unknown): string =>
+  typeof x !== 'object' || x === null ? String(x) : Array.isArray(x) ? `an array of ${x.length}` : `{ ${Object.keys(x).join(', ')} }`
 
 /** Sum of loss times weight over the sum of weights; 0 where all weights are. */
 function weightedMean(losses: Tensor, weights: Tensor): Tensor {

@@ -95,6 +95,13 @@ describe('fineTune', () => {
     ;[1e-4, 1e-3, 1e-2].forEach((lr, i) => expect(highest[i]! / lr).toBeCloseTo(1, 1))
     expect(whole.epochs).toBe(2)
     expect(model.parameters().every((p) => p.requiresGrad)).toBe(true)
+    const at = await train.fineTune(smallTrainer({ optimizer }, model), batches, { epochs: 1, freezeEpochs: 0 })
+    expect([at.frozen, at.whole.epochs]).toEqual([undefined, 1])
+    // A failure leaves nothing frozen.
+    const broken: train.Callback = { onEpochEnd: () => Promise.reject(new Error('broken')) }
+    const failing = train.fineTune(smallTrainer({ optimizer }, model), batches, { epochs: 1, callbacks: [broken] })
+    await expect(failing).rejects.toThrow('broken')
+    expect(model.parameters().every((p) => p.requiresGrad)).toBe(true)
   })
 
   test('needs groups', async () => {
@@ -126,6 +133,19 @@ describe('batchSizeFind', () => {
     expect(stateOf(trainer)).toEqual(before)
     expect((await train.batchSizeFind(smallTrainer(), upTo(23), { start: 16, steps: 1, mode: 'binary' })).batchSize).toBe(23)
     expect((await train.batchSizeFind(smallTrainer(), upTo(64), { start: 8, max: 20, steps: 1 })).batchSize).toBe(16)
+  })
+
+  test('ends where the data has no full batch', async () => {
+    const rows = data.Dataset.fromTensors(points(50))
+    const sizes = async (options: train.BatchSizeFindOptions, dropLast = false) =>
+      (await train.batchSizeFind(smallTrainer(), (size) => rows.batch(size, { dropLast }), { steps: 2, ...options })).trials.map(
+        (trial) => trial.batchSize,
+      )
+    expect(await sizes({})).toEqual([2, 4, 8, 16, 32])
+    expect(await sizes({}, true)).toEqual([2, 4, 8, 16, 32])
+    expect((await sizes({ start: 32, mode: 'binary' })).at(-1)).toBe(50)
+    await expect(sizes({ start: 64 })).rejects.toThrow(/no full batch of 64/)
+    await expect(sizes({ mode: 'linear' as never })).rejects.toThrow(/mode is linear/)
   })
 
   test('lets other errors and too large a beginning through', async () => {

@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { full } from '../op/index.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { Tensor } from '../tensor/tensor.ts'
 import { batchSizeOf } from './batch.ts'
 import { entry } from './loss-terms.ts'
 import type { Metric, MetricUpdateOptions } from './metric.ts'
@@ -26,6 +26,9 @@ interface Entry {
   readonly update: (outputs: unknown, targets: unknown, options: MetricUpdateOptions) => void
 }
 
+/** A class cannot be called. */
+export const isClass = (x: object): boolean => /^class\b/.test(Function.prototype.toString.call(x))
+
 const isMetric = (x: unknown): x is Metric =>
   typeof x === 'object' && x !== null && typeof (x as Metric).update === 'function' && 'compute' in x
 
@@ -35,7 +38,7 @@ export class MetricSet {
 
   constructor(metrics: Metrics<never, never> = []) {
     this.#entries = Array.isArray(metrics)
-      ? metrics.map((metric: Metric) => entryOf(metric.name, undefined, metric))
+      ? metrics.map((metric: Metric, i) => entryOf(isMetric(metric) ? metric.name : `metrics[${i}]`, undefined, metric))
       : Object.entries(metrics).flatMap(([name, metric]) =>
           isMetric(metric) || typeof metric === 'function'
             ? [entryOf(name, undefined, metric)]
@@ -48,6 +51,11 @@ export class MetricSet {
         twice === 'loss' ? 'a metric is called loss' : `two metrics are called ${twice}`,
         'Give metrics by name: { name: metric }.',
       )
+  }
+
+  /** The names of all. */
+  get names(): readonly string[] {
+    return this.#entries.map(({ name }) => name)
   }
 
   /** Whether there are metrics that cannot be updated within a compiled step. */
@@ -87,12 +95,18 @@ function entryOf(name: string, output: string | undefined, metric: unknown): Ent
   if (isMetric(metric)) return { name, output, metric, update: (o, t, options) => metric.update(...([o, t, options] as never[])) }
   if (typeof metric !== 'function')
     throw refused(
-      `the metric ${name} is ${typeof metric}`,
-      'Use a metric of train.metrics, or a function (outputs, targets) => number of each example.',
+      `the metric ${name} is ${typeof metric === 'string' ? `the text '${metric}'` : typeof metric}`,
+      'Use a metric of train.metrics, such as new train.metrics.Accuracy({ classes: 10 }), or a function (outputs, targets) => number of each example.',
     )
+  if (isClass(metric)) throw refused(`the metric ${name} is the class ${metric.name}`, `Make one: new ${metric.name}({ ... }).`)
   const mean = new Mean({ name })
   const update: Entry['update'] = (outputs, targets, { weights }) => {
-    const values = (metric as MetricFunction<unknown, unknown>)(outputs, targets)
+    const values: unknown = (metric as MetricFunction<unknown, unknown>)(outputs, targets)
+    if (!(values instanceof Tensor))
+      throw refused(
+        `the metric ${name} gave ${values === null ? 'null' : typeof values}, not a tensor`,
+        'Return a tensor of one number, or one for each example.',
+      )
     mean.update(values, weights && values.rank > 0 ? { weights } : { weights: sizeOf(values, targets, outputs) })
   }
   return { name, output, metric: mean, update }

@@ -35,8 +35,8 @@ export interface FineTuneOptions extends Omit<OneCycleOptions, 'maxLr' | 'epochs
 }
 
 export interface FineTuneResult {
-  /** While all but the head was frozen. */
-  readonly frozen: FitResult
+  /** While all but the head was frozen; undefined with `freezeEpochs: 0`. */
+  readonly frozen: FitResult | undefined
   readonly whole: FitResult
 }
 
@@ -69,12 +69,18 @@ export async function fineTune<O, T>(
   const last = groups.length - 1
   require(groups.length, true)
   require(last, false)
-  const frozen = await oneCycle(trainer, data, { pctStart: 0.99, ...options, epochs: freezeEpochs, maxLr: baseLr }).finally(() =>
-    require(last, true),
-  )
+  const frozen =
+    freezeEpochs === 0
+      ? undefined
+      : await oneCycle(trainer, data, { pctStart: 0.99, ...options, epochs: freezeEpochs, maxLr: baseLr }).finally(() =>
+          require(last, true),
+        )
+  require(last, true)
   const high = baseLr / 2
   const maxLr = groups.map((_, i) => (high / lrMult) * lrMult ** (i / last))
   const whole =
-    frozen.stopReason === 'interrupted' ? frozen : await oneCycle(trainer, data, { pctStart: 0.3, divFactor: 5, ...options, epochs, maxLr })
+    frozen?.stopReason === 'interrupted'
+      ? frozen
+      : await oneCycle(trainer, data, { pctStart: 0.3, divFactor: 5, ...options, epochs, maxLr })
   return { frozen, whole }
 }

@@ -211,7 +211,14 @@ export class StepProgram {
     if (phase === 'train') noGrad(() => this.#lastLoss.assign(value.cast('float32')))
     this.#record(phase, 'loss', value, size)
     for (const [name, x] of Object.entries(logs)) this.#record(phase, name, x.detach(), size)
-    if (outputs === undefined) return null
+    if (outputs === undefined) {
+      const { names } = this.metrics
+      if (names.length === 0 || (phase === 'train' && this.#options.evalStep)) return null
+      throw refused(
+        `the step gave no outputs, which ${names.join(', ')} would be measured by`,
+        'Return { loss, outputs, targets } of trainStep, or log numbers of your own: { loss, logs: { name: tensor } }.',
+      )
+    }
     const detached = mapTree(outputs, isTensor, (x) => x.detach())
     this.metrics.update(detached, targets, weights, { traceable: true })
     return this.metrics.needsOutputs ? { outputs: detached, targets, weights } : null
@@ -244,6 +251,7 @@ export const evaluationName = (name: string): string => `val${capital(name)}`
 function resultOf(result: Tensor | StepResult): StepResult {
   if (result instanceof Tensor) return { loss: result }
   if (typeof result === 'object' && result !== null && result.loss instanceof Tensor) return result
+  if (result instanceof Promise) throw refused('trainStep gave a promise', 'A step is recorded as one program: leave out async and await.')
   throw refused('trainStep gave no loss', 'Return the loss as a tensor, or { loss, outputs, targets, logs }.')
 }
 

@@ -24,11 +24,11 @@ export function tensorBatches(tensors: TensorData, batchSize: number, { shuffle 
 }
 
 /** Inputs, cut along the first axis. */
-export function rowsOf(data: Tensor | TensorData, batchSize: number): BatchData {
+export function rowsOf(data: Tensor, batchSize: number): BatchData {
   checkCount('predict', 'batchSize', batchSize)
   const size = batchSizeOf(data)
   const starts = Array.from({ length: Math.ceil(size / batchSize) }, (_, i) => i * batchSize)
-  return starts.map((start) => mapTree(data, isTensor, (x) => x.narrow(0, start, Math.min(batchSize, size - start))))
+  return starts.map((start) => data.narrow(0, start, Math.min(batchSize, size - start)))
 }
 
 /** Rows of the end apart, for validation. */

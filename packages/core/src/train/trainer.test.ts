@@ -353,23 +353,6 @@ const setOnes = (module: nn.Module): void => {
   noGrad(() => module.parameters().forEach((p) => p.assign(0.5)))
 }
 
-test.each([
-  ['epoch', /there is no option epoch. Did you mean epochs/],
-  ['valCheckInterval', /Here it is validateEvery: { batches }/],
-  ['max_epochs', /Here it is epochs/],
-  ['stepsPerEpoch', /Here it is batchesPerEpoch/],
-  ['accumulate_grad_batches', /Here it is accumulate, an option of the Trainer/],
-  ['metrics', /Here it is metrics, an option of the Trainer/],
-])('fit says what %s is called', async (name, message) => {
-  await expect(quickTrainer().fit(points(), { [name]: 1 })).rejects.toThrow(message)
-})
-
-test('the trainer says what its options are', () => {
-  expect(() => quickTrainer({ epochs: 3 } as never)).toThrow(/Trainer: there is no option epochs. Here it is epochs, an option of fit/)
-  expect(() => quickTrainer({ metric: [] } as never)).toThrow(/Did you mean metrics/)
-  expect(() => quickTrainer({ precision: '16-mixed' as never })).toThrow(/precision is 16-mixed. It is one of float32, bfloat16, float16/)
-})
-
 describe('evaluate and predict', () => {
   test('give the numbers of the whole set, whatever the batches, and leave the model alone', async () => {
     const set = points(50)
@@ -450,6 +433,11 @@ describe('evaluate and predict', () => {
     await expect(trainer.evaluate(points())).rejects.toThrow(/no loss/)
     await expect(trainer.fit(points())).rejects.toThrow(/no optimizer/)
     await expect(trainer.predict([])).rejects.toThrow(/no batches/)
+    const alone = (await trainer.predict(points().x)).toArray()
+    expect((await trainer.predict(points())).toArray()).toEqual(alone)
+    expect((await trainer.predict({ x: points().x })).toArray()).toEqual(alone)
+    const named = smallTrainer({ batch: { inputs: 'features', targets: 'labels' } }, trainer.model)
+    expect((await named.predict({ features: points().x })).toArray()).toEqual(alone)
     await expect(trainer.evaluate([])).rejects.toThrow(/no batches/)
     await expect(
       quickTrainer({ loss: (o: Tensor, t: Tensor) => crossEntropy(o, t) }).fit([[...batchesOf(points())[0]!, ones([16])]]),

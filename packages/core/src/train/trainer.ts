@@ -1,11 +1,11 @@
 import { CotangentError } from '../errors.ts'
-import type { Module } from '../nn/module.ts'
+import { Module } from '../nn/module.ts'
 import { concat } from '../op/index.ts'
-import type { Optimizer } from '../optim/optimizer.ts'
+import { Optimizer } from '../optim/optimizer.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { leavesOf, mapTree } from '../tree.ts'
 import { BatchSource } from './batch-source.ts'
-import { type BatchData, isTensor, readBatch } from './batch.ts'
+import { type BatchData, isTensor, readInputs } from './batch.ts'
 import { type Callback, checkCallbacks } from './callback.ts'
 import { scheduleCallbacks } from './callbacks/learning-rate-schedule.ts'
 import { displayOf } from './display.ts'
@@ -55,6 +55,8 @@ export class Trainer<O = Tensor, T = Tensor> {
 
   /** @throws {CotangentError} `invalid-argument` for options that are none, or contradict each other. */
   constructor(model: Module, options: TrainerOptions<O, T> = {}) {
+    if (!(model instanceof Module))
+      throw refused('Trainer', 'the model is no module', 'Use nn.sequential(...), or a class that extends nn.Module.')
     checkOptions(options as TrainerOptions<never, never>)
     this.model = model
     this.options = options
@@ -75,6 +77,7 @@ export class Trainer<O = Tensor, T = Tensor> {
    */
   async fit(data: BatchData | TensorData, options: FitOptions = {}): Promise<FitResult> {
     checkOptionNames('fit', options)
+    this.#checkParameters()
     const own = checkCallbacks(options.callbacks)
     const sets = await this.#dataOf(data, options)
     const { callbacks, schedule, display, parts = {}, accumulate = 1 } = this.options
@@ -113,18 +116,18 @@ export class Trainer<O = Tensor, T = Tensor> {
   /**
    * The outputs of the model for all inputs, put together along the first axis.
    *
-   * @param data Batches, as for `fit` (targets are left alone), a tensor of inputs, or several by name for a model that takes an object.
+   * @param data A tensor of inputs, or batches or tensors by name, as for `fit`; targets are left alone and may be missing.
    */
   async predict(data: BatchData | TensorData | Tensor, { batchSize = 32, limitBatches }: PredictOptions = {}): Promise<O> {
-    const whole = data instanceof Tensor || isTensorData(data)
-    const source = new BatchSource(whole ? rowsOf(data as Tensor | TensorData, batchSize) : (data as BatchData))
+    const batches = data instanceof Tensor ? rowsOf(data, batchSize) : data
+    const source = new BatchSource(isTensorData(batches) ? tensorBatches(batches, batchSize, { shuffle: false }) : batches)
     const limit = countOf('limitBatches', limitBatches, source.length)
     const outputs: unknown[] = []
     await inUse(this.model, async () => {
       while (outputs.length < limit) {
         const batch = await source.next()
         if (batch === undefined) break
-        outputs.push(this.program.predict(whole ? batch : readBatch(batch, this.options.batch).inputs))
+        outputs.push(this.program.predict(readInputs(batch, this.options.batch)))
       }
     }).finally(() => source.close())
     if (outputs.length === 0) throw refused('predict', 'there are no batches to predict for', 'Pass a tensor of inputs, or batches.')
@@ -134,6 +137,15 @@ export class Trainer<O = Tensor, T = Tensor> {
   /** Has the steps compiled anew, for instance after a layer was replaced by another one. */
   clear(): void {
     this.program.clear()
+  }
+
+  /** An optimiser of another model would train nothing. */
+  #checkParameters(): void {
+    const { trainStep, forward } = this.options
+    if (trainStep || forward) return
+    const own = new Set<Tensor>(this.model.parameters())
+    if (own.size === 0 || this.optimizer.params.some((param) => own.has(param))) return
+    throw refused('fit', 'the optimizer has none of the parameters of the model', 'Make it of this model: new optim.AdamW(model).')
   }
 
   async #dataOf(data: BatchData | TensorData, options: FitOptions): Promise<{ data: BatchData; validation: BatchData | undefined }> {
@@ -162,7 +174,13 @@ export class Trainer<O = Tensor, T = Tensor> {
 function checkOptions(options: TrainerOptions<never, never>): void {
   checkOptionNames('Trainer', options)
   checkCallbacks(options.callbacks)
-  const { accumulate, optimization, trainStep, classWeights, precision = 'float32' } = options
+  const { accumulate, optimization, trainStep, classWeights, optimizer, precision = 'float32' } = options
+  if (optimizer !== undefined && !(optimizer instanceof Optimizer))
+    throw refused(
+      'Trainer',
+      `the optimizer is ${typeof optimizer}`,
+      'Pass one of optim: new optim.AdamW(model). Names are for models of keras.',
+    )
   if (!precisions.includes(precision))
     throw refused('Trainer', `precision is ${String(precision)}`, `It is one of ${precisions.join(', ')}.`)
   if (accumulate !== undefined && wholeNumber('accumulate', accumulate, 1) === Infinity)

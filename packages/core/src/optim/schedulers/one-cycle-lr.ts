@@ -41,6 +41,7 @@ export class OneCycleLR extends FormulaScheduler {
     }
     if (cycleMomentum) checkMomentum(op, optimizer)
     const highest = perGroup(op, 'maxLr', optimizer, maxLr)
+    for (const lr of highest) checkBetween(op, 'maxLr', lr, 0, Number.POSITIVE_INFINITY)
     const low = perGroup(op, 'baseMomentum', optimizer, baseMomentum)
     const high = perGroup(op, 'maxMomentum', optimizer, maxMomentum)
     const first = highest.map((lr) => lr / divFactor)

@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest'
+import { points, smallModel, smallTrainer } from '../../test/small-training.ts'
+import { crossEntropy, mseLoss, nn, optim, type Tensor, train } from '../index.ts'
+
+/** Op by op: nothing has to be compiled first. */
+const quickTrainer = (options: train.TrainerOptions<never, never> = {}, model?: nn.Module) =>
+  smallTrainer({ compile: false, ...options } as train.TrainerOptions, model)
+
+describe('names of options', () => {
+  test.each([
+    ['epoch', /there is no option epoch. Did you mean epochs/],
+    ['valCheckInterval', /Here it is validateEvery: { batches }/],
+    ['max_epochs', /Here it is epochs/],
+    ['stepsPerEpoch', /Here it is batchesPerEpoch/],
+    ['accumulate_grad_batches', /Here it is accumulate, an option of the Trainer/],
+    ['metrics', /Here it is metrics, an option of the Trainer/],
+  ])('fit says what %s is called', async (name, message) => {
+    await expect(quickTrainer().fit(points(), { [name]: 1 })).rejects.toThrow(message)
+  })
+
+  test('the trainer says what its options are', () => {
+    expect(() => quickTrainer({ epochs: 3 } as never)).toThrow(/Trainer: there is no option epochs. Here it is epochs, an option of fit/)
+    expect(() => quickTrainer({ metric: [] } as never)).toThrow(/Did you mean metrics/)
+    expect(() => quickTrainer({ precision: '16-mixed' as never })).toThrow(/precision is 16-mixed. It is one of float32, bfloat16, float16/)
+  })
+})
+
+describe('what is no model, optimizer, loss or metric', () => {
+  test.each([
+    ['loss', 'mse', /the loss is the text 'mse'. Pass the function/],
+    ['optimizer', 'adam', /the optimizer is string. Pass one of optim/],
+    ['metrics', ['accuracy'], /the metric metrics\[0\] is the text 'accuracy'. Use a metric of train.metrics/],
+    ['metrics', [train.metrics.Accuracy], /is the class Accuracy. Make one: new Accuracy/],
+  ])('%s', (name, value, message) => {
+    expect(() => quickTrainer({ [name]: value } as never)).toThrow(message)
+  })
+
+  test('a model', () => {
+    expect(() => new train.Trainer((() => 1) as never)).toThrow(/the model is no module/)
+  })
+
+  test('an optimizer of another model', async () => {
+    const optimizer = new optim.SGD(smallModel(), { lr: 1 })
+    await expect(quickTrainer({ optimizer }).fit(points())).rejects.toThrow(/none of the parameters of the model/)
+    // A step of one's own may train what it likes.
+    const trainStep = ({ x }: { x: Tensor }) => optimizer.params[0]!.sum().add(x.sum()) as Tensor
+    await quickTrainer({ optimizer, trainStep, metrics: [] } as never).fit(points())
+  })
+
+  test('a metric that gives no tensor', async () => {
+    await expect(quickTrainer({ metrics: { half: () => 0.5 as never } }).fit(points())).rejects.toThrow(/the metric half gave number/)
+  })
+})
+
+test('one loss for several outputs, and one without targets', async () => {
+  class Two extends nn.Module {
+    readonly kind = new nn.Linear(4, 3)
+    forward(x: Tensor) {
+      return { kind: this.kind.forward(x) }
+    }
+  }
+  const several = quickTrainer({ loss: crossEntropy as never, metrics: [] }, new Two())
+  await expect(several.fit(points())).rejects.toThrow(
+    /outputs are of the form \{ kind \} and targets are a tensor.*give each a loss by its name/,
+  )
+  const { x } = points()
+  await expect(quickTrainer({ loss: mseLoss as never, metrics: [] }).fit({ x })).rejects.toThrow(
+    /outputs are a tensor and there are no targets/,
+  )
+})
+
+test('a step whose outputs metrics would need, and one that gives a promise', async () => {
+  const model = smallModel()
+  const loss = ({ x, y }: { x: Tensor; y: Tensor }) => crossEntropy((model as nn.Sequential).forward(x) as Tensor, y)
+  await expect(quickTrainer({ trainStep: loss }, model).fit(points())).rejects.toThrow(
+    /gave no outputs, which accuracy would be measured by. Return \{ loss, outputs, targets \}/,
+  )
+  const slow = (async (batch: never) => loss(batch)) as never
+  await expect(quickTrainer({ trainStep: slow, metrics: [] }, model).fit(points())).rejects.toThrow(/gave a promise.*leave out async/)
+  // Where evaluation has a step of its own, metrics are its business.
+  const evalStep = ({ x, y }: { x: Tensor; y: Tensor }) => {
+    const outputs = (model as nn.Sequential).forward(x) as Tensor
+    return { loss: crossEntropy(outputs, y), outputs, targets: y }
+  }
+  const { logs } = await quickTrainer({ trainStep: loss, evalStep }, model).fit(points(), { validation: points() })
+  expect(logs.valAccuracy).toBeGreaterThan(0)
+})
