@@ -3,7 +3,7 @@ import { DEPTHWISE_VECTORS, eachStretch, weightsWords, weightTapWords } from './
 import { decodeRow, pushInside, pushInterior, toSource } from './conv-windows.ts'
 import type { Local } from './function-builder.ts'
 import { addBias } from './gemm-kernel.ts'
-import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
 import { multiplyAdd } from './lanes.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
 import { routineFunction } from './routine-entry.ts'
@@ -22,7 +22,7 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
   const word = (name: Parameters<typeof windowWords.at>[0]) => windowWords.load(args, name)
   const task = define(f, begin)
   const [channels, accumulate] = [define(f, word('columns')), define(f, word('accumulate'))]
-  const bias = options.bias ? { pointer: define(f, word('bias')), columnStride: define(f, word('biasColumn')) } : undefined
+  const bias = options.bias ? { bias: define(f, word('bias')), biasColumn: define(f, word('biasColumn')) } : undefined
   const [row, rowEnd, batch, tap, tapEnd] = f.locals('i32', 5)
   const position = [f.local('i32'), f.local('i32'), f.local('i32')] as const
   const [source, output, listEnd, entry, left, offset] = f.locals('i32', 6)
@@ -106,8 +106,16 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     }
     if (finish) {
       const pixel = phaseWords.load(phase, 'outputW')
-      pushAll(f, ['+', args, word('epilogue')], output, pixel, output, pixel, 0, pixels, channels)
-      f.call(finish)
+      finish.call(f, {
+        block: ['+', args, word('epilogue')],
+        source: output,
+        sourceRow: pixel,
+        c: output,
+        cRow: pixel,
+        column: 0,
+        rows: pixels,
+        columns: channels,
+      })
     }
   }
 
@@ -311,8 +319,16 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
       if (finish) {
         assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
         assign(f, dw, ['+', word('dw'), offset])
-        pushAll(f, ['+', args, word('epilogue')], dw, rowStride, dw, rowStride, offset, word('rows'), ['-', columnEnd, column])
-        f.call(finish)
+        finish.call(f, {
+          block: ['+', args, word('epilogue')],
+          source: dw,
+          sourceRow: rowStride,
+          c: dw,
+          cRow: rowStride,
+          column: offset,
+          rows: word('rows'),
+          columns: ['-', columnEnd, column],
+        })
       }
       f.increment(task, 1)
     },

@@ -9,12 +9,13 @@ import {
   ROW_CHUNK,
   withThreeAxes,
 } from './conv-plan.ts'
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import type { FunctionBuilder, Local } from './function-builder.ts'
 import { blockedProduct, eachTaskBlock, taskBlock } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { emitPack } from './gemm-pack.ts'
-import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, lanesOf } from './lanes.ts'
+import { NamedFunction } from './named-function.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
 import { ArgumentWords, routineFunction } from './routine-entry.ts'
 
@@ -217,20 +218,15 @@ export function eachStretch(
   f.release(n, d, h, start, end, low, high, xD, xH)
 }
 
-/**
- * Emits `packPixels(args, x, destination, tap, pixel, count)`: what a tap sees from `count` outputs, zero outside of x. `vector`:
- * a panel's four rows are neighbouring channels; else one row of a panel is written.
- */
-function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): FunctionRef {
-  const f = m.function(vector ? 'packPixelVectors' : 'packPixels')
-  const [args, x, destination, tap, pixel, count] = [
-    f.param('i32'),
-    f.param('i32'),
-    f.param('i32'),
-    f.param('i32'),
-    f.param('i32'),
-    f.param('i32'),
-  ]
+/** Writes what a tap sees from `count` outputs, from the number `pixel` on, zero outside of x. */
+type PackPixels = NamedFunction<'args' | 'x' | 'destination' | 'tap' | 'pixel' | 'count'>
+
+/** Emits `PackPixels`. `vector`: a panel's four rows are neighbouring channels; else one row of a panel is written. */
+function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): PackPixels {
+  const name = vector ? 'packPixelVectors' : 'packPixels'
+  const pack: PackPixels = new NamedFunction(m, name, ['args', 'x', 'destination', 'tap', 'pixel', 'count'])
+  const { f, params } = pack
+  const { args, x, destination, tap, pixel, count } = params
   const step = define(f, ['*', weightsWords.load(args, 'stepW'), weightsWords.load(args, 'xW')])
   const [from, stop] = [f.local('i32'), f.local('i32')]
   const stepBytes = TILE_ROWS * lanes.size
@@ -278,7 +274,7 @@ function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): Functi
     )
     write(['-', end, high], zero, () => {})
   })
-  return f
+  return pack
 }
 
 /**
@@ -301,7 +297,7 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
   const [x, dy, dw] = f.locals('i32', 3)
   const block = taskBlock(f)
   const { row: firstRow, rows, column, columns } = block
-  const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
+  const place = finish && { epilogue: define(f, ['+', args, word('epilogue')]), outColumn: f.local('i32') }
 
   const product = () =>
     blockedProduct(f, lanes, {
@@ -311,19 +307,22 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
       accumulate: word('accumulate'),
       pushRowCount: ({ row }) => push(f, ['min', word('rowChunk'), ['-', rows, row]]),
       packB({ kStart, kCount, bPanel }) {
-        pushAll(f, ['+', dy, ['*', kStart, pixel]], lanes.size, pixel, packedB, bPanel, columns, kCount)
-        f.call(packB)
+        const source: I32 = ['+', dy, ['*', kStart, pixel]]
+        packB.call(f, { source, rowStride: lanes.size, kStride: pixel, destination: packedB, panel: bPanel, rows: columns, k: kCount })
       },
       multiply(block) {
         const row = define(f, ['+', firstRow, block.row])
         const rowEnd = define(f, ['+', row, block.rowCount])
         const panel = define(f, packedA)
-        const packRow = (callee: FunctionRef, offset: I32) => {
-          pushAll(f, args, ['+', x, ['*', ['%', row, channels], lanes.size]], ['+', panel, offset])
-          push(f, ['+', ['+', args, 4 * weightsWords.count], ['*', ['/', row, channels], 4 * weightTapWords.count]])
-          pushAll(f, block.kStart, block.kCount)
-          f.call(callee)
-        }
+        const packRow = (pack: PackPixels, offset: I32) =>
+          pack.call(f, {
+            args,
+            x: ['+', x, ['*', ['%', row, channels], lanes.size]],
+            destination: ['+', panel, offset],
+            tap: ['+', ['+', args, 4 * weightsWords.count], ['*', ['/', row, channels], 4 * weightTapWords.count]],
+            pixel: block.kStart,
+            count: block.kCount,
+          })
         push(f, ['%', channels, TILE_ROWS])
         f.if(
           () => {
@@ -347,10 +346,24 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
           },
         )
         f.release(row, rowEnd, panel)
-        pushAll(f, packedA, block.aPanel, 0, packedB, block.bPanel, 0, ['+', dw, ['*', ['+', firstRow, block.row], rowStride]], rowStride)
-        pushAll(f, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
-        if (place) pushAll(f, place.block, place.column)
-        f.call(tiles)
+        const { rowCount, kCount, aPanel, bPanel, accumulate, last } = block
+        tiles.call(f, {
+          a: packedA,
+          aRow: aPanel,
+          aK: 0,
+          b: packedB,
+          bPanel,
+          bK: 0,
+          c: ['+', dw, ['*', ['+', firstRow, block.row], rowStride]],
+          cRow: rowStride,
+          rows: rowCount,
+          columns,
+          k: kCount,
+          accumulate,
+          last,
+          tile: scratch,
+          ...place,
+        })
       },
     })
 
@@ -365,7 +378,7 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
       const outOffset: I32 = ['+', ['*', group, word('outGroup')], ['*', column, lanes.size]]
       assign(f, dy, ['+', word('dy'), outOffset])
       assign(f, dw, ['+', word('dw'), outOffset])
-      if (place) assign(f, place.column, outOffset)
+      if (place) assign(f, place.outColumn, outOffset)
       product()
     },
   })

@@ -1,12 +1,13 @@
 import type { ModuleBuilder } from './assembler.ts'
 import { phaseWords, tapWords, windowWords } from './conv-plan.ts'
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import type { FunctionBuilder, Local } from './function-builder.ts'
 import { blockedProduct, eachTaskBlock, taskBlock } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { type ByteType, emitPackBytes, loadPairs } from './gemm-pack-bytes.ts'
 import { emitPack, squareMover } from './gemm-pack.ts'
-import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
+import { NamedFunction } from './named-function.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
 import { routineFunction } from './routine-entry.ts'
 
@@ -80,16 +81,18 @@ export function toSource(
   ])
 }
 
+const packParams = ['args', 'phase', 'source', 'zeros', 'destination', 'panel', 'row', 'rows', 'firstTap', 'firstChannel', 'count'] as const
+type PackWindows = NamedFunction<(typeof packParams)[number]>
+
 /**
- * Emits `packWindows(args, phase, source, zeros, destination, panelBytes, row, rows, tap, channel, count)`: panels of `count`
- * neighbouring (tap, channel) pairs of each row's window, from `tap` (an address) and `channel` on. What lies outside of the
- * source reads as zero. Of bytes, what counts as a channel is a pair of them.
+ * Emits what gathers panels, `panel` bytes apart, of `count` neighbouring (tap, channel) pairs of each row's window, from `firstTap`
+ * (an address) and `firstChannel` on. What lies outside of the source reads as zero. Of bytes, what counts as a channel is a
+ * pair of them.
  */
-function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefined): FunctionRef {
-  const f = m.function('packWindows')
-  const [args, phase, source, zeros] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [destination, panel, row, rows] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [firstTap, firstChannel, count] = [f.param('i32'), f.param('i32'), f.param('i32')]
+function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefined): PackWindows {
+  const pack: PackWindows = new NamedFunction(m, 'packWindows', packParams)
+  const { f, params } = pack
+  const { args, phase, source, zeros, destination, panel, row, rows, firstTap, firstChannel, count } = params
   const channels = define(f, windowWords.load(args, 'channels'))
   const bases = f.locals('i32', TILE_ROWS)
   const positions = bases.map(() => [f.local('i32'), f.local('i32'), f.local('i32')] as const)
@@ -299,7 +302,7 @@ function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefi
       f.increment(rows, -TILE_ROWS)
     },
   )
-  return f
+  return pack
 }
 
 /**
@@ -324,8 +327,8 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
   const packedB = define(f, ['+', scratch, word('packedB')])
   const packedA = define(f, ['+', scratch, word('packedA')])
   const [source, weights, output, phase, group, k] = f.locals('i32', 6)
-  const bias = withBias ? { pointer: f.local('i32'), columnStride: define(f, word('biasColumn')) } : undefined
-  const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
+  const bias = withBias ? { bias: f.local('i32'), biasColumn: define(f, word('biasColumn')) } : undefined
+  const place = finish && { epilogue: define(f, ['+', args, word('epilogue')]), outColumn: f.local('i32') }
 
   f.get(zeros)
   f.i32(0)
@@ -355,10 +358,15 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
           () => {
             assign(f, segment, ['min', left, ['-', channels, channel]])
             const from: I32 = bytes ? ['*', channel, 2] : channel
-            push(f, ['+', ['+', weights, tapWords.load(tap, 'weights')], ['*', from, word('weightChannel')]])
-            pushAll(f, word('weightColumn'), word('weightChannel'), to, bPanel, columns)
-            push(f, bytes ? ['min', ['*', segment, 2], ['-', word('bytes'), from]] : segment)
-            f.call(packWeights)
+            packWeights.call(f, {
+              source: ['+', ['+', weights, tapWords.load(tap, 'weights')], ['*', from, word('weightChannel')]],
+              rowStride: word('weightColumn'),
+              kStride: word('weightChannel'),
+              destination: to,
+              panel: bPanel,
+              rows: columns,
+              k: bytes ? ['min', ['*', segment, 2], ['-', word('bytes'), from]] : segment,
+            })
             assign(f, to, ['+', to, ['*', segment, width * lanes.size]])
             assign(f, left, ['-', left, segment])
             assign(f, channel, 0)
@@ -370,10 +378,20 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
       multiply(block) {
         const tap = define(f, ['/', block.kStart, channels])
         const first = define(f, ['+', row, block.row])
-        pushAll(f, args, phase, source, zeros, packedA, block.aPanel, first, block.rowCount)
-        push(f, ['+', ['+', args, phaseWords.load(phase, 'taps')], ['*', tap, 4 * tapWords.count]])
-        pushAll(f, ['-', block.kStart, ['*', tap, channels]], block.kCount)
-        f.call(packWindows)
+        const { rowCount, kCount, aPanel, bPanel, accumulate, last } = block
+        packWindows.call(f, {
+          args,
+          phase,
+          source,
+          zeros,
+          destination: packedA,
+          panel: aPanel,
+          row: first,
+          rows: rowCount,
+          firstTap: ['+', ['+', args, phaseWords.load(phase, 'taps')], ['*', tap, 4 * tapWords.count]],
+          firstChannel: ['-', block.kStart, ['*', tap, channels]],
+          count: kCount,
+        })
 
         const [d, h, w] = f.locals('i32', 3)
         const batch = define(f, first)
@@ -383,11 +401,24 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
           ['+', output, ['+', ['*', batch, phaseWords.load(phase, 'outputN')], ['*', d, phaseWords.load(phase, 'outputD')]]],
           ['+', ['*', h, phaseWords.load(phase, 'outputH')], ['*', w, phaseWords.load(phase, 'outputW')]],
         ]
-        pushAll(f, packedA, block.aPanel, 0, packedB, block.bPanel, 0, cHere, phaseWords.load(phase, 'outputW'))
-        pushAll(f, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
-        if (bias) pushAll(f, bias.pointer, bias.columnStride)
-        if (place) pushAll(f, place.block, place.column)
-        f.call(tiles)
+        tiles.call(f, {
+          a: packedA,
+          aRow: aPanel,
+          aK: 0,
+          b: packedB,
+          bPanel,
+          bK: 0,
+          c: cHere,
+          cRow: phaseWords.load(phase, 'outputW'),
+          rows: rowCount,
+          columns,
+          k: kCount,
+          accumulate,
+          last,
+          tile: scratch,
+          ...bias,
+          ...place,
+        })
         f.release(tap, first, d, h, w, batch)
       },
     })
@@ -413,8 +444,8 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
         ['+', ['*', group, word('outputGroup')], ['*', column, lanes.size]],
       ])
       assign(f, column, ['+', ['*', group, word('columns')], column])
-      if (bias) assign(f, bias.pointer, ['+', word('bias'), ['*', bias.columnStride, column]])
-      if (place) assign(f, place.column, ['*', column, lanes.size])
+      if (bias) assign(f, bias.bias, ['+', word('bias'), ['*', bias.biasColumn, column]])
+      if (place) assign(f, place.outColumn, ['*', column, lanes.size])
       product()
     },
   })

@@ -12,6 +12,7 @@ import { assign, define, type I32, push } from './i32-expression.ts'
 import { fusedProducts } from './kernel-plan.ts'
 import { type Lanes, type LaneType, laneTypes } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
+import { NamedFunction } from './named-function.ts'
 import { type Expression, type ModuleContext, VectorCode } from './vector-code.ts'
 
 /**
@@ -56,7 +57,7 @@ export interface Epilogue extends Pick<EpilogueParts, 'key' | 'nodes' | 'operand
   /** Writes itself into one function, which knows the address of the epilogue's block. */
   code(f: FunctionBuilder, lanes: Lanes, context: ModuleContext, block: Local<'i32'>): EpilogueCode
   /** See `emitFinish`. */
-  emitFinish(m: ModuleBuilder, lanes: Lanes, context: ModuleContext, storeLanes: FunctionRef): FunctionRef
+  emitFinish(m: ModuleBuilder, lanes: Lanes, context: ModuleContext, storeLanes: FunctionRef): Finish
 }
 
 const RAW = -1
@@ -297,18 +298,21 @@ class EpilogueCode {
   }
 }
 
+/** What applies an epilogue to what is in memory: see `emitFinish`. */
+export type Finish = NamedFunction<'block' | 'source' | 'sourceRow' | 'c' | 'cRow' | 'column' | 'rows' | 'columns'>
+
 /** Vectors at once. */
 const UNROLL = 2
 
 /**
- * Emits `finish(block, source, sourceRow, c, cRow, column, rows, columns)`: applies the epilogue to the raw values at `source`
- * and stores the outputs. `c` is where in the raw result they belong; they may lie there, too. `column` is the distance of
- * their first column from the row's start; strides and distances are in bytes.
+ * Emits the function that applies the epilogue, whose block is at `block`, to the raw values at `source` and stores the outputs. `c` is
+ * where in the raw result they belong; they may lie there, too. `column` is the distance of their first column from the row's
+ * start; strides and distances are in bytes.
  */
-function emitFinish(m: ModuleBuilder, lanes: Lanes, epilogue: EpilogueParts, context: ModuleContext, storeLanes: FunctionRef): FunctionRef {
-  const f = m.function('finish')
-  const [block, source, sourceRow, c] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [cRow, column, rows, columns] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+function emitFinish(m: ModuleBuilder, lanes: Lanes, epilogue: EpilogueParts, context: ModuleContext, storeLanes: FunctionRef): Finish {
+  const finish: Finish = new NamedFunction(m, 'finish', ['block', 'source', 'sourceRow', 'c', 'cRow', 'column', 'rows', 'columns'])
+  const { f, params } = finish
+  const { block, source, sourceRow, c, cRow, column, rows, columns } = params
   const code = new EpilogueCode(f, lanes, epilogue, context, block)
   const [from, to, place, left] = f.locals('i32', 4)
   const vectors = (count: number, store: (offset: number) => void, ofRow?: Local<'i32'>) => {
@@ -351,5 +355,5 @@ function emitFinish(m: ModuleBuilder, lanes: Lanes, epilogue: EpilogueParts, con
       f.increment(rows, -1)
     },
   )
-  return f
+  return finish
 }

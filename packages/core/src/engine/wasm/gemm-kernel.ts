@@ -1,6 +1,7 @@
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
-import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
+import type { FunctionBuilder, Local } from './function-builder.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, multiplyAdd } from './lanes.ts'
+import { NamedFunction } from './named-function.ts'
 import type { ProductModule } from './product-module.ts'
 
 /** Rows of the register tile. Its width is two vectors: 4x8 for 32-bit elements, the largest tile that V8 does not spill. */
@@ -16,20 +17,20 @@ const STASH_AT = 256
 /** Scratch bytes that the tile function needs: for a tile on the matrix's edge, and for what the epilogue takes. */
 export const TILE_SCRATCH = STASH_AT + STASH_ROWS * TILE_VECTORS * 16
 
-/** A vector that is added to every row of a result; `columnStride` is the size of an element, or zero. Bytes. */
-interface Bias {
-  readonly pointer: Local<'i32'>
-  readonly columnStride: Local<'i32'>
+/** A vector that is added to every row of a result; `biasColumn` is the size of an element, or zero. Bytes. */
+export interface Bias {
+  readonly bias: Local<'i32'>
+  readonly biasColumn: Local<'i32'>
 }
 
-export const biasParams = (f: FunctionBuilder, wanted: boolean): Bias | undefined =>
-  wanted ? { pointer: f.param('i32'), columnStride: f.param('i32') } : undefined
+/** The parameters of a function that may add a bias. */
+export const biasParams = (wanted: boolean): readonly (keyof Bias)[] => (wanted ? ['bias', 'biasColumn'] : [])
 
 /** Adds the bias from `column` (counted in elements) on to vectors of as many rows. */
-export function addBias(f: FunctionBuilder, lanes: Lanes, bias: Bias, column: I32, values: readonly Local<'v128'>[]): void {
+export function addBias(f: FunctionBuilder, lanes: Lanes, { bias, biasColumn }: Bias, column: I32, values: readonly Local<'v128'>[]): void {
   const vector = f.local('v128')
-  const at = define(f, ['+', bias.pointer, ['*', bias.columnStride, column]])
-  f.get(bias.columnStride)
+  const at = define(f, ['+', bias, ['*', biasColumn, column]])
+  f.get(biasColumn)
   f.if(
     () => {
       f.get(at)
@@ -51,30 +52,52 @@ export function addBias(f: FunctionBuilder, lanes: Lanes, bias: Bias, column: I3
   f.release(at, vector)
 }
 
+type TileParam = 'a' | 'aRow' | 'aK' | 'b' | 'bPanel' | 'bK' | 'c' | 'cRow' | 'rows' | 'columns' | 'k' | 'accumulate' | 'last' | 'tile'
+const tileParams: readonly TileParam[] = [
+  'a',
+  'aRow',
+  'aK',
+  'b',
+  'bPanel',
+  'bK',
+  'c',
+  'cRow',
+  'rows',
+  'columns',
+  'k',
+  'accumulate',
+  'last',
+  'tile',
+]
+
+/** Where an epilogue's block lies, and bytes from a row's start to the first column. */
+type Place = 'epilogue' | 'outColumn'
+const placeParams = (finish: unknown): readonly Place[] => (finish ? ['epilogue', 'outColumn'] : [])
+
+/** What multiplies blocks: see `emitTiles`. */
+type Tiles = NamedFunction<TileParam, keyof Bias | Place>
+
 /**
- * Emits the function that multiplies a block of A by a block of B, tile by tile.
- *
- * Parameters: `a`, `aRow`, `aK`, `b`, `bPanel`, `bK`, `c`, `cRow`, `m`, `n`, `k`, `accumulate`, `last`, `tile`, then the
- * bias's pointer and column stride if there is one, then the epilogue's `block` and `column` (see `emitFinish`); strides in
- * bytes. B is read as panels of a tile's width, `bPanel` bytes apart, whose rows are `bK` apart, so plain row-major B is a
- * case of it. With `accumulate` the products are added to C; with `last` bias and epilogue follow. `tile` points at scratch.
+ * Emits the function that multiplies a block of A by a block of B, tile by tile. Strides in bytes. B is read as panels of a
+ * tile's width, `bPanel` bytes apart, whose rows are `bK` apart, so plain row-major B is a case of it. With `accumulate` the
+ * products are added to C; with `last` bias and epilogue (see `emitFinish`) follow. `tile` points at scratch memory.
  *
  * `packed`: A and B lie in panels made by `emitPack`; `aRow` is then the distance between panels and `aK`, `bK` are unused.
  * Otherwise A has any strides.
  */
-export function emitTiles(module: ProductModule, withBias: boolean, packed: boolean): FunctionRef {
+export function emitTiles(module: ProductModule, withBias: boolean, packed: boolean): Tiles {
   const { m, lanes, storeLanes, epilogue, context, finish } = module
-  const f = m.function(packed ? 'tilesPacked' : 'tilesDirect')
-  const [a, aRow, aK, b, bPanel, bK] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [c, cRow, rows, columns, k] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [accumulate, last, tile] = [f.param('i32'), f.param('i32'), f.param('i32')]
-  const bias = biasParams(f, withBias)
-  const place = finish && { block: f.param('i32'), column: f.param('i32') }
+  const name = packed ? 'tilesPacked' : 'tilesDirect'
+  const tiles: Tiles = new NamedFunction(m, name, [...tileParams, ...biasParams(withBias), ...placeParams(finish)])
+  const { f, params } = tiles
+  const { a, aRow, aK, b, bPanel, bK, c, cRow, rows, columns, k, accumulate, last, tile } = params
+  const bias = withBias ? params : undefined
+  const place = finish && params
   /** Finished sums of a panel: where the next row goes, how many rows there are, and where in C the first one belongs. */
   const stash = finish && { start: f.local('i32'), next: f.local('i32'), rows: f.local('i32'), c: f.local('i32') }
 
   /** Where an epilogue goes over whole tiles in registers; others, and tiles on the edge, are left to `finish`. */
-  const inline = epilogue?.isShort && place ? epilogue.code(f, lanes, context, place.block) : undefined
+  const inline = epilogue?.isShort && place ? epilogue.code(f, lanes, context, place.epilogue) : undefined
 
   const width = tileColumns(lanes)
   const sums = Array.from({ length: TILE_ROWS }, () => f.locals('v128', TILE_VECTORS))
@@ -185,7 +208,7 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
       f.get(last)
       f.if(() => {
         for (const [r, row] of sums.entries()) {
-          inline.apply(row, { to: cRows[r]!, column: place.column }, (offset) => f.mem('v128.store', offset))
+          inline.apply(row, { to: cRows[r]!, column: place.outColumn }, (offset) => f.mem('v128.store', offset))
         }
       }, store)
       return
@@ -255,8 +278,16 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
       push(f, inline ? 1 : ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]])
       f.if(() => {
         const to = inline ? cTile : stash.c
-        pushAll(f, place.block, stash.start, width * lanes.size, to, cRow, place.column, stash.rows, ['min', columns, width])
-        f.call(finish!)
+        finish!.call(f, {
+          block: place.epilogue,
+          source: stash.start,
+          sourceRow: width * lanes.size,
+          c: to,
+          cRow,
+          column: place.outColumn,
+          rows: stash.rows,
+          columns: ['min', columns, width],
+        })
         assign(f, stash.next, stash.start)
         assign(f, stash.rows, 0)
         assign(f, stash.c, ['+', cTile, ['*', cRow, TILE_ROWS]])
@@ -310,9 +341,9 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
       f.increment(columns, -width)
       assign(f, b, ['+', b, bPanel])
       f.increment(c, width * lanes.size)
-      if (bias) assign(f, bias.pointer, ['+', bias.pointer, ['*', bias.columnStride, width]])
-      if (place) f.increment(place.column, width * lanes.size)
+      if (bias) assign(f, bias.bias, ['+', bias.bias, ['*', bias.biasColumn, width]])
+      if (place) f.increment(place.outColumn, width * lanes.size)
     },
   )
-  return f
+  return tiles
 }

@@ -1,6 +1,6 @@
 import type { ModuleBuilder } from './assembler.ts'
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
-import { emitPanels } from './gemm-pack.ts'
+import type { FunctionBuilder, Local } from './function-builder.ts'
+import { emitPanels, type Pack } from './gemm-pack.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
 
@@ -40,10 +40,10 @@ export function pushPair(f: FunctionBuilder, dtype: ByteType, first: Local<'i32'
 }
 
 /**
- * Emits `pack`, see `emitPanels`, for bytes. The elements of its panels are pairs of 16-bit numbers, neighbours in k; where k is odd, the
- * last one's partner is zero. `k` counts bytes, `panelBytes` is that of half as many elements.
+ * Emits `Pack`, see `emitPanels`, for bytes. The elements of its panels are pairs of 16-bit numbers, neighbours in k; where k is odd, the
+ * last one's partner is zero. `k` counts bytes, `panel` is that of half as many elements.
  */
-export function emitPackBytes(m: ModuleBuilder, lanes: Lanes, width: number, dtype: ByteType): FunctionRef {
+export function emitPackBytes(m: ModuleBuilder, lanes: Lanes, width: number, dtype: ByteType): Pack {
   const stepBytes = width * lanes.size
   const vectors = width / lanes.count
   return emitPanels(m, lanes, width, { name: dtype, elementBytes: 1, perVector: 8 }, (f, { kStride, destination, k, from, to }) => {

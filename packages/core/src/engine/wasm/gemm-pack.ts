@@ -1,8 +1,9 @@
 import type { ModuleBuilder } from './assembler.ts'
 import { decode } from './emit-scalar.ts'
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
+import type { FunctionBuilder, Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type Lanes, transpose } from './lanes.ts'
+import { NamedFunction } from './named-function.ts'
 import { type ModuleContext, VectorCode } from './vector-code.ts'
 
 /** Dtypes that become float32 while they are packed. */
@@ -45,9 +46,11 @@ interface PanelPlace {
   readonly to: Local<'i32'>
 }
 
+/** Copies a matrix into panels, `panel` bytes apart. Strides in bytes. */
+export type Pack = NamedFunction<'source' | 'rowStride' | 'kStride' | 'destination' | 'panel' | 'rows' | 'k'>
+
 /**
- * Emits `pack(source, rowStride, kStride, destination, panelBytes, rows, k)`: copies a matrix into panels of `width` rows,
- * within which the elements of one k lie next to each other. Strides in bytes. Rows that are missing in the last panel hold
+ * Emits `Pack` for panels of `width` rows, within which the elements of one k lie next to each other. Rows that are missing in the last panel hold
  * anything. Reads up to a vector beyond the operand; writes up to a vector's worth of k beyond a panel's last.
  * `perVector` elements of the operand, of `elementBytes` each, make a vector of a panel.
  */
@@ -57,10 +60,10 @@ export function emitPanels(
   width: number,
   { name, elementBytes, perVector }: { readonly name: string; readonly elementBytes: number; readonly perVector: number },
   codeOf: (f: FunctionBuilder, place: PanelPlace) => PanelCode,
-): FunctionRef {
-  const f = m.function(`pack${width}${name}`)
-  const [source, rowStride, kStride, destination] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [panel, rows, k] = [f.param('i32'), f.param('i32'), f.param('i32')]
+): Pack {
+  const pack: Pack = new NamedFunction(m, `pack${width}${name}`, ['source', 'rowStride', 'kStride', 'destination', 'panel', 'rows', 'k'])
+  const { f, params } = pack
+  const { source, rowStride, kStride, destination, panel, rows, k } = params
   const [from, to, left] = f.locals('i32', 3)
   const pointers = f.locals('i32', lanes.count)
   const squares = squareMover(f, lanes, width * lanes.size)
@@ -105,7 +108,7 @@ export function emitPanels(
       f.increment(rows, -width)
     },
   )
-  return f
+  return pack
 }
 
 interface Squares {
@@ -148,8 +151,8 @@ export function squareMover(f: FunctionBuilder, lanes: Lanes, stepBytes: number)
     )
 }
 
-/** Emits `pack`, see `emitPanels`, for operands of the lanes' type or halves, which become float32. */
-export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number, half?: PackedHalf): FunctionRef {
+/** Emits `Pack`, see `emitPanels`, for operands of the lanes' type or halves, which become float32. */
+export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number, half?: PackedHalf): Pack {
   const elementBytes = half ? 2 : lanes.size
   const stepBytes = width * lanes.size
   const options = { name: half?.dtype ?? '', elementBytes, perVector: lanes.count }
@@ -213,10 +216,13 @@ export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number, half?: P
   })
 }
 
-/** A copy of a strided vector: `gatherVector(source, stride, destination, count)`, stride in bytes. */
-export function emitGatherVector(m: ModuleBuilder, lanes: Lanes): FunctionRef {
-  const f = m.function('gatherVector')
-  const [source, stride, destination, count] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
+/** A copy of a strided vector; the stride is in bytes. */
+type GatherVector = NamedFunction<'source' | 'stride' | 'destination' | 'count'>
+
+export function emitGatherVector(m: ModuleBuilder, lanes: Lanes): GatherVector {
+  const gather: GatherVector = new NamedFunction(m, 'gatherVector', ['source', 'stride', 'destination', 'count'])
+  const { f, params } = gather
+  const { source, stride, destination, count } = params
   const end = define(f, ['+', destination, ['*', count, lanes.size]])
   f.while(
     () => push(f, ['!=', destination, end]),
@@ -229,5 +235,5 @@ export function emitGatherVector(m: ModuleBuilder, lanes: Lanes): FunctionRef {
       f.increment(destination, lanes.size)
     },
   )
-  return f
+  return gather
 }

@@ -1,7 +1,7 @@
-import type { FunctionRef, Local } from './function-builder.ts'
-import { addBias, biasParams } from './gemm-kernel.ts'
+import type { Local } from './function-builder.ts'
+import { addBias } from './gemm-kernel.ts'
 import { type ByteOperands, interleaveHigh, interleaveLow, loadPairs, pushPair } from './gemm-pack-bytes.ts'
-import { clearUnless, emitDotProducts } from './gemv.ts'
+import { clearUnless, emitDotProducts, type RowTimesColumns, type RowTimesRows, rowTimesRows } from './gemv.ts'
 import { assign, type I32, push } from './i32-expression.ts'
 import { multiplyAdd, transpose } from './lanes.ts'
 import type { ProductModule } from './product-module.ts'
@@ -10,12 +10,12 @@ import type { ProductModule } from './product-module.ts'
 const PAIRS = 4
 const COLUMNS = 8
 
-/** Emits `rowTimesRows`, see gemv.ts, for bytes. */
-export function emitByteRowTimesRows({ m, lanes, storeLanes }: ProductModule, withBias: boolean, bytes: ByteOperands): FunctionRef {
-  const f = m.function('rowTimesRows')
-  const [x, xStride, b, bRow] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [c, n, k, accumulate] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const bias = biasParams(f, withBias)
+/** Emits `RowTimesRows` for bytes. */
+export function emitByteRowTimesRows(module: ProductModule, withBias: boolean, bytes: ByteOperands): RowTimesRows {
+  const { lanes, storeLanes } = module
+  const made = rowTimesRows(module, withBias)
+  const { f, params } = made
+  const { x, xStride, b, bRow, c, n, k, accumulate } = params
   const factors = f.locals('v128', PAIRS)
   const rows = f.locals('i32', 2 * PAIRS)
   const sums = f.locals('v128', COLUMNS / lanes.count) as [Local<'v128'>, Local<'v128'>]
@@ -102,14 +102,14 @@ export function emitByteRowTimesRows({ m, lanes, storeLanes }: ProductModule, wi
       },
     )
   }
-  if (bias) {
+  if (withBias) {
     assign(f, at, c)
     assign(f, column, 0)
     f.for(column, n, lanes.count, () => {
       f.get(at)
       f.mem('v128.load')
       f.set(upper)
-      addBias(f, lanes, bias, column, [upper])
+      addBias(f, lanes, params, column, [upper])
       f.get(at)
       f.get(upper)
       push(f, ['-', n, column])
@@ -117,11 +117,11 @@ export function emitByteRowTimesRows({ m, lanes, storeLanes }: ProductModule, wi
       f.increment(at, 16)
     })
   }
-  return f
+  return made
 }
 
-/** Emits `rowTimesColumns`, see `emitDotProducts`, for bytes. */
-export function emitByteRowTimesColumns(module: ProductModule, withBias: boolean, bytes: ByteOperands): FunctionRef {
+/** Emits `RowTimesColumns` for bytes. */
+export function emitByteRowTimesColumns(module: ProductModule, withBias: boolean, bytes: ByteOperands): RowTimesColumns {
   const { lanes } = module
   return emitDotProducts(module, withBias, (f, { x, columns, k }) => {
     const unroll = 2

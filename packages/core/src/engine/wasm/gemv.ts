@@ -1,18 +1,22 @@
-import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
-import { addBias, biasParams } from './gemm-kernel.ts'
+import type { FunctionBuilder, Local } from './function-builder.ts'
+import { addBias, type Bias, biasParams } from './gemm-kernel.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { multiplyAdd } from './lanes.ts'
+import { NamedFunction } from './named-function.ts'
 import type { ProductModule } from './product-module.ts'
 
-/**
- * Emits `rowTimesRows(x, xStride, b, bRow, c, n, k, accumulate, ...bias)`: c = x B for a B whose rows are contiguous. Four
- * rows of B stream by at a time while c stays in the cache.
- */
-export function emitRowTimesRows({ m, lanes, storeLanes }: ProductModule, withBias: boolean): FunctionRef {
-  const f = m.function('rowTimesRows')
-  const [x, xStride, b, bRow] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [c, n, k, accumulate] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const bias = biasParams(f, withBias)
+/** c = x B for a B whose rows are contiguous. */
+export type RowTimesRows = NamedFunction<'x' | 'xStride' | 'b' | 'bRow' | 'c' | 'n' | 'k' | 'accumulate', keyof Bias>
+
+export const rowTimesRows = ({ m }: ProductModule, withBias: boolean): RowTimesRows =>
+  new NamedFunction(m, 'rowTimesRows', ['x', 'xStride', 'b', 'bRow', 'c', 'n', 'k', 'accumulate', ...biasParams(withBias)])
+
+/** Emits `RowTimesRows` for elements of the lanes' type. Four rows of B stream by at a time while c stays in the cache. */
+export function emitRowTimesRows(module: ProductModule, withBias: boolean): RowTimesRows {
+  const { lanes, storeLanes } = module
+  const made = rowTimesRows(module, withBias)
+  const { f, params } = made
+  const { x, xStride, b, bRow, c, n, k, accumulate } = params
   const group = 4
   const factors = f.locals('v128', group)
   const rows = f.locals('i32', group)
@@ -77,8 +81,8 @@ export function emitRowTimesRows({ m, lanes, storeLanes }: ProductModule, withBi
       },
     )
   }
-  if (bias) updateRow([], () => addBias(f, lanes, bias, column, [value]))
-  return f
+  if (withBias) updateRow([], () => addBias(f, lanes, params, column, [value]))
+  return made
 }
 
 /** Sets memory to zero where C does not hold earlier sums. */
@@ -101,19 +105,22 @@ interface DotPlace {
   readonly k: Local<'i32'>
 }
 
+/** c = x B for a B whose columns are contiguous and a contiguous x. */
+export type RowTimesColumns = NamedFunction<'x' | 'b' | 'bColumn' | 'c' | 'n' | 'k' | 'accumulate', keyof Bias>
+
 /**
- * Emits `rowTimesColumns(x, b, bColumn, c, n, k, accumulate, ...bias)`: c = x B for a B whose columns are contiguous and a
- * contiguous x: dot products, a vector of columns at a time. `dotOf` gives the code that leaves them in `value`, one column a lane.
+ * Emits `RowTimesColumns` as dot products, a vector of columns at a time. `dotOf` gives the code that leaves them in `value`, one
+ * column a lane.
  */
 export function emitDotProducts(
   { m, lanes, storeLanes }: ProductModule,
   withBias: boolean,
   dotOf: (f: FunctionBuilder, place: DotPlace) => { readonly value: Local<'v128'>; readonly dot: () => void },
-): FunctionRef {
-  const f = m.function('rowTimesColumns')
-  const [x, b, bColumn, c] = [f.param('i32'), f.param('i32'), f.param('i32'), f.param('i32')]
-  const [n, k, accumulate] = [f.param('i32'), f.param('i32'), f.param('i32')]
-  const bias = biasParams(f, withBias)
+): RowTimesColumns {
+  const names = ['x', 'b', 'bColumn', 'c', 'n', 'k', 'accumulate'] as const
+  const made: RowTimesColumns = new NamedFunction(m, 'rowTimesColumns', [...names, ...biasParams(withBias)])
+  const { f, params } = made
+  const { x, b, bColumn, c, n, k, accumulate } = params
   const columns = f.locals('i32', lanes.count)
   const [xPointer, kLeft] = f.locals('i32', 2)
   const column = define(f, 0)
@@ -134,7 +141,7 @@ export function emitDotProducts(
         f.op(lanes.add)
         f.set(value)
       })
-      if (bias) addBias(f, lanes, bias, column, [value])
+      if (withBias) addBias(f, lanes, params, column, [value])
       f.get(c)
       f.get(value)
       f.get(n)
@@ -145,11 +152,11 @@ export function emitDotProducts(
       assign(f, b, ['+', b, ['*', bColumn, lanes.count]])
     },
   )
-  return f
+  return made
 }
 
-/** Emits `rowTimesColumns`, see `emitDotProducts`, for elements of the lanes' type. */
-export function emitRowTimesColumns(module: ProductModule, withBias: boolean): FunctionRef {
+/** Emits `RowTimesColumns` for elements of the lanes' type. */
+export function emitRowTimesColumns(module: ProductModule, withBias: boolean): RowTimesColumns {
   const { lanes } = module
   return emitDotProducts(module, withBias, (f, { x, columns, k }) => {
     const unroll = 2

@@ -53,11 +53,6 @@ export function push(f: FunctionBuilder, e: I32): void {
   }
 }
 
-/** Pushes values, the arguments of a call for one. */
-export function pushAll(f: FunctionBuilder, ...values: readonly I32[]): void {
-  for (const value of values) push(f, value)
-}
-
 /** `to = e` */
 export function assign(f: FunctionBuilder, to: Local<'i32'>, e: I32): void {
   push(f, e)

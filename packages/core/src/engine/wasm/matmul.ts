@@ -5,7 +5,7 @@ import { emitPackBytes, pairsCode } from './gemm-pack-bytes.ts'
 import { emitGatherVector, emitPack, type HalfType } from './gemm-pack.ts'
 import { emitByteRowTimesColumns, emitByteRowTimesRows } from './gemv-bytes.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
-import { assign, define, type I32, push, pushAll } from './i32-expression.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
 import { routineFunction } from './routine-entry.ts'
@@ -42,16 +42,8 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     define(f, word('cRow')),
   ]
   const [k, accumulate] = [define(f, bytes ? pairsCode(word('k')) : word('k')), define(f, word('accumulate'))]
-  const bias = withBias ? { pointer: f.local('i32'), columnStride: define(f, word('biasColumn')) } : undefined
-  const place = finish && { block: define(f, ['+', args, word('epilogue')]), column: f.local('i32') }
-  const pushBias = () => {
-    if (bias) pushAll(f, bias.pointer, bias.columnStride)
-  }
-  /** What the tiles take behind their own parameters. */
-  const pushRest = () => {
-    pushBias()
-    if (place) pushAll(f, place.block, place.column)
-  }
+  const bias = withBias ? { bias: f.local('i32'), biasColumn: define(f, word('biasColumn')) } : undefined
+  const place = finish && { epilogue: define(f, ['+', args, word('epilogue')]), outColumn: f.local('i32') }
   const [a, b, c] = f.locals('i32', 3)
   const block = taskBlock(f)
   const { row, rows, column, columns } = block
@@ -62,9 +54,8 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     bytes ? ['min', ['*', count, 2], ['-', word('k'), ['*', start, 2]]] : count
 
   const direct = () => {
-    pushAll(f, a, aRow, aK, b, width * lanes.size, bK, c, cRow, rows, columns, k, accumulate, 1, scratch)
-    pushRest()
-    f.call(tilesDirect)
+    const bPanel = width * lanes.size
+    tilesDirect.call(f, { a, aRow, aK, b, bPanel, bK, c, cRow, rows, columns, k, accumulate, last: 1, tile: scratch, ...bias, ...place })
   }
 
   const eachRow = (body: () => void) => {
@@ -73,8 +64,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       () => {
         body()
         if (place) {
-          pushAll(f, place.block, c, 0, c, 0, place.column, 1, columns)
-          f.call(finish)
+          finish.call(f, { block: place.epilogue, source: c, sourceRow: 0, c, cRow: 0, column: place.outColumn, rows: 1, columns })
         }
         f.increment(rows, -1)
         assign(f, a, ['+', a, aRow])
@@ -84,9 +74,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   }
 
   const byRows = () => {
-    pushAll(f, a, aK, b, bK, c, columns, word('k'), accumulate)
-    pushBias()
-    f.call(rowTimesRows)
+    rowTimesRows.call(f, { x: a, xStride: aK, b, bRow: bK, c, n: columns, k: word('k'), accumulate, ...bias })
   }
 
   const byColumns = () => {
@@ -95,12 +83,9 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     push(f, bytes ? 0 : ['!=', aK, lanes.size])
     f.if(() => {
       assign(f, x, scratch)
-      pushAll(f, a, aK, x, k)
-      f.call(gatherVector)
+      gatherVector.call(f, { source: a, stride: aK, destination: x, count: k })
     })
-    pushAll(f, x, b, bColumn, c, columns, word('k'), accumulate)
-    pushBias()
-    f.call(rowTimesColumns)
+    rowTimesColumns.call(f, { x, b, bColumn, c, n: columns, k: word('k'), accumulate, ...bias })
     f.release(x)
   }
 
@@ -122,30 +107,37 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
             assign(f, packedB, ['+', ['+', panels, ofBlock], ['*', ['/', column, width], bPanel]])
           },
           () => {
-            pushAll(f, ['+', b, ['*', before(kStart), bK]], bColumn, bK, packedB, bPanel, columns, within(kStart, kCount))
-            f.call(packB)
+            const source: I32 = ['+', b, ['*', before(kStart), bK]]
+            const inBlock = within(kStart, kCount)
+            packB.call(f, { source, rowStride: bColumn, kStride: bK, destination: packedB, panel: bPanel, rows: columns, k: inBlock })
           },
         )
       },
       multiply(block) {
         const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', before(block.kStart), aK]]
-        const pushProduct = () => {
-          pushAll(f, ['+', c, ['*', block.row, cRow]], cRow, block.rowCount, columns, block.kCount, block.accumulate, block.last, scratch)
-          pushRest()
+        const { rowCount, kCount, aPanel, bPanel } = block
+        const cBlock: I32 = ['+', c, ['*', block.row, cRow]]
+        const part = {
+          c: cBlock,
+          cRow,
+          rows: rowCount,
+          columns,
+          k: kCount,
+          accumulate: block.accumulate,
+          last: block.last,
+          tile: scratch,
+          ...bias,
+          ...place,
         }
         push(f, ['==', mode, modes.packed])
         f.if(
           () => {
-            pushAll(f, source, aRow, aK, packedA, block.aPanel, block.rowCount, within(block.kStart, block.kCount))
-            f.call(packA)
-            pushAll(f, packedA, block.aPanel, 0, packedB, block.bPanel, 0)
-            pushProduct()
-            f.call(tilesPacked)
+            const inBlock = within(block.kStart, kCount)
+            packA.call(f, { source, rowStride: aRow, kStride: aK, destination: packedA, panel: aPanel, rows: rowCount, k: inBlock })
+            tilesPacked.call(f, { a: packedA, aRow: aPanel, aK: 0, b: packedB, bPanel, bK: 0, ...part })
           },
           () => {
-            pushAll(f, source, aRow, aK, packedB, block.bPanel, width * lanes.size)
-            pushProduct()
-            f.call(tilesDirect)
+            tilesDirect.call(f, { a: source, aRow, aK, b: packedB, bPanel, bK: width * lanes.size, ...part })
           },
         )
       },
@@ -162,8 +154,8 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       assign(f, a, ['+', word('a'), ['*', row, aRow]])
       assign(f, b, ['+', word('b'), ['*', column, bColumn]])
       assign(f, c, ['+', ['+', word('c'), ['*', row, cRow]], ['*', column, lanes.size]])
-      if (bias) assign(f, bias.pointer, ['+', word('bias'), ['*', column, bias.columnStride]])
-      if (place) assign(f, place.column, ['*', column, lanes.size])
+      if (bias) assign(f, bias.bias, ['+', word('bias'), ['*', column, bias.biasColumn]])
+      if (place) assign(f, place.outColumn, ['*', column, lanes.size])
       addBatchOffsets(f, args, batch, [a, b, c])
       f.block((done) => {
         for (const [code, body] of [

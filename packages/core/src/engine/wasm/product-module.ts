@@ -1,7 +1,7 @@
 import type { Operand } from '../routine.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { importMath } from './emit-node.ts'
-import type { Epilogue } from './epilogue.ts'
+import type { Epilogue, Finish } from './epilogue.ts'
 import type { FunctionRef } from './function-builder.ts'
 import type { ByteOperands } from './gemm-pack-bytes.ts'
 import type { HalfType } from './gemm-pack.ts'
@@ -36,7 +36,7 @@ export interface ProductModule {
   /** What the module's functions share. */
   readonly context: ModuleContext
   /** Applies the epilogue, if there is one: see `emitFinish`. */
-  readonly finish: FunctionRef | undefined
+  readonly finish: Finish | undefined
 }
 
 export function startProduct({ type, relaxed, epilogue, shared, bytes }: ProductOptions): ProductModule {
