@@ -32,11 +32,7 @@ export async function diagnose(): Promise<Diagnosis> {
   await setThreads(wanted)
   const { threads } = currentEngine()
   const has = (on: boolean, name: string): string => (on ? name : `no ${name}`)
-  const capabilities = [
-    has(features.simd, 'SIMD'),
-    has(features.relaxedSimd, 'fused multiply-add'),
-    has(features.threads, 'shared memory'),
-  ]
+  const capabilities = [has(features.simd, 'SIMD'), has(features.relaxedSimd, 'fused multiply-add'), has(features.threads, 'shared memory')]
   const words: Record<string, string> = {
     wasm: `${threads} thread${threads === 1 ? '' : 's'}${threads < wanted ? ` of ${wanted} wanted` : ''}; ${capabilities.join(', ')}`,
     reference: 'plain and slow, to check the others against',

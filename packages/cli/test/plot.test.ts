@@ -103,6 +103,34 @@ describe('the drawing of a graph', () => {
     expect(half.frames.map(({ name }) => name)).toEqual(['a'])
   })
 
+  test('leaves out the lines of what is joined to nearly everything', () => {
+    const layers = Array.from({ length: 9 }, (_, i) => node(`layer${i}`, ...(i > 0 ? [`layer${i - 1}`] : [])))
+    const nodes = [...layers, node('optimizer/step', ...layers.map(({ name }) => name))]
+    const { boxes, edges } = layOutGraph({ nodes }, scopesOf({ nodes }), new Set())
+    expect(boxes.filter(({ aside }) => aside > 0).map(({ name, aside }) => [name, aside])).toEqual([['optimizer', 9]])
+    expect(edges).toHaveLength(8)
+  })
+
+  test('of hundreds of boxes takes no time, and nothing lies over anything', () => {
+    // A circle among them, as loops of TensorFlow have.
+    const nodes = Array.from({ length: 600 }, (_, i) =>
+      node(
+        `a${i % 7}/op${i}`,
+        ...(i === 10 ? ['a6/op20'] : []),
+        ...[1, 30].flatMap((back) => (i >= back ? [`a${(i - back) % 7}/op${i - back}`] : [])),
+      ),
+    )
+    const all = scopesOf({ nodes })
+    const { boxes, frames, edges, width, height } = layOutGraph({ nodes }, all, new Set(all.keys()))
+    expect([boxes.length, frames.length]).toEqual([600, 7])
+    expect(edges).toHaveLength(1170)
+    for (const y of new Set(boxes.map((box) => box.y))) {
+      const sorted = boxes.filter((box) => box.y === y).sort((a, b) => a.x - b.x)
+      sorted.slice(1).forEach((box, i) => expect(box.x - box.width / 2).toBeGreaterThan(sorted[i]!.x + sorted[i]!.width / 2))
+    }
+    for (const { x, y } of boxes) expect([x > 0 && x < width, y > 0 && y < height]).toEqual([true, true])
+  })
+
   test('runs downwards with the data', () => {
     const { boxes } = layOutGraph(graph, scopes, new Set(['a', 'a/fc']))
     const y = new Map(boxes.map((box) => [box.name, box.y]))

@@ -3,6 +3,7 @@ import type { Graph, GraphNode } from '../../src/board/run-event.ts'
 import { fetchGraph } from '../api.ts'
 import { versionOf } from '../live.ts'
 import { Empty } from '../part/empty.tsx'
+import { useWidth } from '../part/use-element.ts'
 import { useFetched } from '../part/use-fetched.ts'
 import { type Box, type GraphDrawing, layOutGraph, scopesOf } from '../plot/graph-layout.ts'
 import { visibleRuns } from '../state.ts'
@@ -33,7 +34,12 @@ export function GraphView() {
             ))}
           </select>
         </label>
-        {reply && <span class="faint">{count(reply.graph.nodes.length, 'op')}. Click a scope to open it, an op for its details.</span>}
+        {reply && (
+          <span class="faint">
+            {count(reply.graph.nodes.length, 'op')}. Click a scope to open it, an op for its details. Dashed boxes are joined to so many
+            others that their lines are left out.
+          </span>
+        )}
       </div>
       {error !== undefined && <p class="error">{error}</p>}
       {reply && <Explorer key={`${run.id} ${reply.graph.nodes.length}`} graph={reply.graph} />}
@@ -64,6 +70,11 @@ function Explorer({ graph }: { graph: Graph }) {
   )
 }
 
+/** What the buttons at the foot of the drawing cover, in CSS pixels. */
+const buttonsHeight = 52
+/** A drawing that is longer than the window is not made smaller than this, but begins at its top. */
+const leastScale = 0.7
+
 interface CanvasProps {
   drawing: GraphDrawing
   scopes: ReadonlyMap<string, number>
@@ -77,13 +88,23 @@ function Canvas({ drawing, scopes, selected, onToggle, onSelect }: CanvasProps) 
   const root = useRef<SVGSVGElement>(null)
   const [view, setView] = useState({ x: 0, y: 0, scale: 1 })
   const drag = useRef<{ x: number; y: number } | undefined>(undefined)
+  const frame = useRef<HTMLDivElement>(null)
+  const width = useWidth(frame)
+  // Whoever has moved the drawing keeps it where it is when the window changes.
+  const isMoved = useRef(false)
   const fit = (): void => {
+    isMoved.current = false
     const { clientWidth, clientHeight } = root.current!
-    const scale = Math.min(1.25, clientWidth / Math.max(1, drawing.width), clientHeight / Math.max(1, drawing.height))
-    setView({ scale, x: (clientWidth - drawing.width * scale) / 2, y: Math.max(0, (clientHeight - drawing.height * scale) / 2) })
+    const room = clientHeight - buttonsHeight
+    const scale = Math.min(1.25, clientWidth / Math.max(1, drawing.width), Math.max(leastScale, room / Math.max(1, drawing.height)))
+    setView({ scale, x: (clientWidth - drawing.width * scale) / 2, y: Math.max(0, (room - drawing.height * scale) / 2) })
   }
   useEffect(fit, [drawing])
+  useEffect(() => {
+    if (!isMoved.current) fit()
+  }, [width])
   const zoom = (factor: number, x: number, y: number): void => {
+    isMoved.current = true
     const scale = Math.min(4, Math.max(0.05, view.scale * factor))
     const ratio = scale / view.scale
     setView({ scale, x: x - (x - view.x) * ratio, y: y - (y - view.y) * ratio })
@@ -92,7 +113,7 @@ function Canvas({ drawing, scopes, selected, onToggle, onSelect }: CanvasProps) 
   // Of an op that is read by the selected one, or reads it.
   const touches = ({ from, to }: { from: string; to: string }): boolean => selected !== undefined && (from === selected || to === selected)
   return (
-    <div class="graph-canvas">
+    <div class="graph-canvas" ref={frame}>
       <svg
         ref={root}
         role="group"
@@ -104,12 +125,23 @@ function Canvas({ drawing, scopes, selected, onToggle, onSelect }: CanvasProps) 
         }}
         onPointerDown={(event) => (drag.current = { x: event.clientX - view.x, y: event.clientY - view.y })}
         onPointerMove={(event) => {
-          if (drag.current && event.buttons) setView({ ...view, x: event.clientX - drag.current.x, y: event.clientY - drag.current.y })
+          if (!drag.current || !event.buttons) return
+          isMoved.current = true
+          setView({ ...view, x: event.clientX - drag.current.x, y: event.clientY - drag.current.y })
         }}
         onPointerUp={() => (drag.current = undefined)}
       >
         <defs>
-          <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
+          <marker
+            id="arrow"
+            viewBox="0 0 8 8"
+            refX="7"
+            refY="4"
+            markerWidth="9"
+            markerHeight="9"
+            markerUnits="userSpaceOnUse"
+            orient="auto-start-reverse"
+          >
             <path d="M0 0L8 4L0 8z" class="arrow-head" />
           </marker>
         </defs>
@@ -166,12 +198,12 @@ function Canvas({ drawing, scopes, selected, onToggle, onSelect }: CanvasProps) 
 }
 
 function BoxDrawing({ box, isScope, isSelected, onPress }: { box: Box; isScope: boolean; isSelected: boolean; onPress: () => void }) {
-  const { x, y, width, height, title, node, ops } = box
+  const { x, y, width, height, title, node, ops, aside } = box
   const twoLines = node !== undefined && node.op !== title
   const most = Math.floor((width - 16) / 6.4)
   return (
     <g
-      class={`box${isScope ? ' scope' : ''}${isSelected ? ' selected' : ''}`}
+      class={`box${isScope ? ' scope' : ''}${aside > 0 ? ' aside' : ''}${isSelected ? ' selected' : ''}`}
       transform={`translate(${x - width / 2} ${y - height / 2})`}
       role="button"
       tabIndex={0}
@@ -179,7 +211,7 @@ function BoxDrawing({ box, isScope, isSelected, onPress }: { box: Box; isScope: 
       aria-label={isScope ? `Scope ${box.name}, ${count(ops, 'op')}` : `${node?.op ?? ''} ${box.name}`}
       {...pressed(onPress)}
     >
-      <title>{box.name}</title>
+      <title>{aside > 0 ? `${box.name}, joined to ${aside} others` : box.name}</title>
       <rect width={width} height={height} rx={isScope ? 8 : height / 2} />
       <text x={width / 2} y={twoLines ? 18 : height / 2} dy={twoLines ? 0 : '0.35em'} text-anchor="middle">
         {title.length > most ? `${title.slice(0, most - 1)}…` : title}

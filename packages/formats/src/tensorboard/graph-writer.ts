@@ -1,11 +1,15 @@
 import type { Compiled, Graph, Tensor } from 'cotangent'
 import type { FieldsOf } from '../protobuf/message.ts'
 import type { GraphNodeRecord } from './event.ts'
+import { moduleScopes } from './graph-scopes.ts'
 import { GraphDef } from './schema.ts'
 import { invalid } from './values.ts'
 
 export interface GraphOptions {
-  /** Tensors by the names that they are to have: `model.namedParameters()`. Dots nest nodes into boxes. */
+  /**
+   * Tensors by the names that they are to have: `model.namedParameters()`. What comes before a name's last dot is a module: ops are
+   * nested into the modules whose parameters they work on, and those of the backward pass into the same under `gradients` and `optimizer`.
+   */
   readonly names?: ReadonlyMap<string, Tensor>
 }
 
@@ -50,7 +54,8 @@ function graphOf(input: Exclude<GraphInput, readonly NodeInput[]>): Graph {
   return last.executable.program.graph
 }
 
-function graphNodes({ inputs, nodes, outputs }: Graph, { names = new Map() }: GraphOptions): NodeInput[] {
+function graphNodes(graph: Graph, { names = new Map() }: GraphOptions): NodeInput[] {
+  const { inputs, nodes, outputs } = graph
   const made: NodeInput[] = []
   const taken = new Map<string, number>()
   const unique = (wanted: string): string => {
@@ -62,7 +67,9 @@ function graphNodes({ inputs, nodes, outputs }: Graph, { names = new Map() }: Gr
   }
   const parameters = new Map([...names].map(([name, tensor]) => [tensor.storage, name]))
   const found = new Map<Value, string>()
-  const nodeNames = new Map(nodes.map((node) => [node, unique(node.op.name)]))
+  const scopes = moduleScopes(graph, parameters)
+  const within = (scope: string, name: string) => (scope === '' ? name : `${scope}/${name}`)
+  const nodeNames = new Map(nodes.map((node) => [node, unique(within(scopes.get(node)!, node.op.name))]))
 
   const add = (name: string, op: string, { value, spec }: Read): string => {
     const unused = unique(name)
@@ -70,7 +77,8 @@ function graphNodes({ inputs, nodes, outputs }: Graph, { names = new Map() }: Gr
     found.set(value, unused)
     return unused
   }
-  const nameOf = (read: Read): string => {
+  /** @param scope Of the op that reads it: what has no name of its own is a part of that. */
+  const nameOf = (read: Read, scope = ''): string => {
     const { value } = read
     const { source } = value
     if (source.kind === 'result' || source.kind === 'update') {
@@ -79,17 +87,17 @@ function graphNodes({ inputs, nodes, outputs }: Graph, { names = new Map() }: Gr
     const known = found.get(value)
     if (known) return known
     if (source.kind === 'argument') return add(`argument_${source.index}`, 'Argument', read)
-    if (source.kind === 'gradient') return add('gradients/gradient', 'Gradient', read)
+    if (source.kind === 'gradient') return add(within(scope, 'grad'), 'Gradient', read)
     const name = parameters.get(source.storage)
-    return name === undefined ? add('captured/tensor', 'Captured', read) : add(`parameters/${name.replaceAll('.', '/')}`, 'Parameter', read)
+    return name === undefined ? add(within(scope, 'captured'), 'Captured', read) : add(name.replaceAll('.', '/'), 'Parameter', read)
   }
 
-  inputs.forEach(nameOf)
+  for (const input of inputs) nameOf(input)
   for (const node of nodes) {
     made.push({
       name: nodeNames.get(node)!,
       op: node.op.name,
-      inputs: [...new Set(node.inputs.filter(isRead).map(nameOf))],
+      inputs: [...new Set(node.inputs.filter(isRead).map((read) => nameOf(read, scopes.get(node))))],
       shapes: node.outputs.map(({ spec }) => spec.shape),
       attributes: new Map([...attributesOf(node.attrs), ['dtype', node.outputs.map(({ value }) => value.dtype).join(', ')]]),
     })
