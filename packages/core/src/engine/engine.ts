@@ -7,7 +7,7 @@ export type Program = Kernel | Routine
 
 /**
  * Programs that run in order over one list of buffers: joins write each part into its place of one result, and a compiled
- * function is one sequence.
+ * function is one sequence. Memory that is written comes as one buffer only.
  */
 export interface Sequence {
   readonly kind: 'sequence'

@@ -20,6 +20,7 @@ export class Aliases {
     for (const { source } of values) if (source.kind === 'captured') this.#captured.add(source.storage)
     for (const { source } of graph.writes.keys()) if (source.kind === 'captured') this.#written.add(source.storage)
     for (const storage of own) this.#written.add(storage)
+    for (const storage of this.#written) storage.isProgramState = true
     this.#writtenArguments = graph.inputs.flatMap(({ value }, i) => (graph.writes.has(value) ? [i] : []))
   }
 
@@ -29,7 +30,7 @@ export class Aliases {
     if (written.length === 0 && this.#written.size === 0) return
     for (let i = 0; i < args.length; i++) {
       const { storage } = args[i]!
-      if (this.#written.has(storage))
+      if (storage.isProgramState && this.#written.has(storage))
         refuse(`tensor ${i} of the arguments is also changed by the compiled function as a captured one`, args[i]!)
     }
     for (const at of written) {

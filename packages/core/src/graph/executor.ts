@@ -5,12 +5,12 @@ import type { Buffer, ConstantBuffer, Engine, Executable } from '../engine/engin
 import { KernelBuilder } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
-import { changes } from '../tensor/changes.ts'
+import { changes, countSteps, type StepCounter } from '../tensor/changes.ts'
 import type { Scalar } from '../tensor/scalar.ts'
 import { outsideScopes, Storage } from '../tensor/storage.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { type Graph, isLive, type LiveNumber, type Read, type Value } from './graph.ts'
-import { type HostTask, hostTasks, unpackNumbers } from './host-task.ts'
+import { counterOf, type HostTask, hostTasks, unpackNumbers } from './host-task.ts'
 import { type MemoryPlan, planMemory } from './memory.ts'
 import { type Operation, type Place, type Program, rootOf } from './program.ts'
 import { type ProgramStep, prepareSteps } from './steps.ts'
@@ -38,6 +38,8 @@ interface Output {
   readonly offset: number
   readonly memory: number
   readonly argument: number
+  /** Which of the words it is; negative for none. */
+  readonly word: number
 }
 
 /** A memory of some kind, and its place among the program's memories. */
@@ -66,6 +68,7 @@ export class ProgramExecutable {
   readonly engine: Engine
   readonly #graph: Graph
   readonly #host: readonly HostTask[]
+  readonly #counter: StepCounter | null
   /** In order: those of the program's operations, then the copies that end it. */
   readonly steps: readonly ProgramStep[]
   readonly #executable: Executable
@@ -88,6 +91,9 @@ export class ProgramExecutable {
   /** Results that are single words: they are made in the program's own memory, and read from there. */
   readonly #words: readonly Placed<'result'>[]
   readonly #lent: readonly Placed<'gradient'>[]
+  /** The places of memory of others that a run makes, writes or hands out. */
+  readonly #borrowed: readonly number[]
+  readonly #isBorrowed: readonly boolean[]
   /** What is written of memory that is the same on each run. */
   readonly #written: readonly Storage[]
   /** The other memories that are written. */
@@ -99,7 +105,7 @@ export class ProgramExecutable {
   /** The count of changes at which the program's own memory was there, and its gradients were where they belong. */
   #steadyAt = -1
   #arena: Storage | undefined
-  #wordStorage: Storage | undefined
+  #wordBuffer: Buffer | undefined
   // What moves is filled in anew on each run.
   readonly #storages: (Storage | undefined)[]
   readonly #buffers: Buffer[]
@@ -110,12 +116,16 @@ export class ProgramExecutable {
     this.program = program
     this.#graph = program.graph
     this.#host = hostTasks(program.graph.host)
+    this.#counter = counterOf(program.graph.host)
     this.plan = planMemory(program)
     this.#memories = this.#layMemories()
     const operations = [...program.operations, ...this.#copies()]
     this.steps = this.#steps(operations)
     this.#executable = prepareSteps(engine, this.steps, this.#constants())
     this.#arenaSpec = specOf('uint8', [this.plan.arenaBytes])
+    const results = this.#placed('result')
+    this.#words = results.filter((result) => this.#isWord(result))
+    this.#made = results.filter((result) => !this.#words.includes(result))
     const gradients = [...this.#graph.gradients].map(([of, read]) => ({ of, read, gradient: read && this.#ownGradient(read) }))
     this.#ownGradients = gradients.flatMap(({ of, gradient }) => (gradient ? [{ of, gradient }] : []))
     this.#gradients = gradients.flatMap(({ of, read, gradient }) =>
@@ -127,17 +137,16 @@ export class ProgramExecutable {
     this.#storages = this.#memories.map((memory) => ('storage' in memory ? memory.storage : undefined))
     this.#fixed = this.#storages.filter((storage) => storage !== undefined)
     this.#given = this.#placed('argument')
-    const results = this.#placed('result')
-    const isWord = ({ spec }: { readonly spec: Spec }) =>
-      engine.readWord !== undefined && spec.size === 1 && dtypeInfo[spec.dtype].size === 4
-    this.#words = results.filter(isWord)
-    this.#made = results.filter((result) => !isWord(result))
     this.#lent = this.#placed('gradient')
     const moving = [...this.#given, ...this.#made, ...this.#lent].map(({ place }) => place + 1)
     this.#moving = this.plan.arenaBytes <= KEPT_ARENA ? moving : [0, ...moving]
     const written = [...this.#graph.writes.keys()].map((memory) => this.#bufferOf.get(memory)! - 1)
     this.#written = [...written.flatMap((place) => this.#storages[place] ?? []), ...this.ownStorages]
     this.#writtenElsewhere = written.filter((place) => !this.#storages[place])
+    const left = [...this.#outputs, ...this.#gradients.flatMap(({ output }) => output ?? [])].filter(({ word }) => word < 0)
+    const lent = new Set([...left.map(({ memory }) => memory), ...this.#made.map(({ place }) => place), ...this.#writtenElsewhere])
+    this.#borrowed = [...lent].filter((place) => !this.#storages[place])
+    this.#isBorrowed = this.#memories.map((_, place) => this.#borrowed.includes(place))
     this.#buffers = new Array<Buffer>(this.#memories.length + 1)
     this.#memories.forEach((memory, i) => 'storage' in memory && (this.#buffers[i + 1] = memory.storage.buffer))
     this.#offsets = new Array<number>(this.#memories.length + 1).fill(0)
@@ -155,6 +164,7 @@ export class ProgramExecutable {
   /** Runs the program once and gives its outputs. */
   run(args: readonly Tensor[]): Tensor[] {
     // Small steps take a few microseconds, so nothing is made here that is not handed out, and nothing is done that may stay undone.
+    if (this.#counter) countSteps(this.#counter)
     const arena = this.#enterArena()
     const storages = this.#storages
     try {
@@ -167,15 +177,11 @@ export class ProgramExecutable {
         this.#placeTensor(place, (at < 0 ? of : args[at]!).grad!)
       }
       for (let n = 0; n < this.#made.length; n++) this.#make(this.#made[n]!)
-      const words = this.#words.length > 0 ? this.#placeWords() : undefined
+      if (this.#words.length > 0) this.#placeWords()
       // Only now, when all that it needs is known to be there: what the host does cannot be taken back.
       this.#askHost()
       this.#execute(this.#settled ? this.#moving : undefined)
       this.#settled = true
-      for (let n = 0; n < this.#words.length; n++) {
-        const { place, spec } = this.#words[n]!
-        storages[place] = new Storage(this.engine, spec, 'compile', this.engine.readWord!(words!, n * WORD_STRIDE))
-      }
       for (let n = 0; n < this.#written.length; n++) this.#written[n]!.version++
       for (let n = 0; n < this.#writtenElsewhere.length; n++) storages[this.#writtenElsewhere[n]!]!.version++
       const changed = changes.count !== start
@@ -188,10 +194,7 @@ export class ProgramExecutable {
       return outputs
     } finally {
       this.#leaveArena(arena)
-      for (let n = 0; n < this.#given.length; n++) storages[this.#given[n]!.place] = undefined
-      for (let n = 0; n < this.#made.length; n++) storages[this.#made[n]!.place] = undefined
-      for (let n = 0; n < this.#words.length; n++) storages[this.#words[n]!.place] = undefined
-      for (let n = 0; n < this.#lent.length; n++) storages[this.#lent[n]!.place] = undefined
+      for (let n = 0; n < this.#borrowed.length; n++) storages[this.#borrowed[n]!] = undefined
     }
   }
 
@@ -203,6 +206,7 @@ export class ProgramExecutable {
    * @returns The numbers that it asked the host for.
    */
   runAt(args: readonly Region[], into: readonly Region[]): readonly number[] {
+    if (this.#counter) countSteps(this.#counter)
     const arena = this.#enterArena()
     if (this.#lent.length > 0) throw new TypeError('control flow has no gradients of its own')
     try {
@@ -220,7 +224,8 @@ export class ProgramExecutable {
 
   /** Memory to work in: the program's own if that is little, else taken for the run. */
   #enterArena(): Storage {
-    if (!this.#arena && this.plan.arenaBytes <= KEPT_ARENA) this.#arena = outsideScopes(() => kept(this.#makeArena()))
+    if (this.#arena) return this.#arena
+    if (this.plan.arenaBytes <= KEPT_ARENA) this.#arena = outsideScopes(() => kept(this.#makeArena()))
     const arena = this.#arena ?? this.#makeArena()
     this.#buffers[0] = arena.buffer
     return arena
@@ -246,16 +251,29 @@ export class ProgramExecutable {
     this.#offsets[place + 1] = 0
   }
 
-  #placeWords(): Buffer {
+  /** Whether it is a single word, which only one result of the function is. */
+  #isWord({ spec, place }: Placed<'result'>): boolean {
+    if (!this.engine.readWord || spec.size !== 1 || dtypeInfo[spec.dtype].size !== 4) return false
+    const isThis = ({ value }: Read) => this.#bufferOf.get(rootOf(value)) === place + 1
+    const { outputs, gradients } = this.#graph
+    return outputs.filter(isThis).length === 1 && ![...gradients.values()].some((read) => read && isThis(read))
+  }
+
+  #placeWords(): void {
+    if (this.#settled) return
     const words = this.#words
-    this.#wordStorage ??= outsideScopes(() => kept(new Storage(this.engine, specOf('int32', [words.length * WORD_STRIDE]), 'compile')))
-    const { buffer } = this.#wordStorage
-    if (!this.#settled) words.forEach(({ place }, n) => this.#placeRegion(place, { buffer, offset: n * WORD_STRIDE }))
-    return buffer
+    const spec = specOf('int32', [words.length * WORD_STRIDE])
+    this.#wordBuffer ??= outsideScopes(() => kept(new Storage(this.engine, spec, 'compile'))).buffer
+    const buffer = this.#wordBuffer
+    words.forEach(({ place }, n) => this.#placeRegion(place, { buffer, offset: n * WORD_STRIDE }))
+  }
+
+  #wordAt(n: number): Storage {
+    return new Storage(this.engine, this.#words[n]!.spec, 'compile', this.engine.readWord!(this.#wordBuffer!, n * WORD_STRIDE))
   }
 
   #placeTensor(place: number, { storage, offset }: Tensor): void {
-    this.#storages[place] = storage
+    if (this.#isBorrowed[place]) this.#storages[place] = storage
     this.#buffers[place + 1] = storage.buffer
     this.#offsets[place + 1] = offset
   }
@@ -325,10 +343,12 @@ export class ProgramExecutable {
   #describe({ value, spec, offset }: Read): Output {
     const root = rootOf(value)
     const argument = this.#graph.inputs.findIndex((x) => x.value === (this.plan.inPlace.get(root) ?? root))
-    return { spec, offset, memory: this.#bufferOf.get(root)! - 1, argument }
+    const memory = this.#bufferOf.get(root)! - 1
+    return { spec, offset, memory, argument, word: this.#words.findIndex(({ place }) => place === memory) }
   }
 
-  #output({ spec, offset, memory, argument }: Output, args: readonly Tensor[]): Tensor {
+  #output({ spec, offset, memory, argument, word }: Output, args: readonly Tensor[]): Tensor {
+    if (word >= 0) return new Tensor(spec, this.#wordAt(word), offset)
     return new Tensor(spec, this.#storages[memory]!, offset + (argument < 0 ? 0 : args[argument]!.offset))
   }
 

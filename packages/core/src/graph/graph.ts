@@ -77,6 +77,8 @@ export interface Guard {
   readonly what: string
   /** @param args The tensors among the arguments of the call. */
   readonly check: (args: readonly Tensor[]) => boolean
+  /** Whether it goes on to hold until `changes` goes up. */
+  readonly lasting: boolean
 }
 
 /** A function of tensors as the ops that it ran, with all that it read and changed besides its arguments and its result. */

@@ -1,5 +1,6 @@
 import type { Region } from '../engine/control.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { StepCounter } from '../tensor/changes.ts'
 import type { HostStep } from './graph.ts'
 
 /** What the host does, with effects that are counts, one after the other, as one. */
@@ -15,6 +16,16 @@ export function hostTasks(steps: readonly HostStep[]): HostTask[] {
     else tasks.push({ kind: 'counts', counters: [origin.state] })
   }
   return tasks
+}
+
+/** What counts steps of optimisers in a program; null if nothing does. */
+export function counterOf(steps: readonly HostStep[]): StepCounter | null {
+  const times = new Map<object, number>()
+  for (const step of steps) {
+    const origin = step.kind === 'effect' ? step.origin : undefined
+    if (origin?.kind === 'count') times.set(origin.state, (times.get(origin.state) ?? 0) + 1)
+  }
+  return times.size > 0 ? { even: new Set(times.values()).size === 1 } : null
 }
 
 /** Reads numbers back that `packNumbers` has written. */

@@ -2,6 +2,7 @@ import type { DType } from '../dtype.ts'
 import type { Engine } from '../engine/engine.ts'
 import { currentEngine } from '../engine/registry.ts'
 import type { Spec } from '../layout.ts'
+import { changes } from '../tensor/changes.ts'
 import { matmulPrecision } from '../tensor/matmul-precision.ts'
 import { modes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -18,6 +19,9 @@ export class LastCall {
   readonly #values: readonly unknown[]
   /** How many arguments are tensors. */
   readonly #tensors: number
+  /** Those that last, and the count of changes at which they held; and all others. */
+  readonly #lasting: readonly Guard[]
+  #heldAt: number
   readonly #guards: readonly Guard[]
   readonly #engine: Engine
   readonly #grad = modes.grad
@@ -28,11 +32,17 @@ export class LastCall {
     this.#specs = args.map((x) => (x instanceof Tensor ? x.spec : null))
     this.#values = args.map((x) => (x instanceof Tensor ? x.requiresGrad : x))
     this.#tensors = this.#specs.filter((spec) => spec !== null).length
-    this.#guards = guards
+    this.#lasting = guards.filter(({ lasting }) => lasting)
+    this.#heldAt = changes.count
+    this.#guards = guards.filter(({ lasting }) => !lasting)
     this.#engine = engine
   }
 
-  /** @param engine Where the arguments live. */
+  /**
+   * For a call whose guards hold.
+   *
+   * @param engine Where the arguments live.
+   */
   static of(args: readonly unknown[], guards: readonly Guard[], engine: Engine): LastCall | null {
     const isLeaf = (x: unknown) => x instanceof Tensor || x === null || (typeof x !== 'object' && typeof x !== 'function')
     if (!args.every(isLeaf)) return null
@@ -53,8 +63,15 @@ export class LastCall {
     }
     if (this.#tensors === 0 && currentEngine() !== this.#engine) return null
     const tensors = this.#tensors === args.length ? (args as readonly Tensor[]) : args.filter((x) => x instanceof Tensor)
+    if (changes.count !== this.#heldAt && !this.#stillLast(tensors)) return null
     const guards = this.#guards
     for (let i = 0; i < guards.length; i++) if (!guards[i]!.check(tensors)) return null
     return tensors
+  }
+
+  #stillLast(tensors: readonly Tensor[]): boolean {
+    if (!this.#lasting.every(({ check }) => check(tensors))) return false
+    this.#heldAt = changes.count
+    return true
   }
 }

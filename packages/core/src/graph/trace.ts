@@ -4,8 +4,7 @@ import { type DType, isFloat } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { scalarSpec, type Spec, spec as specOf } from '../layout.ts'
 import { checkTarget } from '../tensor/bind.ts'
-import { changes } from '../tensor/changes.ts'
-import { type EffectOrigin, modes, type NumbersOrigin, type Tracer, withModes } from '../tensor/modes.ts'
+import { type EffectOrigin, type GuardOptions, modes, type NumbersOrigin, type Tracer, withModes } from '../tensor/modes.ts'
 import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { outsideScopes, Placeholder, type Storage } from '../tensor/storage.ts'
@@ -275,9 +274,9 @@ export class Recorder implements Tracer {
     if (!this.#replay) this.#host.push({ kind: 'effect', run, origin })
   }
 
-  guard(what: string, check: Guard['check']): void {
-    if (this.#around) this.#around.recorder.guard(what, check)
-    else this.#guards.push({ what, check })
+  guard(what: string, check: Guard['check'], { lasting = false }: GuardOptions = {}): void {
+    if (this.#around) this.#around.recorder.guard(what, check, { lasting })
+    else this.#guards.push({ what, check, lasting })
   }
 
   look(x: Tensor): void {
@@ -353,14 +352,8 @@ export class Recorder implements Tracer {
   #requirement(): Guard {
     const tensors = [...this.#required.keys()]
     const required = [...this.#required.values()]
-    let heldAt = -1
-    const check = () => {
-      if (changes.count === heldAt) return true
-      for (let i = 0; i < tensors.length; i++) if (tensors[i]!.requiresGrad !== required[i]) return false
-      heldAt = changes.count
-      return true
-    }
-    return { what: 'which tensors require gradients', check }
+    const check = () => tensors.every((x, i) => x.requiresGrad === required[i])
+    return { what: 'which tensors require gradients', check, lasting: true }
   }
 
   /** Stands for the gradient that a tensor has when the program starts. */
@@ -368,7 +361,7 @@ export class Recorder implements Tracer {
     const spec = x.isTracer ? this.#argumentGrads.get(x) : withModes({ tracer: null }, () => x.grad?.spec)
     const at = this.#arguments.indexOf(x)
     if (at >= 0) this.guard(`whether argument ${at} has a .grad`, (args) => (args[at]!.grad?.spec ?? null) === spec)
-    else if (!x.isTracer) this.guard('which .grad are null', () => x.grad?.spec === spec)
+    else if (!x.isTracer) this.guard('which .grad are null', () => x.grad?.spec === spec, { lasting: true })
     if (!spec) return null
     const placeholder = new Placeholder()
     this.#enter(placeholder, this.#value(spec.dtype, spec.size, { kind: 'gradient', of: x }))

@@ -2,6 +2,7 @@ import type { DType } from '../dtype.ts'
 import { isFloat } from '../dtype.ts'
 import type { Shape } from '../layout.ts'
 import type { ShapeRule } from '../shape-types.ts'
+import { changes } from '../tensor/changes.ts'
 import { modes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { Buffer, Parameter } from './parameter.ts'
@@ -51,11 +52,12 @@ export abstract class Module implements ShapeRule {
   /** Whether layers that differ in training and use (dropout, batch norm) are to train. Set it by `train()` and `eval()`. */
   get training(): boolean {
     const training = this.#training
-    modes.tracer?.guard(`${this.constructor.name}.training`, () => this.#training === training)
+    modes.tracer?.guard(`${this.constructor.name}.training`, () => this.#training === training, { lasting: true })
     return training
   }
 
   set training(training: boolean) {
+    if (training !== this.#training) changes.count++
     this.#training = training
   }
 

@@ -1,5 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { sameShape } from '../layout.ts'
+import { changes } from '../tensor/changes.ts'
 import { hostEffect, modes, noGrad, type Tracer, withModes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { completeOptions } from './options.ts'
@@ -92,6 +93,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
       seen.add(param)
     }
     this.paramGroups.push(group as unknown as ParamGroup<O>)
+    changes.count++
   }
 
   /** Its name: `AdamW`, ... */
@@ -119,7 +121,8 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
     if (skip) this.#settleLater(skip)
     else this.settle()
     const [states, { length: count }] = [this.#states, this.paramGroups]
-    modes.tracer?.guard(`the state of ${this.#rule.name}`, () => this.#states === states && this.paramGroups.length === count)
+    const same = () => this.#states === states && this.paramGroups.length === count
+    modes.tracer?.guard(`the state of ${this.#rule.name}`, same, { lasting: true })
     noGrad(() => {
       for (const group of this.paramGroups) {
         const update = this.#rule.prepare(group as unknown as O, skip)
@@ -141,10 +144,13 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
   settle(): void {
     const last = this.#unsettled
     this.#unsettled = null
-    if (last && withModes({ tracer: null }, () => last.skip.item())) for (const [state, before] of last.before) Object.assign(state, before)
+    if (!last || !withModes({ tracer: null }, () => last.skip.item())) return
+    for (const [state, before] of last.before) Object.assign(state, before)
+    changes.count++
   }
 
   #count(state: ParamState, skip: Tensor | undefined): void {
+    if (!modes.tracer) changes.count++
     if (!skip) hostEffect(() => void state.step++, { kind: 'count', state })
     else
       hostEffect(
@@ -235,6 +241,7 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
     }
     options.forEach((values, g) => Object.assign(this.paramGroups[g]!, values))
     this.#states = new Map()
+    changes.count++
     this.#unsettled = null
     for (const { param, state, from } of loaded) {
       for (const [name, value] of Object.entries(from)) {

@@ -37,7 +37,12 @@ export const rule = /* @__PURE__ */ kernelRule({
   }),
   states: ({ momentum }) => (momentum === 0 ? {} : { momentumBuffer: 0 }),
   // The first gradient enters the momentum undampened.
-  numbers: ({ lr, momentum, dampening, weightDecay }, { step }) => ({ lr, momentum, fresh: step === 1 ? 1 : 1 - dampening, weightDecay }),
+  numbers: ({ lr, momentum, dampening, weightDecay }, state) => ({
+    lr,
+    momentum,
+    fresh: dampening !== 0 && state.step === 1 ? 1 : 1 - dampening,
+    weightDecay,
+  }),
   code(k, values, { lr, momentum, fresh, weightDecay }, structure) {
     const direction = descentOf(k, values, structure, weightDecay)
     if (!structure.momentum) return { param: k.sub(values.param, k.mul(lr, direction)) }

@@ -10,6 +10,7 @@ import type { Primitive } from '../tensor/primitive.ts'
 import type { Scalar } from '../tensor/scalar.ts'
 import { keep } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { KnownOptions, listNumbers, recurringNumbers } from './known-options.ts'
 import type { OptimizerOptions } from './optimizer.ts'
 import type { Limits } from './options.ts'
 
@@ -95,30 +96,29 @@ export function kernelRule<O extends OptimizerOptions, State extends string, Num
       const { stochasticRounding = false } = options
       const names = Object.keys(rule.states(options)) as State[]
       const key = JSON.stringify(structure)
+      const known = new KnownOptions(options)
       if (modes.tracer) {
         const seen = Object.values(structure as object)
-        modes.tracer.guard(`the options of ${rule.name}`, () => hasValues(rule.structure(options), seen))
+        let holds = true
+        modes.tracer.guard(`the options of ${rule.name}`, () => {
+          if (known.look()) holds = hasValues(rule.structure(options), seen)
+          return holds
+        })
       }
       /** In a recorded program, parameters that have been updated equally often share their numbers. */
       const shared = new Map<string, { readonly scalars: readonly Scalar[]; readonly states: ParamState[] }>()
       const numbersFor = (dtype: DType, state: ParamState, names: readonly Numbers[]): readonly Scalar[] => {
-        const now = () => {
-          const values = rule.numbers(options, state)
-          const listed: number[] = []
-          // A rule gives them in the same order each time. By names from elsewhere, looking them up takes as long as the rest of a small step's call.
-          for (const name in values) listed.push(values[name])
-          return listed
-        }
         const origin = { kind: 'rule', rule: rule.name, options: options as object, state, dtype, names } as const
+        const now = () => listNumbers(rule.numbers(options, state))
         if (!modes.tracer || rule.memory) return liveScalars(names.length, dtype, now, origin)
-        const known = shared.get(`${dtype} ${state.step}`)
-        if (known) {
-          known.states.push(state)
-          return known.scalars
+        const before = shared.get(`${dtype} ${state.step}`)
+        if (before) {
+          before.states.push(state)
+          return before.scalars
         }
-        const scalars = liveScalars(names.length, dtype, now, origin)
+        const scalars = liveScalars(names.length, dtype, recurringNumbers(rule.numbers, options, known, { state }), origin)
         const states = [state]
-        modes.tracer.guard(`the step counts of ${rule.name}`, () => haveSameStep(states))
+        modes.tracer.guard(`the step counts of ${rule.name}`, () => haveSameStep(states), { lasting: true })
         shared.set(`${dtype} ${state.step}`, { scalars, states })
         return scalars
       }

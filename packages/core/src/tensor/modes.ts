@@ -33,6 +33,11 @@ export type EffectOrigin =
   /** Keeps track of the order of calls, which is settled in a program. */
   | { readonly kind: 'bookkeeping' }
 
+export interface GuardOptions {
+  /** Whether it goes on to hold until `changes` goes up, so that it need not be looked at before. */
+  readonly lasting?: boolean
+}
+
 /** Takes ops that come to the door, instead of their being run: records them, or transforms them (`vmap`, `jvp`). */
 export interface Tracer {
   /**
@@ -45,7 +50,7 @@ export interface Tracer {
   /** Has every run do something on the host, in order with the numbers that it asks for. */
   effect(run: () => void, origin?: EffectOrigin): void
   /** Makes the record hold only as long as `check` does. `what` names it for people. */
-  guard(what: string, check: () => boolean): void
+  guard(what: string, check: () => boolean, options?: GuardOptions): void
   /** `.grad` of a tensor as the program has it so far. */
   gradOf(x: Tensor): Tensor | null
   setGrad(x: Tensor, gradient: Tensor | null): void

@@ -28,6 +28,11 @@ export class Placeholder {
   version = 0
   readonly released = false
 
+  /** Whether it only stands for memory. */
+  get isPlaceholder(): boolean {
+    return true
+  }
+
   /** What stands for the same value, cut off from gradients. */
   detached(): Placeholder {
     return this
@@ -49,14 +54,17 @@ export class Storage {
   version = 0
   /** Outlives the scopes that it was made in. */
   kept = false
+  /** Whether a compiled function writes it as memory that it captured or owns, so that it may be no argument of that one. */
+  isProgramState = false
   readonly #spec: Spec
   readonly #maker: string
-  /** Null while `#word` is all there is. */
   #block: Block | null = null
+  /** The block's, as long as it is held. */
+  #buffer: Buffer | null = null
   /** Holds what it is, as the reclaimer sees by it that this storage is still there. */
   token: Token | null = null
-  #word = 0
-  #dropped = false
+  /** Null where it lies in the buffer, and once it is released. */
+  #word: number | null = null
 
   /**
    * @param maker The op that fills it; named when memory runs out.
@@ -72,17 +80,28 @@ export class Storage {
     if (openScope !== null) openScope.push(this)
   }
 
+  /** Whether it only stands for memory: see `Placeholder`. */
+  get isPlaceholder(): boolean {
+    return false
+  }
+
   get buffer(): Buffer {
+    return this.#buffer ?? this.#bufferOfWord()
+  }
+
+  #bufferOfWord(): Buffer {
     this.checkHeld()
-    if (this.#block === null) this.engine.write(this.#allocate(), 'int32', 0, Int32Array.of(this.#word))
-    return this.#block!.buffer
+    const buffer = this.#allocate()
+    this.engine.write(buffer, 'int32', 0, Int32Array.of(this.#word!))
+    this.#word = null
+    return buffer
   }
 
   #allocate(): Buffer {
     const reclaimer = reclaimerOf(this.engine)
     this.#block = reclaimer.allocate(this.#spec, this.#maker)
     this.token = reclaimer.track(this.#block)
-    return this.#block.buffer
+    return (this.#buffer = this.#block.buffer)
   }
 
   /** Throws if it was released. */
@@ -101,15 +120,14 @@ export class Storage {
   }
 
   get released(): boolean {
-    return this.#block === null ? this.#dropped : this.#block.released
+    return this.#buffer === null && this.#word === null
   }
 
   release(): void {
-    if (this.#block === null) this.#dropped = true
-    else {
-      reclaimerOf(this.engine).release(this.#block)
-      changes.count++
-    }
+    this.#word = this.#buffer = null
+    if (this.#block === null) return
+    reclaimerOf(this.engine).release(this.#block)
+    changes.count++
   }
 }
 

@@ -69,8 +69,9 @@ export class Tensor<S extends Shape = Shape> {
 
   /** The memory it reads. Throws while tracing, where there is none yet. */
   get storage(): Storage {
-    if (this.#memory instanceof Placeholder) {
-      const { message, hint } = this.#memory.refusal
+    const memory = this.#memory
+    if (memory.isPlaceholder) {
+      const { message, hint } = (memory as Placeholder).refusal
       throw new CotangentError('tracer-read', {
         message: `${message}; read at ${userLine(new Error().stack)}`,
         shapes: [this.shape],
@@ -78,11 +79,11 @@ export class Tensor<S extends Shape = Shape> {
         hint,
       })
     }
-    return this.#memory
+    return memory as Storage
   }
 
   get isTracer(): boolean {
-    return this.#memory instanceof Placeholder
+    return this.#memory.isPlaceholder
   }
 
   /** Counts the writes in place to the memory behind this tensor. */

@@ -1,7 +1,7 @@
 import type { DType } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { run } from '../tensor/bind.ts'
-import { modes, type Tracer, withModes } from '../tensor/modes.ts'
+import { type GuardOptions, modes, type Tracer, withModes } from '../tensor/modes.ts'
 import type { Plan, Primitive } from '../tensor/primitive.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Placeholder } from '../tensor/storage.ts'
@@ -84,8 +84,8 @@ export abstract class Level implements Tracer {
     else action()
   }
 
-  guard(what: string, check: () => boolean): void {
-    this.#around?.guard(what, check)
+  guard(what: string, check: () => boolean, options?: GuardOptions): void {
+    this.#around?.guard(what, check, options)
   }
 
   gradOf(x: Tensor): Tensor | null {

@@ -128,7 +128,8 @@ export class WasmEngine implements Engine {
         ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
         : [...program.inputs, ...program.outputs].map((o) => o.dtype)
     const run = program.kind === 'kernel' ? this.#kernels.prepare(program) : this.#routines.prepare(program)
-    return run ? new HeapExecutable(run, dtypes) : this.#withFallback(program as Routine, dtypes)
+    const sizes = dtypes.map((d) => dtypeInfo[d].size)
+    return run ? new HeapExecutable(run, sizes) : this.#withFallback(program as Routine, dtypes)
   }
 
   #withFallback(routine: Routine, dtypes: readonly DType[]): Executable {

@@ -1,4 +1,3 @@
-import { type DType, dtypeInfo } from '../../dtype.ts'
 import type { Buffer, Executable } from '../engine.ts'
 import type { KernelRun } from './launch.ts'
 
@@ -14,10 +13,19 @@ export class HeapExecutable implements Executable {
   readonly sizes: readonly number[]
   readonly #pointers: number[]
 
-  constructor(code: KernelRun, dtypes: readonly DType[]) {
+  constructor(code: KernelRun, sizes: readonly number[]) {
     this.code = code
-    this.sizes = dtypes.map((d) => dtypeInfo[d].size)
-    this.#pointers = dtypes.map(() => 0)
+    this.sizes = sizes
+    this.#pointers = sizes.map(() => 0)
+  }
+
+  /** The same, where it is known which buffers lie in one place: those that start at the same byte of the same memory. */
+  at(places: readonly { readonly buffer: number; readonly offset: number }[]): HeapExecutable {
+    const { code, sizes } = this
+    if (!code.known) return this
+    const starts = sizes.map((size, i) => places[i]!.offset * size)
+    const samePlace = (a: number, b: number) => places[a]!.buffer === places[b]!.buffer && starts[a] === starts[b]
+    return new HeapExecutable(code.known(samePlace), sizes)
   }
 
   run(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]): void {

@@ -9,6 +9,8 @@ export interface KernelRun {
   readonly launch?: Launch
   /** What it may be given packed, and which of its buffers that is (temporaries come behind those of the program). */
   readonly packed?: readonly PackedBuffer[]
+  /** The run that this one comes down to where it is known which of its buffers lie in one place. */
+  readonly known?: (samePlace: (a: number, b: number) => boolean) => KernelRun
 }
 
 export interface PackedBuffer {
@@ -28,7 +30,12 @@ export interface Launch {
    */
   fit(): LoneCall | undefined
   run(): void
+  /** What runs it in turn with neighbours that have the same one, at less cost than each for itself; changes when it is fitted. */
+  together?(): Together | undefined
 }
+
+/** Runs `body`, which runs launches that have this function one after another and nothing else. */
+export type Together = (body: () => void) => void
 
 /** All tasks of a function, as `fn(0, tasks, 0, block, scratch, 0)`, of which it may take the first four. */
 export interface LoneCall {

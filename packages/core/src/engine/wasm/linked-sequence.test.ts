@@ -166,6 +166,47 @@ describe('a linked sequence', () => {
     }
   })
 
+  it('writes sums that are made piece by piece over an operand, or apart from it, as operands lie', () => {
+    const [m, k, n] = [32, 600, 32]
+    const builder = new KernelBuilder('update', [m, n])
+    const sum = builder.load(builder.input('float32'), [n, 1])
+    builder.output('float32', builder.sub(builder.load(builder.input('float32'), [n, 1]), sum))
+    builder.output('float32', sum)
+    const epilogue = builder.build()
+    const [a, b, c] = [dense('float32', [m, k]), dense('float32', [k, n]), dense('float32', [m, n])] as const
+    const update: Program = { ...routine('matmul', {}, [a, b], [c]), inputs: [a, b, c], outputs: [c, c], epilogue }
+    /** The old value at buffer 2, the new one at that or at buffer 3, the sum at the other one. */
+    const places = [
+      [2, 3, 4],
+      [2, 2, 3],
+      [2, 3, 2],
+    ] as const
+    for (const [old, to, raw] of places) {
+      const operands = [0, 1, old, to, raw].map((buffer) => [buffer, 0] as const)
+      const sizes = [m * k, k * n, m * n, m * n, m * n]
+      const [expected, actual] = engines.map((engine) => {
+        const run = runner(
+          engine,
+          sequence(
+            step(update, operands),
+            step(
+              blend(m * n),
+              [
+                [2, 0],
+                [3, 0],
+                [4, 0],
+              ],
+              [0, 1],
+            ),
+          ),
+          sizes,
+        )
+        return [1, 2, 3].map(() => run([...'abcde'], [0, 0, 0, 0, 0], [1, 0.5]))
+      })
+      expect(actual).toEqual(expected)
+    }
+  })
+
   it('looks only at buffers that may have moved, if it is told which', () => {
     const executable = wasm.prepare(sequence(step(fill(4), [[0, 0]], [0]), step(fill(4), [[1, 0]], [0])))
     const [a, b, c] = [wasm.allocate(16), wasm.allocate(16), wasm.allocate(16)]

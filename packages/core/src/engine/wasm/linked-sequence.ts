@@ -4,7 +4,7 @@ import { failedAt } from '../sequence.ts'
 import { type CallChain, chainOf } from './call-chain.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import type { Heap } from './heap.ts'
-import type { Launch, LoneCall } from './launch.ts'
+import type { Launch, LoneCall, Together } from './launch.ts'
 import { type PackedOperand, type PackedOperands, packedOperandsOf } from './packed-operand.ts'
 import { failureOf, type Pool } from './pool.ts'
 
@@ -24,6 +24,12 @@ interface PointerUse {
 /** The parts of the engine that a sequence needs. */
 type Host = Pick<Engine, 'observer'> & { readonly heap: Heap; readonly pool: Pool }
 
+/** The steps up to `end` run within `together`. */
+interface Group {
+  readonly together: Together
+  readonly end: number
+}
+
 type Run = (buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]) => void
 
 /**
@@ -38,6 +44,8 @@ export class LinkedSequence implements Executable {
   readonly #calls: (LoneCall | undefined)[]
   /** Those that follow one another, by the first of them; made when the sequence has run some times. */
   readonly #chains: (CallChain | undefined)[]
+  /** Launches that are run together, by the first of them. */
+  readonly #groups: (Group | undefined)[]
   /** Scratch memory for any one of the calls. */
   #scratchBytes = 0
   /** Runs until chains are made. */
@@ -57,13 +65,19 @@ export class LinkedSequence implements Executable {
   readonly #all: readonly number[]
   #threads = 0
 
-  /** @param steps Each with an executable that nobody else runs. @param constants See `Sequence`. */
-  constructor(engine: Host, steps: readonly PreparedStep[], constants: readonly ConstantBuffer[] = []) {
+  /** @param prepared Each with an executable that nobody else runs. @param constants See `Sequence`. */
+  constructor(engine: Host, prepared: readonly PreparedStep[], constants: readonly ConstantBuffer[] = []) {
+    // Memory that is written has one buffer only.
+    const steps = prepared.map((step) => {
+      const { executable, operands } = step
+      return executable instanceof HeapExecutable ? { ...step, executable: executable.at(operands) } : step
+    })
     this.#engine = engine
     this.#steps = steps
     this.#launches = steps.map(({ executable }) => (executable instanceof HeapExecutable ? executable.code.launch : undefined))
     this.#calls = steps.map(() => undefined)
     this.#chains = steps.map(() => undefined)
+    this.#groups = steps.map(() => undefined)
     this.#runs = steps.map((step, i) => {
       const launch = this.#launches[i]
       return launch ? () => launch.run() : unlinked(step)
@@ -107,9 +121,17 @@ export class LinkedSequence implements Executable {
     try {
       while (i < chains.length) {
         const chain = chains[i]
+        const group = this.#groups[i]
         if (chain) {
           chain.run(this.#scratch())
           i += chain.length
+        } else if (group) {
+          group.together(() => {
+            while (i < group.end) {
+              this.#runStep(i, buffers, offsets, scalars)
+              i++
+            }
+          })
         } else {
           this.#runStep(i, buffers, offsets, scalars)
           i++
@@ -153,6 +175,16 @@ export class LinkedSequence implements Executable {
     })
   }
 
+  #makeGroups(): void {
+    const launches = this.#launches
+    this.#groups.fill(undefined)
+    for (let first = 0, end = 0; first < launches.length; first = end) {
+      const together = launches[first]?.together?.()
+      for (end = first + 1; together && launches[end]?.together?.() === together; end++);
+      if (together && end - first > 1) this.#groups[first] = { together, end }
+    }
+  }
+
   /** Writes what differs from what is written. */
   #bind(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[], moved: readonly number[]): void {
     const { heap, pool } = this.#engine
@@ -191,6 +223,7 @@ export class LinkedSequence implements Executable {
     this.#launches.forEach((launch, i) => (this.#calls[i] = launch?.fit()))
     this.#scratchBytes = this.#calls.reduce((most, call) => Math.max(most, call?.scratchBytes ?? 0), 0)
     this.#chains.fill(undefined)
+    this.#makeGroups()
     this.#runsLeft = RUNS_BEFORE_CHAINS
     this.#pointers.fill(-1)
     this.#scalars.fill(undefined)

@@ -304,7 +304,8 @@ const packedIn = (steps: readonly Step[]): PackedBuffer[] =>
 function either(operands: readonly number[], place: number, elsewhere: KernelRun, inPlace: KernelRun): KernelRun {
   const run: KernelRun = (pointers, scalars) =>
     (operands.some((at) => pointers[at] === pointers[place]) ? elsewhere : inPlace)(pointers, scalars)
-  return withPacked(run, [...(elsewhere.packed ?? []), ...(inPlace.packed ?? [])])
+  const known: KernelRun['known'] = (samePlace) => (operands.some((at) => samePlace(at, place)) ? elsewhere : inPlace)
+  return withPacked(Object.assign(run, { known }), [...(elsewhere.packed ?? []), ...(inPlace.packed ?? [])])
 }
 
 interface Step {
