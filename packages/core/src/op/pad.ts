@@ -135,7 +135,7 @@ function checkAmounts(x: Tensor, pairs: Amounts, mode: PadMode): void {
       })
     }
     const most = mode === 'constant' ? Infinity : mode === 'reflect' ? left - 1 : mode === 'circular' ? left : left > 0 ? Infinity : 0
-    if (Math.max(0, before) > most || Math.max(0, after) > most) {
+    if (Math.max(before, after) > Math.max(0, most)) {
       throw new CotangentError('invalid-argument', {
         op: 'pad',
         message: `${mode} padding of [${before}, ${after}] needs more elements than the ${left} of axis ${axis}`,

@@ -23,6 +23,8 @@ export class LiveDisplay implements Callback {
   readonly #losses = new Curve()
   #rate = smoothedRate(performance.now())
   #logs: Logs = {}
+  /** Whether the curve has a loss of this epoch. */
+  #looked = false
 
   constructor({ writer, color, every = 0.1 }: { readonly writer: TerminalWriter; readonly color: boolean; readonly every?: number }) {
     this.#region = new LiveRegion(writer)
@@ -48,6 +50,10 @@ export class LiveDisplay implements Callback {
 
   onEpochEnd(training: Training): void {
     const record = training.history.epochs.at(-1)!
+    this.#logs = Object.fromEntries(Object.entries(record.logs).filter(([name]) => !(name in training.extraLogs)))
+    // Epochs that are over before it is time to look have a point each.
+    if (!this.#looked && typeof record.logs.loss === 'number') this.#losses.push(record.logs.loss)
+    this.#looked = false
     this.#region.printAndDraw(this.#table.add(record, this.#region.columns), this.#lines(training))
   }
 
@@ -58,12 +64,15 @@ export class LiveDisplay implements Callback {
 
   onError(training: Training): void {
     // The last state stands above the message.
-    this.#region.printAndDraw([...this.#lines(training), `${this.#style(31, '✗')} ${describeEnd(training)}`], [])
+    this.#region.printAndDraw([...this.#lines(training), `${this.#style(31, '✗')} failed after ${describeEnd(training)}`], [])
   }
 
   async #look(training: Training): Promise<void> {
     await this.#refresh.run(async () => {
-      if (training.phase === 'train') this.#losses.push(await training.loss())
+      if (training.phase === 'train') {
+        this.#losses.push(await training.loss())
+        this.#looked = true
+      }
       this.#logs = await training.logs()
     })
     this.#rate.sample(performance.now(), training.samples)

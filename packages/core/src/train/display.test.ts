@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { batchesOf, points, smallTrainer } from '../../test/small-training.ts'
+import { accuracy, batchesOf, points, smallTrainer } from '../../test/small-training.ts'
 import type { DisplayMode } from './display.ts'
 import type { TerminalWriter } from './terminal.ts'
 import { displayWidth } from './terminal.ts'
@@ -83,7 +83,30 @@ describe('the live display', () => {
     const screen = new Screen(100)
     const broken = { onBatchEnd: (t: { batch: number }) => (t.batch === 4 ? Promise.reject(new Error('broken')) : undefined) }
     await expect(shown('live', screen, { callbacks: [broken] })).rejects.toThrow('broken')
-    expect(screen.text).toMatch(/epoch 1\/2 [^\n]* 66% {2}4\/6[^\n]*\n[^\n]*\n✗ 0 epochs, 4 steps/)
+    expect(screen.text).toMatch(/epoch 1\/2 [^\n]* 66% {2}4\/6[^\n]*\n[^\n]*\n✗ failed after 0 epochs, 4 steps/)
+  })
+
+  test('in a narrow window the losses stay longest, then what validations give', async () => {
+    const head = async (columns: number) => {
+      const screen = new Screen(columns)
+      const { metrics, clipNorm } = { metrics: { accuracy, top: accuracy }, clipNorm: 1 }
+      const display = { mode: 'live', writer: screen, color: false } as const
+      await smallTrainer({ compile: false, metrics, clipNorm }).fit(batches, { validation: batches, display })
+      return screen.text.match(/^epoch +loss.*$/m)![0].split(/ +/)
+    }
+    expect(await head(120)).toEqual(['epoch', 'loss', 'gradNorm', 'accuracy', 'top', 'valLoss', 'valAccuracy', 'valTop', 'time'])
+    expect(await head(80)).toEqual(['epoch', 'loss', 'accuracy', 'top', 'valLoss', 'valAccuracy', 'valTop', 'time'])
+    expect(await head(70)).toEqual(['epoch', 'loss', 'accuracy', 'valLoss', 'valAccuracy', 'valTop', 'time'])
+    expect(await head(50)).toEqual(['epoch', 'loss', 'valLoss', 'valAccuracy', 'time'])
+  })
+
+  test('shows what an epoch gave, though it was over before it was time to look', async () => {
+    const screen = new Screen(100)
+    await smallTrainer({ compile: false }).fit(batches, { epochs: 3, display: { mode: 'live', writer: screen, color: false, every: 60 } })
+    const rows = screen.text.match(/(?<=^ +\d +)[\d.]+/gm)!
+    expect(rows).toHaveLength(3)
+    const drawn = screen.frames.flatMap((frame) => frame.join('\n').match(/(?<=[▁-█] {2}loss )[\d.]+/) ?? [])
+    expect(drawn.slice(-3)).toEqual(rows)
   })
 
   test('does without lengths', async () => {

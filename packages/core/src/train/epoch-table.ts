@@ -1,5 +1,6 @@
 import type { EpochRecord } from './history.ts'
 import { directionOf, isBetter } from './metric-direction.ts'
+import { evaluationName } from './metric-set.ts'
 import { formatDuration, formatMetric } from './terminal-format.ts'
 import { padStart } from './terminal.ts'
 
@@ -44,8 +45,11 @@ const row = (first: string, names: readonly string[], cells: readonly string[], 
 
 const widthOf = (name: string): number => Math.max(leastColumn, name.length)
 
-/** Those that fit next to each other; what comes last is left out first. */
+/** Those that fit next to each other. The losses stay longest, then what validations give, and the same of the training. */
 function fitting(names: readonly string[], columns: number): string[] {
   let left = columns - 5 - 2 - leastColumn
-  return names.filter((name) => (left -= widthOf(name) + 2) >= 0)
+  const rank = (name: string) =>
+    name === 'loss' ? 0 : name === 'valLoss' ? 1 : isValidation(name) ? 2 : names.includes(evaluationName(name)) ? 3 : 4
+  const chosen = new Set(names.toSorted((a, b) => rank(a) - rank(b)).filter((name) => (left -= widthOf(name) + 2) >= 0))
+  return names.filter((name) => chosen.has(name))
 }

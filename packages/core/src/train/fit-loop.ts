@@ -10,8 +10,8 @@ import { type Callback, Callbacks } from './callback.ts'
 import type { FitOptions } from './fit-options.ts'
 import type { History } from './history.ts'
 import { interruption } from './interruption.ts'
-import type { Logs } from './metric-set.ts'
-import { evaluationName, type StepProgram } from './step-program.ts'
+import { evaluationName, type Logs } from './metric-set.ts'
+import type { StepProgram } from './step-program.ts'
 import { Training } from './training.ts'
 
 export interface FitResult {

@@ -119,6 +119,9 @@ function sizeOf(values: Tensor, targets: unknown, outputs: unknown): Tensor {
 
 export const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
 
+/** What logs call the loss or a metric of a validation. */
+export const evaluationName = (name: string): string => `val${capital(name)}`
+
 /** Numbers, also those within an object. */
 function numbersIn(name: string, value: unknown): Record<string, number> {
   if (typeof value === 'number') return { [name]: value }

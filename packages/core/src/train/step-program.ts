@@ -12,7 +12,7 @@ import { Tensor } from '../tensor/tensor.ts'
 import { mapTree } from '../tree.ts'
 import { type Batch, batchSizeOf, isTensor, readBatch } from './batch.ts'
 import { classWeigher, type LossOf, lossTerms } from './loss-terms.ts'
-import { capital, type Logs, MetricSet } from './metric-set.ts'
+import { type Logs, MetricSet } from './metric-set.ts'
 import { Mean } from './metrics/mean.ts'
 import type { StepResult, TrainerOptions } from './trainer-options.ts'
 import { callForward } from './update-batch-norm.ts'
@@ -111,6 +111,8 @@ export class StepProgram {
   /** Losses and metrics since the last `reset`. */
   async logs(phase: Phase): Promise<Logs> {
     const means = await Promise.all([...this.#means[phase]].map(async ([name, mean]) => [name, await mean.compute()] as const))
+    // The loss comes first, whatever was recorded before it.
+    means.sort(([a], [b]) => Number(b === 'loss') - Number(a === 'loss'))
     return { ...Object.fromEntries(means), ...(await this.metrics.compute()) }
   }
 
@@ -245,8 +247,6 @@ export class StepProgram {
     return precision === 'float32' ? body() : autocast(body, { dtype: precision })
   }
 }
-
-export const evaluationName = (name: string): string => `val${capital(name)}`
 
 function resultOf(result: Tensor | StepResult): StepResult {
   if (result instanceof Tensor) return { loss: result }

@@ -90,6 +90,7 @@ describe('cropping', () => {
     const made = vision.randomResizedCrop([5, 4], { scale: [0.2, 0.5] })(photos(), seeded(1))
     expect([made.shape, made.dtype]).toEqual([[6, 5, 4, 3], 'uint8'])
     expect(vision.randomResizedCrop(5)(photos(0), seeded(1)).shape).toEqual([0, 5, 5, 3])
+    expect(vision.gaussianBlur(photos(0), 3).shape).toEqual(photos(0).shape)
     expect(() => vision.randomResizedCrop(5, { scale: [0.5, 0.2] })(photos())).toThrow(/scale is \[0.5, 0.2\]/)
     expect(() => vision.randomResizedCrop(5, { ratio: [0, 1] })(photos())).toThrow(/ratio is \[0, 1\]/)
     // Of a ramp, the difference of the corners is the width of the part.

@@ -9,7 +9,7 @@ export interface R2Options<A extends OutputsAverage = OutputsAverage> extends Ou
 /**
  * R², the coefficient of determination: 1 - (squared error) / (squared deviation of the targets from their mean). 1 at best,
  * 0 for predicting the mean, negative for worse. Where targets do not vary, as with a single sample, it is 1 for a perfect
- * prediction and else 0, as in scikit-learn; NaN without samples.
+ * prediction and else 0, as in scikit-learn, where a single sample alone gives NaN; NaN without samples.
  */
 export class R2Score<A extends OutputsAverage = 'uniform'> extends CoMomentsMetric<A> {
   readonly #regressors: number
