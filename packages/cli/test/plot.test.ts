@@ -50,14 +50,24 @@ describe('flames', () => {
       ['e', 0, 2],
     ])
     expect([chart.start, chart.end]).toEqual([0, 12])
-    expect(totals(chart)[0]).toEqual({ name: 'd', calls: 1, self: 5, ms: 5 })
+    expect(totals(chart)[0]).toEqual({ name: 'd', kind: '', calls: 1, self: 5, ms: 5 })
+  })
+
+  test('an op and the kernel in it of the same name are two, and time is counted once', () => {
+    const of = (kind: string, start: number, ms: number) => ({ ...slice('matmul', start, ms), kind })
+    expect(totals(nest([of('op', 0, 10), of('kernel', 4, 5), of('op', 20, 4), of('kernel', 20, 4)]))).toEqual([
+      { name: 'matmul', kind: 'kernel', calls: 2, self: 9, ms: 9 },
+      { name: 'matmul', kind: 'op', calls: 2, self: 5, ms: 14 },
+    ])
+    // A function that calls itself.
+    expect(totals(nest([of('op', 0, 10), of('op', 2, 4)]))).toEqual([{ name: 'matmul', kind: 'op', calls: 2, self: 10, ms: 10 }])
   })
 
   test('come from complete events and from pairs of a Chrome trace', () => {
     const slices = slicesOf({
       traceEvents: [
         { ph: 'M', name: 'thread_name', pid: 1, tid: 2, args: { name: 'main' } },
-        { ph: 'X', name: 'whole', pid: 1, tid: 2, ts: 1000, dur: 500 },
+        { ph: 'X', name: 'whole', cat: 'op', pid: 1, tid: 2, ts: 1000, dur: 500 },
         { ph: 'B', name: 'outer', pid: 1, tid: 3, ts: 0 },
         { ph: 'B', name: 'inner', pid: 1, tid: 3, ts: 100 },
         { ph: 'E', pid: 1, tid: 3, ts: 200 },
@@ -65,7 +75,7 @@ describe('flames', () => {
       ],
     })
     expect(slices).toEqual([
-      { name: 'whole', lane: 'process 1 · main', start: 1, ms: 0.5 },
+      { name: 'whole', kind: 'op', lane: 'process 1 · main', start: 1, ms: 0.5 },
       { name: 'inner', lane: 'process 1 · thread 3', start: 0.1, ms: 0.1 },
       { name: 'outer', lane: 'process 1 · thread 3', start: 0, ms: 0.4 },
     ])

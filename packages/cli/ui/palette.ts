@@ -9,6 +9,17 @@ export const paletteSize = light.length
 
 export const paletteColor = (index: number, onDark: boolean): string => (onDark ? dark : light)[index % paletteSize]!
 
+/** Black or white, whichever is read more easily on a colour of the palette (contrast as WCAG 2 has it). */
+export function inkOn(color: string): string {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const channel = Number.parseInt(color.slice(at, at + 2), 16) / 255
+    return channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4
+  }) as [number, number, number]
+  const luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b
+  // Where (L + 0.05) / 0.05 equals 1.05 / (L + 0.05).
+  return luminance > 0.179 ? '#0c0f14' : '#ffffff'
+}
+
 /** When the colours are used up they come again with other dashes. In CSS pixels; solid first. */
 const dashes: readonly (readonly number[])[] = [[], [6, 3], [2, 3], [8, 3, 2, 3]]
 

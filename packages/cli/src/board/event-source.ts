@@ -1,5 +1,5 @@
-import { EventFileReader, type TensorBoardEvent } from '@cotangent/formats/tensorboard'
-import type { RunEvent } from './run-event.ts'
+import { EventFileReader, type ProfileSlice, type TensorBoardEvent } from '@cotangent/formats/tensorboard'
+import type { RunEvent, Slice } from './run-event.ts'
 
 /** Follows one event file. */
 export interface EventSource {
@@ -51,8 +51,7 @@ function translate(event: TensorBoardEvent): RunEvent | undefined {
     return { step, time, kind: 'hparams', values: Object.fromEntries(values) }
   }
   if (event.kind === 'profile') {
-    const slices = event.slices.map(({ name, device, thread, start, ms }) => ({ name, lane: `${device} ${thread}`.trim(), start, ms }))
-    return { step, time, tag: event.tag, words: undefined, kind: 'profile', slices }
+    return { step, time, tag: event.tag, words: undefined, kind: 'profile', slices: event.slices.map(sliceOf) }
   }
   if (event.kind !== 'graph') return undefined
   const nodes = event.nodes.map(({ name, op, inputs, device, shapes, attributes }) => ({
@@ -66,6 +65,14 @@ function translate(event: TensorBoardEvent): RunEvent | undefined {
     },
   }))
   return { step, time, kind: 'graph', graph: { nodes } }
+}
+
+/** Profiles of ours have a device for each kind of slice, which lie in one another: they are one lane. */
+function sliceOf({ name, device, thread, start, ms }: ProfileSlice): Slice {
+  const [, lane, kind] = /^(.*)\/(scope|compiled|op|kernel)$/.exec(device) ?? []
+  return lane !== undefined && kind !== undefined
+    ? { name, kind, lane, start, ms }
+    : { name, lane: `${device} ${thread}`.trim(), start, ms }
 }
 
 /** Texts in a row become paragraphs, texts in two dimensions a table. */

@@ -40,6 +40,8 @@ export interface Curve {
 /** A stretch of time of a profile, in milliseconds. Slices of a lane lie in one another or apart. */
 export interface Slice {
   readonly name: string
+  /** What sort of thing it is, where that is known: an op, say, or the kernel in it. */
+  readonly kind?: string
   readonly lane: string
   readonly start: number
   readonly ms: number

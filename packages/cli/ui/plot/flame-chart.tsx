@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { paletteColor, paletteSize } from '../palette.ts'
+import { inkOn, paletteColor, paletteSize } from '../palette.ts'
 import { useWidth } from '../part/use-element.ts'
 import { isDark, styleOf } from '../theme.ts'
 import { formatValue } from '../words.ts'
@@ -114,9 +114,9 @@ export function FlameChart({ chart, search }: { chart: Chart; search: string }) 
           role="status"
           style={{ top: `${tip.y + 16}px`, ...(tip.x > width / 2 ? { right: `${width - tip.x}px` } : { left: `${tip.x}px` }) }}
         >
-          <strong>{tip.flame.name}</strong>
+          <strong>{tip.flame.name}</strong> {tip.flame.kind && <span class="faint">{tip.flame.kind}</span>}
           <div>
-            {milliseconds(tip.flame.ms)}, of which {milliseconds(tip.flame.self)} in itself
+            {milliseconds(tip.flame.ms)}, {milliseconds(tip.flame.self)} of it self
           </div>
           <div class="faint">begins at {milliseconds(x(tip.flame.start) === 0 ? 0 : tip.flame.start - chart.start)}</div>
         </div>
@@ -183,7 +183,7 @@ function draw(ctx: CanvasRenderingContext2D, { rows, heads, range: [from, to], w
       }
       const left = Math.max(0, x)
       if (right - left > 28) {
-        ctx.fillStyle = isDark.peek() ? '#0c0f14' : '#ffffff'
+        ctx.fillStyle = inkOn(colorOf(flame.name))
         const room = Math.floor((right - left - 8) / 6.8)
         ctx.fillText(flame.name.length > room ? `${flame.name.slice(0, Math.max(1, room - 1))}…` : flame.name, left + 4, y + rowHeight / 2)
       }

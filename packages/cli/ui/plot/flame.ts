@@ -5,6 +5,8 @@ export interface Flame extends Slice {
   depth: number
   /** Milliseconds not spent in slices within it. */
   self: number
+  /** Does it lie in another of its name and kind? That one's time is its own, too. */
+  isInner: boolean
 }
 
 interface Lane {
@@ -39,7 +41,8 @@ export function nest(slices: readonly Slice[]): FlameChart {
       start = Math.min(start, slice.start)
       end = Math.max(end, slice.start + slice.ms)
       while (around.length > 0 && around.at(-1)!.start + around.at(-1)!.ms <= slice.start) around.pop()
-      const flame = { ...slice, depth: around.length, self: slice.ms }
+      const isInner = around.some(({ name, kind }) => name === slice.name && kind === slice.kind)
+      const flame = { ...slice, depth: around.length, self: slice.ms, isInner }
       const outer = around.at(-1)
       if (outer) outer.self = Math.max(0, outer.self - slice.ms)
       around.push(flame)
@@ -54,6 +57,7 @@ export function nest(slices: readonly Slice[]): FlameChart {
 interface TraceEvent {
   ph?: string
   name?: string
+  cat?: string
   pid?: number | string
   tid?: number | string
   /** Microseconds, as `dur`. */
@@ -77,34 +81,43 @@ export function slicesOf(trace: unknown): Slice[] {
     `${processes.get(pid) ?? `process ${pid}`} · ${threads.get(`${pid} ${tid}`) ?? `thread ${tid}`}`
   const slices: Slice[] = []
   const open = new Map<string, TraceEvent[]>()
+  const sliceOf = (event: TraceEvent, ms: number): Slice => ({
+    name: event.name ?? '',
+    ...(event.cat && { kind: event.cat }),
+    lane: laneOf(event),
+    start: (event.ts ?? 0) / 1000,
+    ms,
+  })
   for (const event of events) {
-    const { ph, name = '', ts = 0, dur = 0 } = event
-    if (ph === 'X') slices.push({ name, lane: laneOf(event), start: ts / 1000, ms: dur / 1000 })
+    const { ph, ts = 0, dur = 0 } = event
+    if (ph === 'X') slices.push(sliceOf(event, dur / 1000))
     const key = `${event.pid} ${event.tid}`
     if (ph === 'B') open.set(key, [...(open.get(key) ?? []), event])
     const begun = ph === 'E' ? open.get(key)?.pop() : undefined
-    if (begun) slices.push({ name: begun.name ?? '', lane: laneOf(begun), start: begun.ts! / 1000, ms: (ts - begun.ts!) / 1000 })
+    if (begun) slices.push(sliceOf(begun, (ts - begun.ts!) / 1000))
   }
   return slices
 }
 
 interface Total {
   name: string
+  kind: string
   calls: number
   self: number
   ms: number
 }
 
-/** What each name cost, most first. */
+/** What each name of each kind cost, most first. */
 export function totals({ lanes }: FlameChart): Total[] {
   const byName = new Map<string, Total>()
   for (const { flames } of lanes) {
-    for (const { name, self, ms } of flames) {
-      let total = byName.get(name)
-      if (!total) byName.set(name, (total = { name, calls: 0, self: 0, ms: 0 }))
+    for (const { name, kind = '', self, ms, isInner } of flames) {
+      const key = JSON.stringify([name, kind])
+      let total = byName.get(key)
+      if (!total) byName.set(key, (total = { name, kind, calls: 0, self: 0, ms: 0 }))
       total.calls++
       total.self += self
-      total.ms += ms
+      if (!isInner) total.ms += ms
     }
   }
   return [...byName.values()].sort((a, b) => b.self - a.self)

@@ -91,6 +91,7 @@ function Flames({ slices }: { slices: readonly Slice[] }) {
   const rows = useMemo(() => totals(chart), [chart])
   const found = rows.filter(({ name }) => name.toLowerCase().includes(search.value.toLowerCase()))
   const all = rows.reduce((sum, { self }) => sum + self, 0)
+  const hasKinds = rows.some(({ kind }) => kind !== '')
   return (
     <>
       <div class="card flame-card">
@@ -104,20 +105,32 @@ function Flames({ slices }: { slices: readonly Slice[] }) {
           <thead>
             <tr>
               <th scope="col">Name</th>
+              {hasKinds && <th scope="col">Kind</th>}
               <th scope="col">Calls</th>
-              <th scope="col">In itself</th>
-              <th scope="col">With what it calls</th>
-              <th scope="col">Share</th>
+              <th scope="col" title="Without what lies in it">
+                Self
+              </th>
+              <th scope="col" title="With what lies in it">
+                Total
+              </th>
+              <th scope="col" title="Of all time in the profile, by self time">
+                Share
+              </th>
             </tr>
           </thead>
           <tbody>
-            {found.slice(0, most).map(({ name, calls, self, ms }) => (
-              <tr key={name}>
+            {found.slice(0, most).map(({ name, kind, calls, self, ms }) => (
+              <tr key={`${kind} ${name}`}>
                 <th scope="row">{name}</th>
+                {hasKinds && <td class="faint">{kind}</td>}
                 <td>{calls.toLocaleString('en')}</td>
                 <td>{milliseconds(self)}</td>
                 <td>{milliseconds(ms)}</td>
-                <td>{all > 0 ? `${((100 * self) / all).toFixed(1)}%` : '–'}</td>
+                <td>
+                  <span class="share" style={{ '--share': all > 0 ? self / all : 0 }}>
+                    {all > 0 ? `${((100 * self) / all).toFixed(1)}%` : '–'}
+                  </span>
+                </td>
               </tr>
             ))}
           </tbody>
