@@ -7,13 +7,14 @@ import { prepareAttention, prepareAttentionGrad } from './engine/wasm/attention.
 import { convGradInputRecipe, convGradWeightRecipe, convRecipe } from './engine/wasm/conv-recipes.ts'
 import { cumulativeRecipe } from './engine/wasm/cumulative.ts'
 import type { RoutineFallback } from './engine/wasm/engine.ts'
+import { foldRecipe } from './engine/wasm/fold.ts'
 import { matmulRecipe, matmulVariants } from './engine/wasm/matmul-recipe.ts'
 import { maxPoolGradRecipe } from './engine/wasm/max-pool-grad.ts'
+import { maxPoolRecipe } from './engine/wasm/max-pool.ts'
 import { prepareRecurrent, prepareRecurrentGrad } from './engine/wasm/recurrent.ts'
 import { addCode, type RoutineCode } from './engine/wasm/routine-code.ts'
 import { scatterRecipe } from './engine/wasm/scatter.ts'
 import { sortRecipe } from './engine/wasm/sort.ts'
-import { foldRecipe, maxPoolRecipe } from './engine/wasm/window-gather.ts'
 import { CotangentError } from './errors.ts'
 
 export type MakeRoutine<N extends RoutineName> = (
