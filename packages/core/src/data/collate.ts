@@ -1,4 +1,4 @@
-import type { TypedArray } from '../dtype.ts'
+import type { DType, TypedArray } from '../dtype.ts'
 import { CotangentError } from '../errors.ts'
 import { tensor } from '../op/creation.ts'
 import { stack } from '../op/join.ts'
@@ -17,21 +17,42 @@ export type Batched<T> = T extends Tensor | number | boolean | bigint | TypedArr
           ? { -readonly [K in keyof T]: Batched<T[K]> }
           : T[]
 
+export interface CollateOptions {
+  /** What numbers become: one dtype, or one for each part of the elements by its name (`label`, `meta.kind`). Default float32. */
+  readonly dtypes?: DType | Readonly<Record<string, DType>> | undefined
+}
+
 /**
  * Puts elements of one structure together: tensors are stacked, typed arrays too, numbers become a float32 tensor, booleans bool,
  * bigints int64; objects and arrays go part by part, and what else there is (texts, null, dates) into an array.
  *
- * @throws {CotangentError} `shape-mismatch` for tensors or arrays of different sizes, `invalid-argument` for different structures.
+ *     collate([{ text: 'good', label: 1 }, { text: 'bad', label: 0 }], { dtypes: { label: 'int32' } })
+ *
+ * @throws {CotangentError} `shape-mismatch` for tensors or arrays of different sizes, `invalid-argument` for different structures, and
+ *   for dtypes of parts that hold no numbers.
  */
-export function collate<T>(elements: readonly T[]): Batched<T> {
-  return join(elements, '') as Batched<T>
+export function collate<T>(elements: readonly T[], { dtypes = {} }: CollateOptions = {}): Batched<T> {
+  if (typeof dtypes === 'string') return join(elements, '', () => dtypes) as Batched<T>
+  const used = new Set<string>()
+  const batch = join(elements, '', (path) => {
+    used.add(path)
+    return dtypes[path]
+  })
+  const wrong = Object.keys(dtypes).find((path) => !used.has(path))
+  if (wrong === undefined || elements.length === 0) return batch as Batched<T>
+  throw new CotangentError('invalid-argument', {
+    op: 'batch',
+    message: `dtypes has ${wrong}, but no numbers are called so`,
+    hint: used.size > 0 && !used.has('') ? `There are ${[...used].join(', ')}.` : 'Tensors and arrays have dtypes of their own.',
+  })
 }
 
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 const isArray = (x: unknown): x is unknown[] => Array.isArray(x)
 const isAll = <E>(elements: readonly unknown[], is: (x: unknown) => x is E): elements is readonly E[] => elements.every(is)
 
-function join(elements: readonly unknown[], path: string): unknown {
+/** @param dtypeOf The dtype of the numbers at a path. */
+function join(elements: readonly unknown[], path: string, dtypeOf: (path: string) => DType | undefined): unknown {
   const [first] = elements
   if (first instanceof Tensor) {
     if (!isAll(elements, isTensor)) throw mixed(elements, path)
@@ -43,7 +64,8 @@ function join(elements: readonly unknown[], path: string): unknown {
   const kind = typeof first
   if (kind === 'number' || kind === 'boolean' || kind === 'bigint') {
     if (elements.some((x) => typeof x !== kind)) throw mixed(elements, path)
-    return tensor(elements as number[])
+    const dtype = kind === 'number' ? dtypeOf(path) : undefined
+    return tensor(elements as number[], dtype && { dtype })
   }
   if (Array.isArray(first)) {
     if (!isAll(elements, isArray)) throw mixed(elements, path)
@@ -59,6 +81,7 @@ function join(elements: readonly unknown[], path: string): unknown {
       join(
         elements.map((x) => x[i]),
         `${path}[${i}]`,
+        dtypeOf,
       ),
     )
   }
@@ -75,6 +98,7 @@ function join(elements: readonly unknown[], path: string): unknown {
         join(
           elements.map((x) => x[key]),
           path ? `${path}.${key}` : key,
+          dtypeOf,
         ),
       ]),
     )

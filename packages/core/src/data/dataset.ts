@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { defaultGenerator } from '../tensor/generator.ts'
-import { type Batched, collate } from './collate.ts'
+import { type Batched, collate, type CollateOptions } from './collate.ts'
 import type { ElementContext } from './element-context.ts'
 import type { ElementStore } from './element-store.ts'
 import { mix, seedOf } from './key.ts'
@@ -156,7 +156,7 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
   }
 
   /** `batchSize` elements put together: see `collate`. */
-  batch(batchSize: number, options?: { readonly dropLast?: boolean; readonly collate?: undefined }): Dataset<Batched<T>>
+  batch(batchSize: number, options?: { readonly dropLast?: boolean; readonly collate?: undefined } & CollateOptions): Dataset<Batched<T>>
   batch<B>(batchSize: number, options: BatchOptions<T, B>): Dataset<B>
   batch<B>(batchSize: number, options: BatchOptions<T, B> = {}): Dataset<B> {
     return new Dataset(batchStage(this.stage, batchSize, options))
@@ -169,16 +169,16 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
    */
   paddedBatch(
     batchSize: number,
-    { dropLast = false, ...padding }: PaddingOptions & { readonly dropLast?: boolean } = {},
+    { dropLast = false, dtypes, ...padding }: PaddingOptions & CollateOptions & { readonly dropLast?: boolean } = {},
   ): Dataset<Batched<T>> {
-    const pad = (elements: T[]) => collate(padElements('paddedBatch', elements, padding))
+    const pad = (elements: T[]) => collate(padElements('paddedBatch', elements, padding), { dtypes })
     return new Dataset(batchStage(this.stage, batchSize, { dropLast, collate: pad }, 'paddedBatch'))
   }
 
   /** Padded batches of elements of like lengths, which need little padding. */
   bucketBySequenceLength(lengthOf: (value: T) => number, options: BucketBySequenceLengthOptions): Dataset<Batched<T>> {
-    const { boundaries, batchSizes, dropLast = false, padToBoundary = false, ...padding } = options
-    return new Dataset(bucketStage(this.stage, lengthOf, { boundaries, batchSizes, dropLast, padToBoundary, padding }))
+    const { boundaries, batchSizes, dropLast = false, padToBoundary = false, dtypes, ...padding } = options
+    return new Dataset(bucketStage(this.stage, lengthOf, { boundaries, batchSizes, dropLast, padToBoundary, padding, dtypes }))
   }
 
   /** The elements of batches: slices along the first axis. */
@@ -389,7 +389,7 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
 /** Elements of datasets side by side. */
 export type Zipped<D> = { -readonly [K in keyof D]: D[K] extends Dataset<infer T> ? T : never }
 
-export interface BucketBySequenceLengthOptions extends PaddingOptions, BucketOptions {}
+export interface BucketBySequenceLengthOptions extends PaddingOptions, CollateOptions, BucketOptions {}
 
 const stagesOf = <T>(datasets: readonly Dataset<T>[]): Stage<T>[] => datasets.map(({ stage }) => stage)
 

@@ -1,6 +1,6 @@
 export { joinBytes } from '../io/join-bytes.ts'
 export { type ByteParts, type BytesLike, type ByteSource, bytesFrom, gunzip, readAll } from './bytes.ts'
-export { type Batched, collate } from './collate.ts'
+export { type Batched, collate, type CollateOptions } from './collate.ts'
 export { type BucketBySequenceLengthOptions, Dataset, type DatasetState, type Zipped } from './dataset.ts'
 export type { ElementContext } from './element-context.ts'
 export type { ElementStore, ElementWriter, StoredElements } from './element-store.ts'

@@ -50,6 +50,11 @@ describe('dialects', () => {
     for (const size of [1, 2, 3, 7]) expect(await all(readCsv(pieces(text, size), options))).toEqual(expected)
   })
 
+  test('a delimiter is found in a short table, with comments', async () => {
+    expect(await rows('a;b\n1;2\n', { delimiter: 'auto' })).toEqual([{ a: 1, b: 2 }])
+    expect(await rows('# one, two, three\na\tb\n1\t2\n', { delimiter: 'auto', comment: '#' })).toEqual([{ a: 1, b: 2 }])
+  })
+
   test('columns without names are numbered', async () => {
     expect(await rows('1,x\n2,y', { header: false })).toEqual([{ 0: 1, 1: 'x' }, { 0: 2, 1: 'y' }]) // oxfmt-ignore
   })

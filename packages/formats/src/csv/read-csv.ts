@@ -141,7 +141,14 @@ async function begin(bytes: ByteSource, options: CsvOptions, knownDelimiter?: st
   if (found === 'auto') {
     const start = await peek(pieces, 2 ** 16)
     pieces = start.pieces
-    found = Papa.parse(new TextDecoder(encoding).decode(start.first), { quoteChar: quote, preview: 20 }).meta.delimiter
+    found = Papa.parse(new TextDecoder(encoding).decode(start.first), {
+      quoteChar: quote,
+      preview: 20,
+      delimitersToGuess: [',', '\t', '|', ';'],
+      // The end of the last line would count as a record of one field.
+      skipEmptyLines: true,
+      ...(options.comment !== undefined && { comments: options.comment }),
+    }).meta.delimiter
   }
   const dialect = { delimiter: found, quote, escape: options.escape ?? quote, comment: options.comment, encoding, maxRecordLength }
   const records = new CsvRecords(bytes.name, dialect, from)

@@ -80,7 +80,10 @@ const without = (value: unknown) =>
   new CotangentError('invalid-argument', {
     op: 'from',
     message: `${typeof value === 'string' ? 'a text' : String(value)} has no elements`,
-    hint: 'Pass an iterable (an array, a set, a generator), an async iterable, a stream, a source, or a function that makes one.',
+    hint:
+      typeof value === 'string'
+        ? 'A file has lines: textLines(fileBytes(path)). The letters of a text are [...text].'
+        : 'Pass an iterable (an array, a set, a generator), an async iterable, a stream, a source, or a function that makes one.',
   })
 
 const usedUp = () =>

@@ -1,11 +1,12 @@
+import { CotangentError } from '../../errors.ts'
 import { checkCount } from '../check.ts'
-import { collate } from '../collate.ts'
+import { collate, type CollateOptions } from '../collate.ts'
 import { Pending, run, wait } from '../later.ts'
 import { applyTo, type Place, span } from '../place.ts'
 import { loadValue, saveValue } from '../saved-value.ts'
 import { type Cursor, type Indexed, type Opening, type Pass, type Stage, stageOver, type Step } from '../stage.ts'
 
-export interface BatchOptions<T, B> {
+export interface BatchOptions<T, B> extends CollateOptions {
   /** Leaves out a last batch that is not full. */
   readonly dropLast?: boolean
   /** Makes a batch of elements; default `collate`, which stacks. */
@@ -15,20 +16,28 @@ export interface BatchOptions<T, B> {
 export function batchStage<T, B>(
   input: Stage<T>,
   batchSize: number,
-  { dropLast = false, collate: own }: BatchOptions<T, B>,
+  { dropLast = false, collate: own, dtypes }: BatchOptions<T, B>,
   name = 'batch',
 ): Stage<B> {
   checkCount(name, 'batchSize', batchSize)
+  if (own && dtypes !== undefined) {
+    throw new CotangentError('invalid-argument', {
+      op: name,
+      message: 'there are both dtypes and a collate function',
+      hint: 'Pass them on: { collate: (elements) => collate(elements, { dtypes }) }.',
+    })
+  }
   const batches = input.length === undefined ? undefined : input.length / batchSize
   const length = batches === undefined ? undefined : dropLast ? Math.floor(batches) : Math.ceil(batches)
   const { indexed } = input
-  if (indexed && input.hasRows && !own) return rowsStage(input, batchSize, length!, (opening) => indexed(opening)) as unknown as Stage<B>
+  if (indexed && input.hasRows && !own && dtypes === undefined)
+    return rowsStage(input, batchSize, length!, (opening) => indexed(opening)) as unknown as Stage<B>
   return stageOver<T, B, GatherState>({
     name,
     input,
     length,
     pass: (cursor, _, saved) =>
-      gather(cursor, saved, { op: name, size: batchSize, dropLast, make: own ?? (collate as unknown as (elements: T[]) => B) }),
+      gather(cursor, saved, { op: name, size: batchSize, dropLast, make: own ?? ((elements) => collate(elements, { dtypes }) as B) }),
   })
 }
 

@@ -1,6 +1,6 @@
 import { CotangentError } from '../../errors.ts'
 import { checkCount } from '../check.ts'
-import { type Batched, collate } from '../collate.ts'
+import { type Batched, collate, type CollateOptions } from '../collate.ts'
 import { type PaddingOptions, padElements } from '../pad-elements.ts'
 import type { Stage } from '../stage.ts'
 import { groupStage } from './group.ts'
@@ -22,7 +22,14 @@ export interface BucketOptions {
 export function bucketStage<T>(
   input: Stage<T>,
   lengthOf: (value: T) => number,
-  { boundaries, batchSizes, dropLast = false, padToBoundary = false, padding }: BucketOptions & { readonly padding: PaddingOptions },
+  {
+    boundaries,
+    batchSizes,
+    dropLast = false,
+    padToBoundary = false,
+    padding,
+    dtypes,
+  }: BucketOptions & CollateOptions & { readonly padding: PaddingOptions },
 ): Stage<Batched<T>> {
   if (boundaries.length === 0 || boundaries.some((b, i) => !(b > (boundaries[i - 1] ?? 0)))) {
     throw new CotangentError('invalid-argument', {
@@ -56,7 +63,8 @@ export function bucketStage<T>(
     },
     sizeOf: (bucket) => batchSizes[bucket]!,
     dropLast,
-    make: (bucket, elements: T[]) => collate(padElements(op, elements, { ...padding, ...(padToBoundary && { least: longest(bucket) }) })),
+    make: (bucket, elements: T[]) =>
+      collate(padElements(op, elements, { ...padding, ...(padToBoundary && { least: longest(bucket) }) }), { dtypes }),
   })
 
   function longest(bucket: number): number {

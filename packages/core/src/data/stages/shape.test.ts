@@ -78,6 +78,19 @@ describe('batch and unbatch', () => {
         .map((x) => ({ a: arange(x) }))
         .batch(2),
     ]).toThrow(/different shapes.*in a.*\[1\], \[2\].*paddedBatch/)
+    const rows = Dataset.from([
+      { text: 'good', label: 1, meta: { kind: 3 } },
+      { text: 'bad', label: 0, meta: { kind: 2 } },
+    ])
+    const [typed] = [...rows.batch(2, { dtypes: { label: 'int32', 'meta.kind': 'uint8' } })]
+    expect([typed!.text, typed!.label.dtype, typed!.meta.kind.dtype]).toEqual([['good', 'bad'], 'int32', 'uint8'])
+    const [all] = [...rows.bucketBySequenceLength(({ text }) => text.length, { boundaries: [9], batchSizes: [2, 2], dtypes: 'int32' })]
+    expect([all!.label.dtype, all!.meta.kind.dtype]).toEqual(['int32', 'int32'])
+    expect([...Dataset.range(3).paddedBatch(3, { dtypes: 'int64' })].map((x) => x.dtype)).toEqual(['int64'])
+    expect(() => [...rows.batch(2, { dtypes: { lable: 'int32' } })]).toThrow(
+      /dtypes has lable, but no numbers are called so. There are label, meta.kind/,
+    )
+    expect(() => rows.batch(2, { dtypes: 'int32', collate: (x) => x })).toThrow(/both dtypes and a collate/)
     expect(() => [...Dataset.from([1, 'a']).batch(2)]).toThrow(/different kinds.*number and string/)
     expect(() => [...Dataset.from<object>([{ a: 1 }, { b: 1 }]).batch(2)]).toThrow(/\{ a \} and \{ b \}/)
     expect(() => Dataset.range(3).batch(0)).toThrow(/batchSize is 0/)
