@@ -1,12 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { emitConvDepthwise, emitConvDepthwiseWeights } from './conv-depthwise.ts'
-import { type ConvModule, type ConvPlan, type ConvProblem, planConv, planConvGradInput } from './conv-plan.ts'
-import { emitConvWeights, planConvGradWeight } from './conv-weights.ts'
-import { emitConvWindows } from './conv-windows.ts'
-import { wasmFeatures } from './features.ts'
-import type { LaneType } from './lanes.ts'
-import type { ProductOptions } from './product-module.ts'
+import { wasmFeatures } from '../features.ts'
+import type { LaneType } from '../lanes.ts'
+import type { ProductOptions } from '../product-module.ts'
+import { emitConvDepthwiseWeights } from './depthwise-weights.ts'
+import { emitConvDepthwise } from './depthwise.ts'
+import type { ConvModule, ConvPlan, ConvProblem } from './problem.ts'
+import { planConvGradWeight } from './weights-plan.ts'
+import { emitConvWeights } from './weights.ts'
+import { planConv, planConvGradInput } from './window-plan.ts'
+import { emitConvWindows } from './windows.ts'
 
 const memory = new WebAssembly.Memory({ initial: 512, maximum: 512, shared: true })
 const at = { args: 1024, first: 1 << 20, second: 8 << 20, result: 16 << 20, bias: 23 << 20, scratch: 24 << 20 }

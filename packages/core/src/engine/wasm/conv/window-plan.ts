@@ -1,123 +1,15 @@
-import { CotangentError } from '../../errors.ts'
-import { TILE_ROWS, TILE_SCRATCH, tileColumns } from './gemm-kernel.ts'
-import { type ByteOperands, pairsOf } from './gemm-pack-bytes.ts'
-import { panelBytes } from './gemm-pack.ts'
-import { type LaneType, lanesOf } from './lanes.ts'
-import { blockSize, type RoutinePlan, roundUp } from './matmul-plan.ts'
-import { ArgumentWords } from './routine-entry.ts'
+import type { ByteOperands } from '../gemm-pack-bytes.ts'
+import { pairsOf } from '../gemm-pack-bytes.ts'
+import { type LaneType, lanesOf } from '../lanes.ts'
+import { roundUp } from '../matmul-plan.ts'
+import { packedScratch, productBlocks, ROW_CHUNK } from './blocks.ts'
+import { type ConvPlan, type ConvProblem, requireContiguousChannels, type Strided, type Triple, withThreeAxes } from './problem.ts'
+import { phaseWords, windowWords } from './window-words.ts'
 
-interface Strided {
-  readonly shape: readonly number[]
-  /** In elements. */
-  readonly strides: readonly number[]
-}
+/** Output pixels of a task of a depthwise convolution. */
+const DEPTHWISE_ROWS = 32
 
-/**
- * A convolution over one to three spatial axes: `x [batch, ...spatial, channelsIn]`, `w [...kernel, channelsIn / groups,
- * channelsOut]`, `y [batch, ...spatial, channelsOut]`. The result has to be dense; what is read may have any strides, but the
- * channels of x and y have to be contiguous, and in the gradient of the weights all of y.
- */
-export interface ConvProblem {
-  type: LaneType
-  x: Strided
-  w: Strided
-  y: Strided
-  stride: readonly number[]
-  padding: readonly (readonly [before: number, after: number])[]
-  dilation: readonly number[]
-  groups: number
-  /** Of the convolution: whether a vector is added to every pixel, and its stride, 0 or 1. */
-  bias?: { column: number } | undefined
-  accumulate?: boolean
-  /** The dtypes of x (or the gradient of y) and w in an int32 convolution of bytes, other than depthwise. */
-  bytes?: ByteOperands | undefined
-  /** How many threads the tasks will be shared by. */
-  threads?: number
-}
-
-/** Which module runs a plan. */
-export type ConvModule = 'windows' | 'depthwise' | 'weights' | 'depthwiseWeights'
-
-export interface ConvPlan extends RoutinePlan {
-  readonly module: ConvModule
-}
-
-/**
- * Words of the arguments of the modules `windows` and `depthwise`; phases and taps follow. `epilogue`: where its block is, in bytes from the
- * first word. `bytes`: channels of a group of bytes; `channels` counts pairs of them then.
- */
-export const windowWords = /* @__PURE__ */ new ArgumentWords([
-  'source',
-  'weights',
-  'output',
-  'sourceN',
-  'sourceD',
-  'sourceH',
-  'sourceW',
-  'depth',
-  'height',
-  'width',
-  'channels',
-  'weightChannel',
-  'weightColumn',
-  'columns',
-  'groups',
-  'sourceGroup',
-  'weightGroup',
-  'outputGroup',
-  'kBlock',
-  'rowChunk',
-  'rowBlock',
-  'rowBlocks',
-  'columnBlock',
-  'columnBlocks',
-  'packedB',
-  'packedA',
-  'zeros',
-  'stepD',
-  'stepH',
-  'stepW',
-  'accumulate',
-  'phases',
-  'bias',
-  'biasColumn',
-  'epilogue',
-  'bytes',
-])
-
-/**
- * Words of a phase. Rows run over [batch, D, H, W]; `start` is the source position of row 0, `output` strides are of rows. `line`: rows whose
- * outputs are `outputW` apart, all of them where the output is dense. `low` and `high`: the least and the largest position of a tap.
- */
-export const phaseWords = /* @__PURE__ */ new ArgumentWords([
-  'rows',
-  'rowsD',
-  'rowsH',
-  'rowsW',
-  'startD',
-  'startH',
-  'startW',
-  'outputOffset',
-  'outputN',
-  'outputD',
-  'outputH',
-  'outputW',
-  'line',
-  'taps',
-  'tapCount',
-  'lowD',
-  'highD',
-  'lowH',
-  'highH',
-  'lowW',
-  'highW',
-])
-
-/** Words of a tap: its source position relative to the row's, the same in bytes, and the offset of its weights. */
-export const tapWords = /* @__PURE__ */ new ArgumentWords(['d', 'h', 'w', 'delta', 'weights'])
-
-type Triple = [number, number, number]
-
+/** Along one axis, outputs that see the same taps. */
 interface Axis {
   taps: { offset: number; kernel: number }[]
   rows: number
@@ -125,32 +17,6 @@ interface Axis {
   /** First output of the phase and distance of its outputs. */
   first: number
   every: number
-}
-
-interface ConvGeometry {
-  kernel: Triple
-  stride: Triple
-  before: Triple
-  dilation: Triple
-}
-
-/** The same problem over three spatial axes: missing ones have size and kernel 1. */
-export function withThreeAxes(problem: ConvProblem): ConvProblem & { geometry: ConvGeometry } {
-  const missing = 5 - problem.x.shape.length
-  const ones = new Array<number>(missing).fill(1)
-  const zeros = new Array<number>(missing).fill(0)
-  const spread = ({ shape, strides }: Strided, at: number): Strided => ({
-    shape: [...shape.slice(0, at), ...ones, ...shape.slice(at)],
-    strides: [...strides.slice(0, at), ...zeros, ...strides.slice(at)],
-  })
-  const [x, w, y] = [spread(problem.x, 1), spread(problem.w, 0), spread(problem.y, 1)]
-  const geometry = {
-    kernel: w.shape.slice(0, 3) as Triple,
-    stride: [...ones, ...problem.stride] as Triple,
-    before: [...zeros, ...problem.padding.map(([before]) => before)] as Triple,
-    dilation: [...ones, ...problem.dilation] as Triple,
-  }
-  return { ...problem, x, w, y, geometry }
 }
 
 /** Convolution: y from x and w. Pointers: x, w, the bias, y. */
@@ -287,7 +153,7 @@ function planWindows(problem: Windows): ConvPlan {
         columnBlocks: Math.min(1, groups),
         kBlock: 1,
       }
-    : productBlocks(type, maxRows, columns, maxK, Math.ceil(threads / Math.max(1, groups * phases.length)))
+    : productBlocks({ type, m: maxRows, n: columns, k: maxK, wanted: Math.ceil(threads / Math.max(1, groups * phases.length)) })
   const batches = depthwise ? phases.length : phases.length * groups
   const scratch = depthwise
     ? { packedB: 0, packedA: 0, bytes: 8 * (maxK + 1) }
@@ -336,49 +202,5 @@ function planWindows(problem: Windows): ConvPlan {
     tasks: batches * blocks.rowBlocks * blocks.columnBlocks,
     scratchBytes: scratch.bytes + (depthwise ? 0 : roundUp(channels * size, 16) + 64),
     work: phases.reduce((sum, { rows, taps }) => sum + rows * taps.length, 0) * channels * columns * groups,
-  }
-}
-
-export const ROW_CHUNK = 128
-const DEPTHWISE_ROWS = 32
-const COLUMN_BYTES = 2048
-const K_BYTES = 1536
-
-/** Cuts a product of which both operands get packed. */
-export function productBlocks(type: LaneType, m: number, n: number, k: number, wanted: number, chunk = ROW_CHUNK) {
-  const lanes = lanesOf(type, false)
-  const width = tileColumns(lanes)
-  let columnBlocks = Math.max(1, Math.ceil((n * lanes.size) / COLUMN_BYTES))
-  let rowBlock = chunk
-  if (columnBlocks * Math.ceil(m / rowBlock) < wanted) {
-    if (n >= m) columnBlocks = Math.max(columnBlocks, Math.min(wanted, Math.ceil(n / width)))
-    else rowBlock = Math.max(TILE_ROWS, Math.min(rowBlock, roundUp(Math.ceil(m / wanted), TILE_ROWS)))
-  } else if (wanted > 1 && columnBlocks === 1 && m < 4 * wanted * rowBlock) {
-    // So few blocks that one of them may leave threads idle: equal ones, as many for each thread.
-    rowBlock = roundUp(Math.ceil(m / roundUp(Math.ceil(m / rowBlock), wanted)), TILE_ROWS)
-  }
-  const columnBlock = Math.max(width, roundUp(Math.ceil(n / columnBlocks), width))
-  return {
-    rowBlock,
-    rowBlocks: Math.ceil(m / rowBlock),
-    columnBlock,
-    columnBlocks: Math.ceil(n / columnBlock),
-    kBlock: blockSize(k, K_BYTES / lanes.size, 4),
-  }
-}
-
-/** Where the packed blocks lie in scratch memory, and where it ends. */
-export function packedScratch(type: LaneType, columnBlock: number, kBlock: number, rows: number) {
-  const lanes = lanesOf(type, false)
-  const width = tileColumns(lanes)
-  const packedB = TILE_SCRATCH
-  const packedA = packedB + (columnBlock / width) * panelBytes(lanes, width, kBlock)
-  const bytes = packedA + Math.ceil(Math.max(rows, 1) / TILE_ROWS) * panelBytes(lanes, TILE_ROWS, kBlock)
-  return { packedB, packedA, bytes: roundUp(bytes, 16) }
-}
-
-export function requireContiguousChannels({ shape, strides }: Strided): void {
-  if (shape.at(-1)! > 1 && strides.at(-1) !== 1) {
-    throw new CotangentError('engine-failure', { op: 'conv', message: 'the channels of an operand are not contiguous', shapes: [shape] })
   }
 }

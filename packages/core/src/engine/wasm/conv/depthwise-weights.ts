@@ -1,0 +1,139 @@
+import { assign, define, type I32, push } from '../i32-expression.ts'
+import { multiplyAdd } from '../lanes.ts'
+import { type ProductOptions, startProduct } from '../product-module.ts'
+import { routineFunction } from '../routine-entry.ts'
+import { eachStretch } from './stretch.ts'
+import { DEPTHWISE_VECTORS, weightsWords, weightTapWords } from './weights-plan.ts'
+
+/**
+ * Emits the module of the gradient of depthwise weights. A task is a few vectors of channels: line by line of y, so that both
+ * images stay in the cache, each tap's sums are continued in the gradient itself.
+ */
+export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<ArrayBuffer> {
+  const { m, lanes, storeLanes, finish } = startProduct(options)
+  const { f, begin, end, args } = routineFunction(m)
+  const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
+  const task = define(f, begin)
+  const [channels, pixelBytes, rowStride] = [define(f, word('columns')), define(f, word('pixel')), define(f, word('rowStride'))]
+  const [column, columnEnd, line, tap, tapEnd, pixel, count] = f.locals('i32', 7)
+  const [x, dy, stop, dw] = f.locals('i32', 4)
+  const step = define(f, ['*', word('stepW'), word('xW')])
+  const sums = f.locals('v128', DEPTHWISE_VECTORS)
+  const offset: I32 = ['*', column, lanes.size]
+
+  const eachTap = (body: () => void) => {
+    assign(f, tap, ['+', args, 4 * weightsWords.count])
+    assign(f, tapEnd, ['+', tap, ['*', word('rows'), 4 * weightTapWords.count]])
+    assign(f, dw, ['+', word('dw'), offset])
+    f.while(
+      () => push(f, ['!=', tap, tapEnd]),
+      () => {
+        body()
+        assign(f, dw, ['+', dw, rowStride])
+        f.increment(tap, 4 * weightTapWords.count)
+      },
+    )
+  }
+
+  const store = (vectors: number) => {
+    for (const [v, sum] of sums.slice(0, vectors).entries()) {
+      f.get(dw)
+      f.get(sum)
+      if (vectors > 1) {
+        f.mem('v128.store', 16 * v)
+      } else {
+        push(f, ['-', columnEnd, column])
+        f.call(storeLanes)
+      }
+    }
+  }
+
+  const sumLine = (vectors: number) => {
+    for (const [v, sum] of sums.slice(0, vectors).entries()) {
+      f.get(dw)
+      f.mem('v128.load', 16 * v)
+      f.set(sum)
+    }
+    assign(f, pixel, line)
+    assign(f, count, word('outW'))
+    eachStretch(f, args, tap, pixel, count, ({ low, high, xOffset }) => {
+      assign(f, dy, ['+', ['+', word('dy'), offset], ['*', ['+', line, low], pixelBytes]])
+      assign(f, stop, ['+', dy, ['*', ['-', high, low], pixelBytes]])
+      assign(f, x, ['+', ['+', word('x'), offset], xOffset])
+      f.while(
+        () => push(f, ['!=', dy, stop]),
+        () => {
+          for (let v = 0; v < vectors; v++) {
+            multiplyAdd(
+              f,
+              lanes,
+              sums[v]!,
+              () => {
+                f.get(x)
+                f.mem('v128.load', 16 * v)
+              },
+              () => {
+                f.get(dy)
+                f.mem('v128.load', 16 * v)
+              },
+            )
+          }
+          assign(f, x, ['+', x, step])
+          assign(f, dy, ['+', dy, pixelBytes])
+        },
+      )
+    })
+    store(vectors)
+  }
+
+  const sumAll = (vectors: number) => {
+    push(f, word('accumulate'))
+    f.op('i32.eqz')
+    f.if(() => {
+      for (const sum of sums.slice(0, vectors)) {
+        f.splat(lanes.shape, 0)
+        f.set(sum)
+      }
+      eachTap(() => store(vectors))
+    })
+    assign(f, line, 0)
+    f.while(
+      () => push(f, ['<', line, word('pixels')]),
+      () => {
+        eachTap(() => sumLine(vectors))
+        assign(f, line, ['+', line, word('outW')])
+      },
+    )
+    f.increment(column, vectors * lanes.count)
+  }
+
+  f.while(
+    () => push(f, ['<', task, end]),
+    () => {
+      assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
+      assign(f, columnEnd, ['min', channels, ['+', column, DEPTHWISE_VECTORS * lanes.count]])
+      for (const vectors of [DEPTHWISE_VECTORS, 1]) {
+        f.while(
+          () => push(f, ['>=', ['-', columnEnd, column], vectors === 1 ? 1 : vectors * lanes.count]),
+          () => sumAll(vectors),
+        )
+      }
+      if (finish) {
+        assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
+        assign(f, dw, ['+', word('dw'), offset])
+        finish.call(f, {
+          block: ['+', args, word('epilogue')],
+          source: dw,
+          sourceRow: rowStride,
+          c: dw,
+          cRow: rowStride,
+          column: offset,
+          rows: word('rows'),
+          columns: ['-', columnEnd, column],
+        })
+      }
+      f.increment(task, 1)
+    },
+  )
+  return m.toBytes()
+}
