@@ -12,13 +12,22 @@ interface Optimiser {
 export type ModelName = 'resnet50' | 'mobilenet-v2' | 'bert-base'
 
 export type Work =
-  /** `[m, k] x [k, n]`. */
-  | { kind: 'matmul'; m: number; k: number; n: number }
-  /** Forward pass, stride 1, zero padding that keeps the size, no bias. */
-  | { kind: 'conv2d'; batch: number; size: number; inChannels: number; outChannels: number; kernel: number }
+  /** `[m, k] x [k, n]`; the result has the operands' dtype. */
+  | { kind: 'matmul'; m: number; k: number; n: number; dtype: 'float32' | 'bfloat16' }
+  /** Zero padding of half the kernel, no bias. A gradient is made alone, without the forward pass. */
+  | {
+      kind: 'conv2d'
+      batch: number
+      size: number
+      inChannels: number
+      outChannels: number
+      kernel: number
+      stride: number
+      part: 'forward' | 'input-gradient' | 'weight-gradient'
+    }
   /** int8 numbers, int32 sums. */
   | { kind: 'matmul-int8'; m: number; k: number; n: number }
-  /** As `conv2d`: uint8 activations, int8 weights; int32 sums, or what the peer makes of them in passing. */
+  /** As `conv2d` forward with stride 1: uint8 activations, int8 weights; int32 sums, or what the peer makes of them in passing. */
   | { kind: 'conv2d-int8'; batch: number; size: number; inChannels: number; outChannels: number; kernel: number }
   | { kind: 'binary'; fn: 'add'; size: number }
   /** `gelu` is the exact one, over erf. */

@@ -137,7 +137,7 @@ const javaScript = ['tfjs-wasm', 'jax-js-wasm'] as const
 const pytorch = ['pytorch-eager', 'pytorch-compile'] as const
 /** Who is there to be compared with. In suites with `compiled`, our steps are compiled programs, and the same ones eagerly a peer. */
 const fields: Record<keyof typeof suites | 'memory', { peers: readonly PeerName[]; compiled?: true }> = {
-  ops: { peers: [...javaScript, 'pytorch-eager'] },
+  ops: { peers: [...javaScript, 'onednn', 'pytorch-eager'] },
   train: { peers: [...javaScript, 'pytorch-eager'] },
   dispatch: { peers: [...javaScript, 'pytorch-eager'] },
   compile: { peers: [...javaScript, ...pytorch], compiled: true },

@@ -17,6 +17,8 @@ export interface PeerFacts {
 /** A case made ready: inputs and weights exist, and `step` does it once. */
 export interface Prepared {
   step(): void | Promise<void>
+  /** Seconds of so many steps, from a peer that has a clock of its own: a message to another process takes as long as a small op. */
+  time?(iterations: number): Promise<number>
   /** Waits for whatever `step` left pending; inside the timed span. */
   finish?(): void | Promise<void>
   dispose?(): void

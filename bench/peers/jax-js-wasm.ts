@@ -102,17 +102,23 @@ const peer: Peer<Exclude<Kind, ModelKind>> = {
   },
 
   builders: {
-    matmul({ m, k, n }) {
+    matmul({ m, k, n, dtype }) {
+      if (dtype !== 'float32') throw new Unsupported(`has no ${dtype}`)
       const [a, b] = [normal([m, k]), normal([k, n])]
       return op([a, b], () => np.matmul(a.ref, b.ref))
     },
-    conv2d({ batch, size, inChannels, outChannels, kernel }) {
+    conv2d({ batch, size, inChannels, outChannels, kernel, stride, part }) {
+      if (part !== 'forward') throw new Unsupported('has no function for the gradient alone')
       const x = normal([batch, inChannels, size, size])
       const w = normal([outChannels, inChannels, kernel, kernel])
-      return op([x, w], () => lax.convGeneralDilated(x.ref, w.ref, [1, 1], 'SAME', {}))
+      const around: [number, number] = [kernel >> 1, kernel >> 1]
+      return op([x, w], () => lax.convGeneralDilated(x.ref, w.ref, [stride, stride], [around, around], {}))
     },
     'matmul-int8'() {
       throw new Unsupported('has no products of bytes')
+    },
+    attention() {
+      throw new Unsupported('has no fused attention')
     },
     'conv2d-int8'() {
       throw new Unsupported('has no products of bytes')

@@ -78,14 +78,18 @@ const peer: Peer = {
   },
 
   builders: {
-    matmul({ m, k, n }) {
-      const [a, b] = [normal([m, k]), normal([k, n])]
+    matmul({ m, k, n, dtype }) {
+      const [a, b] = [normal([m, k]).cast(dtype), normal([k, n]).cast(dtype)]
       return op(() => a.matmul(b))
     },
-    conv2d({ batch, size, inChannels, outChannels, kernel }) {
+    conv2d({ batch, size, inChannels, outChannels, kernel, stride, part }) {
       const x = normal([batch, size, size, inChannels])
       const w = normal([kernel, kernel, inChannels, outChannels])
-      return op(() => ct.conv2d(x, w, { padding: 'same' }))
+      const conv = (x: Tensor, w: Tensor): Tensor => ct.conv2d(x, w, { padding: kernel >> 1, stride })
+      if (part === 'forward') return op(() => conv(x, w))
+      const [y, pullback] = part === 'input-gradient' ? ct.vjp((x: Tensor) => conv(x, w), x) : ct.vjp((w: Tensor) => conv(x, w), w)
+      const g = normal(y.shape as number[])
+      return op(() => pullback(g)[0])
     },
     'matmul-int8'({ m, k, n }) {
       const [a, b] = [bytes('int8', [m, k]), bytes('int8', [k, n])]

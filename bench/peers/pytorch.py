@@ -31,7 +31,8 @@ FORMATS = {"": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
 def matmul(w):
-    a, b = torch.randn(w["m"], w["k"]), torch.randn(w["k"], w["n"])
+    dtype = getattr(torch, w["dtype"])
+    a, b = torch.randn(w["m"], w["k"]).to(dtype), torch.randn(w["k"], w["n"]).to(dtype)
     yield "", lambda: a @ b
 
 
@@ -39,7 +40,14 @@ def conv2d(w):
     for name, memory_format in FORMATS.items():
         x = torch.randn(w["batch"], w["inChannels"], w["size"], w["size"]).to(memory_format=memory_format)
         weight = torch.randn(w["outChannels"], w["inChannels"], w["kernel"], w["kernel"]).to(memory_format=memory_format)
-        yield name, lambda x=x, weight=weight: F.conv2d(x, weight, padding=w["kernel"] // 2)
+        window = [w["stride"]] * 2, [w["kernel"] // 2] * 2
+        if w["part"] == "forward":
+            yield name, lambda x=x, weight=weight, window=window: F.conv2d(x, weight, None, *window)
+            continue
+        g = torch.randn_like(F.conv2d(x, weight, None, *window))
+        wanted = [w["part"] == "input-gradient", w["part"] == "weight-gradient", False]
+        arguments = (g, x, weight, None, *window, [1, 1], False, [0, 0], 1, wanted)
+        yield name, lambda arguments=arguments: torch.ops.aten.convolution_backward(*arguments)
 
 
 def matmul_int8(w):

@@ -48,17 +48,22 @@ const peer: Peer<Exclude<Kind, ModelKind>> = {
   },
 
   builders: {
-    matmul({ m, k, n }) {
+    matmul({ m, k, n, dtype }) {
+      if (dtype !== 'float32') throw new Unsupported(`has no ${dtype}`)
       const [a, b] = [normal([m, k]) as tf.Tensor2D, normal([k, n]) as tf.Tensor2D]
       return op([a, b], () => tf.matMul(a, b))
     },
-    conv2d({ batch, size, inChannels, outChannels, kernel }) {
+    conv2d({ batch, size, inChannels, outChannels, kernel, stride, part }) {
+      if (part !== 'forward') throw new Unsupported('has no function for the gradient alone')
       const x = normal([batch, size, size, inChannels]) as tf.Tensor4D
       const w = normal([kernel, kernel, inChannels, outChannels]) as tf.Tensor4D
-      return op([x, w], () => tf.conv2d(x, w, 1, 'same'))
+      return op([x, w], () => tf.conv2d(x, w, stride, kernel >> 1, 'NHWC', [1, 1], 'floor'))
     },
     'matmul-int8'() {
       throw new Unsupported('has no products of bytes')
+    },
+    attention() {
+      throw new Unsupported('has no fused attention')
     },
     'conv2d-int8'() {
       throw new Unsupported('has no products of bytes')

@@ -34,12 +34,12 @@ export interface DescribeOptions {
   /** Whether the machine multiplies bfloat16 numbers faster than float32. */
   readonly fastBfloat16: boolean
   readonly byteDepths: ByteDepths
-  /** Whether convolutions of one position stay convolutions; default they become products. */
+  /** Whether convolutions of one position stay convolutions; default they become products where that is faster. */
   readonly windows?: boolean
 }
 
 /** A routine in oneDNN's terms; undefined where it is none of the addon's business. */
-export function describe(routine: Routine, { fastBfloat16, byteDepths, windows = false }: DescribeOptions): Described | undefined {
+export function describe(routine: Routine, { fastBfloat16, byteDepths, windows }: DescribeOptions): Described | undefined {
   if (isAttention(routine)) return describeAttention(routine, { fastBfloat16 })
   if (isRecurrent(routine)) {
     const described = describeRecurrent(routine)
@@ -196,16 +196,16 @@ const roles = {
 
 type Convolution = Exclude<Product, Routine<'matmul'>>
 
-function convolution(routine: Convolution, operands: readonly Operand[], windows: boolean): DescribedProduct | undefined {
+function convolution(routine: Convolution, operands: readonly Operand[], windows?: boolean): DescribedProduct | undefined {
   const { name, attrs } = routine
   const { kernel, stride, padding, dilation, groups } = attrs
   if (kernel.length < 1 || kernel.length > maxSpatialAxes) return undefined
   if (padding.some(([before, after]) => before < 0 || after < 0)) return undefined
-  const pointwise = windows ? undefined : pointwiseMatmul(routine, operands)
-  if (pointwise) return pointwise
   const hasBias = operands.length > 3
   const words = { ...roles[name], ...(hasBias && { dst: 3 }) }
   const [x, w, y] = [operands[words.src]!, operands[words.weights]!, operands[words.dst]!]
+  const pointwise = (windows ?? fasterAsWindows(name, x, y)) ? undefined : pointwiseMatmul(routine, operands)
+  if (pointwise) return pointwise
   const bias = hasBias ? operands[2] : undefined
   if (bias && bias.strides[0] !== 1) return undefined
   const src = activations(x, words.src)
@@ -235,7 +235,19 @@ function convolution(routine: Convolution, operands: readonly Operand[], windows
   }
 }
 
-/** A convolution that looks at one position at a time as a product of matrices, which oneDNN computes faster; else undefined. */
+/**
+ * Whether oneDNN computes a float32 convolution of one position faster than the product that it is: results of many channels made of few, which it writes
+ * past the caches, and weight gradients of more rows than columns.
+ */
+function fasterAsWindows(name: Convolution['name'], x: Operand, y: Operand): boolean {
+  const [from, to] = [x.shape.at(-1)!, y.shape.at(-1)!]
+  const positions = size(y.shape) / to
+  if (x.dtype !== 'float32' || to === from) return false
+  if (name === 'conv') return from <= 64 && to > from && positions >= 4096
+  return name === 'convGradWeight' && from > to && positions > 2 * from
+}
+
+/** A convolution that looks at one position at a time as a product of matrices, which oneDNN computes faster as a rule; else undefined. */
 function pointwiseMatmul(routine: Convolution, operands: readonly Operand[]): DescribedProduct | undefined {
   const { kernel, stride, padding, groups } = routine.attrs
   if (groups !== 1 || [...kernel, ...stride].some((n) => n !== 1) || padding.flat().some((n) => n !== 0)) return undefined
