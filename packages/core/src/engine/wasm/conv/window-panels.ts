@@ -6,8 +6,9 @@ import { squareMover } from '../gemm-pack.ts'
 import { assign, define, type I32, push } from '../i32-expression.ts'
 import type { Lanes } from '../lanes.ts'
 import { NamedFunction } from '../named-function.ts'
-import { decodeRow, pushInside, pushInterior } from './window-position.ts'
-import { phaseWords, tapWords, windowWords } from './window-words.ts'
+import { RowWindows } from './row-windows.ts'
+import { pushInside } from './window-position.ts'
+import { tapWords, windowWords } from './window-words.ts'
 
 const packParams = ['args', 'phase', 'source', 'zeros', 'destination', 'panel', 'row', 'rows', 'firstTap', 'firstChannel', 'count'] as const
 type PackWindows = NamedFunction<(typeof packParams)[number]>
@@ -20,12 +21,12 @@ type PackWindows = NamedFunction<(typeof packParams)[number]>
 export function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType | undefined): PackWindows {
   const pack: PackWindows = new NamedFunction(m, 'packWindows', packParams)
   const { f, params } = pack
-  const { args, phase, source, zeros, destination, panel, row, rows, firstTap, firstChannel, count } = params
+  const { args, zeros, destination, panel, rows, firstTap, firstChannel, count } = params
   const channels = define(f, windowWords.load(args, 'channels'))
-  const bases = f.locals('i32', TILE_ROWS)
-  const positions = bases.map(() => [f.local('i32'), f.local('i32'), f.local('i32')] as const)
+  const windows = new RowWindows(f, params)
+  const { bases, positions } = windows
   const pointers = f.locals('i32', TILE_ROWS)
-  const [tap, channel, left, segment, at, to, kLeft, interior, neighbours] = f.locals('i32', 9)
+  const [tap, channel, left, segment, at, to, kLeft] = f.locals('i32', 7)
   const stepBytes = TILE_ROWS * lanes.size
   const squares = squareMover(f, lanes, stepBytes)
   const single = f.local('v128')
@@ -78,7 +79,7 @@ export function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType |
         const delta = define(f, ['+', tapWords.load(tap, 'delta'), ['*', channel, elementBytes]])
         pointers.forEach((pointer, i) => assign(f, pointer, ['+', bases[i]!, delta]))
         f.release(delta)
-        f.get(interior)
+        f.get(windows.interior)
         f.op('i32.eqz')
         f.if(() =>
           positions.forEach((position, i) => {
@@ -149,63 +150,19 @@ export function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType |
     f.release(column)
   }
 
-  // Rows are walked in order, so only the first one's number is divided.
-  const [rowD, rowH, rowW] = f.locals('i32', 3)
-  decodeRow(f, phase, row, [rowD, rowH, rowW])
-  const [lineD, lineH, lineBase, lineInterior] = f.locals('i32', 4)
-  const startLine = () => {
-    assign(f, lineD, ['+', ['*', rowD, windowWords.load(args, 'stepD')], phaseWords.load(phase, 'startD')])
-    assign(f, lineH, ['+', ['*', rowH, windowWords.load(args, 'stepH')], phaseWords.load(phase, 'startH')])
-    assign(f, lineBase, [
-      '+',
-      ['+', source, ['*', row, windowWords.load(args, 'sourceN')]],
-      ['+', ['*', lineD, windowWords.load(args, 'sourceD')], ['*', lineH, windowWords.load(args, 'sourceH')]],
-    ])
-    pushInterior(f, args, phase, { d: lineD, h: lineH })
-    f.set(lineInterior)
-  }
-  const nextRow = () => {
-    f.increment(rowW, 1)
-    push(f, ['==', rowW, phaseWords.load(phase, 'rowsW')])
-    f.if(() => {
-      assign(f, rowW, 0)
-      f.increment(rowH, 1)
-      push(f, ['==', rowH, phaseWords.load(phase, 'rowsH')])
-      f.if(() => {
-        assign(f, rowH, 0)
-        f.increment(rowD, 1)
-        push(f, ['==', rowD, phaseWords.load(phase, 'rowsD')])
-        f.if(() => {
-          assign(f, rowD, 0)
-          f.increment(row, 1)
-        })
-      })
-      startLine()
-    })
-  }
-  startLine()
-
-  const prepareRows = () => {
-    assign(f, interior, 1)
-    positions.forEach(([d, h, w], i) => {
-      assign(f, d, lineD)
-      assign(f, h, lineH)
-      assign(f, w, ['+', ['*', rowW, windowWords.load(args, 'stepW')], phaseWords.load(phase, 'startW')])
-      assign(f, bases[i]!, ['+', lineBase, ['*', w, windowWords.load(args, 'sourceW')]])
-      pushInterior(f, args, phase, { w })
-      push(f, ['&', interior, lineInterior])
-      f.op('i32.and')
-      f.set(interior)
-      // Rows that are missing in the last panel repeat the last one.
-      push(f, ['>', rows, i + 1])
-      f.if(nextRow)
-    })
-    assign(f, neighbours, interior)
-    for (let i = 1; i < TILE_ROWS; i++) assign(f, neighbours, ['&', neighbours, ['==', ['-', bases[i]!, bases[i - 1]!], lanes.size]])
+  /** Whether the windows lie inside and next to each other. */
+  const pushNeighbours = () => {
+    const pairs = bases.slice(1).map((base, i): I32 => ['==', ['-', base, bases[i]!], lanes.size])
+    push(
+      f,
+      pairs.reduce((all, pair): I32 => ['&', all, pair], windows.interior),
+    )
   }
 
   const copyRowsOrPlane = () => {
-    push(f, ['&', neighbours, ['==', channels, 1]])
+    pushNeighbours()
+    push(f, ['==', channels, 1])
+    f.op('i32.and')
     f.if(
       () => copyPlane(copyInterior),
       () => {
@@ -221,7 +178,7 @@ export function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType |
   f.while(
     () => push(f, ['>', rows, 0]),
     () => {
-      prepareRows()
+      windows.take()
       assign(f, tap, firstTap)
       assign(f, channel, firstChannel)
       if (byte) copyWindows()
