@@ -131,11 +131,57 @@ describe('sequential', () => {
     expect((await model.testOnBatch(x, y)).loss).toBeLessThan(before.loss!)
   })
 
+  // By Keras 3.15 on the same numbers.
+  test('losses of classes and of yes and no', async () => {
+    const loss = async (name: string, given: Tensor, wanted: Tensor) =>
+      (
+        await keras
+          .sequential([(t: Tensor) => t.mul(1)])
+          .compile({ optimizer: () => still, loss: name, compile: false })
+          .evaluate(given, wanted)
+      ).loss
+    const still = new optim.SGD([normal([1]).setRequiresGrad()], { lr: 0 })
+    const [p, y] = [tensor([[0.2, 0.7, 0.1], [0.5, 0.3, 0.2]]), tensor([[0, 1, 0], [1, 0, 0]])] as [Tensor, Tensor] // oxfmt-ignore
+    expect(await loss('categorical_hinge', p, y)).toBeCloseTo(0.65, 6)
+    expect(await loss('categorical_focal_crossentropy', p, y)).toBeCloseTo(0.025673443, 7)
+    expect(await loss('kld', p, y)).toBeCloseTo(0.52490818, 6)
+    expect(await loss('binary_focal_crossentropy', tensor([[0.2], [0.6]]) as Tensor, tensor([0, 1]) as Tensor)).toBeCloseTo(0.04532891, 7)
+  })
+
+  test('targets [n] and [n, 1] go with outputs [n, 1], class numbers may be floats or a column', async () => {
+    const compiled = (last: number, loss: string, metrics: string[]) => {
+      manualSeed(3)
+      return keras.sequential([new nn.Linear(4, last), ...(loss.startsWith('binary') ? [(h: Tensor) => h.sigmoid()] : [])]).compile({
+        optimizer: 'sgd',
+        loss,
+        metrics,
+      })
+    }
+    const one = y.eq(2).cast('float32') as Tensor
+    for (const [loss, metrics] of [
+      ['binary_crossentropy', ['accuracy', 'auc', 'precision']],
+      ['mse', ['mae', 'rmse', 'r2']],
+      ['log_cosh', ['mape']],
+    ] as const) {
+      const model = compiled(1, loss, [...metrics])
+      expect(await model.evaluate(x, one)).toEqual(await model.evaluate(x, one.unsqueeze(1) as Tensor))
+    }
+    const model = compiled(3, 'crossEntropy', ['accuracy', 'sparse_top_k_categorical_accuracy'])
+    const plain = await model.evaluate(x, y)
+    expect(await model.evaluate(x, y.unsqueeze(1).cast('float32') as Tensor)).toEqual(plain)
+    expect(await model.evaluate(x, y.oneHot(3).cast('float32') as Tensor)).toEqual(plain)
+  })
+
+  test('predicts before it is compiled', async () => {
+    expect((await small().predict(x)).shape).toEqual([96, 3])
+  })
+
   test('names what was meant', async () => {
     expect(() => small().compile({ optimizer: 'adan', loss: 'mse' })).toThrow(/no optimizer called 'adan'.*Did you mean adam/)
     expect(() => small().compile({ optimizer: 'adam', loss: 'sparse_crossentropy' })).toThrow(/There are categoricalCrossentropy/)
     expect(() => small().compile({ optimizer: 'adam', loss: 'mse', metrics: ['acuracy'] })).toThrow(/Did you mean accuracy/)
     await expect(small().fit(x, y)).rejects.toThrow(/has not been compiled/)
+    await expect(small().fit([[1]] as never, [[1]] as never)).rejects.toThrow(/Make tensors of them/)
   })
 })
 

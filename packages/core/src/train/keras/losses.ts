@@ -14,6 +14,7 @@ import {
 } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { LossFunction } from '../loss-terms.ts'
+import { classIndices } from './like-outputs.ts'
 
 /** What Keras keeps probabilities from 0 by. */
 const epsilon = 1e-7
@@ -58,13 +59,34 @@ const logarithmic = reduced((x, targets) => {
   return logOf(x).sub(logOf(targets)).square()
 })
 
+/** Cross-entropy in which what is certain already counts little (Lin et al. 2017, https://arxiv.org/abs/1708.02002), with Keras' factors. */
+const focal: LossFunction = (probabilities, targets, options) => {
+  const p = probabilities.clamp({ min: epsilon, max: 1 - epsilon })
+  const losses = targets.mul(p.log()).mul(p.neg().add(1).square()).mul(-0.25).sum(-1)
+  return options?.reduction === 'none' ? losses : losses.mean()
+}
+const binaryFocal = reduced((probabilities, targets) => {
+  const p = probabilities.clamp({ min: epsilon, max: 1 - epsilon })
+  const right = targets.mul(p).add(targets.sub(1).mul(p.sub(1)))
+  return right.neg().add(1).square().mul(right.log()).neg()
+})
+/** The best score of another class should be one below that of the right one. */
+const categoricalHinge: LossFunction = (x, targets, options) => {
+  const [right, other] = [targets.mul(x).sum(-1), targets.neg().add(1).mul(x).max(-1)]
+  const losses = other.sub(right).add(1).clamp({ min: 0 })
+  return options?.reduction === 'none' ? losses : losses.mean()
+}
+
 /** Losses by the names that Keras has for them, and `crossEntropy` and `bceWithLogits` of logits. */
 export const losses: Readonly<Record<string, LossFunction>> = {
   categoricalCrossentropy: categorical,
-  sparseCategoricalCrossentropy: categorical,
+  sparseCategoricalCrossentropy: (p, targets, options) => categorical(p, classIndices(p, targets), options),
+  categoricalFocalCrossentropy: focal,
+  categoricalHinge,
   binaryCrossentropy: (p, targets, options) =>
     bceLoss(p.clamp({ min: epsilon, max: 1 - epsilon }), targets.cast(p.dtype), options) as Tensor,
-  crossEntropy: (logits, targets, options) => crossEntropy(logits, targets, options) as Tensor,
+  binaryFocalCrossentropy: binaryFocal,
+  crossEntropy: (logits, targets, options) => crossEntropy(logits, classIndices(logits, targets), options) as Tensor,
   bceWithLogits: (logits, targets, options) => bceWithLogitsLoss(logits, targets.cast(logits.dtype), options) as Tensor,
   mse: (x, targets, options) => mseLoss(x, targets, options) as Tensor,
   meanSquaredError: (x, targets, options) => mseLoss(x, targets, options) as Tensor,
@@ -74,6 +96,7 @@ export const losses: Readonly<Record<string, LossFunction>> = {
   hinge: (x, targets, options) => hingeLoss(x, targets, options) as Tensor,
   poisson: (rates, targets, options) => poissonNllLoss(rates, targets, { logInput: false, ...options }) as Tensor,
   klDivergence: divergence,
+  kld: divergence,
   logCosh,
   mape: percentage,
   meanAbsolutePercentageError: percentage,

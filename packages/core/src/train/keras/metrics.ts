@@ -10,6 +10,7 @@ import { R2Score } from '../metrics/r2-score.ts'
 import { Recall } from '../metrics/recall.ts'
 import { RocAuc } from '../metrics/roc-auc.ts'
 import { RootMeanSquaredError } from '../metrics/root-mean-squared-error.ts'
+import { classIndices } from './like-outputs.ts'
 import { percentage } from './losses.ts'
 
 /** Right or not, for one class a row, or a yes or no an element, as the shapes say. */
@@ -18,7 +19,8 @@ const accuracyOver =
   (outputs, targets) => {
     const classes = outputs.shape.at(-1) ?? 1
     if (classes === 1 || outputs.rank === 0) return perExample(outputs.gt(threshold).eq(targets.reshape(outputs.shape).cast('bool')))
-    if (targets.rank === outputs.rank - 1) return perExample(outputs.argmax(-1).eq(targets))
+    const indices = classIndices(outputs, targets)
+    if (indices.rank === outputs.rank - 1) return perExample(outputs.argmax(-1).eq(indices))
     if (isFloat(targets.dtype)) return perExample(outputs.argmax(-1).eq(targets.argmax(-1)))
     return perExample(outputs.gt(threshold).eq(targets.cast('bool')))
   }
@@ -30,7 +32,8 @@ const perExample = (right: Tensor): Tensor => {
 
 /** Whether the class is among those with the five highest scores, as Keras has it. */
 const topFive: MetricFunction = (outputs, targets) => {
-  const classes = targets.rank === outputs.rank ? targets.argmax(-1) : targets
+  const indices = classIndices(outputs, targets)
+  const classes = indices.rank === outputs.rank ? indices.argmax(-1) : indices
   const own = outputs.gather(-1, classes.cast('int32').unsqueeze(-1))
   return perExample(outputs.gt(own).cast('int32').sum(-1).lt(5))
 }

@@ -13,6 +13,7 @@ import { isTensorTree, tensorBatches, type TensorData } from '../tensor-data.ts'
 import type { TrainerOptions } from '../trainer-options.ts'
 import { type PredictOptions, Trainer } from '../trainer.ts'
 import { FunctionalModule, type LayerLike, type NodeTree } from './functional.ts'
+import { lossLikeOutputs, metricLikeOutputs } from './like-outputs.ts'
 import { losses } from './losses.ts'
 import { metrics as metricsByName } from './metrics.ts'
 import { named } from './named.ts'
@@ -71,6 +72,7 @@ export class Model extends Module {
   readonly #module: Module
   #options: ModelCompileOptions | undefined
   readonly #trainers = new Map<string, Trainer>()
+  #uncompiled: Trainer | undefined
 
   /** Of a module, or of values that layers make of inputs. */
   constructor(of: Module | { readonly inputs: NodeTree; readonly outputs: NodeTree }) {
@@ -108,6 +110,8 @@ export class Model extends Module {
   async fit(data: BatchData, options?: ModelFitOptions): Promise<KerasHistory>
   async fit(data: Tree<Tensor> | BatchData, second?: Tree<Tensor> | ModelFitOptions, third: ModelFitOptions = {}): Promise<KerasHistory> {
     const tensors = tensorsOf(data, second)
+    if (!tensors && Array.isArray(second))
+      throw refused('x and y are not both tensors', 'Make tensors of them: model.fit(tensor(x), tensor(y)).')
     const given = tensors ? third : ((second ?? {}) as ModelFitOptions)
     const { validationData, classWeight, sampleWeight, stepsPerEpoch, validationSteps, validationFreq, verbose = 1, ...options } = given
     const limits = typeof options.limitBatches === 'number' ? { train: options.limitBatches } : options.limitBatches
@@ -146,7 +150,7 @@ export class Model extends Module {
   predict(x: Tree<Tensor> | BatchData, { batchSize = 32, steps, ...options }: ModelPredictOptions = {}): Promise<Tensor> {
     const module = this.#module
     const several = module instanceof FunctionalModule && module.takes(x)
-    return this.#trainer().predict(several ? tensorBatches({ x: x as Tree<Tensor> }, batchSize, { shuffle: false }) : (x as BatchData), {
+    return this.#predictor().predict(several ? tensorBatches({ x: x as Tree<Tensor> }, batchSize, { shuffle: false }) : (x as BatchData), {
       batchSize,
       ...options,
       ...(steps !== undefined && { limitBatches: steps }),
@@ -168,7 +172,7 @@ export class Model extends Module {
 
   /** The outputs for one batch. */
   predictOnBatch(x: Tree<Tensor>): Promise<Tensor> {
-    return this.#trainer().predict([[x]])
+    return this.#predictor().predict([[x]])
   }
 
   /** The layers with their output shapes, parameters and multiply-adds, for inputs of that shape (batch included). */
@@ -197,6 +201,11 @@ export class Model extends Module {
     return this.#module.toString()
   }
 
+  /** Predictions take nothing that a model is compiled with, but for the precision. */
+  #predictor(): Trainer {
+    return this.#options ? this.#trainer() : (this.#uncompiled ??= new Trainer(this))
+  }
+
   #trainer(classWeights?: ClassWeights): Trainer {
     if (!this.#options) throw refused('the model has not been compiled', "Call model.compile({ optimizer: 'adam', loss: 'mse' }) first.")
     const key = JSON.stringify(classWeights ?? null)
@@ -221,14 +230,13 @@ export function sequential(layers: readonly LayerLike[]): Model {
   return new Model(new Sequential(...(layers as never[])))
 }
 
+const lossCalled = (name: string): LossFunction => lossLikeOutputs(named('compile', 'loss', name, losses))
+
 function lossOf(loss: ModelCompileOptions['loss']): Loss {
-  if (typeof loss === 'string') return named('compile', 'loss', loss, losses)
+  if (typeof loss === 'string') return lossCalled(loss)
   if (typeof loss === 'function' || 'forward' in loss) return loss as Loss
   return Object.fromEntries(
-    Object.entries(loss).map(([output, each]) => [
-      output,
-      typeof each === 'string' ? named('compile', 'loss', each, losses) : (each as LossFunction),
-    ]),
+    Object.entries(loss).map(([output, each]) => [output, typeof each === 'string' ? lossCalled(each) : (each as LossFunction)]),
   )
 }
 
@@ -246,7 +254,7 @@ function metricsByNameOf(metrics: MetricList, loss: ModelCompileOptions['loss'])
   const logits = typeof loss === 'string' && /logits/i.test(loss)
   return Object.fromEntries(
     metrics.map((metric, i) => {
-      if (typeof metric === 'string') return [metric, named('compile', 'metric', metric, metricsByName)({ logits })]
+      if (typeof metric === 'string') return [metric, metricLikeOutputs(named('compile', 'metric', metric, metricsByName)({ logits }))]
       return [metric.name || `metric${i}`, metric]
     }),
   )
