@@ -132,6 +132,7 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
     await key('ArrowRight', 39)
     await expectPoll(text('article[aria-label="train/loss"] .tooltip tbody th')).toHaveLength(3)
     await expectPoll(text('article[aria-label="train/loss"] .tooltip-head')).toEqual(['Step 0'])
+    await expectPoll(`document.querySelectorAll('article[aria-label="train/loss"] .dot').length`).toBe(3)
     await key('+')
     await expectPoll(text('article[aria-label="train/loss"] .zoom-out')).toEqual(['Reset zoom'])
     await key('Escape', 27)
@@ -162,6 +163,13 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
     await expectPoll(`[...document.images].slice(0, 3).map((i) => [i.complete, i.naturalWidth, i.naturalHeight])`).toEqual(
       Array.from({ length: 3 }, () => [true, 64, 48]),
     )
+    await page.evaluate(`document.querySelector('.toolbar .toggle input').click()`)
+    const sliders = `[...document.querySelectorAll('article .steps input')]`
+    await page.evaluate(`(() => { const s = ${sliders}[0]; s.value = 1; s.dispatchEvent(new Event('input', { bubbles: true })) })()`)
+    await expectPoll(`${sliders}.map((s) => s.getAttribute('aria-valuetext'))`).toEqual(['500', '500', '500'])
+    await expectPoll(`[...document.images].slice(0, 3).map((i) => i.alt)`).toEqual(
+      ['adam-lr1e-3', 'adam-lr3e-4', 'sgd-lr1e-1'].map((run) => `samples/field of ${run} at step 500`),
+    )
     await open('text')
     await expectPoll(`document.querySelector('.markdown strong')?.textContent`).toBe('adam-lr1e-3')
     expect(await page.evaluate(`document.querySelector('.markdown b')`)).toBeNull()
@@ -171,8 +179,21 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
     const byLoss = `[...document.querySelectorAll('.sort')].find((b) => b.textContent.startsWith('val/loss')).click()`
     await page.evaluate(byLoss)
     await expectPoll(text('.framed tbody th')).toEqual(['sgd-lr1e-1', 'adam-lr1e-3', 'adam-lr3e-4'])
+    const cell = `document.querySelector('.framed tbody td:nth-last-child(2)').textContent`
+    const [last, high] = [
+      await page.evaluate<string>(cell),
+      board.store
+        .byName('sgd-lr1e-1')!
+        .scalars.get('val/loss')!
+        .values.reduce((a, b) => Math.max(a, b)),
+    ]
+    expect(Number(last)).toBeLessThan(high)
+    await page.evaluate(`document.querySelectorAll('.choice input')[2].click()`)
+    await expectPoll(`Number(${cell})`).toBeCloseTo(high, 3)
     await open('curves')
     await expectPoll(`document.querySelector('article .chart')?.lines?.length`).toBe(3)
+    // Where nothing is predicted there is no precision.
+    expect(await page.evaluate(`Math.min(...document.querySelector('article .chart').lines.flatMap(({ y }) => y))`)).toBeGreaterThan(0.2)
     await open('graph')
     await expectPoll(text('.box text:first-of-type')).toContain('matmul')
     await page.evaluate(
@@ -185,6 +206,19 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
     await open('system')
     await expectPoll(text('article h3')).toEqual(['Processor', 'Memory', 'Cores', 'Load'])
     expect(page.log).toEqual([])
+  })
+
+  test('names lines in the charts where the list of runs is closed, and sorts that by age', async () => {
+    await open('scalars')
+    await page.evaluate(
+      `(() => { const s = document.querySelector('.rail select'); s.value = 'newest'; s.dispatchEvent(new Event('change', { bubbles: true })) })()`,
+    )
+    await expectPoll(text('.run-name')).toEqual(['live', 'sgd-lr1e-1', 'adam-lr3e-4', 'adam-lr1e-3'])
+    expect(await page.evaluate(text('article .legend li'))).toEqual([])
+    await click('.top .menu')
+    await expectPoll(text('article[aria-label="optim/lr"] .legend li')).toEqual(['adam-lr1e-3', 'adam-lr3e-4', 'sgd-lr1e-1'])
+    await click('.top .menu')
+    await expectPoll(text('article .legend li')).toEqual([])
   })
 
   test('follows the system into the dark, and stays light when told', async () => {

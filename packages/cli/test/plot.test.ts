@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { evenTicks } from '../ui/plot/even-ticks.ts'
 import { nest, slicesOf, totals } from '../ui/plot/flame.ts'
 import { layOutGraph, scopesOf } from '../ui/plot/graph-layout.ts'
 import { logTicks } from '../ui/plot/log-ticks.ts'
@@ -31,6 +32,12 @@ describe('ticks of a log axis', () => {
       ),
     )
   })
+})
+
+test('even ticks are round, too', () => {
+  expect(evenTicks(-5.5, 5.2, 3)).toEqual([-5, 0, 5])
+  expect(evenTicks(0.0123, 0.0187, 4)).toEqual([0.014, 0.016, 0.018])
+  expect(evenTicks(-2e-9, 3e-9, 6)).toEqual([-2e-9, -1e-9, 0, 1e-9, 2e-9, 3e-9])
 })
 
 describe('flames', () => {

@@ -1,4 +1,5 @@
 import { effect, signal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
 import { RunRail } from './part/run-rail.tsx'
 import { failure, isLive, isReady, loading, railIsOpen, runList } from './state.ts'
 import { type Theme, theme, themes } from './theme.ts'
@@ -70,6 +71,7 @@ function TabBar({ shown, current }: { shown: readonly (typeof tabs)[number][]; c
     location.hash = tab.name
     document.getElementById(`tab-${tab.name}`)!.focus()
   }
+  useEffect(() => document.getElementById(`tab-${current}`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [current])
   const at = shown.findIndex(({ name }) => name === current)
   const moves: Record<string, () => void> = {
     ArrowRight: () => open(at + 1),

@@ -47,4 +47,7 @@ function sequential(place: number): [number, number, number] {
   return [0, 1, 2].map((i) => Math.round(low[i]! + (high[i]! - low[i]!) * t)) as [number, number, number]
 }
 
+/** The same for thin lines: without the end that vanishes on the page. */
+export const lineColor = (place: number, onDark: boolean): string => sequentialColor(onDark ? 0.35 + 0.65 * place : 0.85 * place)
+
 export const sequentialColor = (place: number): string => `rgb(${sequential(place).join(' ')})`

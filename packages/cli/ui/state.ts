@@ -32,6 +32,16 @@ export const logY = stored('log-y', false, isBoolean)
 export const skipsOutliers = stored('outliers', false, isBoolean)
 /** Least width of a card, in CSS pixels. */
 export const cardWidth = stored('card-width', 340, within(240, 800))
+/** How the list of runs is sorted. */
+export const runOrders = ['name', 'newest'] as const
+export const runOrder = stored<(typeof runOrders)[number]>('run-order', 'name', oneOf(runOrders))
+/** Do all cards show the same step? */
+export const linksSteps = stored('link-steps', false, isBoolean)
+/** That step, when somebody has chosen one. */
+export const linkedStep = signal<number | undefined>(undefined)
+/** Seconds since 1970, for ages. */
+export const clock = signal(Date.now() / 1000)
+setInterval(() => (clock.value = Date.now() / 1000), 20_000)
 export const railIsOpen = stored('rail', innerWidth > 800, isBoolean)
 
 /** A filter as a test: a regular expression without regard to case, or undefined while it is not one. */
@@ -49,7 +59,8 @@ const matching = (filter: string) => filterTest(filter) ?? (() => true)
 
 export const matchedRuns = computed(() => {
   const test = matching(runFilter.value)
-  return runList.value.runs.filter(({ name }) => test(name))
+  const matched = runList.value.runs.filter(({ name }) => test(name))
+  return runOrder.value === 'newest' ? matched.sort((a, b) => (b.started ?? Infinity) - (a.started ?? Infinity)) : matched
 })
 export const visibleRuns = computed(() => matchedRuns.value.filter(({ name }) => !hidden.value.has(name)))
 export const runsById = computed(() => new Map(runList.value.runs.map((run) => [run.id, run])))

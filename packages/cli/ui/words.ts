@@ -52,9 +52,9 @@ export const formatTime = (seconds: number): string =>
     second: '2-digit',
   })
 
-/** How long ago, roughly. */
-export function formatAge(seconds: number): string {
-  const age = Date.now() / 1000 - seconds
+/** How long before `now` a time was, roughly; both in seconds since 1970. */
+export function formatAge(seconds: number, now: number): string {
+  const age = now - seconds
   if (age < 60) return 'just now'
   const [size, name] = units.find(([unit]) => age >= unit)!
   return `${Math.floor(age / size)}${name} ago`

@@ -184,7 +184,12 @@ export class BoardApi {
     const tag = this.#tag('curve', query)
     const runs = this.#having('curve', query).map((run) => {
       const { items, seen } = run.curves.get(tag)!
-      const moments = items.map(({ step, curve }) => ({ step, precision: Array.from(curve.precision), recall: Array.from(curve.recall) }))
+      const moments = items.map(({ step, curve }) => {
+        const { precision, recall } = curve
+        // What is predicted of nothing is right neither often nor seldom: files have a 0 there.
+        const known = Array.from(precision, (_, i) => i).filter((i) => curve.predicted[i]! > 0)
+        return { step, precision: known.map((i) => precision[i]!), recall: known.map((i) => recall[i]!) }
+      })
       return { run: run.id, seen, moments }
     })
     return { runs }

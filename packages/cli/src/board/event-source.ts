@@ -42,7 +42,11 @@ function translate(event: TensorBoardEvent): RunEvent | undefined {
     if (event.kind === 'image') return { ...tagged, kind: 'image', frames: event.images }
     if (event.kind === 'audio') return { ...tagged, kind: 'audio', frames: event.clips.map(({ data }) => data) }
     if (event.kind === 'text') return { ...tagged, kind: 'text', text: markdownOf(event.texts, event.shape) }
-    if (event.kind === 'prCurve') return { ...tagged, kind: 'curve', curve: event.curve }
+    if (event.kind === 'prCurve') {
+      const { precision, recall, truePositives, falsePositives } = event.curve
+      const predicted = truePositives.map((right, i) => right + falsePositives[i]!)
+      return { ...tagged, kind: 'curve', curve: { precision, recall, predicted } }
+    }
     if (event.kind !== 'hparams') return undefined
     const { hparams } = event
     if (hparams.type === 'end') return { step, time, kind: 'status', status: hparams.status }

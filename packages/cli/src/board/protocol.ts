@@ -82,7 +82,7 @@ export interface CurveList {
   runs: {
     run: number
     seen: number
-    /** Thresholds are even, from 0 to 1. */ moments: { step: number; precision: number[]; recall: number[] }[]
+    /** By thresholds that rise, where anything is predicted. */ moments: { step: number; precision: number[]; recall: number[] }[]
   }[]
 }
 

@@ -35,6 +35,8 @@ export interface Buckets {
 export interface Curve {
   readonly precision: ArrayLike<number>
   readonly recall: ArrayLike<number>
+  /** The weight of the examples that are predicted at all. */
+  readonly predicted: ArrayLike<number>
 }
 
 /** A stretch of time of a profile, in milliseconds. Slices of a lane lie in one another or apart. */

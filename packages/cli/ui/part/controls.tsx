@@ -42,9 +42,11 @@ interface SliderProps {
   onInput: (value: number) => void
   /** The value in words; shown beside the slider and read out. */
   words: string
+  /** Does the slider say enough to the eye? */
+  isQuiet?: boolean
 }
 
-export function Slider({ label, value, min, max, step, onInput, words }: SliderProps) {
+export function Slider({ label, value, min, max, step, onInput, words, isQuiet = false }: SliderProps) {
   return (
     <label class="slider">
       <span class="slider-label">{label}</span>
@@ -57,7 +59,7 @@ export function Slider({ label, value, min, max, step, onInput, words }: SliderP
         aria-valuetext={words}
         onInput={(event) => onInput(Number(event.currentTarget.value))}
       />
-      <output>{words}</output>
+      {!isQuiet && <output>{words}</output>}
     </label>
   )
 }
@@ -74,7 +76,8 @@ export function Filter({ label, state, isValid }: FilterProps) {
     <input
       type="search"
       class="filter"
-      placeholder={`${label} (regex)`}
+      placeholder={label}
+      title="A regular expression, without regard to case"
       aria-label={`${label}, a regular expression`}
       aria-invalid={!isValid}
       value={state.value}

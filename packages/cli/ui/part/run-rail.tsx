@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import type { RunSummary } from '../../src/board/protocol.ts'
 import {
   chosenColors,
+  clock,
   colorOf,
   filterTest,
   hidden,
@@ -9,6 +10,7 @@ import {
   matchedRuns,
   runFilter,
   runList,
+  runOrder,
   show,
   showOnly,
   visibleRuns,
@@ -65,6 +67,17 @@ export function RunRail() {
         <span role="status">
           {on === runList.value.runs.length ? count(on, 'run') : `${on.toLocaleString('en')} of ${count(runList.value.runs.length, 'run')}`}
         </span>
+        <label class="select">
+          <span class="visually-hidden">Order of runs</span>
+          <select
+            class="quiet"
+            value={runOrder.value}
+            onChange={(event) => (runOrder.value = event.currentTarget.value as typeof runOrder.value)}
+          >
+            <option value="name">By name</option>
+            <option value="newest">Newest first</option>
+          </select>
+        </label>
         <button type="button" class="quiet" onClick={() => show(matched, true)}>
           All
         </button>
@@ -102,6 +115,9 @@ export function RunRail() {
   )
 }
 
+/** A run that wrote something in so many seconds, and has not ended, is going on. */
+const goingSeconds = 120
+
 interface RowProps {
   run: RunSummary
   index: number
@@ -113,7 +129,9 @@ interface RowProps {
 function Row({ run, index, total, isCurrent, onFocus }: RowProps) {
   const on = !hidden.value.has(run.name)
   const problems = Object.entries(run.problems).map(([file, why]) => `${file}: ${why}`)
-  const age = run.updated === null ? 'no events yet' : `${formatAge(run.updated)}, ran ${formatDuration(run.updated - run.started!)}`
+  const now = clock.value
+  const age = run.updated === null ? 'no events yet' : `${formatAge(run.updated, now)}, ran ${formatDuration(run.updated - run.started!)}`
+  const isGoing = run.updated !== null && now - run.updated < goingSeconds && run.status !== 'success' && run.status !== 'failure'
   return (
     <li
       class={highlighted.value === run.id ? 'run highlighted' : 'run'}
@@ -132,6 +150,11 @@ function Row({ run, index, total, isCurrent, onFocus }: RowProps) {
         <span class="warning" role="img" aria-label={`Problem: ${problems.join('; ')}`}>
           !
         </span>
+      )}
+      {isGoing ? (
+        <span class="going" role="img" aria-label="Going on" title="Something was written in the last two minutes" />
+      ) : (
+        run.updated !== null && <span class="faint age">{formatAge(run.updated, now).replace(' ago', '')}</span>
       )}
       {run.status === 'failure' && <span class="warning">failed</span>}
       <button type="button" class="quiet only" tabIndex={-1} onClick={() => showOnly(run.name)} aria-label={`Show ${run.name} alone`}>

@@ -1,3 +1,5 @@
+import { useState } from 'preact/hooks'
+import { linkedStep, linksSteps } from '../state.ts'
 import { formatTime, formatValue } from '../words.ts'
 import { Slider } from './controls.tsx'
 
@@ -21,6 +23,21 @@ export function StepSlider({ moments, index, onInput, seen = 0 }: StepSliderProp
   )
 }
 
-/** Which moment to show: the one chosen, or the latest as long as nobody chose. */
-export const momentIndex = (chosen: number | undefined, length: number): number =>
-  chosen === undefined ? length - 1 : Math.min(chosen, length - 1)
+/**
+ * Which moment to show: the one chosen, or the latest as long as nobody chose; of all cards together, the last one that is not past the
+ * step that was chosen.
+ */
+export function useMoment(moments: readonly { step: number }[] = []): readonly [index: number, choose: (index: number) => void] {
+  const [own, setOwn] = useState<number>()
+  const last = moments.length - 1
+  if (!linksSteps.value) return [own === undefined ? last : Math.min(own, last), setOwn]
+  const step = linkedStep.value
+  const found =
+    step === undefined
+      ? last
+      : Math.max(
+          0,
+          moments.findLastIndex((moment) => moment.step <= step),
+        )
+  return [found, (index) => (linkedStep.value = moments[index]!.step)]
+}

@@ -29,7 +29,8 @@ export function TagCards({ tags, what, label, controls, children }: TagCardsProp
           step={20}
           value={cardWidth.value}
           onInput={(v) => (cardWidth.value = v)}
-          words={`${cardWidth.value}px`}
+          words={`${cardWidth.value} pixels`}
+          isQuiet
         />
       </div>
       {tags.length === 0 && <Empty what={what} />}

@@ -2,6 +2,7 @@ import type { HistogramSeries } from '../../src/board/protocol.ts'
 import { sequentialColor } from '../palette.ts'
 import { styleOf } from '../theme.ts'
 import { formatValue } from '../words.ts'
+import { evenTicks } from './even-ticks.ts'
 
 export interface HistogramLayout {
   width: number
@@ -119,14 +120,15 @@ function axes(
 ): void {
   ctx.font = `11px ${styleOf('--font')}`
   ctx.fillStyle = styleOf('--text-faint')
-  const ticks = Math.max(2, Math.floor((width - left - right) / 80))
-  for (let i = 0; i <= ticks; i++) {
-    const bucket = (i * (edges.length - 1)) / ticks
-    ctx.textAlign = i === 0 ? 'left' : 'center'
-    const edge = edges[0]! + (bucket / (edges.length - 1)) * (edges.at(-1)! - edges[0]!)
-    ctx.fillText(formatValue(Number(edge.toPrecision(2))), x(bucket), height - 8)
+  const [low, high] = [edges[0]!, edges.at(-1)!]
+  ctx.textAlign = 'center'
+  for (const tick of high > low ? evenTicks(low, high, Math.max(2, Math.floor((width - left - right) / 64))) : []) {
+    // As much of it as the axis has room for at its ends.
+    const at = x(((tick - low) / (high - low)) * (edges.length - 1))
+    ctx.fillText(formatValue(tick), Math.max(at, 14), height - 8)
   }
   ctx.textAlign = 'right'
+  ctx.fillText('Step', width - 4, height - 8)
   let previous = Infinity
   for (let place = rows.length - 1; place >= 0; place--) {
     const at = y(place) - (rowHeight < 20 ? rowHeight / 2 - 4 : 0)

@@ -12,6 +12,8 @@ interface LineChartProps extends LinePlotOptions {
   xName: string
   lines: readonly Line[]
   height: number
+  /** Names the lines above the chart, if they are a few. */
+  hasLegend?: boolean
   onZoom?: (range: readonly [number, number] | undefined) => void
 }
 
@@ -20,11 +22,13 @@ interface ChartElement extends HTMLDivElement {
   lines?: readonly Line[]
 }
 
+/** Lines that a legend names. */
+const mostNamed = 12
 /** Rows of the tooltip. */
 const most = 10
 
-export function LineChart({ label, xName, lines, height, onZoom, ...options }: LineChartProps) {
-  const { xKind, logX, logY, skipsOutliers, xRange, yRange } = options
+export function LineChart({ label, xName, lines, height, hasLegend = false, onZoom, ...options }: LineChartProps) {
+  const { xKind, xLabel, yLabel, logX, logY, skipsOutliers, xRange, yRange } = options
   const root = useRef<ChartElement>(null)
   const plot = useRef<LinePlot>(null)
   const width = useWidth(root)
@@ -52,12 +56,12 @@ export function LineChart({ label, xName, lines, height, onZoom, ...options }: L
       setZoomed(false)
       zoomed.current?.(undefined)
     }
-  }, [known, xKind, logX, logY, skipsOutliers, xRange?.join(), yRange?.join()])
+  }, [known, xKind, xLabel, yLabel, logX, logY, skipsOutliers, xRange?.join(), yRange?.join()])
   useEffect(() => plot.current?.resize(width, height), [width, height])
   useEffect(() => {
     root.current!.lines = lines
     plot.current?.show(lines, highlighted.peek())
-  }, [lines, known, xKind, logX, logY, skipsOutliers, isDark.value])
+  }, [lines, known, xKind, xLabel, yLabel, logX, logY, skipsOutliers, isDark.value])
   useEffect(() => highlighted.subscribe((id) => plot.current?.highlight(id)), [])
   // The line under the cursor is the highlighted one everywhere.
   const near = hover?.points[0]
@@ -76,7 +80,7 @@ export function LineChart({ label, xName, lines, height, onZoom, ...options }: L
     Escape: () => plot.current?.resetZoom(),
     '0': () => plot.current?.resetZoom(),
   }
-  return (
+  const chart = (
     <div
       class="chart"
       ref={root}
@@ -99,8 +103,33 @@ export function LineChart({ label, xName, lines, height, onZoom, ...options }: L
           Reset zoom
         </button>
       )}
+      {hover?.points
+        .slice(0, most)
+        .map(
+          ({ line, at }) =>
+            at && <i key={line.id} class="dot" style={{ left: `${at.left}px`, top: `${at.top}px`, background: line.color }} />,
+        )}
       {hover && <Tooltip hover={hover} width={width} xName={xName} xKind={xKind} />}
     </div>
+  )
+  return (
+    <>
+      {hasLegend && lines.length <= mostNamed && <Legend lines={lines} />}
+      {chart}
+    </>
+  )
+}
+
+function Legend({ lines }: { lines: readonly Line[] }) {
+  return (
+    <ul class="legend" aria-label="Lines" onMouseLeave={() => (highlighted.value = undefined)}>
+      {lines.map(({ id, name, color }) => (
+        <li key={id} title={name} onMouseEnter={() => (highlighted.value = id)}>
+          <i class="swatch" style={{ background: color }} />
+          {name}
+        </li>
+      ))}
+    </ul>
   )
 }
 

@@ -20,6 +20,9 @@ export type XKind = 'number' | 'duration' | 'time'
 
 export interface LinePlotOptions {
   xKind: XKind
+  /** What stands along the axes. Dates say themselves what they are. */
+  xLabel?: string | undefined
+  yLabel?: string | undefined
   logX: boolean
   logY: boolean
   /** Fits the y axis to what lies between the 1st and the 99th percentile. */
@@ -34,7 +37,17 @@ export interface Hover {
   left: number
   top: number
   /** The point of each line next to the cursor, nearest line first. `value` is that of the line, `raw` that before smoothing. */
-  points: { line: Line; x: number; value: number; raw: number | undefined; distance: number }[]
+  points: HoverPoint[]
+}
+
+interface HoverPoint {
+  line: Line
+  x: number
+  value: number
+  raw: number | undefined
+  distance: number
+  /** Where it is drawn, in CSS pixels of the chart; undefined where it is not to be seen. */
+  at: { left: number; top: number } | undefined
 }
 
 interface LinePlotEvents {
@@ -136,7 +149,7 @@ export class LinePlot {
   }
 
   #settings({ width, height }: { width: number; height: number }): uPlot.Options {
-    const { xKind, logX, logY } = this.#options
+    const { xKind, logX, logY, xLabel, yLabel } = this.#options
     const font = `11px ${styleOf('--font') || 'sans-serif'}`
     const axis: uPlot.Axis = {
       font,
@@ -144,6 +157,9 @@ export class LinePlot {
       grid: { stroke: () => styleOf('--grid'), width: 1 },
       ticks: { show: false },
       border: { show: false },
+      labelFont: font,
+      labelSize: 16,
+      labelGap: 0,
     }
     return {
       width,
@@ -159,7 +175,8 @@ export class LinePlot {
         {
           ...axis,
           ...(logX && logAxis(72)),
-          size: xKind === 'time' ? 42 : 28,
+          ...(xLabel !== undefined && { label: xLabel }),
+          size: xKind === 'time' ? 42 : xLabel === undefined ? 28 : 23,
           gap: 6,
           space: 56,
           ...(xKind !== 'time' && { values: (_, ticks) => labels(ticks, xKind === 'duration' ? formatDuration : short) }),
@@ -167,6 +184,7 @@ export class LinePlot {
         {
           ...axis,
           ...(logY && logAxis(26)),
+          ...(yLabel !== undefined && { label: yLabel }),
           size: (plot, ticks) => axisWidth(plot, ticks, font),
           gap: 6,
           space: 28,
@@ -200,17 +218,26 @@ export class LinePlot {
     const { left = -1, top = -1 } = plot.cursor
     if (left < 0 || this.#lines.length === 0) return this.#events.hover(undefined)
     const at = plot.posToVal(left, 'x')
+    const { offsetLeft, offsetTop, clientWidth, clientHeight } = plot.over
     const points: Hover['points'] = []
     for (const line of this.#lines) {
       const index = nearest(line.x, at)
       if (index < 0) continue
       const value = line.y[index]!
-      const shown = Number.isFinite(value) ? plot.valToPos(value, 'y') : Infinity
-      const distance = Math.hypot(shown - top, (plot.valToPos(line.x[index]!, 'x') - left) / 4)
-      points.push({ line, x: line.x[index]!, value, raw: line.raw?.[index], distance })
+      const x = plot.valToPos(line.x[index]!, 'x')
+      const y = Number.isFinite(value) && (!this.#options.logY || value > 0) ? plot.valToPos(value, 'y') : Infinity
+      const isSeen = x >= 0 && x <= clientWidth && y >= 0 && y <= clientHeight
+      points.push({
+        line,
+        x: line.x[index]!,
+        value,
+        raw: line.raw?.[index],
+        distance: Math.hypot(y - top, (x - left) / 4),
+        at: isSeen ? { left: offsetLeft + x, top: offsetTop + y } : undefined,
+      })
     }
     points.sort((a, b) => a.distance - b.distance)
-    return this.#events.hover({ x: at, left: left + plot.over.offsetLeft, top: top + plot.over.offsetTop, points })
+    return this.#events.hover({ x: at, left: left + offsetLeft, top: top + offsetTop, points })
   }
 
   #draw(plot: uPlot): void {

@@ -1,3 +1,5 @@
+import { evenTicks } from './even-ticks.ts'
+
 /**
  * At most `most` round numbers on a log axis from `low` to `high`, both above zero: powers of ten, every so many if there are too many; with 2
  * and 5 between them if there is room; and even ones where the axis spans less than a power.
@@ -15,12 +17,4 @@ export function logTicks(low: number, high: number, most: number): number[] {
   }
   const ticks = powers.map((power) => Number(`1e${power}`)).filter(within)
   return ticks.length >= 2 ? ticks.slice(0, room) : evenTicks(low, high, room)
-}
-
-function evenTicks(low: number, high: number, room: number): number[] {
-  const rough = (high - low) / room
-  const power = 10 ** Math.floor(Math.log10(rough))
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough) ?? rough
-  const first = Math.ceil(low / step)
-  return Array.from({ length: Math.max(0, Math.floor(high / step) - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)))
 }

@@ -1,8 +1,9 @@
 import { useRef, useState } from 'preact/hooks'
 import type { RunSummary } from '../../src/board/protocol.ts'
-import { sequentialColor } from '../palette.ts'
+import { lineColor } from '../palette.ts'
 import { useWidth } from '../part/use-element.ts'
 import { highlighted } from '../state.ts'
+import { isDark } from '../theme.ts'
 import type { Cell, Column } from '../view/hparams.tsx'
 import { formatValue } from '../words.ts'
 
@@ -90,7 +91,7 @@ export function ParallelCoordinates({ columns, runs }: { columns: readonly Colum
                   key={run.id}
                   d={path(points.map(([px, at]) => [px, at === undefined ? undefined : y(at)]))}
                   class={isOn ? (highlighted.value === run.id ? 'on strong' : 'on') : 'off'}
-                  stroke={color === undefined || !isOn ? undefined : sequentialColor(color)}
+                  stroke={color === undefined || !isOn ? undefined : lineColor(color, isDark.value)}
                   onMouseEnter={() => (highlighted.value = run.id)}
                   onMouseLeave={() => (highlighted.value = undefined)}
                 >

@@ -9,7 +9,7 @@ import { TagCards } from '../part/tag-cards.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { LineChart } from '../plot/line-chart.tsx'
 import type { Line } from '../plot/line-plot.ts'
-import { cardWidth, chosenColors, colorOf, dashOf, runsById, type TagRuns, tagsOf, titleOf } from '../state.ts'
+import { cardWidth, chosenColors, colorOf, dashOf, railIsOpen, runsById, type TagRuns, tagsOf, titleOf } from '../state.ts'
 import { isDark } from '../theme.ts'
 import { count } from '../words.ts'
 
@@ -20,7 +20,7 @@ export function Curves() {
   return (
     <TagCards tags={tags} what="PR curves" label="Which curves are shown">
       {(tag) => (
-        <Card key={tag.tag.id} title={titleOf(tag.tag)} note="precision over recall" height={height}>
+        <Card key={tag.tag.id} title={titleOf(tag.tag)} height={height}>
           {(wide) => <PrCurves {...tag} height={wide ? 480 : height} />}
         </Card>
       )}
@@ -48,6 +48,9 @@ function PrCurves({ tag, runs, height }: TagRuns & { height: number }) {
         label={`${titleOf(tag)}: precision over recall of ${count(lines.length, 'run')}`}
         xName="Recall"
         xKind="number"
+        xLabel="Recall"
+        yLabel="Precision"
+        hasLegend={!railIsOpen.value}
         lines={lines}
         height={height}
         logX={false}

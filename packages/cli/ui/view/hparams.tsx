@@ -3,10 +3,12 @@ import { formatIds } from '../../src/board/id-set.ts'
 import type { RunSummary } from '../../src/board/protocol.ts'
 import { fetchTable } from '../api.ts'
 import { versionOf } from '../live.ts'
+import { Choice } from '../part/controls.tsx'
 import { Empty } from '../part/empty.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { ParallelCoordinates } from '../plot/parallel-coordinates.tsx'
 import { colorOf, highlighted, runList, titleOf, visibleRuns } from '../state.ts'
+import { oneOf, stored } from '../stored.ts'
 import { formatValue } from '../words.ts'
 
 /** A column of the table and an axis of the drawing. */
@@ -22,6 +24,10 @@ export type Cell = number | string | boolean | null
 /** Keys of columns that the user switched on or off; the rest is as `isDefault` says. */
 const switched = signal<ReadonlyMap<string, boolean>>(new Map())
 const order = signal<{ key: string; falls: boolean }>({ key: '', falls: true })
+
+const summaries = ['last', 'min', 'max'] as const
+/** Which value of a metric stands for the run. */
+const summary = stored<(typeof summaries)[number]>('summary', 'last', oneOf(summaries))
 
 /** Metrics that are shown before anyone has chosen. */
 const fewMetrics = 4
@@ -47,7 +53,7 @@ export function HparamsView() {
         key: `m ${tag.id}`,
         title: titleOf(tag),
         isMetric: true,
-        of: ({ id }: RunSummary) => metrics.get(id)?.[tag.id]?.last ?? null,
+        of: ({ id }: RunSummary) => metrics.get(id)?.[tag.id]?.[summary.value] ?? null,
       })),
   ]
   const firstMetrics = new Set(columns.filter(({ isMetric }) => isMetric).slice(0, fewMetrics))
@@ -57,23 +63,34 @@ export function HparamsView() {
   const shown = columns.filter(isOn)
   return (
     <>
-      <details class="columns-menu">
-        <summary>
-          Columns <span class="badge">{`${shown.length} of ${columns.length}`}</span>
-        </summary>
-        <div class="columns-list">
-          {columns.map((column) => (
-            <label key={column.key} class="toggle">
-              <input
-                type="checkbox"
-                checked={isOn(column)}
-                onChange={() => (switched.value = new Map(switched.value).set(column.key, !isOn(column)))}
-              />
-              {column.title} <span class="faint">{column.isMetric ? 'metric' : 'hyperparameter'}</span>
-            </label>
-          ))}
-        </div>
-      </details>
+      <div class="toolbar" role="group" aria-label="What is shown of runs">
+        <details class="columns-menu">
+          <summary>
+            Columns <span class="badge">{`${shown.length} of ${columns.length}`}</span>
+          </summary>
+          <div class="columns-list">
+            {columns.map((column) => (
+              <label key={column.key} class="toggle">
+                <input
+                  type="checkbox"
+                  checked={isOn(column)}
+                  onChange={() => (switched.value = new Map(switched.value).set(column.key, !isOn(column)))}
+                />
+                {column.title} <span class="faint">{column.isMetric ? 'metric' : 'hyperparameter'}</span>
+              </label>
+            ))}
+          </div>
+        </details>
+        <Choice
+          label="Value of a metric"
+          state={summary}
+          choices={[
+            ['last', 'Last'],
+            ['min', 'Lowest'],
+            ['max', 'Highest'],
+          ]}
+        />
+      </div>
       <ParallelCoordinates columns={shown} runs={runs} />
       <HparamsTable columns={shown} runs={runs} />
     </>

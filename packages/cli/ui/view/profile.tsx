@@ -1,10 +1,10 @@
 import { signal } from '@preact/signals'
-import { useMemo, useState } from 'preact/hooks'
+import { useMemo } from 'preact/hooks'
 import type { Slice } from '../../src/board/run-event.ts'
 import { fetchProfiles, fetchSlices, fetchTrace } from '../api.ts'
 import { versionOf } from '../live.ts'
 import { Empty } from '../part/empty.tsx'
-import { momentIndex, StepSlider } from '../part/step-slider.tsx'
+import { StepSlider, useMoment } from '../part/step-slider.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { FlameChart, milliseconds } from '../plot/flame-chart.tsx'
 import { nest, slicesOf, totals } from '../plot/flame.ts'
@@ -67,9 +67,8 @@ function TraceFile({ path }: { path: string }) {
 }
 
 function RunProfile({ tag, run }: { tag: number; run: number }) {
-  const [chosen, setChosen] = useState<number>()
   const { value: list, error: listError } = useFetched((signal) => fetchProfiles({ tag, run }, signal), '', versionOf([run]))
-  const index = momentIndex(chosen, list?.moments.length ?? 0)
+  const [index, choose] = useMoment(list?.moments)
   const step = list?.moments[index]?.step
   const { value: reply, error = listError } = useFetched(
     (signal) => fetchSlices({ tag, run, step }, signal),
@@ -80,7 +79,7 @@ function RunProfile({ tag, run }: { tag: number; run: number }) {
   if (error !== undefined) return <p class="error">{error}</p>
   return (
     <>
-      {list && <StepSlider moments={list.moments} index={index} onInput={setChosen} seen={list.seen} />}
+      {list && <StepSlider moments={list.moments} index={index} onInput={choose} seen={list.seen} />}
       {reply && <Flames slices={reply.slices} />}
     </>
   )
@@ -128,7 +127,7 @@ function Flames({ slices }: { slices: readonly Slice[] }) {
                 <td>{milliseconds(ms)}</td>
                 <td>
                   <span class="share" style={{ '--share': all > 0 ? self / all : 0 }}>
-                    {all > 0 ? `${((100 * self) / all).toFixed(1)}%` : '–'}
+                    <span>{all > 0 ? `${((100 * self) / all).toFixed(1)}%` : '–'}</span>
                   </span>
                 </td>
               </tr>

@@ -18,6 +18,7 @@ import {
   logX,
   logY,
   method,
+  railIsOpen,
   runsById,
   skipsOutliers,
   type TagRuns,
@@ -31,6 +32,7 @@ import { ScalarTable } from './scalar-table.tsx'
 
 const xKinds = { step: 'number', relative: 'duration', wall: 'time' } as const satisfies Record<string, XKind>
 const xNames = { step: 'Step', relative: 'After', wall: 'At' } as const
+const xLabels = { step: 'Step', relative: 'Time since the start', wall: undefined } as const
 
 export function Scalars() {
   const tags = tagsOf('scalar')
@@ -148,6 +150,9 @@ function ScalarChart({ tag, runs, height, wide }: TagRuns & { height: number; wi
       label={`${titleOf(tag)}: ${count(lines.length, 'run')}, ${count(points, 'point')}`}
       xName={xNames[axis.value]}
       xKind={xKinds[axis.value]}
+      xLabel={xLabels[axis.value]}
+      // The list of runs is one, where it is to be seen.
+      hasLegend={!railIsOpen.value}
       lines={lines}
       height={height}
       logX={logX.value && axis.value !== 'wall'}

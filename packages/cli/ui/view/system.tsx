@@ -42,6 +42,7 @@ export function System() {
           {() => (
             <Course
               label="Processor, percent busy"
+              unit="% busy"
               samples={samples}
               series={[['all cores', ({ cpu }) => cpu * 100]]}
               height={height}
@@ -57,6 +58,7 @@ export function System() {
           {() => (
             <Course
               label="Memory in use, gigabytes"
+              unit="GB in use"
               samples={samples}
               series={[['GB in use', ({ memory }) => memory / 1e9]]}
               height={height}
@@ -64,10 +66,11 @@ export function System() {
             />
           )}
         </Card>
-        <Card title="Cores" note="percent busy" height={height}>
+        <Card title="Cores" height={height}>
           {() => (
             <Course
               label="Each core, percent busy"
+              unit="% busy"
               samples={samples}
               series={Array.from(
                 { length: machine.cores },
@@ -78,10 +81,11 @@ export function System() {
             />
           )}
         </Card>
-        <Card title="Load" note="processes that want to run, over a minute" height={height}>
+        <Card title="Load" note="average of a minute" height={height}>
           {() => (
             <Course
               label="Load"
+              unit="Processes"
               samples={samples}
               series={[['load', ({ load }) => load]]}
               height={height}
@@ -104,13 +108,14 @@ const Fact = ({ name, value }: { name: string; value: string }) => (
 interface CourseProps {
   label: string
   samples: readonly SystemSample[]
+  unit: string
   series: readonly (readonly [name: string, of: (sample: SystemSample) => number])[]
   height: number
   /** Upper end of the axis. */
   to: number
 }
 
-function Course({ label, samples, series, height, to }: CourseProps) {
+function Course({ label, unit, samples, series, height, to }: CourseProps) {
   const lines = useMemo(
     () =>
       series.map(([name, of], i): Line => ({
@@ -129,6 +134,8 @@ function Course({ label, samples, series, height, to }: CourseProps) {
       label={label}
       xName="At"
       xKind="time"
+      yLabel={unit}
+      hasLegend={series.length > 1}
       lines={lines}
       height={height}
       logX={false}
