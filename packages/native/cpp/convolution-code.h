@@ -38,26 +38,31 @@ constexpr int64_t rowsFor(int64_t vectors) {
 constexpr int64_t MR = 10;
 
 #define COTANGENT_EACH(expression) \
-  COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) { \
-    const int64_t some = columns - v * W; \
-    const Floats fixed = extent == Extent::column ? loadSome(operand + column + v * W, some) : number; \
+  if (extent == Extent::dense) { \
     COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) { \
-      const Floats y = x[r][v], o = dense ? loadSome(operand + offset + r * step + v * W, some) : fixed; \
-      x[r][v] = expression; \
+      const float *at = operand + offset + r * step; \
+      const Floats y = x[r], o = whole ? load(at) : loadSome(at, columns); \
+      x[r] = expression; \
+    } \
+  } else { \
+    const Floats o = extent == Extent::one ? all(*operand) : whole ? load(operand + column) : loadSome(operand + column, columns); \
+    COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) { \
+      const Floats y = x[r]; \
+      x[r] = expression; \
     } \
   } \
   break;
 
-/** Sums of `rows` pixels and up to `vectors` vectors of channels with what is done to them, to memory. `offset`: of the first one in the result. */
-template <int64_t rows, int64_t vectors>
+/**
+ * Sums of `rows` pixels and one vector of channels, all of it or only `columns`, with what is done to them, to memory. `offset`: of the first
+ * one in the result.
+ */
+template <int64_t rows, bool whole>
 void finish(const float *sums, int64_t width, int64_t columns, int64_t column, int64_t offset, int64_t step, const Operands &to) {
-  Floats x[rows][vectors];
-  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
-    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) x[r][v] = load(sums + r * width + v * W);
+  Floats x[rows];
+  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) x[r] = load(sums + r * width);
   for (int64_t i = 0; i < to.operationCount; i++) {
     const auto &[op, extent, operand] = to.operations[i];
-    const bool dense = extent == Extent::dense;
-    const Floats number = extent == Extent::one ? all(*operand) : Floats{};
     switch (op) {
     case Operator::add: COTANGENT_EACH(y + o)
     case Operator::sub: COTANGENT_EACH(y - o)
@@ -68,17 +73,46 @@ void finish(const float *sums, int64_t width, int64_t columns, int64_t column, i
     }
   }
   COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
-    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) storeSome(to.y + offset + r * step + v * W, x[r][v], columns - v * W);
+    if (whole) store(to.y + offset + r * step, x[r]);
+    else storeSome(to.y + offset + r * step, x[r], columns);
 }
 
 #undef COTANGENT_EACH
+
+/** What `finish` does to sums that are still in registers, for results that are `usual`: the last vector has `some` channels. */
+template <int64_t rows, int64_t vectors>
+COTANGENT_INLINE void conclude(Floats (&x)[rows][vectors], int64_t some, int64_t column, int64_t offset, int64_t step, const Operands &to) {
+  // A copy: what is stored might be it, as far as compilers know.
+  const auto [bias, residual, low, high, bounded] = *to.usual;
+  float *y = to.y + offset;
+  COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) {
+    const int64_t count = v < vectors - 1 ? W : some;
+    if (bias) {
+      const Floats b = loadSome(bias + column + v * W, count);
+      COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) x[r][v] += b;
+    }
+    if (residual) {
+      COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) x[r][v] += loadSome(residual + offset + r * step + v * W, count);
+    }
+    if (bounded) {
+      const Floats least = all(low), most = all(high);
+      COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) {
+        x[r][v] = choose(x[r][v] <= least, least, x[r][v]);
+        x[r][v] = choose(x[r][v] >= most, most, x[r][v]);
+      }
+    }
+    COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) storeSome(y + r * step + v * W, x[r][v], count);
+  }
+}
 
 template <int64_t rows = MR>
 COTANGENT_INLINE void finishRows(int64_t count, const float *sums, int64_t width, int64_t columns, int64_t column, int64_t offset, int64_t step,
                                  const Operands &to) {
   if constexpr (rows > 0) {
     if (count < rows) return finishRows<rows - 1>(count, sums, width, columns, column, offset, step, to);
-    for (int64_t c = 0; c < columns; c += W) finish<rows, 1>(sums + c, width, columns - c, column + c, offset + c, step, to);
+    int64_t c = 0;
+    for (; c + W <= columns; c += W) finish<rows, true>(sums + c, width, W, column + c, offset + c, step, to);
+    if (c < columns) finish<rows, false>(sums + c, width, columns - c, column + c, offset + c, step, to);
   }
 }
 
@@ -90,9 +124,15 @@ struct Rows {
   int64_t aheadStep;
 };
 
-/** sums [rows, vectors * W] = or += the rows of `run` numbers that `table` points to times rows [from, to) of the weights. */
+/** Where a tile goes: its first channel of `columns`, and its first element in the result, whose pixels are `step` apart. */
+struct Place {
+  int64_t columns, column, offset, step;
+  const Operands *operands;
+};
+
+/** sums [rows, vectors * W] = or += the rows of `run` numbers that `table` points to times rows [from, to) of the weights; with a place they are done and go there. */
 template <int64_t rows, int64_t vectors>
-void multiply(const float *const *table, int64_t run, int64_t from, int64_t to, const Rows &weights, float *out, bool add) {
+void multiply(const float *const *table, int64_t run, int64_t from, int64_t to, const Rows &weights, float *out, bool add, const Place *place) {
   Floats sums[rows][vectors];
   COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
     COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) sums[r][v] = add ? load(out + (r * vectors + v) * W) : Floats{};
@@ -115,11 +155,12 @@ void multiply(const float *const *table, int64_t run, int64_t from, int64_t to, 
     }
     k += count;
   }
+  if (place) return conclude(sums, place->columns - (vectors - 1) * W, place->column, place->offset, place->step, *place->operands);
   COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
     COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) store(out + (r * vectors + v) * W, sums[r][v]);
 }
 
-using Multiply = void (*)(const float *const *, int64_t, int64_t, int64_t, const Rows &, float *, bool);
+using Multiply = void (*)(const float *const *, int64_t, int64_t, int64_t, const Rows &, float *, bool, const Place *);
 
 template <int64_t vectors, int64_t rows> Multiply multiplyOf(int64_t count) {
   if constexpr (rows == 0) return nullptr;
@@ -135,6 +176,8 @@ template <int64_t vectors = NV> Multiply multiplyFor(int64_t count, int64_t rows
 constexpr int64_t kInnerBytes = 384 << 10;
 constexpr int64_t kLeastChunk = 64;
 constexpr int64_t kPackedPixels = 256;
+/** Of a depthwise tile: its pixels, and rows of its windows. */
+constexpr int64_t kTile = 8, kLines = 25;
 
 int64_t ceilOf(int64_t n, int64_t by) { return (n + by - 1) / by; }
 /** Where part `i` of `parts` begins, as even as can be. */
@@ -149,7 +192,7 @@ Plan plan(const Problem &p, int threads) {
   q.inPlace = p.depthwise || (q.pixels < kPackedPixels && p.channelsOut % W == 0);
   if (p.depthwise) {
     q.units = p.batch * p.out[0] * p.out[1];
-    q.scratchFloats = MR * W;
+    q.scratchFloats = kTile * W + p.channelsOut;
     return q;
   }
   q.depth = q.taps * p.channelsIn;
@@ -282,112 +325,17 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
         const bool fetches = behind - ahead >= (to - from) * W;
         const int64_t aheadStep = fetches ? W : 0;
         const Rows weights = o.packed ? Rows{o.packed + q.depth * column, width, ahead, aheadStep} : Rows{o.weights + column, p.channelsOut, o.weights, 0};
-        multiplyFor(vectors, rows)(table, p.channelsIn, from, to, weights, own, from > 0);
+        const Place place{columns, column, (first + start) * p.channelsOut + column, p.channelsOut, &o};
+        const bool done = to == q.depth && o.usual;
+        multiplyFor(vectors, rows)(table, p.channelsIn, from, to, weights, own, from > 0, done ? &place : nullptr);
         ahead += aheadStep * (to - from);
-        if (to == q.depth) finishRows(rows, own, width, columns, column, (first + start) * p.channelsOut + column, p.channelsOut, o);
+        if (to == q.depth && !done) finishRows(rows, own, width, columns, column, place.offset, place.step, o);
       }
     }
   }
 }
 
-/** The taps of a window that see the input, by axis. */
-struct Taps {
-  int64_t low[3], high[3];
-};
-
-/** Channels of `rows` output pixels, whose windows are `apart`. The last vector has `count` of them. */
-template <int64_t rows, int64_t vectors>
-void filter(const Problem &p, const float *x, int64_t apart, const float *weights, const Taps &taps, int64_t count, float *out) {
-  Floats sums[rows][vectors];
-  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
-    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) sums[r][v] = Floats{};
-  const int64_t step = p.dilation[2] * p.step[3];
-  for (int64_t d = taps.low[0]; d < taps.high[0]; d++)
-    for (int64_t h = taps.low[1]; h < taps.high[1]; h++) {
-      const float *from = x + d * p.dilation[0] * p.step[1] + h * p.dilation[1] * p.step[2] + taps.low[2] * step;
-      const float *factors = weights + ((d * p.kernel[1] + h) * p.kernel[2] + taps.low[2]) * p.channelsOut;
-      for (int64_t w = taps.low[2]; w < taps.high[2]; w++, from += step, factors += p.channelsOut)
-        COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) {
-          const int64_t some = v < vectors - 1 ? W : count;
-          const Floats factor = loadSome(factors + v * W, some);
-          COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++) sums[r][v] = fma(loadSome(from + r * apart + v * W, some), factor, sums[r][v]);
-        }
-    }
-  COTANGENT_UNROLL for (int64_t r = 0; r < rows; r++)
-    COTANGENT_UNROLL for (int64_t v = 0; v < vectors; v++) store(out + (r * vectors + v) * W, sums[r][v]);
-}
-
-/** Output pixels at which all of a window lies within the input, along one axis: from the first to behind the last. */
-struct Inner {
-  int64_t first, last;
-};
-
-Inner innerOf(const Problem &p, int axis) {
-  const int64_t reach = p.in[axis] - 1 - (p.kernel[axis] - 1) * p.dilation[axis] + p.before[axis];
-  const int64_t first = ceilOf(p.before[axis], p.stride[axis]), last = reach < 0 ? 0 : reach / p.stride[axis] + 1;
-  const int64_t end = last < p.out[axis] ? last : p.out[axis];
-  return first < end ? Inner{first, end} : Inner{0, 0};
-}
-
-Taps tapsAt(const Problem &p, const Pixel &pixel) {
-  Taps taps;
-  for (int axis = 0; axis < 3; axis++) {
-    const int64_t at = pixel.at[axis] * p.stride[axis] - p.before[axis];
-    const int64_t low = at < 0 ? ceilOf(-at, p.dilation[axis]) : 0, high = at < p.in[axis] ? ceilOf(p.in[axis] - at, p.dilation[axis]) : 0;
-    taps.high[axis] = high < p.kernel[axis] ? high : p.kernel[axis];
-    taps.low[axis] = low < taps.high[axis] ? low : taps.high[axis];
-  }
-  return taps;
-}
-
-/** A row of the result, each channel by itself. */
-void depthwise(const Problem &p, const Operands &o, int64_t unit, float *scratch) {
-  constexpr int64_t wide = 8, many = 8, few = 4;
-  auto pixel = pixelAt(p, unit * p.out[2]);
-  const auto inner = innerOf(p, 2);
-  const int64_t apart = p.stride[2] * p.step[3], steps = p.channelsOut, row = unit * p.out[2];
-  // Where the window of the row's first pixel begins, which may be outside.
-  const float *x = o.x + pixel.picture * p.step[0];
-  for (int axis = 0; axis < 3; axis++) x += (pixel.at[axis] * p.stride[axis] - p.before[axis]) * p.step[axis + 1];
-  const int64_t sliding = (inner.last - inner.first) / few * few;
-  pixel.at[2] = inner.first;
-  const auto taps = tapsAt(p, pixel);
-  for (int64_t c = 0; sliding > 0 && c < p.channelsOut; c += W) {
-    const int64_t count = p.channelsOut - c;
-    for (int64_t w = inner.first; w < inner.first + sliding;) {
-      const float *from = x + w * apart + c;
-      const int64_t offset = (row + w) * steps + c;
-      if (inner.first + sliding - w >= many) {
-        filter<many, 1>(p, from, apart, o.weights + c, taps, count, scratch);
-        finish<many, 1>(scratch, W, count, c, offset, steps, o);
-        w += many;
-      } else {
-        filter<few, 1>(p, from, apart, o.weights + c, taps, count, scratch);
-        finish<few, 1>(scratch, W, count, c, offset, steps, o);
-        w += few;
-      }
-    }
-  }
-  for (int64_t w = 0; w < p.out[2]; w++) {
-    if (w == inner.first && sliding > 0) w += sliding;
-    if (w == p.out[2]) break;
-    pixel.at[2] = w;
-    const auto near = tapsAt(p, pixel);
-    for (int64_t c = 0; c < p.channelsOut;) {
-      const float *from = x + w * apart + c;
-      const int64_t count = p.channelsOut - c, offset = (row + w) * steps + c;
-      if (count >= wide * W) {
-        filter<1, wide>(p, from, 0, o.weights + c, near, W, scratch);
-        finish<1, wide>(scratch, 0, wide * W, c, offset, 0, o);
-        c += wide * W;
-      } else {
-        filter<1, 1>(p, from, 0, o.weights + c, near, count, scratch);
-        finish<1, 1>(scratch, 0, count, c, offset, 0, o);
-        c += W;
-      }
-    }
-  }
-}
+#include "depthwise-code.h"
 
 void unit(const Problem &p, const Plan &q, const Operands &o, int64_t unit, float *scratch) {
   if (p.depthwise) depthwise(p, o, unit, scratch);

@@ -27,12 +27,21 @@ struct Problem {
   bool depthwise;
 };
 
+/** What most results need, so that it is done in registers: numbers a channel and a tensor are added, if they are there, then it is bounded. */
+struct Usual {
+  const float *bias = nullptr, *residual = nullptr;
+  float low, high;
+  bool bounded = false;
+};
+
 /** Addresses of one run. `packed`: the weights as `pack` writes them, if somebody did. */
 struct Operands {
   const float *x, *weights, *packed;
   float *y;
   const Operation *operations;
   int64_t operationCount;
+  /** The operations, if they are such. */
+  const Usual *usual;
 };
 
 /** How the work is cut into units, and what they need. */

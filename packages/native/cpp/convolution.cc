@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 
@@ -10,10 +11,26 @@
 namespace cotangent {
 
 using convolution::Extent;
+using convolution::Operator;
 
 namespace {
 
 constexpr uint64_t kAlignment = 64;
+
+/** Operations in the order that `Usual` does them in, each at most once; nothing for others. */
+std::optional<convolution::Usual> usualOf(const std::vector<convolution::Operation> &operations) {
+  convolution::Usual usual{nullptr, nullptr, -INFINITY, INFINITY, false};
+  auto op = operations.begin();
+  const auto next = [&](Operator operation, Extent extent) {
+    return op != operations.end() && op->op == operation && op->extent == extent ? (op++)->operand : nullptr;
+  };
+  usual.bias = next(Operator::add, Extent::column);
+  usual.residual = next(Operator::add, Extent::dense);
+  if (const auto *low = next(Operator::max, Extent::one)) usual.low = *low, usual.bounded = true;
+  if (const auto *high = next(Operator::min, Extent::one)) usual.high = *high, usual.bounded = true;
+  if (op != operations.end()) return {};
+  return usual;
+}
 
 size_t aligned(uint64_t floats) { return size_t((floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment); }
 
@@ -142,7 +159,8 @@ void Convolution::run(const Heap &heap, uint32_t block, uint64_t bytes) {
     packed = own;
   }
 
-  const convolution::Operands operands{x, weights, packed, y, operations.data(), int64_t(operations.size())};
+  const auto usual = usualOf(operations);
+  const convolution::Operands operands{x, weights, packed, y, operations.data(), int64_t(operations.size()), usual ? &*usual : nullptr};
   Ranges ranges(plan.units, d.threads);
   parallel(d.threads, [&](int thread) {
     auto *own = reinterpret_cast<float *>(scratch + threadBytes() * size_t(thread));
