@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads'
 import { installedBackends } from './engine/installed-backend.ts'
 import { tuningRecord } from './engine/tuning-record.ts'
 import { attachBackends } from './engine/wasm/backend-launch.ts'
@@ -5,7 +6,9 @@ import { tunedBy } from './engine/wasm/tuner.ts'
 import type { HostOptions } from './host.ts'
 
 /** What Node adds: the native addon, and a record of what autotuning has found on this machine. */
-export function hostOptions(notice: (message: string) => void): HostOptions {
+export function hostOptions(say: (message: string) => void): HostOptions {
+  // Workers find what the main thread has found, and has said.
+  const notice = isMainThread ? say : () => {}
   const backends = installedBackends(notice)
   const releases = backends.map(({ name, version = '' }) => `${name} ${version}`)
   return {

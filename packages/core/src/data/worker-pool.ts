@@ -59,6 +59,8 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
 
   constructor(module: WorkerModule, options: WorkerPoolOptions = {}) {
     if (options.workers !== undefined) checkCount('WorkerPool', 'workers', options.workers)
+    if (!(module instanceof URL) && typeof module !== 'function')
+      throw noModule(`the module is ${typeof module === 'string' ? `the text '${String(module)}'` : typeof module}`)
     this.#module = module
     this.#options = options
   }
@@ -121,7 +123,7 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
       for (const call of calls.values()) call.reject(error)
       calls.clear()
     }
-    const worker = this.#module instanceof URL ? startWorker(this.#module) : this.#module()
+    const worker = this.#module instanceof URL ? startWorker(this.#module) : ownWorker(this.#module)
     const line = lineTo(worker, {
       reply: (reply: WorkerReply) => {
         if (reply.cotangent === 'ready') state.resolve()
@@ -150,6 +152,26 @@ export class WorkerPool<F extends (value: never, context: ElementContext) => unk
     })
   }
 }
+
+/** The worker of a function that starts one; functions of elements are easily passed in its place. */
+function ownWorker(start: () => AnyWorker): AnyWorker {
+  let worker: unknown
+  try {
+    worker = start()
+  } catch (cause) {
+    throw noModule(`the function that should start a worker failed: ${(cause as Error).message}`, cause)
+  }
+  if (typeof (worker as Partial<AnyWorker> | null | undefined)?.postMessage === 'function') return worker as AnyWorker
+  throw noModule('the function gave no worker')
+}
+
+const noModule = (message: string, cause?: unknown): CotangentError =>
+  new CotangentError('invalid-argument', {
+    op: 'mapInWorkers',
+    message,
+    hint: "What workers do is in a module of its own, which passes it to inWorker(): mapInWorkers(new URL('./augment.ts', import.meta.url)).",
+    cause,
+  })
 
 const making = (elements: readonly number[]): string => (elements.length > 0 ? ` while it made element ${elements.join(' and ')}` : '')
 

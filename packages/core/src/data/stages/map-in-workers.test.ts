@@ -169,6 +169,11 @@ describe('mapInWorkers', () => {
   })
 
   test('a module that cannot be used is an error', async () => {
+    expect(() => new WorkerPool('./augment.ts' as never)).toThrow(/the module is the text '.\/augment.ts'.*passes it to inWorker/)
+    const noWorker = Dataset.range(2).mapInWorkers(((x: number) => x) as never)
+    await expect(elementsOf(noWorker)).rejects.toThrow(/gave no worker.*What workers do is in a module of its own/)
+    const failing = Dataset.range(2).mapInWorkers(((x: { y: { z: number } }) => x.y.z) as never)
+    await expect(elementsOf(failing)).rejects.toThrow(/the function that should start a worker failed/)
     const missing = await thrown(orders(2).mapInWorkers<typeof transform>(new URL('./missing.ts', import.meta.url), { workers: 1 }))
     expect(missing).toMatchObject({ code: 'invalid-argument', message: expect.stringMatching(/missing\.ts cannot be used/) })
     const none = await thrown(orders(2).mapInWorkers<typeof transform>(new URL('../test/no-transform.ts', import.meta.url), { workers: 1 }))
