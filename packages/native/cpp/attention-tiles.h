@@ -52,6 +52,8 @@ struct AttentionCode {
   int64_t (*partialFloats)(const Shared &);
   /** `keyTile` is a multiple of this. */
   int64_t keyStep;
+  /** Where all matrices are bfloat16 and the machine multiplies these; null where there is no such code. */
+  const AttentionCode *bfloat16;
 };
 
 /** The best that this machine has, null if it has none. `widest`: vectors of 512 bits, too. */

@@ -27,6 +27,9 @@ int64_t evenly(int64_t n, int64_t most) {
   return (n + parts - 1) / parts;
 }
 
+/** Whether oneDNN may, and so this code, use instructions of AVX512-BF16. */
+bool hasBfloat16() { return unsigned(dnnl::get_effective_cpu_isa()) & 0x80; }
+
 /** Into how many parts to cut each head, so that all threads have about as much to do. */
 int64_t partsFor(int64_t heads, int64_t threads, int64_t tiles) {
   int64_t parts = 1;
@@ -41,6 +44,10 @@ std::unique_ptr<Attention> Attention::make(const AttentionDescription &d) {
   const bool widest = unsigned(dnnl::get_effective_cpu_isa()) & 0x20;
   const auto *code = attention::fastestCode(widest);
   if (!code) return nullptr;
+  // Queries, keys and values, and behind the gradient of the result; what is written is rounded from float32 either way.
+  const bool halves = d.operands.size() > 3 && std::all_of(d.operands.begin(), d.operands.begin() + (d.backward ? 4 : 3),
+                                                           [](const auto &o) { return o.type == attention::Type::bf16; });
+  if (halves && code->bfloat16 && hasBfloat16()) code = code->bfloat16;
   std::unique_ptr<Attention> a(new Attention());
   a->code = code;
   a->batch = d.batch;
@@ -50,7 +57,8 @@ std::unique_ptr<Attention> Attention::make(const AttentionDescription &d) {
   auto &s = a->shared;
   s.queries = d.queries, s.keys = d.keys, s.size = d.size, s.width = d.width;
   s.scale = float(d.scale), s.causal = d.causal;
-  s.queryTile = evenly(s.queries, kQueryTile);
+  // Even, as bfloat16 numbers are multiplied in pairs.
+  s.queryTile = (evenly(s.queries, kQueryTile) + 1) / 2 * 2;
   const auto keys = (s.keys + code->keyStep - 1) / code->keyStep * code->keyStep;
   s.keyTile = std::min(d.backward ? kBackwardKeys : kForwardKeys, keys);
   const auto tiles = d.backward ? (s.keys + s.keyTile - 1) / s.keyTile : (s.queries + s.queryTile - 1) / s.queryTile;

@@ -4,21 +4,13 @@ import { lastElement, rowMajor, size, tidy } from './layout.ts'
 
 export type AttentionRoutine = Routine<'attention'> | Routine<'attentionGrad'>
 
-/**
- * Scores of a head, for each number of a query, from which on it pays to keep them out of memory: their products are made a second time
- * for the gradient. Where the machine multiplies bfloat16 numbers faster, that takes more of them, as tiles are made of float32 numbers.
- */
-const worthTiles = { float32: 256, bfloat16: 16384 } as const
+/** Scores of a head, for each number of a query, from which on it pays to keep them out of memory: their products are made a second time for the gradient. */
+const worthTiles = 256
 const leastSize = 64
 
-/**
- * Attention for the addon's own code, and its multiply-adds; undefined where it has none. `small`: products and kernels are as fast.
- *
- * @param options.fastBfloat16 Whether the machine multiplies bfloat16 numbers faster than float32.
- */
+/** Attention for the addon's own code, and its multiply-adds; undefined where it has none. `small`: products and kernels are as fast. */
 export function describeAttention(
   routine: AttentionRoutine,
-  { fastBfloat16 }: { readonly fastBfloat16: boolean },
 ): { readonly work: number; readonly vector: false; readonly small: boolean; describe(threads: number): NativeDescription } | undefined {
   const { name, attrs } = routine
   const [inputs, outputs] = [routine.inputs, routine.outputs].map((list) => list.map(tidy)) as [Operand[], Operand[]]
@@ -42,8 +34,7 @@ export function describeAttention(
   return {
     work: (size(batch) * each) / (attrs.causal ? 2 : 1),
     vector: false,
-    small:
-      queries * keys < worthTiles[fastBfloat16 && q.dtype === 'bfloat16' ? 'bfloat16' : 'float32'] * Math.max(leastSize, q.shape.at(-1)!),
+    small: queries * keys < worthTiles * Math.max(leastSize, q.shape.at(-1)!),
     describe: (threads) => ({
       attention: {
         backward,

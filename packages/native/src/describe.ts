@@ -40,7 +40,7 @@ export interface DescribeOptions {
 
 /** A routine in oneDNN's terms; undefined where it is none of the addon's business. */
 export function describe(routine: Routine, { fastBfloat16, byteDepths, windows }: DescribeOptions): Described | undefined {
-  if (isAttention(routine)) return describeAttention(routine, { fastBfloat16 })
+  if (isAttention(routine)) return describeAttention(routine)
   if (isRecurrent(routine)) {
     const described = describeRecurrent(routine)
     return described && { ...described, vector: false }

@@ -53,7 +53,7 @@ describe.skipIf(!loaded)('attention in tiles', () => {
 
   it('random sizes', () => {
     const random = generator(3)
-    for (let trial = 0; trial < 40; trial++) {
+    for (let trial = 0; trial < 60; trial++) {
       const batch = Array.from({ length: random(4) }, () => 1 + random(3))
       const given: AttentionCase = {
         batch,
@@ -64,10 +64,12 @@ describe.skipIf(!loaded)('attention in tiles', () => {
         causal: random(2) === 0,
         ...(random(3) === 0 && { mask: (['bool', 'float32', 'bfloat16'] as const)[random(3)]! }),
         grouped: batch.length > 0 && random(3) === 0,
+        ...(trial % 2 === 0 && { dtype: 'bfloat16' }),
       }
       const [forward, gradient] = differences(given)
-      expect(forward, JSON.stringify(given)).toBeLessThan(2e-5)
-      expect(gradient, JSON.stringify(given)).toBeLessThan(5e-4)
+      const [least, most] = given.dtype ? [0.02, 0.15] : [2e-5, 5e-4]
+      expect(forward, JSON.stringify(given)).toBeLessThan(least)
+      expect(gradient, JSON.stringify(given)).toBeLessThan(most)
     }
   })
 
@@ -150,7 +152,7 @@ describe.skipIf(!loaded)('attention in tiles', () => {
     expect([127, 128].map((queries) => takes({ queries, size: 64 }))).toEqual([false, true])
     expect([16, 1024].map((keys) => takes({ queries: 16, keys, size: 8 }))).toEqual([false, true])
     expect([128, 256].map((queries) => takes({ queries, size: 256 }))).toEqual([false, true])
-    expect(takes({ queries: 1024, size: 64, dtype: 'bfloat16' })).toBe(true)
+    expect([127, 128].map((queries) => takes({ queries, size: 64, dtype: 'bfloat16' }))).toEqual([false, true])
     own.engine.close()
   })
 })
