@@ -1,11 +1,10 @@
 import type { Operand } from '../routine.ts'
-import { ModuleBuilder } from './assembler.ts'
 import { combineScalars, combineVectors, type CombineMode } from './combine.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import type { RecipeRule } from './routine-code.ts'
-import { ArgumentWords, routineFunction } from './routine-entry.ts'
+import { ArgumentWords, routineModule } from './routine-entry.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 
 const words = new ArgumentWords(['x', 'y', 'length', 'inner', 'blocks', 'start', 'step', 'lineBytes'])
@@ -18,11 +17,8 @@ const UNROLL = 4
  * single line where `inner` is 1.
  */
 function emitCumulative({ type, mode, shared }: { type: LaneType; mode: CombineMode; shared: boolean }): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, false)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
+  const { m, lanes, f, begin, end, args } = routineModule(type, shared)
   const storeLanes = emitStoreLanes(m, lanes)
-  const { f, begin, end, args } = routineFunction(m)
   const [length, inner, blocks, step] = [
     define(f, words.load(args, 'length')),
     define(f, words.load(args, 'inner')),

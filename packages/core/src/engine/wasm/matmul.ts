@@ -1,4 +1,4 @@
-import type { FunctionBuilder, Local } from './function-builder.ts'
+import type { Local } from './function-builder.ts'
 import { blockedProduct, eachTaskBlock, taskBlock } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { emitPackBytes, pairsCode } from './gemm-pack-bytes.ts'
@@ -8,7 +8,7 @@ import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
-import { routineFunction } from './routine-entry.ts'
+import { moveToBatch, routineFunction } from './routine-entry.ts'
 
 /**
  * Emits the module of matrix products C = A B (+ C), batched, for operands of any strides: it computes the tasks [begin, end) of
@@ -156,7 +156,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       assign(f, c, ['+', ['+', word('c'), ['*', row, cRow]], ['*', column, lanes.size]])
       if (bias) assign(f, bias.bias, ['+', word('bias'), ['*', column, bias.biasColumn]])
       if (place) assign(f, place.outColumn, ['*', column, lanes.size])
-      addBatchOffsets(f, args, batch, [a, b, c])
+      moveToBatch(f, { first: ['+', args, 4 * argumentWords.count], rank: word('batchRank') }, batch, [a, b, c])
       f.block((done) => {
         for (const [code, body] of [
           [modes.direct, direct],
@@ -174,25 +174,4 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     },
   })
   return m.toBytes()
-}
-
-/** Decodes a batch index over the batch axes listed in the arguments, last axis fastest, and moves the pointers. */
-function addBatchOffsets(f: FunctionBuilder, args: Local<'i32'>, batch: Local<'i32'>, pointers: readonly Local<'i32'>[]): void {
-  const axisBytes = 4 * (1 + pointers.length)
-  const axes = define(f, argumentWords.load(args, 'batchRank'))
-  const firstAxis = 4 * argumentWords.count
-  const axis = define(f, ['+', args, ['*', axes, axisBytes]])
-  const index = f.local('i32')
-  f.while(
-    () => push(f, ['>', axes, 0]),
-    () => {
-      f.increment(axis, -axisBytes)
-      const size: I32 = ['load', axis, firstAxis]
-      assign(f, index, ['%', batch, size])
-      assign(f, batch, ['/', batch, size])
-      pointers.forEach((pointer, i) => assign(f, pointer, ['+', pointer, ['*', index, ['load', axis, firstAxis + 4 * (i + 1)]]]))
-      f.increment(axes, -1)
-    },
-  )
-  f.release(axes, axis, index)
 }

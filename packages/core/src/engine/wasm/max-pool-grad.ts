@@ -1,19 +1,15 @@
 import type { Operand } from '../routine.ts'
-import { ModuleBuilder } from './assembler.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import { indices, type RecipeRule } from './routine-code.ts'
-import { ArgumentWords, routineFunction } from './routine-entry.ts'
+import { ArgumentWords, routineModule } from './routine-entry.ts'
 
 const words = /* @__PURE__ */ new ArgumentWords(['gradient', 'positions', 'output', 'windows', 'channels', 'imageBytes'])
 
 /** Emits the module of the gradient of max pooling: each gradient is added at its position. A task is an image of the batch. */
 function emitMaxPoolGrad({ type, shared }: { type: LaneType; shared: boolean }): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, false)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
-  const { f, begin, end, args } = routineFunction(m)
+  const { m, lanes, f, begin, end, args } = routineModule(type, shared)
   const [windows, channels, imageBytes] = [
     define(f, words.load(args, 'windows')),
     define(f, words.load(args, 'channels')),

@@ -1,6 +1,7 @@
-import type { ModuleBuilder } from './assembler.ts'
+import { ModuleBuilder } from './assembler.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import { assign, type I32 } from './i32-expression.ts'
+import { assign, define, type I32, push } from './i32-expression.ts'
+import { type Lanes, lanesOf, type LaneType } from './lanes.ts'
 
 /** The function that the worker pool calls, under construction. */
 interface RoutineFunction {
@@ -21,6 +22,40 @@ export function routineFunction(m: ModuleBuilder): RoutineFunction {
   const [args, scratch, stride] = [f.param('i32'), f.param('i32'), f.param('i32')]
   assign(f, scratch, ['+', scratch, ['*', thread, stride]])
   return { f, begin, end, args, scratch }
+}
+
+/** A module on its way, for elements of a type: of routines whose results no epilogue follows. */
+export function routineModule(type: LaneType, shared: boolean): RoutineFunction & { readonly m: ModuleBuilder; readonly lanes: Lanes } {
+  const m = new ModuleBuilder()
+  m.importMemory({ shared })
+  return { m, lanes: lanesOf(type, false), ...routineFunction(m) }
+}
+
+/**
+ * Emits the moves of pointers to an element of a batch, whose number `batch` is used up. From `first` on lie `rank` batch axes, the last one
+ * fastest: each its size and its stride in bytes for every pointer.
+ */
+export function moveToBatch(
+  f: FunctionBuilder,
+  { first, rank }: { readonly first: I32; readonly rank: I32 },
+  batch: Local<'i32'>,
+  pointers: readonly Local<'i32'>[],
+): void {
+  const axisBytes = 4 * (1 + pointers.length)
+  const left = define(f, rank)
+  const axis = define(f, ['+', first, ['*', left, axisBytes]])
+  const index = f.local('i32')
+  f.while(
+    () => push(f, ['>', left, 0]),
+    () => {
+      f.increment(axis, -axisBytes)
+      assign(f, index, ['%', batch, ['load', axis, 0]])
+      assign(f, batch, ['/', batch, ['load', axis, 0]])
+      pointers.forEach((pointer, i) => assign(f, pointer, ['+', pointer, ['*', index, ['load', axis, 4 * (i + 1)]]]))
+      f.increment(left, -1)
+    },
+  )
+  f.release(left, axis, index)
 }
 
 /** The 32-bit arguments of a routine's code, by name. */

@@ -1,12 +1,11 @@
 import type { Operand } from '../routine.ts'
-import { ModuleBuilder } from './assembler.ts'
 import { combineScalars, combineVectors, type CombineMode } from './combine.ts'
 import type { Local } from './function-builder.ts'
 import { assign, define, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import { type RoutinePlan, roundUp } from './matmul-plan.ts'
 import { indices, type RecipeRule } from './routine-code.ts'
-import { ArgumentWords, routineFunction } from './routine-entry.ts'
+import { ArgumentWords, moveToBatch, routineModule } from './routine-entry.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 
 /** Strides in bytes. The batch axes follow: size and the strides of y, index and source. */
@@ -23,18 +22,14 @@ const words = new ArgumentWords([
   'columnBlocks',
   'batchRank',
 ])
-const BATCH_WORDS = 4
 
 /**
  * Emits the module that combines rows of a source into rows of y which an index names. A task is a block of columns of one
  * batch position, and walks all its rows in order, so no two tasks touch one element.
  */
 function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode; shared: boolean }): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, false)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
+  const { m, lanes, f, begin, end, args } = routineModule(type, shared)
   const storeLanes = emitStoreLanes(m, lanes)
-  const { f, begin, end, args } = routineFunction(m)
   const word = (name: Parameters<typeof words.at>[0]) => words.load(args, name)
   const [count, row, yStep, indexStep, sourceStep] = [
     define(f, word('count')),
@@ -45,7 +40,7 @@ function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode
   ]
   const [columnBlock, columnBlocks] = [define(f, word('columnBlock')), define(f, word('columnBlocks'))]
   const [y, index, source] = f.locals('i32', 3)
-  const [task, batch, axis, axes, position] = [define(f, begin), f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')]
+  const [task, batch] = [define(f, begin), f.local('i32')]
   const [left, columns, columnsLeft, to, from] = f.locals('i32', 5)
   const [a, b] = [f.local('v128'), f.local('v128')]
   const [u, v] = [f.local(lanes.scalar), f.local(lanes.scalar)]
@@ -97,20 +92,7 @@ function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode
     assign(f, index, word('index'))
     assign(f, source, ['+', word('source'), ['*', columns, lanes.size]])
     assign(f, columns, ['min', ['-', row, columns], columnBlock])
-    assign(f, axes, word('batchRank'))
-    assign(f, axis, ['+', args, ['*', axes, 4 * BATCH_WORDS]])
-    f.while(
-      () => f.get(axes),
-      () => {
-        f.increment(axis, -4 * BATCH_WORDS)
-        assign(f, position, ['%', batch, ['load', axis, 4 * words.count]])
-        assign(f, batch, ['/', batch, ['load', axis, 4 * words.count]])
-        for (const [i, pointer] of [y, index, source].entries()) {
-          assign(f, pointer, ['+', pointer, ['*', position, ['load', axis, 4 * (words.count + 1 + i)]]])
-        }
-        f.increment(axes, -1)
-      },
-    )
+    moveToBatch(f, { first: ['+', args, 4 * words.count], rank: word('batchRank') }, batch, [y, index, source])
     push(f, ['==', row, 1])
     f.if(
       () =>

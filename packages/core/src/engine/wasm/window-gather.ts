@@ -1,10 +1,9 @@
 import type { Operand } from '../routine.ts'
-import { ModuleBuilder } from './assembler.ts'
 import type { Local } from './function-builder.ts'
 import { assign, define, type I32, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
-import { ArgumentWords, routineFunction } from './routine-entry.ts'
+import { ArgumentWords, routineModule } from './routine-entry.ts'
 import { emitStoreLanes } from './store-lanes.ts'
 import type { GatherContext, WindowCombination } from './window-combination.ts'
 
@@ -56,11 +55,8 @@ export function emitWindowGather(
   type: LaneType,
   shared: boolean,
 ): Uint8Array<ArrayBuffer> {
-  const lanes = lanesOf(type, false)
-  const m = new ModuleBuilder()
-  m.importMemory({ shared })
+  const { m, lanes, f, begin, end, args } = routineModule(type, shared)
   const storeLanes = emitStoreLanes(m, lanes)
-  const { f, begin, end, args } = routineFunction(m)
   const word = (name: Parameters<typeof gatherWords.at>[0]) => gatherWords.load(args, name)
 
   const channels = define(f, word('channels'))
