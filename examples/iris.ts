@@ -33,7 +33,7 @@ const trainer = new train.Trainer(model, {
 await trainer.fit(training.shuffle().batch(16), {
   epochs: 40,
   validation: test.batch(50),
-  callbacks: [new train.EarlyStopping({ patience: 5, restoreBest: true })],
+  callbacks: [new train.EarlyStopping({ patience: 6, restoreBest: true })],
 })
 const { accuracy, f1, auc } = await trainer.evaluate(test.batch(50))
 console.log(`\n${train.confusionMatrixTable((await confusion.compute()) as number[][], kinds)}\n`)

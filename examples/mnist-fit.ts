@@ -30,6 +30,6 @@ await trainer.fit(digits(mnist.train).shuffle().batch(128), {
   epochs: 3,
   validation: digits(mnist.test).batch(512),
   resume: store,
-  callbacks: [new train.ModelCheckpoint(store), new train.EarlyStopping({ monitor: 'valAccuracy', patience: 2 })],
+  callbacks: [new train.ModelCheckpoint(store), new train.EarlyStopping({ monitor: 'valAccuracy', patience: 3 })],
   ...(short && { fastDevRun: 20 }),
 })
