@@ -36,9 +36,20 @@ function convolution(): void {
     .backward()
 }
 
+/** Each channel for itself: the addon's own code. */
+function depthwise(): void {
+  const [batch, size, channels, kernel] = [random(1, 4), random(3, 40), random(16, 80), random(1, 5)]
+  const x = normal([batch, size, size, channels]).setRequiresGrad()
+  const w = normal([kernel, kernel, 1, channels]).setRequiresGrad()
+  conv2d(x, w, { groups: channels, stride: random(1, 2), padding: kernel >> 1 })
+    .sum()
+    .backward()
+}
+
 function attention(): void {
   const [batch, heads, queries, keys, size] = [random(1, 3), random(1, 4), random(1, 200), random(1, 200), random(1, 64)]
-  const make = (length: number) => normal([batch, heads, length, size]).setRequiresGrad()
+  const dtype = either() ? 'float32' : 'bfloat16'
+  const make = (length: number) => normal([batch, heads, length, size]).cast(dtype).setRequiresGrad()
   scaledDotProductAttention(make(queries), make(keys), make(keys), { causal: either() }).sum().backward()
 }
 
@@ -55,7 +66,7 @@ function bytes(): void {
   a.matmul(randint(-127, 127, [k, n]).cast('int8'), { dtype: 'int32' })
 }
 
-const kinds = [product, product, fewRows, convolution, convolution, attention, recurrence, bytes]
+const kinds = [product, product, fewRows, convolution, convolution, depthwise, attention, recurrence, bytes]
 const step = () => kinds[random(0, kinds.length - 1)]!()
 
 interface Sample {

@@ -122,7 +122,7 @@ describe.skipIf(!loaded)('attention in tiles', () => {
       [attentionOf({ queries: 7, keys: 9, size: 5, mask: 'bool' }), 7],
       [attentionGradOf({ queries: 7, keys: 9, size: 5, mask: 'float32' }), 11],
     ] as const) {
-      const { attention } = describeAttention(given, { fastBfloat16: false })!.describe(2) as { attention: NativeAttention }
+      const { attention } = describeAttention(given)!.describe(2) as { attention: NativeAttention }
       const prepared = binding.prepare({ attention })!
       const block = new Uint32Array(memory.buffer, 64, words)
       const run = () => binding.run(heap, prepared.handle, 64, bytes)
