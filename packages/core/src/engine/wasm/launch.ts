@@ -30,12 +30,7 @@ export interface Launch {
    */
   fit(): LoneCall | undefined
   run(): void
-  /** What runs it in turn with neighbours that have the same one, at less cost than each for itself; changes when it is fitted. */
-  together?(): Together | undefined
 }
-
-/** Runs `body`, which runs launches that have this function one after another and nothing else. */
-export type Together = (body: () => void) => void
 
 /** All tasks of a function, as `fn(0, tasks, 0, block, scratch, 0)`, of which it may take the first four. */
 export interface LoneCall {

@@ -4,7 +4,7 @@ import { failedAt } from '../sequence.ts'
 import { type CallChain, chainOf } from './call-chain.ts'
 import { HeapExecutable, type WasmBuffer } from './heap-executable.ts'
 import type { Heap } from './heap.ts'
-import type { Launch, LoneCall, Together } from './launch.ts'
+import type { Launch, LoneCall } from './launch.ts'
 import { type PackedOperand, type PackedOperands, packedOperandsOf } from './packed-operand.ts'
 import { failureOf, type Pool } from './pool.ts'
 
@@ -24,12 +24,6 @@ interface PointerUse {
 /** The parts of the engine that a sequence needs. */
 type Host = Pick<Engine, 'observer'> & { readonly heap: Heap; readonly pool: Pool }
 
-/** The steps up to `end` run within `together`. */
-interface Group {
-  readonly together: Together
-  readonly end: number
-}
-
 type Run = (buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[]) => void
 
 /**
@@ -44,8 +38,6 @@ export class LinkedSequence implements Executable {
   readonly #calls: (LoneCall | undefined)[]
   /** Those that follow one another, by the first of them; made when the sequence has run some times. */
   readonly #chains: (CallChain | undefined)[]
-  /** Launches that are run together, by the first of them. */
-  readonly #groups: (Group | undefined)[]
   /** Scratch memory for any one of the calls. */
   #scratchBytes = 0
   /** Runs until chains are made. */
@@ -77,7 +69,6 @@ export class LinkedSequence implements Executable {
     this.#launches = steps.map(({ executable }) => (executable instanceof HeapExecutable ? executable.code.launch : undefined))
     this.#calls = steps.map(() => undefined)
     this.#chains = steps.map(() => undefined)
-    this.#groups = steps.map(() => undefined)
     this.#runs = steps.map((step, i) => {
       const launch = this.#launches[i]
       return launch ? () => launch.run() : unlinked(step)
@@ -121,17 +112,9 @@ export class LinkedSequence implements Executable {
     try {
       while (i < chains.length) {
         const chain = chains[i]
-        const group = this.#groups[i]
         if (chain) {
           chain.run(this.#scratch())
           i += chain.length
-        } else if (group) {
-          group.together(() => {
-            while (i < group.end) {
-              this.#runStep(i, buffers, offsets, scalars)
-              i++
-            }
-          })
         } else {
           this.#runStep(i, buffers, offsets, scalars)
           i++
@@ -175,16 +158,6 @@ export class LinkedSequence implements Executable {
     })
   }
 
-  #makeGroups(): void {
-    const launches = this.#launches
-    this.#groups.fill(undefined)
-    for (let first = 0, end = 0; first < launches.length; first = end) {
-      const together = launches[first]?.together?.()
-      for (end = first + 1; together && launches[end]?.together?.() === together; end++);
-      if (together && end - first > 1) this.#groups[first] = { together, end }
-    }
-  }
-
   /** Writes what differs from what is written. */
   #bind(buffers: readonly Buffer[], offsets: readonly number[], scalars: readonly number[], moved: readonly number[]): void {
     const { heap, pool } = this.#engine
@@ -223,7 +196,6 @@ export class LinkedSequence implements Executable {
     this.#launches.forEach((launch, i) => (this.#calls[i] = launch?.fit()))
     this.#scratchBytes = this.#calls.reduce((most, call) => Math.max(most, call?.scratchBytes ?? 0), 0)
     this.#chains.fill(undefined)
-    this.#makeGroups()
     this.#runsLeft = RUNS_BEFORE_CHAINS
     this.#pointers.fill(-1)
     this.#scalars.fill(undefined)
