@@ -28,6 +28,11 @@ export class BatchSource {
     return typeof length === 'number' && Number.isFinite(length) ? length : undefined
   }
 
+  /** Whether a pass is known never to end. */
+  get isEndless(): boolean {
+    return this.#data.length === Number.POSITIVE_INFINITY
+  }
+
   /** The data, if it can say where it is. */
   get stateful(): Stateful | undefined {
     const { stateDict, loadStateDict } = this.#data as Partial<Stateful>

@@ -56,6 +56,11 @@ export class StepProgram {
   readonly #classWeights: ((targets: unknown) => Tensor) | undefined
   readonly #means: Readonly<Record<Phase, Map<string, Mean>>> = { train: new Map(), evaluate: new Map() }
   readonly #lastLoss: Tensor = outside(() => keep(full([], Number.NaN)))
+  /** A step of the training as compiled; has no program before the first. */
+  get trainStep(): Compiled<(...args: never[]) => unknown> {
+    return this.#train
+  }
+
   readonly #train: Compiled<(batch: unknown, first: boolean, ends: number) => Left | null>
   readonly #evaluate: Compiled<(batch: unknown) => Left | null>
   readonly #update: Compiled<(ends: number) => null>

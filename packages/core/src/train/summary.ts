@@ -1,3 +1,6 @@
+import type { Compiled } from '../graph/compile.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
 /** What a run's settings can be. */
 export type HyperParameters = Readonly<Record<string, string | number | boolean>>
 
@@ -9,7 +12,14 @@ export interface SummaryWriter {
   text(tag: string, text: string, step: number): void
   /** @param metrics How well the run went; null names a tag that is written as a scalar. */
   hparams(values: HyperParameters, metrics: Readonly<Record<string, number | null>>): void
+  /**
+   * The ops of a compiled step.
+   *
+   * @param names Parameters by name, which say what modules there are.
+   */
+  graph?(step: Compiled<(...args: never[]) => unknown>, options: { readonly names: ReadonlyMap<string, Tensor> }): void
   /** Resolves when all that was given is safe. */
   flush(): Promise<void>
-  close(): Promise<void>
+  /** Ends the run; `status` says how it went. */
+  close(options?: { readonly status?: 'success' | 'failure' }): Promise<void>
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { points, smallModel, smallTrainer } from '../../test/small-training.ts'
-import { crossEntropy, mseLoss, nn, optim, type Tensor, train } from '../index.ts'
+import { crossEntropy, data, mseLoss, nn, optim, type Tensor, train } from '../index.ts'
 
 /** Op by op: nothing has to be compiled first. */
 const quickTrainer = (options: train.TrainerOptions<never, never> = {}, model?: nn.Module) =>
@@ -49,6 +49,30 @@ describe('what is no model, optimizer, loss or metric', () => {
 
   test('a metric that gives no tensor', async () => {
     await expect(quickTrainer({ metrics: { half: () => 0.5 as never } }).fit(points())).rejects.toThrow(/the metric half gave number/)
+  })
+})
+
+describe('data that', () => {
+  const endless = data.Dataset.fromTensors(points(16)).repeat().batch(4)
+
+  test('never end', async () => {
+    const trainer = quickTrainer()
+    await expect(trainer.fit(endless)).rejects.toThrow(
+      /data never end, and so no epoch would. Say how many batches to take: batchesPerEpoch/,
+    )
+    await expect(trainer.fit(points(), { validation: endless })).rejects.toThrow(/validation data never end.*limitBatches: { validation }/)
+    await expect(trainer.evaluate(endless)).rejects.toThrow(/data never end.*limitBatches/)
+    await expect(trainer.predict(endless)).rejects.toThrow(/data never end/)
+    expect((await trainer.fit(endless, { batchesPerEpoch: 3, validation: endless, limitBatches: { validation: 1 } })).steps).toBe(3)
+    expect((await trainer.fit(endless, { maxSteps: 2 })).steps).toBe(2)
+    expect((await trainer.fit(endless, { limitBatches: 2, epochs: 2 })).steps).toBe(4)
+    expect((await trainer.predict(endless, { limitBatches: 2 })).shape).toEqual([8, 3])
+  })
+
+  test('are batches have their own size', async () => {
+    await expect(quickTrainer().fit(endless, { maxSteps: 1, batchSize: 8 })).rejects.toThrow(/batchSize goes with data that are tensors/)
+    // Here it is that of the validation.
+    await quickTrainer().fit(endless, { maxSteps: 1, batchSize: 8, validation: points(16) })
   })
 })
 

@@ -9,7 +9,7 @@ import { type BatchData, isTensor, readInputs } from './batch.ts'
 import { type Callback, checkCallbacks } from './callback.ts'
 import { scheduleCallbacks } from './callbacks/learning-rate-schedule.ts'
 import { displayOf } from './display.ts'
-import { countOf, evaluateAll, FitLoop, type FitResult, inUse, wholeNumber } from './fit-loop.ts'
+import { countOf, evaluateAll, FitLoop, type FitResult, inUse, neverEnds, wholeNumber } from './fit-loop.ts'
 import type { FitOptions } from './fit-options.ts'
 import { interruption } from './interruption.ts'
 import type { Logs } from './metric-set.ts'
@@ -104,6 +104,7 @@ export class Trainer<O = Tensor, T = Tensor> {
   async evaluate(data: BatchData | TensorData, { batchSize = 32, limitBatches, signal }: EvaluateOptions = {}): Promise<Logs> {
     const source = new BatchSource(isTensorData(data) ? tensorBatches(data, batchSize, { shuffle: false }) : data)
     const limit = countOf('limitBatches', limitBatches, source.length)
+    if (source.isEndless && limit === Infinity) throw neverEnds('the data never end', 'limitBatches')
     const stop = interruption({ ...(signal && { signal }), interruptible: false })
     try {
       await evaluateAll(this.program, source, { limit, stopped: () => stop.happened })
@@ -122,6 +123,7 @@ export class Trainer<O = Tensor, T = Tensor> {
     const batches = data instanceof Tensor ? rowsOf(data, batchSize) : data
     const source = new BatchSource(isTensorData(batches) ? tensorBatches(batches, batchSize, { shuffle: false }) : batches)
     const limit = countOf('limitBatches', limitBatches, source.length)
+    if (source.isEndless && limit === Infinity) throw neverEnds('the data never end', 'limitBatches')
     const outputs: unknown[] = []
     await inUse(this.model, async () => {
       while (outputs.length < limit) {
@@ -151,6 +153,12 @@ export class Trainer<O = Tensor, T = Tensor> {
   async #dataOf(data: BatchData | TensorData, options: FitOptions): Promise<{ data: BatchData; validation: BatchData | undefined }> {
     const { batchSize = 32, shuffle = true, validationSplit, overfitBatches } = options
     let { validation } = options
+    if (options.batchSize !== undefined && !isTensorData(data) && !isTensorData(validation))
+      throw refused(
+        'fit',
+        'batchSize goes with data that are tensors',
+        'These data come in batches already: set their size where they are made, dataset.batch(32).',
+      )
     let training = data
     if (validationSplit !== undefined) {
       if (!isTensorData(data))

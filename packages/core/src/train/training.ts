@@ -1,3 +1,4 @@
+import type { Compiled } from '../graph/compile.ts'
 import type { CheckpointParts } from '../io/checkpoint.ts'
 import type { Module } from '../nn/module.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
@@ -106,6 +107,11 @@ export class Training {
   /** Losses and metrics of the epoch so far, or, during a validation, of that; waits for the engine. */
   logs(): Promise<Logs> {
     return this.#program.logs(this.phase)
+  }
+
+  /** The compiled step, of which the last program counts; it has none before the first step, or where nothing is compiled. */
+  get trainStep(): Compiled<(...args: never[]) => unknown> {
+    return this.#program.trainStep
   }
 
   /** Adds a number to the logs of this epoch; at its end, callbacks that come later see it there. */

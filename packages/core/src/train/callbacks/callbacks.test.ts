@@ -392,11 +392,12 @@ test('TensorBoard writes scalars, distributions, texts and settings', async () =
     histogram: (tag, values, step) => void seen.push(`${tag} [${values.length}] @${step}`),
     text: (tag) => void seen.push(`text ${tag}`),
     hparams: (values, metrics) => void seen.push(`hparams ${JSON.stringify([values, metrics])}`),
+    graph: (step, { names }) => void seen.push(`graph ${step.specializations.length > 0} ${[...names.keys()].join()}`),
     flush: async () => void seen.push('flush'),
-    close: async () => void seen.push('close'),
+    close: async (options) => void seen.push(`close ${options?.status ?? ''}`.trim()),
   }
   const board = new train.TensorBoard(writer, { everySteps: 4, gradientHistograms: 1, hparams: { lr: 0.01 }, texts: { note: 'hello' } })
-  await smallTrainer().fit(batches, { validation: batches, callbacks: [board] })
+  await smallTrainer({ compile: true }).fit(batches, { validation: batches, callbacks: [board] })
   expect(seen).toEqual([
     'hparams [{"lr":0.01},{"val/loss":null}]',
     'text model',
@@ -405,6 +406,7 @@ test('TensorBoard writes scalars, distributions, texts and settings', async () =
     'batch/lr @4',
     'val/loss @6',
     'val/accuracy @6',
+    'graph true 0.weight,0.bias,2.weight,2.bias',
     'train/loss @6',
     'train/accuracy @6',
     'train/epoch @6',
@@ -412,6 +414,15 @@ test('TensorBoard writes scalars, distributions, texts and settings', async () =
     'flush',
     'close',
   ])
+  seen.length = 0
+  const breaks: train.Callback = {
+    onStepEnd() {
+      throw new Error('broken')
+    },
+  }
+  const callbacks = [new train.TensorBoard(writer), breaks]
+  await expect(smallTrainer().fit(batches, { callbacks })).rejects.toThrow('broken')
+  expect(seen).toEqual(['text model', 'close failure'])
 })
 
 test('callbacks with states must have different names', async () => {

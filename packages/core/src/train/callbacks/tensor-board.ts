@@ -12,6 +12,8 @@ export interface TensorBoardOptions {
   readonly weightHistograms?: number
   /** Epochs between two distributions of each gradient. Default 0: none. */
   readonly gradientHistograms?: number
+  /** Whether the ops of the compiled step are written, once. Default true. */
+  readonly graph?: boolean
   /** Settings of the run, for comparing runs. */
   readonly hparams?: HyperParameters
   /** Texts to go with the run, by tag. The model itself is written as `model`. */
@@ -22,7 +24,7 @@ export interface TensorBoardOptions {
 
 /**
  * Writes a training for TensorBoard, or `cotangent board`: scalars `train/loss` and `val/loss` and so on, distributions of weights and
- * gradients, the model and the run's settings.
+ * gradients, the model, the ops of a step and the run's settings.
  *
  *     import { EventFileWriter } from '@cotangent/formats/tensorboard'
  *     new train.TensorBoard(new EventFileWriter('runs/1'), { hparams: { lr: 1e-3 } })
@@ -31,6 +33,7 @@ export class TensorBoard implements Callback {
   readonly keeps = true
   readonly #writer: SummaryWriter
   readonly #options: TensorBoardOptions
+  #hasGraph = false
 
   constructor(writer: SummaryWriter, options: TensorBoardOptions = {}) {
     this.#writer = writer
@@ -56,6 +59,7 @@ export class TensorBoard implements Callback {
   }
 
   async onEpochEnd(training: Training, logs: Logs): Promise<void> {
+    this.#graph(training)
     this.#scalars(Object.fromEntries(Object.entries(logs).filter(([name]) => !isValidationName(name))), training.step)
     this.#writer.scalar('train/epoch', training.epoch + 1, training.step)
     const { weightHistograms = 1, gradientHistograms = 0 } = this.#options
@@ -72,8 +76,15 @@ export class TensorBoard implements Callback {
   }
 
   async onError(): Promise<void> {
+    const { close } = this.#options
     // The training's own error is the one to hear of.
-    await this.#writer.flush().catch(() => {})
+    await (close === false ? this.#writer.flush() : this.#writer.close({ status: 'failure' })).catch(() => {})
+  }
+
+  #graph({ trainStep, model }: Training): void {
+    if (this.#hasGraph || this.#options.graph === false || trainStep.specializations.length === 0) return
+    this.#hasGraph = true
+    this.#writer.graph?.(trainStep, { names: model.namedParameters() as unknown as ReadonlyMap<string, Tensor> })
   }
 
   #scalars(logs: Logs, step: number): void {
