@@ -1,23 +1,13 @@
-import type { ByteOperands } from '../gemm-pack-bytes.ts'
-import { pairsOf } from '../gemm-pack-bytes.ts'
+import { type ByteOperands, pairsOf } from '../gemm-pack-bytes.ts'
 import { type LaneType, lanesOf } from '../lanes.ts'
 import { roundUp } from '../matmul-plan.ts'
 import { packedScratch, productBlocks, ROW_CHUNK } from './blocks.ts'
 import { type ConvPlan, type ConvProblem, requireContiguousChannels, type Strided, type Triple, withThreeAxes } from './problem.ts'
-import { phaseWords, windowWords } from './window-words.ts'
+import { type Axis, phaseArguments, phasesOf } from './window-phases.ts'
+import { windowWords } from './window-words.ts'
 
 /** Output pixels of a task of a depthwise convolution. */
 const DEPTHWISE_ROWS = 32
-
-/** Along one axis, outputs that see the same taps. */
-interface Axis {
-  taps: { offset: number; kernel: number }[]
-  rows: number
-  start: number
-  /** First output of the phase and distance of its outputs. */
-  first: number
-  every: number
-}
 
 /** Convolution: y from x and w. Pointers: x, w, the bias, y. */
 export function planConv(problem: ConvProblem): ConvPlan {
@@ -59,11 +49,6 @@ export function planConvGradInput(problem: ConvProblem): ConvPlan {
   return planWindows({ ...rest, source: y, w, output: x, axes, step: [1, 1, 1], channelAxis: 4, columnAxis: 3 })
 }
 
-/** Every choice of one item from each of three lists, last fastest. */
-function product3<T>([first, second, third]: readonly (readonly T[])[]): [T, T, T][] {
-  return first!.flatMap((a) => second!.flatMap((b) => third!.map((c): [T, T, T] => [a, b, c])))
-}
-
 interface Windows {
   type: LaneType
   source: Strided
@@ -91,57 +76,7 @@ function planWindows(problem: Windows): ConvPlan {
   const channels = empty ? 1 : source.shape[4]! / groups
   const columns = output.shape[4]! / groups
   const depthwise = channels === 1 && columns === 1 && groups > 1
-  const batch = output.shape[0]!
-
-  const outputStrides = output.strides.map((stride) => stride * size)
-  const phases = product3(axes).map(([d, h, v]) => ({
-    rows: batch * d.rows * h.rows * v.rows,
-    axes: [d, h, v] as const,
-    taps: empty
-      ? []
-      : product3([d.taps, h.taps, v.taps]).map((tap) => ({
-          offsets: tap.map(({ offset }) => offset),
-          weights: tap.reduce((sum, { kernel }, i) => sum + kernel * w.strides[i]!, 0) * elementSize,
-        })),
-  }))
-  const sourceStrides = source.strides.map((stride) => stride * elementSize)
-  const firstTap = windowWords.count + phases.length * phaseWords.count
-  const tapList: number[] = []
-  const phaseList = phases.flatMap(({ rows, axes: [d, h, v], taps }) => {
-    const first = firstTap + tapList.length
-    for (const { offsets, weights } of taps) {
-      const delta = offsets.reduce((sum, offset, axis) => sum + offset * sourceStrides[axis + 1]!, 0)
-      tapList.push(...offsets, delta, weights)
-    }
-    const low = (axis: number) => Math.min(...taps.map(({ offsets }) => offsets[axis]!))
-    const high = (axis: number) => Math.max(...taps.map(({ offsets }) => offsets[axis]!))
-    return [
-      ...phaseWords.withValues({
-        rows,
-        rowsD: d.rows,
-        rowsH: h.rows,
-        rowsW: v.rows,
-        startD: d.start,
-        startH: h.start,
-        startW: v.start,
-        outputOffset: d.first * outputStrides[1]! + h.first * outputStrides[2]! + v.first * outputStrides[3]!,
-        outputN: outputStrides[0]!,
-        outputD: outputStrides[1]! * d.every,
-        outputH: outputStrides[2]! * h.every,
-        outputW: outputStrides[3]! * v.every,
-        line: phases.length === 1 ? rows : v.rows,
-        taps: 4 * first,
-        tapCount: taps.length,
-        lowD: low(0),
-        highD: high(0),
-        lowH: low(1),
-        highH: high(1),
-        lowW: low(2),
-        highW: high(2),
-      }),
-    ]
-  })
-
+  const phases = phasesOf(axes, { batch: output.shape[0]!, blind: empty })
   const maxRows = Math.max(0, ...phases.map(({ rows }) => rows))
   const steps = problem.bytes ? pairsOf(channels) : channels
   const maxK = steps * Math.max(0, ...phases.map(({ taps }) => taps.length))
@@ -163,10 +98,10 @@ function planWindows(problem: Windows): ConvPlan {
   const outputChannels = channelAxis === 3 ? columns : channels
   const words = windowWords.withValues(
     {
-      sourceN: sourceStrides[0]!,
-      sourceD: sourceStrides[1]!,
-      sourceH: sourceStrides[2]!,
-      sourceW: sourceStrides[3]!,
+      sourceN: source.strides[0]! * elementSize,
+      sourceD: source.strides[1]! * elementSize,
+      sourceH: source.strides[2]! * elementSize,
+      sourceW: source.strides[3]! * elementSize,
       depth: source.shape[1]!,
       height: source.shape[2]!,
       width: source.shape[3]!,
@@ -191,7 +126,11 @@ function planWindows(problem: Windows): ConvPlan {
       phases: phases.length,
       biasColumn: (bias?.column ?? 0) * size,
     },
-    [...phaseList, ...tapList],
+    phaseArguments(phases, {
+      source: source.strides.map((stride) => stride * elementSize),
+      weights: w.strides.map((stride) => stride * elementSize),
+      output: output.strides.map((stride) => stride * size),
+    }),
   )
   const at = (name: 'source' | 'weights' | 'bias' | 'output') => windowWords.at(name)
   return {
