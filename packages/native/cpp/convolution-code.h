@@ -176,6 +176,8 @@ template <int64_t vectors = NV> Multiply multiplyFor(int64_t count, int64_t rows
 constexpr int64_t kInnerBytes = 384 << 10;
 constexpr int64_t kLeastChunk = 64;
 constexpr int64_t kPackedPixels = 256;
+/** Numbers of a run up to which taps are joined: of few channels, whose loops would be short. */
+constexpr int64_t kJoined = 64;
 /** Of a depthwise tile: its pixels, and rows of its windows. */
 constexpr int64_t kTile = 8, kLines = 25;
 
@@ -195,6 +197,9 @@ Plan plan(const Problem &p, int threads) {
     q.scratchFloats = kTile * W + p.channelsOut;
     return q;
   }
+  const bool joins = p.dilation[2] == 1 && p.step[3] == p.channelsIn && p.channelsIn * p.kernel[2] <= kJoined;
+  q.joined = joins ? p.kernel[2] : 1;
+  q.runs = q.taps / q.joined;
   q.depth = q.taps * p.channelsIn;
   q.packedFloats = q.depth * q.vectors * W;
   q.panels = ceilOf(q.vectors, NV);
@@ -222,8 +227,9 @@ Plan plan(const Problem &p, int threads) {
   }
   q.chunk = ceilOf(q.pixels, q.chunks);
   q.units = q.chunks * q.groups;
-  // Zeros, the table, offsets, sums.
-  q.scratchFloats = ceilOf(p.channelsIn, W) * W + q.taps * (MR + 1) * 2 + (q.chunk + MR) * width;
+  // Zeros, the table, offsets, copied runs, sums.
+  const int64_t run = ceilOf(q.joined * p.channelsIn, W) * W;
+  q.scratchFloats = run + q.runs * (MR + 1) * 2 + (q.joined > 1 ? MR * q.runs * run : 0) + (q.chunk + MR) * width;
   return q;
 }
 
@@ -260,9 +266,12 @@ COTANGENT_INLINE void advance(const Problem &p, Pixel &pixel) {
   pixel.picture++;
 }
 
-/** Points to where the input of one pixel lies, tap by tap; zeros where it is beyond the edge. `offsets`: of the taps of a window. */
-COTANGENT_INLINE void point(const Problem &p, const float *x, const Pixel &pixel, const int64_t *offsets, int64_t taps, const float *zeros,
-                            const float **table) {
+/**
+ * Points to where the input of one pixel lies, run by run; zeros where it is beyond the edge, and copies of joined taps some of which are.
+ * `offsets`: of the runs of a window.
+ */
+COTANGENT_INLINE void point(const Problem &p, const Plan &q, const float *x, const Pixel &pixel, const int64_t *offsets, const float *zeros,
+                            float *copies, const float **table) {
   int64_t at[3];
   bool inside = true;
   const float *picture = x + pixel.picture * p.step[0], *window = picture;
@@ -272,17 +281,27 @@ COTANGENT_INLINE void point(const Problem &p, const float *x, const Pixel &pixel
     window += at[axis] * p.step[axis + 1];
   }
   if (inside) {
-    for (int64_t tap = 0; tap < taps; tap++) table[tap * MR] = window + offsets[tap];
+    for (int64_t run = 0; run < q.runs; run++) table[run * MR] = window + offsets[run];
     return;
   }
+  const int64_t c0 = at[2];
   for (int64_t d = 0; d < p.kernel[0]; d++) {
     const int64_t z = at[0] + d * p.dilation[0];
     for (int64_t h = 0; h < p.kernel[1]; h++) {
       const int64_t y = at[1] + h * p.dilation[1];
       const bool seen = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
       const float *row = picture + z * p.step[1] + y * p.step[2];
+      if (q.joined > 1) {
+        float *copy = copies;
+        *table = seen ? copies : zeros;
+        table += MR;
+        copies += q.joined * p.channelsIn;
+        for (int64_t w = 0; seen && w < q.joined; w++)
+          for (int64_t i = 0; i < p.channelsIn; i++) *copy++ = c0 + w >= 0 && c0 + w < p.in[2] ? row[(c0 + w) * p.channelsIn + i] : 0;
+        continue;
+      }
       for (int64_t w = 0; w < p.kernel[2]; w++, table += MR) {
-        const int64_t c = at[2] + w * p.dilation[2];
+        const int64_t c = c0 + w * p.dilation[2];
         *table = seen && c >= 0 && c < p.in[2] ? row + c * p.step[3] : zeros;
       }
     }
@@ -293,14 +312,17 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
   const int64_t part = unit / q.groups, group = unit % q.groups;
   const int64_t firstPanel = partOf(q.panels, group, q.groups), lastPanel = partOf(q.panels, group + 1, q.groups);
   const int64_t first = partOf(q.pixels, part, q.chunks), count = partOf(q.pixels, part + 1, q.chunks) - first;
+  const int64_t run = q.joined * p.channelsIn, runFloats = ceilOf(run, W) * W;
   float *zeros = scratch;
-  auto **table = reinterpret_cast<const float **>(zeros + ceilOf(p.channelsIn, W) * W);
-  auto *offsets = reinterpret_cast<int64_t *>(table + q.taps * MR);
-  float *sums = reinterpret_cast<float *>(offsets + q.taps);
-  for (int64_t i = 0; i < p.channelsIn; i++) zeros[i] = 0;
-  for (int64_t tap = 0; tap < q.taps; tap++) {
+  auto **table = reinterpret_cast<const float **>(zeros + runFloats);
+  auto *offsets = reinterpret_cast<int64_t *>(table + q.runs * MR);
+  float *copies = reinterpret_cast<float *>(offsets + q.runs);
+  float *sums = copies + (q.joined > 1 ? MR * q.runs * runFloats : 0);
+  for (int64_t i = 0; i < run; i++) zeros[i] = 0;
+  for (int64_t i = 0; i < q.runs; i++) {
+    const int64_t tap = i * q.joined;
     const int64_t d = tap / (p.kernel[1] * p.kernel[2]), h = tap / p.kernel[2] % p.kernel[1], w = tap % p.kernel[2];
-    offsets[tap] = d * p.dilation[0] * p.step[1] + h * p.dilation[1] * p.step[2] + w * p.dilation[2] * p.step[3];
+    offsets[i] = d * p.dilation[0] * p.step[1] + h * p.dilation[1] * p.step[2] + w * p.dilation[2] * p.step[3];
   }
   // Weights that this thread will probably read next come while it multiplies.
   const auto panelAt = [&](int64_t panel) { return o.packed + q.depth * partOf(q.vectors, panel, q.panels) * W; };
@@ -316,7 +338,7 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
     auto pixel = pixelAt(p, first);
     for (int64_t tile = 0; tile < tiles; tile++) {
       const int64_t start = partOf(count, tile, tiles), rows = partOf(count, tile + 1, tiles) - start;
-      for (int64_t r = 0; r < rows; r++, advance(p, pixel)) point(p, o.x, pixel, offsets, q.taps, zeros, table + r);
+      for (int64_t r = 0; r < rows; r++, advance(p, pixel)) point(p, q, o.x, pixel, offsets, zeros, copies + r * q.runs * run, table + r);
       for (int64_t panel = firstPanel; panel < lastPanel; panel++) {
         const int64_t vector = partOf(q.vectors, panel, q.panels), vectors = partOf(q.vectors, panel + 1, q.panels) - vector;
         const int64_t column = vector * W, width = vectors * W;
@@ -327,7 +349,7 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
         const Rows weights = o.packed ? Rows{o.packed + q.depth * column, width, ahead, aheadStep} : Rows{o.weights + column, p.channelsOut, o.weights, 0};
         const Place place{columns, column, (first + start) * p.channelsOut + column, p.channelsOut, &o};
         const bool done = to == q.depth && o.usual;
-        multiplyFor(vectors, rows)(table, p.channelsIn, from, to, weights, own, from > 0, done ? &place : nullptr);
+        multiplyFor(vectors, rows)(table, run, from, to, weights, own, from > 0, done ? &place : nullptr);
         ahead += aheadStep * (to - from);
         if (to == q.depth && !done) finishRows(rows, own, width, columns, column, place.offset, place.step, o);
       }

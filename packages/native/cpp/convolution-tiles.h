@@ -48,6 +48,8 @@ struct Operands {
 struct Plan {
   /** Of the result; of a window; rows of the weights as a matrix. */
   int64_t pixels, taps, depth;
+  /** Taps that lie one behind the other in memory and are read as one run of numbers; how many such runs a window has. */
+  int64_t joined, runs;
   /** Of the result's channels, and the panels that they make. */
   int64_t vectors, panels;
   /** The pixels are cut into chunks of up to so many, the panels into groups. */

@@ -16,8 +16,8 @@ interface DescribedConvolution {
 /** Pixels of the result up to which weights are a good part of what is read, so that it matters where they lie; fewer where oneDNN would pack them, too. */
 const fewPixels = { product: 2 ** 10, window: 2 ** 8 } as const
 
-/** Channels of the input up to which oneDNN is so much faster that a kernel may follow. */
-const fewChannels = 16
+/** Numbers that lie together, of neighbouring taps and their channels, below which oneDNN is so much faster that a kernel may follow. */
+const fewNumbers = 8
 
 /**
  * A convolution of float32 numbers for the addon's own code, with its epilogue; undefined where it has none: for groups other than one and
@@ -53,12 +53,13 @@ export function describeConvolution(routine: Routine): DescribedConvolution | un
     return { ...none, extent: extents[op.kind], word: own + op.input - 1 }
   }
   const operations = postOps.map(operation)
+  const together = dilation.at(-1) === 1 && x.strides.at(-2) === channelsIn ? channelsIn * kernel.at(-1)! : channelsIn
   if (bias) operations.unshift({ operator: operators.add, extent: extents.column, word: 2, param: undefined, value: undefined })
   return {
     work: pixels * size(w.shape),
     preferred:
       depthwise ||
-      (channelsIn >= fewChannels && (pixels <= fewPixels[kernel.every((n) => n === 1) ? 'product' : 'window'] || !arePlain(postOps))),
+      (together >= fewNumbers && (pixels <= fewPixels[kernel.every((n) => n === 1) ? 'product' : 'window'] || !arePlain(postOps))),
     describe: (threads) => ({
       convolution: {
         channels: [x.shape[0]!, channelsIn, channelsOut],
