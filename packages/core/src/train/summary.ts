@@ -15,7 +15,7 @@ export interface SummaryWriter {
   /**
    * The ops of a compiled step.
    *
-   * @param names Parameters by name, which say what modules there are.
+   * @param names Parameters and buffers by name, which say what modules there are.
    */
   graph?(step: Compiled<(...args: never[]) => unknown>, options: { readonly names: ReadonlyMap<string, Tensor> }): void
   /** Resolves when all that was given is safe. */

@@ -84,7 +84,8 @@ export class TensorBoard implements Callback {
   #graph({ trainStep, model }: Training): void {
     if (this.#hasGraph || this.#options.graph === false || trainStep.specializations.length === 0) return
     this.#hasGraph = true
-    this.#writer.graph?.(trainStep, { names: model.namedParameters() as unknown as ReadonlyMap<string, Tensor> })
+    const names = new Map<string, unknown>([...model.namedParameters(), ...model.namedBuffers()]) as ReadonlyMap<string, Tensor>
+    this.#writer.graph?.(trainStep, { names })
   }
 
   #scalars(logs: Logs, step: number): void {

@@ -2,7 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import { arange } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
-import { averaged, type ClassAverage, type OfClasses } from './class-average.ts'
+import { averaged, averageOf, type ClassAverage, type OfClasses } from './class-average.ts'
 import {
   checkScores,
   classIndices,
@@ -46,7 +46,7 @@ export class Accuracy<A extends ClassAverage = 'micro'> extends SumMetric<
     const shape = [subset ? 1 : setup.classes]
     super(setup.name, { right: shape, total: shape, support: shape })
     this.#setup = setup
-    this.#average = average ?? 'micro'
+    this.#average = averageOf(setup.name, average ?? 'micro')
     this.#topK = topK
     this.#subset = subset
     const refused = (message: string, hint: string) => new CotangentError('invalid-argument', { op: setup.name, message, hint })

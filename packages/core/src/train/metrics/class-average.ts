@@ -1,3 +1,5 @@
+import { CotangentError } from '../../errors.ts'
+
 /**
  * How the values of classes become one: from the counts of all classes together (`micro`), as their mean (`macro`), as their mean
  * weighted by how often each class occurs (`weighted`), or not at all (`none`: an array).
@@ -5,6 +7,18 @@
 export type ClassAverage = 'micro' | 'macro' | 'weighted' | 'none'
 
 export type OfClasses<A> = 'none' extends A ? number[] : number
+
+const averages: readonly string[] = ['micro', 'macro', 'weighted', 'none'] satisfies ClassAverage[]
+
+/** @throws {CotangentError} `invalid-argument` for what is no average. */
+export function averageOf(op: string, average: ClassAverage = 'macro'): ClassAverage {
+  if (averages.includes(average)) return average
+  throw new CotangentError('invalid-argument', {
+    op,
+    message: `there is no average ${String(average)}`,
+    hint: `Use ${averages.join(', ')}.`,
+  })
+}
 
 /** Mean of the values of classes; those that are NaN are left out. NaN where nothing is left. */
 function meanOver(values: readonly number[], weights: readonly number[] = values.map(() => 1)): number {

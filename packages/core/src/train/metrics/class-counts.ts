@@ -1,6 +1,6 @@
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
-import { averaged, type ClassAverage, type OfClasses } from './class-average.ts'
+import { averaged, averageOf, type ClassAverage, type OfClasses } from './class-average.ts'
 import { classIndices, type ClassOptions, type ClassSetup, classSetup, flagsOf, labelScores } from './class-labels.ts'
 import { SumMetric, type Sums } from './sum-metric.ts'
 
@@ -36,7 +36,7 @@ export abstract class ClassCountMetric<A extends ClassAverage> extends SumMetric
     const shape = [setup.classes]
     super(setup.name, { hits: shape, predicted: shape, actual: shape, total: shape })
     this.setup = setup
-    this.#average = average ?? 'macro'
+    this.#average = averageOf(setup.name, average)
     this.#zeroDivision = zeroDivision
   }
 

@@ -5,7 +5,7 @@ import { where } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
 import type { NameOption } from './mean-metric.ts'
-import { checkSameShape, sampleWeights } from './sample-weights.ts'
+import { checkSameShape, checkTensors, sampleWeights } from './sample-weights.ts'
 
 /** One class or not, one class of several, or several at once. */
 export type ClassTask = 'binary' | 'multiclass' | 'multilabel'
@@ -45,6 +45,8 @@ export function classSetup(op: string, options: ClassOptions): ClassSetup {
     throw refused(`a binary task has no ${classes} classes`, "Use { task: 'multiclass' } or 'multilabel'.")
   if (task !== 'binary' && (!Number.isInteger(classes) || classes! < 1))
     throw refused(`a ${task} task needs the number of classes`, 'Give { classes: 10 }, for instance.')
+  if (task === 'multiclass' && classes === 1)
+    throw refused('a multiclass task has more than 1 class', 'For yes or no, leave { classes } out: the task is binary then.')
   if (!(threshold >= 0 && threshold <= 1))
     throw refused(`threshold is ${threshold}`, 'It is a probability, from 0 to 1, also where predictions are logits.')
   return { ...options, name, task, classes: classes ?? 1 }
@@ -87,6 +89,7 @@ export function classScores(setup: ClassSetup, predictions: Tensor, targets: Ten
 
 /** Indices of the target classes, in the targets' shape or without the axis of one-hot targets. */
 export function targetIndices({ name, classes }: ClassSetup, predictions: Tensor, targets: Tensor): Tensor {
+  checkTensors(name, predictions, targets)
   // Shares of classes, one-hot or mixed.
   if (
     isFloat(targets.dtype) &&
@@ -142,9 +145,15 @@ interface LabelScores {
 
 export function labelScores(setup: ClassSetup, predictions: Tensor, targets: Tensor, options: MetricUpdateOptions): LabelScores {
   const { name, task, classes, ignoreIndex, fromLogits = false } = setup
-  const isColumn = task === 'binary' && predictions.rank === targets.rank + 1 && predictions.shape.at(-1) === 1
-  const given = isColumn ? predictions.reshape(targets.shape) : predictions
-  checkSameShape(name, given, targets)
+  checkTensors(name, predictions, targets)
+  const scoresOf = task === 'binary' && predictions.rank === targets.rank + 1 ? predictions.shape.at(-1)! : 0
+  const given = scoresOf === 1 ? predictions.reshape(targets.shape) : predictions
+  checkSameShape(
+    name,
+    given,
+    targets,
+    scoresOf > 1 ? `These look like scores of ${scoresOf} classes: make the metric with { classes: ${scoresOf} }.` : undefined,
+  )
   if (task === 'multilabel' && targets.shape.at(-1) !== classes) {
     throw new CotangentError('shape-mismatch', {
       op: name,

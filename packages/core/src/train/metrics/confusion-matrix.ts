@@ -1,3 +1,4 @@
+import { CotangentError } from '../../errors.ts'
 import { arange } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
@@ -68,8 +69,16 @@ export abstract class ConfusionMetric<Out> extends SumMetric<
 export class ConfusionMatrix extends ConfusionMetric<number[][] | number[][][]> {
   readonly #normalize: ConfusionMatrixOptions['normalize']
 
+  /** @throws {CotangentError} `invalid-argument` for options that are none. */
   constructor({ normalize, ...options }: ConfusionMatrixOptions = {}) {
     super('confusionMatrix', options)
+    if (normalize !== undefined && !['true', 'predicted', 'all'].includes(normalize)) {
+      throw new CotangentError('invalid-argument', {
+        op: this.name,
+        message: `normalize is ${String(normalize)}`,
+        hint: "It is 'true', 'predicted' or 'all'; counts are left as they are without it.",
+      })
+    }
     this.#normalize = normalize
   }
 

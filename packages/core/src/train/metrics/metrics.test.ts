@@ -309,6 +309,15 @@ describe('metrics', () => {
     expect(() => new m.Accuracy({ classes: 3, subset: true })).toThrow(/all labels of a sample/)
     expect(() => new m.Accuracy({ threshold: 3 })).toThrow(/threshold is 3/)
     expect(() => new m.Accuracy({ task: 'other' as 'binary' })).toThrow(/no task other/)
+    expect(() => new m.Accuracy({ classes: 1 })).toThrow(/more than 1 class.*leave \{ classes \} out/)
+    expect(() => new m.Accuracy().update(scores, indices)).toThrow(/look like scores of 5 classes: make the metric with \{ classes: 5 \}/)
+    for (const Metric of [m.Accuracy, m.Precision, m.RocAuc])
+      expect(() => new Metric({ classes: 3, average: 'mean' as 'macro' })).toThrow(/no average mean. Use micro, macro, weighted, none/)
+    expect(() => new m.ConfusionMatrix({ classes: 3, normalize: 'rows' as 'true' })).toThrow(/normalize is rows/)
+    for (const metric of [new m.Accuracy({ classes }), new m.Precision(), new m.RocAuc(), new m.LogLoss({ classes }), new m.R2Score()]) {
+      expect(() => metric.update([[1, 2]] as never, indices)).toThrow(/the predictions are an array, not a tensor. Make one of them/)
+      expect(() => metric.update(scores, undefined as never)).toThrow(/the targets are missing/)
+    }
     expect(() => new m.FBeta({ beta: -1 })).toThrow(/beta is -1/)
     expect(() => new m.RocAuc({ thresholds: 1 })).toThrow(/at least two, in ascending order/)
     expect(() => new m.RocAuc({ thresholds: [0.5, 0.5] })).toThrow(/ascending/)

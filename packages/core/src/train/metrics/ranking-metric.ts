@@ -1,7 +1,7 @@
 import { CotangentError } from '../../errors.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Metric, MetricUpdateOptions } from '../metric.ts'
-import { averaged, type ClassAverage, type OfClasses } from './class-average.ts'
+import { averaged, averageOf, type ClassAverage, type OfClasses } from './class-average.ts'
 import { type ClassOptions, type ClassSetup, classSetup } from './class-labels.ts'
 import { RankingBins } from './ranking-bins.ts'
 import type { RankingCurve } from './ranking-curve.ts'
@@ -28,7 +28,7 @@ export abstract class RankingMetric<A extends ClassAverage> implements Metric<
 
   constructor(kind: string, { average, thresholds, ...options }: RankingOptions<A>) {
     this.#setup = classSetup(kind, options)
-    this.#average = average ?? 'macro'
+    this.#average = averageOf(this.#setup.name, average)
     const together = this.#average === 'micro'
     this.#counts =
       thresholds === undefined

@@ -1,7 +1,7 @@
 import { CotangentError } from '../../errors.ts'
 import { sameShape, type Shape } from '../../layout.ts'
 import { ones, where } from '../../op/index.ts'
-import type { Tensor } from '../../tensor/tensor.ts'
+import { Tensor } from '../../tensor/tensor.ts'
 import type { MetricUpdateOptions } from '../metric.ts'
 
 /**
@@ -33,12 +33,31 @@ export function weighted(weights: Tensor, x: Tensor): Tensor {
   return where(weights.eq(0), 0, weights.mul(x.cast('float64')))
 }
 
-export function checkSameShape(op: string, predictions: Tensor, targets: Tensor): void {
+/** Refuses what is no tensor, such as plain arrays, or targets that are not there. */
+export function checkTensors(op: string, predictions: unknown, targets: unknown): void {
+  for (const [what, x] of Object.entries({ predictions, targets })) {
+    if (x instanceof Tensor) continue
+    throw new CotangentError('invalid-argument', {
+      op,
+      message: `the ${what} are ${Array.isArray(x) ? 'an array' : x === null || x === undefined ? 'missing' : typeof x}, not a tensor`,
+      hint: Array.isArray(x) ? 'Make one of them: tensor(values).' : 'Metrics take update(predictions, targets).',
+    })
+  }
+}
+
+/** @param hint What to do where they differ. */
+export function checkSameShape(
+  op: string,
+  predictions: Tensor,
+  targets: Tensor,
+  hint = 'There must be one prediction for each target: reshape one of them.',
+): void {
+  checkTensors(op, predictions, targets)
   if (sameShape(predictions.shape, targets.shape)) return
   throw new CotangentError('shape-mismatch', {
     op,
     message: 'predictions and targets differ in shape',
     shapes: [predictions.shape, targets.shape],
-    hint: 'There must be one prediction for each target: reshape one of them.',
+    hint,
   })
 }

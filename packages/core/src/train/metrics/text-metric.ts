@@ -20,6 +20,15 @@ export abstract class TextMetric<Out> implements Metric<Out, [hypotheses: readon
    * @throws {CotangentError} `invalid-argument` where their numbers differ, or there is no reference.
    */
   update(hypotheses: readonly string[], references: readonly References[]): void {
+    for (const [what, texts] of Object.entries({ hypotheses, references })) {
+      if (Array.isArray(texts) && texts.every((text) => typeof text === 'string' || (what === 'references' && Array.isArray(text))))
+        continue
+      throw new CotangentError('invalid-argument', {
+        op: this.name,
+        message: `the ${what} are no array of texts`,
+        hint: "Pass several at once: update(['a text'], [['one reference', 'another one']]).",
+      })
+    }
     if (hypotheses.length !== references.length || references.some((given) => given.length === 0 && typeof given !== 'string')) {
       throw new CotangentError('invalid-argument', {
         op: this.name,

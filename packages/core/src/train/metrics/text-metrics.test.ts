@@ -60,6 +60,8 @@ test('no samples, nothing in common, tokenizers of your own', async () => {
 })
 
 test('what does not fit is refused', () => {
+  expect(() => new Bleu().update('a' as never, ['a'])).toThrow(/the hypotheses are no array of texts. Pass several at once/)
+  expect(() => new Rouge().update(['a'], [3] as never)).toThrow(/the references are no array/)
   expect(() => new Bleu().update(['a'], [])).toThrow(/1 hypotheses, and references for 0/)
   expect(() => new Bleu().update(['a'], [[]])).toThrow(/references for 0/)
   expect(() => new Bleu({ maxOrder: 0 })).toThrow(/maxOrder is 0/)
