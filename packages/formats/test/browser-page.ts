@@ -5,12 +5,7 @@ import { readParquet } from '@cotangent/formats/parquet'
 import { decodeEvents, EventWriter } from '@cotangent/formats/tensorboard'
 import { buildExample, encodeRecords, fixedLength, readExamples } from '@cotangent/formats/tfrecord'
 import { tensor } from 'cotangent'
-
-async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = []
-  for await (const value of source) list.push(value)
-  return list
-}
+import { all } from './all.ts'
 
 /** Pixels, through a picture file and back. */
 export async function picture(pixels: number[], channels: 1 | 3 | 4) {

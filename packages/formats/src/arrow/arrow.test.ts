@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Dataset } from 'cotangent/data'
 import { describe, expect, test } from 'vitest'
+import { all } from '../../test/all.ts'
+import { tableRow } from '../../test/table-rows.ts'
 import { readArrow, readArrowBatches } from './index.node.ts'
 
 const fixture = (name: string) => join(import.meta.dirname, '../../test/fixtures', name)
@@ -10,26 +12,6 @@ const fixture = (name: string) => join(import.meta.dirname, '../../test/fixtures
 const installed = process.env.COTANGENT_PEERS !== undefined
 if (!installed) console.warn('tests of Arrow files are skipped: COTANGENT_PEERS names no folder with apache-arrow')
 
-async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = []
-  for await (const value of source) list.push(value)
-  return list
-}
-
-/** Row `i` of the fixtures; see make_tables.py. */
-const row = (i: number) => ({
-  id: i,
-  big: 2n ** 60n + BigInt(i),
-  small: i * 20,
-  x: i / 4,
-  y: i % 3 === 0 ? null : i * 1e10,
-  flag: i % 2 === 0,
-  name: i === 4 ? null : `größe ${i}`,
-  kind: 'abc'[i % 3],
-  day: new Date(Date.UTC(2020, 0, 1 + i)),
-  pair: [i, i + 0.5],
-})
-
 test.skipIf(installed)('without apache-arrow, the error says what to install', async () => {
   await expect(all(readArrow(fixture('table.arrow')))).rejects.toMatchObject({ code: 'unsupported', hint: 'npm install apache-arrow' })
 })
@@ -37,9 +19,9 @@ test.skipIf(installed)('without apache-arrow, the error says what to install', a
 describe.skipIf(!installed)("pyarrow's", () => {
   test.each(['table.arrow', 'table.arrows'])('%s', async (name) => {
     const source = readArrow(fixture(name))
-    expect(await all(source)).toEqual(Array.from({ length: 10 }, (_, i) => row(i)))
+    expect(await all(source)).toEqual(Array.from({ length: 10 }, (_, i) => tableRow(i)))
     expect(await all(readArrow(fixture(name), { columns: ['kind', 'id'] }))).toEqual(
-      Array.from({ length: 10 }, (_, i) => ({ kind: row(i).kind, id: i })),
+      Array.from({ length: 10 }, (_, i) => ({ kind: tableRow(i).kind, id: i })),
     )
     const dataset = Dataset.from(source)
     let state: unknown
@@ -66,7 +48,7 @@ describe.skipIf(!installed)("pyarrow's", () => {
       ['int32', [0, 1, 2, 3, 4, 5]],
       ['int32', [6, 7, 8, 9]],
     ])
-    expect([...batches[1]!.big.dataSync()]).toEqual([6, 7, 8, 9].map((i) => row(i).big))
+    expect([...batches[1]!.big.dataSync()]).toEqual([6, 7, 8, 9].map((i) => tableRow(i).big))
     expect(batches[1]!.y.toArray()).toEqual([Number.NaN, 7e10, 8e10, Number.NaN].map(Math.fround))
     expect(batches[0]!.name).toEqual(['größe 0', 'größe 1', 'größe 2', 'größe 3', '', 'größe 5'])
     await expect(all(readArrowBatches(fixture('table.arrow'), 6))).rejects.toThrow('"pair" (List<Float32>)')

@@ -5,16 +5,12 @@ import { gzipSync } from 'node:zlib'
 import type { Tensor } from 'cotangent'
 import { Dataset } from 'cotangent/data'
 import { afterAll, describe, expect, expectTypeOf, test } from 'vitest'
+import { all } from '../../test/all.ts'
 import { type CsvOptions, readCsv, readCsvBatches } from './index.node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cotangent-csv-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = []
-  for await (const value of source) list.push(value)
-  return list
-}
 const bytes = (text: string) => new TextEncoder().encode(text)
 const rows = (text: string, options?: CsvOptions) => all(readCsv(bytes(text), options))
 /** The text in pieces of this many bytes. */

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { Dataset, gunzip, jsonLines, readAll, textLines } from 'cotangent/data'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { all } from '../../test/all.ts'
 import { readCsv } from '../csv/index.node.ts'
 import { hubFile, hubFiles } from './index.node.ts'
 
@@ -69,12 +70,6 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 beforeEach(() => void (seen.length = 0))
-
-async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = []
-  for await (const value of source) list.push(value)
-  return list
-}
 
 test.skipIf(installed)('without @huggingface/hub, the error says what to install', async () => {
   await expect(hubFiles('me/words')).rejects.toMatchObject({ code: 'unsupported', hint: 'npm install @huggingface/hub' })

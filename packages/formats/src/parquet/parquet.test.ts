@@ -3,30 +3,13 @@ import { join } from 'node:path'
 import type { Tensor } from 'cotangent'
 import { Dataset } from 'cotangent/data'
 import { describe, expect, expectTypeOf, test } from 'vitest'
+import { all } from '../../test/all.ts'
+import { tableRow } from '../../test/table-rows.ts'
 import { describeParquet, readParquet, readParquetBatches } from './index.node.ts'
 
 const fixture = (codec: string) => join(import.meta.dirname, `../../test/fixtures/table-${codec}.parquet`)
 
-async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = []
-  for await (const value of source) list.push(value)
-  return list
-}
-
-/** Row `i` of the fixtures; see make_tables.py. */
-const row = (i: number) => ({
-  id: i,
-  big: 2n ** 60n + BigInt(i),
-  small: i * 20,
-  x: i / 4,
-  y: i % 3 === 0 ? null : i * 1e10,
-  flag: i % 2 === 0,
-  name: i === 4 ? null : `größe ${i}`,
-  kind: 'abc'[i % 3],
-  day: new Date(Date.UTC(2020, 0, 1 + i)),
-  pair: [i, i + 0.5],
-})
-const expected = Array.from({ length: 10 }, (_, i) => row(i))
+const expected = Array.from({ length: 10 }, (_, i) => tableRow(i))
 
 test.each(['none', 'snappy', 'gzip', 'zstd', 'lz4', 'brotli'])("pyarrow's file, %s", async (codec) => {
   expect(await all(readParquet(fixture(codec)))).toEqual(expected)
@@ -57,7 +40,7 @@ test('batches of columns', async () => {
   expectTypeOf(batches[0]!).toEqualTypeOf<{ id: Tensor; big: Tensor; y: Tensor; flag: Tensor; name: string[]; kind: Tensor }>()
   expect(batches.map(({ id }) => id.shape)).toEqual([[7], [3]])
   expect(batches[1]!.big.dtype).toBe('int64')
-  expect([...batches[1]!.big.dataSync()]).toEqual([7, 8, 9].map((i) => row(i).big))
+  expect([...batches[1]!.big.dataSync()]).toEqual([7, 8, 9].map((i) => tableRow(i).big))
   expect(batches[0]!.y.toArray()).toEqual([-1, 1e10, 2e10, -1, 4e10, 5e10, -1])
   expect(batches[0]!.name[4]).toBe('')
   expect(batches[0]!.kind.toArray()).toEqual([2, 1, 0, 2, 1, 0, 2])

@@ -6,6 +6,7 @@ import { zeros } from 'cotangent'
 import type { SummaryWriter } from 'cotangent/train'
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'vitest'
 import { bundle } from '../../../core/test/bundle.ts'
+import { all } from '../../test/all.ts'
 import { encodeRecord } from '../tfrecord/framing.ts'
 import { EventDecoder } from './event-decoder.ts'
 import { floatTensor } from './event-tensor.ts'
@@ -17,12 +18,6 @@ const folder = mkdtempSync(join(tmpdir(), 'cotangent-events-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 let runs = 0
 const newRun = () => join(folder, `run ${runs++}`)
-
-async function all(events: AsyncIterable<TensorBoardEvent>): Promise<TensorBoardEvent[]> {
-  const list = []
-  for await (const event of events) list.push(event)
-  return list
-}
 
 test('scalars come back', async () => {
   const writer = new EventFileWriter(newRun())

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { Tensor } from 'cotangent'
 import { afterAll, describe, expect, test } from 'vitest'
+import { all } from '../../test/all.ts'
 import { crc32c } from './crc32c.ts'
 import { encodeRecord, RecordDecoder } from './framing.ts'
 import {
@@ -23,11 +24,6 @@ const fixtures = join(import.meta.dirname, '../../test/fixtures')
 const folder = mkdtempSync(join(tmpdir(), 'cotangent-tfrecord-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = []
-  for await (const value of source) list.push(value)
-  return list
-}
 const values = (t: Tensor) => Array.from(t.dataSync() as ArrayLike<number | bigint>)
 const records = (n: number) => Array.from({ length: n }, (_, i) => Uint8Array.from({ length: i * 37 }, (_, j) => i + j))
 
