@@ -9,13 +9,7 @@ import json
 import sys
 import time
 
-replies, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not break the protocol
-
-
-def reply(message):
-    replies.write(json.dumps(message) + "\n")
-    replies.flush()
-
+from protocol import serve, unavailable
 
 try:
     import torch
@@ -23,8 +17,7 @@ try:
     from pytorch_models import model_builders
     from torch import nn
 except ImportError as error:
-    reply({"error": str(error)})
-    sys.exit(0)
+    unavailable(error)
 
 COMPILED = sys.argv[2] == "compile"
 FORMATS = {"": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -276,28 +269,25 @@ def main():
     options = json.loads(sys.argv[1])
     torch.set_num_threads(options["threads"])
     torch.manual_seed(0)
-    reply({"version": torch.__version__, "threads": torch.get_num_threads()})
     key, note, threads, step = None, "", 1, None
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            if "release" in request:
-                key = step = None
-                reply({"id": request["id"]})
-                continue
-            if "memory" in request:
-                work = request["memory"]
-                taken, note = peak_memory(BUILDERS[work["kind"]](work))
-                reply({"id": request["id"], "bytes": taken, "note": note})
-                continue
-            work = request["time"]
-            if key != work:
-                note, threads, step = fastest(BUILDERS[work["kind"]](work), options["threads"])
-                key = work
-            took = seconds(threads, step, request["iterations"])
-            reply({"id": request["id"], "seconds": took, "note": note, "threads": threads})
-        except Exception as error:
-            reply({"id": request["id"], "error": str(error).split("\n")[0]})
+
+    def answer(request):
+        nonlocal key, note, threads, step
+        if "release" in request:
+            key = step = None
+            return None
+        if "memory" in request:
+            work = request["memory"]
+            taken, note = peak_memory(BUILDERS[work["kind"]](work))
+            return {"bytes": taken, "note": note}
+        work = request["time"]
+        if key != work:
+            note, threads, step = fastest(BUILDERS[work["kind"]](work), options["threads"])
+            key = work
+        took = seconds(threads, step, request["iterations"])
+        return {"seconds": took, "note": note, "threads": threads}
+
+    serve({"version": torch.__version__, "threads": torch.get_num_threads()}, answer)
 
 
 # Processes of data loaders read this file, too.

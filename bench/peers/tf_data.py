@@ -1,26 +1,18 @@
 """TensorFlow's tf.data as a peer of the `data` suite; speaks the JSON lines of host.ts. Needs tensorflow >= 2.16."""
 
 import glob
-import json
 import os
-import sys
 import time
 
-replies, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not break the protocol
+from protocol import serve, unavailable
+
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-
-
-def reply(message):
-    replies.write(json.dumps(message) + "\n")
-    replies.flush()
-
 
 try:
     import tensorflow as tf
 except ImportError as error:
-    reply({"error": str(error)})
-    sys.exit(0)
+    unavailable(error)
 
 SIZE = 224
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -62,25 +54,23 @@ def pictures(w):
 
 
 def main():
-    reply({"version": tf.__version__, "threads": 2})
     key, step = None, None
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            if "release" in request:
-                key = step = None
-                reply({"id": request["id"]})
-                continue
-            work = request["time"]
-            if key != work:
-                step, key = pictures(work), work
-                step()
-            start = time.perf_counter()
-            for _ in range(request["iterations"]):
-                step()
-            reply({"id": request["id"], "seconds": (time.perf_counter() - start) / request["iterations"]})
-        except Exception as error:
-            reply({"id": request["id"], "error": str(error).split("\n")[0]})
+
+    def answer(request):
+        nonlocal key, step
+        if "release" in request:
+            key = step = None
+            return None
+        work = request["time"]
+        if key != work:
+            step, key = pictures(work), work
+            step()
+        start = time.perf_counter()
+        for _ in range(request["iterations"]):
+            step()
+        return {"seconds": (time.perf_counter() - start) / request["iterations"]}
+
+    serve({"version": tf.__version__, "threads": 2}, answer)
 
 
 main()
