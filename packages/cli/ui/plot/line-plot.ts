@@ -56,6 +56,8 @@ interface LinePlotEvents {
   zoom: (range: readonly [number, number] | undefined) => void
 }
 
+/** A line of so few points is seen with all of its values before smoothing. */
+const fewPoints = 64
 const dotRadius = 2.25
 /** Lines with fewer points than one in this many pixels show them. */
 const dotSpacing = 24
@@ -245,7 +247,9 @@ export class LinePlot {
     const ratio = devicePixelRatio
     ctx.save()
     ctx.beginPath()
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height)
+    // Dots at the edges are round, too.
+    const rim = dotRadius * ratio
+    ctx.rect(bbox.left - rim, bbox.top - rim, bbox.width + 2 * rim, bbox.height + 2 * rim)
     ctx.clip()
     ctx.lineJoin = 'round'
     const dimmed = this.#highlight !== undefined && this.#lines.some(({ id }) => id === this.#highlight)
@@ -346,12 +350,13 @@ function extentOf(
       if (at < x[0]) x[0] = at
       if (at > x[1]) x[1] = at
       if (at < from || at > to) continue
-      // The line itself is to be seen; what lies pale behind it may leave the plot where it is wild.
-      const value = line.y[i]!
-      if (!Number.isFinite(value) || (logY && value <= 0)) continue
-      if (skipsOutliers) all.push(value)
-      if (value < y[0]) y[0] = value
-      if (value > y[1]) y[1] = value
+      // The line itself is to be seen; what lies pale behind it may leave the plot where it is long and wild.
+      for (const value of line.raw && line.x.length <= fewPoints ? [line.y[i]!, line.raw[i]!] : [line.y[i]!]) {
+        if (!Number.isFinite(value) || (logY && value <= 0)) continue
+        if (skipsOutliers) all.push(value)
+        if (value < y[0]) y[0] = value
+        if (value > y[1]) y[1] = value
+      }
     }
   }
   if (skipsOutliers && all.length > 10) {

@@ -87,6 +87,13 @@ function weightsOf(weights: unknown): Tensor | undefined {
   throw refused(`the weights of a batch are ${typeof weights}`, 'They must be a tensor with a number for each example.')
 }
 
+/** What inputs, outputs or targets are, for messages: `{ image, age }`. */
+export function formOf(x: unknown): string {
+  if (x instanceof Tensor) return 'a tensor'
+  if (Array.isArray(x)) return `an array of ${x.length}`
+  return typeof x === 'object' && x !== null ? `{ ${Object.keys(x).join(', ')} }` : String(x)
+}
+
 /** Examples of a batch: the first size of its first tensor. */
 export function batchSizeOf(batch: unknown): number {
   const [first] = leavesOf(batch, isTensor)

@@ -11,6 +11,7 @@ import type { FitOptions } from './fit-options.ts'
 import type { History } from './history.ts'
 import { interruption } from './interruption.ts'
 import { evaluationName, type Logs } from './metric-set.ts'
+import { neverEnds } from './never-ends.ts'
 import type { StepProgram } from './step-program.ts'
 import { Training } from './training.ts'
 
@@ -78,9 +79,9 @@ export class FitLoop {
     if (validateEvery?.epochs !== undefined) wholeNumber('validateEvery.epochs', validateEvery.epochs, 1)
     const endless = maxSteps !== undefined || maxTime !== undefined
     if (!endless && this.#source.isEndless && this.#limit === Infinity)
-      throw neverEnds('the data never end, and so no epoch would', 'batchesPerEpoch')
+      throw neverEnds('fit', 'the data never end, and so no epoch would', 'batchesPerEpoch')
     if (this.#validation?.isEndless && this.#validationLimit === Infinity)
-      throw neverEnds('the validation data never end', 'limitBatches: { validation }')
+      throw neverEnds('fit', 'the validation data never end', 'limitBatches: { validation }')
     const epochs = wholeNumber('epochs', options.epochs ?? (endless ? Infinity : 1), 0)
     const perEpoch = batches === undefined ? undefined : Math.ceil(batches / accumulate)
     const known = perEpoch === undefined || epochs === Infinity ? undefined : perEpoch * epochs
@@ -328,10 +329,6 @@ export async function inUse<T>(model: Module, body: () => Promise<T>): Promise<T
     for (const [module, training] of before) module.training = training
   }
 }
-
-/** @param limit The option that says how many batches are meant. */
-export const neverEnds = (message: string, limit: string) =>
-  refused(message, `Say how many batches to take: ${limit}; or leave out repeat().`)
 
 const noBatches = () =>
   refused(

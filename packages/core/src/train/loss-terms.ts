@@ -5,6 +5,7 @@ import { tensor, where } from '../op/index.ts'
 import { withModes } from '../tensor/modes.ts'
 import { keep } from '../tensor/scope.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { formOf } from './batch.ts'
 
 /**
  * A loss of the outputs of a model and its targets: any loss of the library, or a function of yours. With weights it is called with
@@ -99,8 +100,7 @@ function call(loss: AnyLoss, outputs: unknown, targets: unknown, options?: { rea
   } catch (cause) {
     // A loss of your own may take other things than tensors; one that fails at it was probably meant for tensors.
     if (!(cause instanceof TypeError) || (outputs instanceof Tensor && targets instanceof Tensor)) throw cause
-    const form = (what: string, x: unknown) =>
-      x instanceof Tensor ? `${what} are a tensor` : x === undefined ? `there are no ${what}` : `${what} are of the form ${formOf(x)}`
+    const form = (what: string, x: unknown) => (x === undefined ? `there are no ${what}` : `${what} are ${formOf(x)}`)
     throw new CotangentError('invalid-argument', {
       op: 'fit',
       message: `the loss fails where ${form('outputs', outputs)} and ${form('targets', targets)}: ${cause.message}`,
@@ -109,9 +109,6 @@ function call(loss: AnyLoss, outputs: unknown, targets: unknown, options?: { rea
     })
   }
 }
-
-const formOf = (x: unknown): string =>
-  typeof x !== 'object' || x === null ? String(x) : Array.isArray(x) ? `an array of ${x.length}` : `{ ${Object.keys(x).join(', ')} }`
 
 /** Sum of loss times weight over the sum of weights; 0 where all weights are. */
 function weightedMean(losses: Tensor, weights: Tensor): Tensor {

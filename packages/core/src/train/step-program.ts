@@ -11,11 +11,11 @@ import { keep } from '../tensor/scope.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { mapTree } from '../tree.ts'
 import { type Batch, batchSizeOf, isTensor, readBatch } from './batch.ts'
+import { callForward } from './call-forward.ts'
 import { classWeigher, type LossOf, lossTerms } from './loss-terms.ts'
 import { type Logs, MetricSet } from './metric-set.ts'
 import { Mean } from './metrics/mean.ts'
 import type { StepResult, TrainerOptions } from './trainer-options.ts'
-import { callForward } from './update-batch-norm.ts'
 
 type AnyOptions = TrainerOptions<never, never>
 

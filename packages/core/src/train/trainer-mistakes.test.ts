@@ -63,6 +63,7 @@ describe('data that', () => {
     await expect(trainer.fit(points(), { validation: endless })).rejects.toThrow(/validation data never end.*limitBatches: { validation }/)
     await expect(trainer.evaluate(endless)).rejects.toThrow(/data never end.*limitBatches/)
     await expect(trainer.predict(endless)).rejects.toThrow(/data never end/)
+    await expect(train.updateBatchNorm(nn.sequential(new nn.BatchNorm1d(4)), endless)).rejects.toThrow(/data.take\(100\)/)
     expect((await trainer.fit(endless, { batchesPerEpoch: 3, validation: endless, limitBatches: { validation: 1 } })).steps).toBe(3)
     expect((await trainer.fit(endless, { maxSteps: 2 })).steps).toBe(2)
     expect((await trainer.fit(endless, { limitBatches: 2, epochs: 2 })).steps).toBe(4)
@@ -84,13 +85,27 @@ test('one loss for several outputs, and one without targets', async () => {
     }
   }
   const several = quickTrainer({ loss: crossEntropy as never, metrics: [] }, new Two())
-  await expect(several.fit(points())).rejects.toThrow(
-    /outputs are of the form \{ kind \} and targets are a tensor.*give each a loss by its name/,
-  )
+  await expect(several.fit(points())).rejects.toThrow(/outputs are \{ kind \} and targets are a tensor.*give each a loss by its name/)
   const { x } = points()
   await expect(quickTrainer({ loss: mseLoss as never, metrics: [] }).fit({ x })).rejects.toThrow(
     /outputs are a tensor and there are no targets/,
   )
+})
+
+test('inputs that the model does not take', async () => {
+  class Pair extends nn.Module {
+    readonly own = new nn.Linear(4, 3)
+    forward(a: Tensor, b: Tensor): Tensor {
+      return this.own.forward(a).add(this.own.forward(b)) as Tensor
+    }
+  }
+  const { x, y } = points()
+  const pair = quickTrainer({}, new Pair())
+  await expect(pair.fit({ x, y })).rejects.toThrow(
+    /^Pair: forward takes 2 inputs and was given 1: .*an array of inputs becomes the arguments/,
+  )
+  expect((await pair.predict([[[x, x]]])).shape).toEqual([96, 3])
+  await expect(quickTrainer().fit({ x: { image: x, age: x }, y })).rejects.toThrow(/forward fails on inputs that are { image, age }/)
 })
 
 test('a step whose outputs metrics would need, and one that gives a promise', async () => {

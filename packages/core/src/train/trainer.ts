@@ -9,10 +9,11 @@ import { type BatchData, isTensor, readInputs } from './batch.ts'
 import { type Callback, checkCallbacks } from './callback.ts'
 import { scheduleCallbacks } from './callbacks/learning-rate-schedule.ts'
 import { displayOf } from './display.ts'
-import { countOf, evaluateAll, FitLoop, type FitResult, inUse, neverEnds, wholeNumber } from './fit-loop.ts'
+import { countOf, evaluateAll, FitLoop, type FitResult, inUse, wholeNumber } from './fit-loop.ts'
 import type { FitOptions } from './fit-options.ts'
 import { interruption } from './interruption.ts'
 import type { Logs } from './metric-set.ts'
+import { neverEnds } from './never-ends.ts'
 import { checkOptionNames } from './option-names.ts'
 import { StepProgram } from './step-program.ts'
 import { isTensorData, rowsOf, splitRows, tensorBatches, type TensorData } from './tensor-data.ts'
@@ -104,7 +105,7 @@ export class Trainer<O = Tensor, T = Tensor> {
   async evaluate(data: BatchData | TensorData, { batchSize = 32, limitBatches, signal }: EvaluateOptions = {}): Promise<Logs> {
     const source = new BatchSource(isTensorData(data) ? tensorBatches(data, batchSize, { shuffle: false }) : data)
     const limit = countOf('limitBatches', limitBatches, source.length)
-    if (source.isEndless && limit === Infinity) throw neverEnds('the data never end', 'limitBatches')
+    if (source.isEndless && limit === Infinity) throw neverEnds('evaluate', 'the data never end', 'limitBatches')
     const stop = interruption({ ...(signal && { signal }), interruptible: false })
     try {
       await evaluateAll(this.program, source, { limit, stopped: () => stop.happened })
@@ -123,7 +124,7 @@ export class Trainer<O = Tensor, T = Tensor> {
     const batches = data instanceof Tensor ? rowsOf(data, batchSize) : data
     const source = new BatchSource(isTensorData(batches) ? tensorBatches(batches, batchSize, { shuffle: false }) : batches)
     const limit = countOf('limitBatches', limitBatches, source.length)
-    if (source.isEndless && limit === Infinity) throw neverEnds('the data never end', 'limitBatches')
+    if (source.isEndless && limit === Infinity) throw neverEnds('predict', 'the data never end', 'limitBatches')
     const outputs: unknown[] = []
     await inUse(this.model, async () => {
       while (outputs.length < limit) {

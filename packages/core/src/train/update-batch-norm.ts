@@ -3,6 +3,8 @@ import { noGrad } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { BatchSource } from './batch-source.ts'
 import { type BatchData, type BatchNames, readBatch } from './batch.ts'
+import { callForward } from './call-forward.ts'
+import { neverEnds } from './never-ends.ts'
 
 /** A layer that keeps running statistics. */
 interface RunningNorm extends Module {
@@ -35,6 +37,7 @@ export async function updateBatchNorm(
   const momenta = norms.map(({ momentum }) => momentum)
   const through = forward ?? ((inputs: unknown) => callForward(model, inputs))
   const source = new BatchSource(data)
+  if (source.isEndless) throw neverEnds('updateBatchNorm', 'the data never end', 'data.take(100)')
   model.train()
   try {
     for (let count = 1; ; count++) {
@@ -49,10 +52,4 @@ export async function updateBatchNorm(
     for (const [module, training] of before) module.training = training
     await source.close()
   }
-}
-
-/** `forward(inputs)`, or `forward(...inputs)` where inputs are an array. */
-export function callForward(model: Module, inputs: unknown): unknown {
-  const { forward } = model as unknown as { forward(...inputs: readonly unknown[]): unknown }
-  return Array.isArray(inputs) ? forward.apply(model, inputs) : forward.call(model, inputs)
 }

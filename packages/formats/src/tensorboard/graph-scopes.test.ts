@@ -1,4 +1,4 @@
-import { add, compile, manualSeed, nn, normal, optim, relu, type Tensor } from 'cotangent'
+import { add, compile, manualSeed, nn, noGrad, normal, optim, relu, tensor, type Tensor } from 'cotangent'
 import { expect, test } from 'vitest'
 import { decodeEvents } from './decode-events.ts'
 import type { TensorBoardEvent } from './event.ts'
@@ -34,6 +34,8 @@ async function namesOf(graph: GraphInput, names?: ReadonlyMap<string, Tensor>): 
   return events.flatMap((event) => (event.kind === 'graph' ? event.nodes.map(({ name }) => name) : []))
 }
 
+const namesIn = (model: Net) => new Map<string, unknown>([...model.namedParameters(), ...model.namedBuffers()]) as Map<string, Tensor>
+
 function stepOf(model: Net) {
   const optimizer = new optim.AdamW(model, { lr: 0.1 })
   const step = compile((x: Tensor) => {
@@ -51,7 +53,7 @@ test('ops of a training step lie in the modules that they belong to', async () =
   manualSeed(1)
   const model = new Net()
   const step = stepOf(model)
-  const names = await namesOf(step, model.namedParameters() as unknown as Map<string, Tensor>)
+  const names = await namesOf(step, namesIn(model))
   expect(new Set(names).size).toBe(names.length)
   expect(names).toEqual(
     expect.arrayContaining([
@@ -59,6 +61,7 @@ test('ops of a training step lie in the modules that they belong to', async () =
       'first/fc/weight',
       'first/fc/matmul',
       'first/norm/batchNorm',
+      'first/norm/runningMean',
       'first/norm/lerp',
       'first/relu',
       'first/add',
@@ -78,8 +81,32 @@ test('ops of a training step lie in the modules that they belong to', async () =
   expect([...outermost].sort()).toEqual(['argument_0', 'first', 'gradients', 'head', 'mean', 'optimizer', 'result_0', 'second', 'square'])
 })
 
+test('a step that returns nothing is told from its backward pass, too', async () => {
+  manualSeed(1)
+  const model = new Net()
+  const optimizer = new optim.SGD(model, { lr: 0.1 })
+  const total = tensor(0)
+  const step = compile((x: Tensor) => {
+    optimizer.zeroGrad()
+    const loss = model.forward(x).square().mean()
+    loss.backward()
+    optimizer.step()
+    noGrad(() => total.assign(total.add(loss)))
+  })
+  step(normal([6, 4]) as Tensor)
+  const names = await namesOf(step, namesIn(model))
+  expect(names).toEqual(
+    expect.arrayContaining(['first/fc/matmul', 'second/relu', 'statistics/mean', 'gradients/first/fc/matmul', 'optimizer/head/SGD']),
+  )
+  expect(new Set(names.map((name) => name.split('/')[0]))).toEqual(
+    new Set(['argument_0', 'first', 'second', 'head', 'statistics', 'gradients', 'optimizer']),
+  )
+})
+
 test('without names nothing is known of modules', async () => {
   const names = await namesOf(stepOf(new Net()))
   expect(names).toContain('captured')
-  expect(names.filter((name) => name.includes('/') && !name.startsWith('gradients/'))).toEqual([])
+  expect(new Set(names.filter((name) => name.includes('/')).map((name) => name.split('/')[0]))).toEqual(
+    new Set(['gradients', 'optimizer', 'statistics']),
+  )
 })

@@ -7,8 +7,9 @@ import { invalid } from './values.ts'
 
 export interface GraphOptions {
   /**
-   * Tensors by the names that they are to have: `model.namedParameters()`. What comes before a name's last dot is a module: ops are
-   * nested into the modules whose parameters they work on, and those of the backward pass into the same under `gradients` and `optimizer`.
+   * Tensors by the names that they are to have: `model.namedParameters()`, and `model.namedBuffers()`. What comes before a name's last dot is a
+   * module: ops are nested into the modules whose parameters they work on, those of the backward pass into the same under `gradients` and
+   * `optimizer`.
    */
   readonly names?: ReadonlyMap<string, Tensor>
 }

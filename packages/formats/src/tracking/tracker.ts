@@ -63,9 +63,9 @@ export function summaryWriter(tracker: Tracker): SummaryWriter {
       await settle()
       await tracker.flush()
     },
-    async close() {
+    async close({ status = 'success' } = {}) {
       await settle()
-      await tracker.finish()
+      await tracker.finish(status === 'failure' ? 'failed' : 'finished')
     },
   }
 }
