@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import type { AttachedBackend, BackendRoutine, BackendThreads, Routine, RoutineBackend } from 'cotangent'
 import type { Binding, LoadedBinding, NativeDescription } from './binding.ts'
 import { byteDepthsOf } from './bytes.ts'
-import { describeConvolution } from './convolution.ts'
+import { describeConvolution, describeProduct } from './convolution.ts'
 import { describe, type DescribeOptions } from './describe.ts'
 import { describeFewRows } from './few-rows.ts'
 import { RoutineCache } from './routine-cache.ts'
@@ -87,7 +87,7 @@ export class NativeBackend implements RoutineBackend {
     const { minimumWork, workPerThread, vectors } = this.#options
     const rows = describeFewRows(routine)
     if (rows && (vectors || !rows.small)) return rows.describe(threads)
-    const own = describeConvolution(routine)
+    const own = describeConvolution(routine) ?? describeProduct(routine)
     const described = own?.preferred ? { ...own, vector: false, small: false } : describe(routine, this.#machine)
     if (!described || described.work < minimumWork) return undefined
     if (described.small && !vectors) return undefined

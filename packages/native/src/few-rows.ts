@@ -1,6 +1,6 @@
 import type { Operand, Routine } from 'cotangent'
 import type { NativeFewRows } from './binding.ts'
-import { lastElement, tidy } from './layout.ts'
+import { lastElement, rowsOf, tidy } from './layout.ts'
 
 /** Rows from which on oneDNN's products are as fast. */
 const mostRows = 8
@@ -10,23 +10,6 @@ const leastMatrix = { one: 2 ** 16, several: 2 ** 18 } as const
 
 /** Numbers of the matrix that are worth a thread of their own. */
 const matrixPerThread = 2 ** 16
-
-interface Rows {
-  readonly count: number
-  readonly step: number
-}
-
-/** All axes but the last as one; undefined where they are not one apart. */
-function rowsOf({ shape, strides }: Operand): Rows | undefined {
-  let rows: Rows = { count: 1, step: 0 }
-  for (let axis = shape.length - 2; axis >= 0; axis--) {
-    if (shape[axis] === 1) continue
-    if (rows.count === 1) rows = { count: shape[axis]!, step: strides[axis]! }
-    else if (strides[axis] === rows.count * rows.step) rows = { count: shape[axis]! * rows.count, step: rows.step }
-    else return undefined
-  }
-  return rows
-}
 
 /**
  * A product of float32 numbers for the addon's own code, where a few rows are multiplied with one matrix; undefined for others. Each number of the

@@ -29,3 +29,20 @@ export function overlaps({ dims, strides }: { readonly dims: readonly number[]; 
   }
   return false
 }
+
+interface Rows {
+  readonly count: number
+  readonly step: number
+}
+
+/** All axes but the last as one; undefined where they are not one apart. */
+export function rowsOf({ shape, strides }: Operand): Rows | undefined {
+  let rows: Rows = { count: 1, step: 0 }
+  for (let axis = shape.length - 2; axis >= 0; axis--) {
+    if (shape[axis] === 1) continue
+    if (rows.count === 1) rows = { count: shape[axis]!, step: strides[axis]! }
+    else if (strides[axis] === rows.count * rows.step) rows = { count: shape[axis]! * rows.count, step: rows.step }
+    else return undefined
+  }
+  return rows
+}

@@ -60,6 +60,8 @@ const shapes: readonly (readonly [string, Shape])[] = [
   ['weights that are dealt with in blocks', { channels: [190, 64], size: [5, 4] }],
   ['7x7 with stride', { channels: [20, 64], size: [23, 20], kernel: 7, stride: 2 }],
   ['one channel, left to oneDNN', { channels: [1, 32], batch: 3 }],
+  ['few channels, whose taps are read as one run', { channels: [3, 40], kernel: 5, stride: 2, batch: 2, size: [12, 17] }],
+  ['joined taps of windows wider than the input', { channels: [5, 16], kernel: 7, size: [2, 3] }],
   ['1x1 with stride', { channels: [32, 48], kernel: 1, stride: 2 }],
   ['dilation', { channels: [24, 16], dilation: 2, size: [12, 9] }],
   ['windows wider than the input', { channels: [17, 16], kernel: 7, size: [2, 3] }],
@@ -67,6 +69,8 @@ const shapes: readonly (readonly [string, Shape])[] = [
   ['depthwise', { channels: [40, 40], depthwise: true, size: [13, 21] }],
   ['depthwise with many channels', { channels: [150, 150], depthwise: true, batch: 2, size: [7, 7] }],
   ['depthwise, 5x5 with stride', { channels: [32, 32], depthwise: true, kernel: 5, stride: 2, size: [17, 30] }],
+  ['depthwise, rows of more than one tile', { channels: [48, 48], depthwise: true, size: [5, 35] }],
+  ['depthwise, 3x3 with stride 2', { channels: [37, 37], depthwise: true, stride: 2, size: [9, 18] }],
   ['depthwise, dilated, wider than the input', { channels: [16, 16], depthwise: true, kernel: 5, dilation: 2, size: [3, 4] }],
 ]
 
@@ -79,7 +83,7 @@ describe.skipIf(!loaded)("convolutions by the addon's own code", () => {
   describe.each(shapes)('%s', (_, shape) => {
     it.each(['relu', 'relu6'] as const)('%s', (activation) => {
       const program = activated(convolution(shape), activation)
-      expect(describeConvolution(program)?.preferred).toBe(shape.depthwise || shape.channels[0] >= 16)
+      expect(describeConvolution(program)?.preferred).toBe(shape.depthwise || shape.channels[0] > 1)
       const before = backend.taken
       const { expected, actual } = both(engine, program)
       expect(actual).toEqual(expected)
