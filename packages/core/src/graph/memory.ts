@@ -78,11 +78,12 @@ function readsWhatItWrites({ program, inputs, outputs }: Operation, old: Value, 
   if (input < raw) return true
   const output = outputs.findIndex((o) => o.value === made)
   const written = code.outputs[output]!.strides
-  // A pass over a row would find overwritten what an earlier one has read, unless rows are written when they are done.
+  // A pass over a row would find overwritten what an earlier one has read. What is one number a row is written when the row is done.
   const rank = code.parallel.length
   const level = elementLevels(code)
-  const perElement = code.outputs.some(({ node, strides }) => level[node] || strides.some((s, axis) => axis >= rank && s !== 0))
-  if (perElement && code.nodes.some((n) => n.op === 'reduce')) return false
+  const perElement = level[code.outputs[output]!.node] || written.some((s, axis) => axis >= rank && s !== 0)
+  const readsElements = code.nodes.some((node, id) => level[id] && node.op === 'load' && node.input === input)
+  if ((perElement || readsElements) && code.nodes.some((n) => n.op === 'reduce')) return false
   const extents = [...code.parallel, ...code.reduce]
   return code.nodes.every((node) => {
     if (node.op === 'gather') return node.input !== input

@@ -106,6 +106,37 @@ describe('copies', () => {
     setEngine('wasm')
   })
 
+  test.each([
+    ['reference', [3, 5]],
+    ['wasm', [3, 5]],
+    ['wasm', [67, 3]],
+    ['wasm', [5, 300]],
+  ])('what is one number a row is replaced where it is, though the rows go elsewhere: %s %j', (name, shape) => {
+    setEngine(name)
+    const [rows] = shape as [number, number]
+    const setup = () => {
+      const level = tensor(Array.from({ length: rows }, (_, i) => i + 1)) as Tensor
+      const lowerBy = (x: Tensor) => {
+        const sum = x.sum(1)
+        const y = x.mul(sum.reshape([-1, 1])).add(level.reshape([-1, 1]))
+        noGrad(() => void level.assign(level.sub(sum)))
+        return y
+      }
+      return { level, lowerBy }
+    }
+    const plan = planMemory(optimize(lower(trace(setup().lowerBy, [argument(shape)]).graph), { ...context, engine: engineNamed(name) }))
+    expect([plan.inPlace.size, plan.copies.size]).toEqual([1, 0])
+    const x = normal(shape) as Tensor
+    const [found, expected] = [compile, (f: (x: Tensor) => Tensor) => f].map((wrap) => {
+      const { level, lowerBy } = setup()
+      const f = wrap(lowerBy)
+      return [f(x), f(x), f(x), level].flatMap((y) => [...(y.dataSync() as Float32Array)])
+    })
+    expect(found).toHaveLength(expected!.length)
+    found!.forEach((value, i) => expect(value).toBeCloseTo(expected![i]!, 3))
+    setEngine('wasm')
+  })
+
   test('stay where the original is needed, changed in part, or read after', () => {
     const [a, b] = [normal([3]) as Tensor, normal([4]) as Tensor]
     const needed = lowered((x) => noGrad(() => a.assign(x.sort().values)), [3])
