@@ -25,6 +25,17 @@ export interface CommonConvOptions {
 
 export type SpatialRank = 1 | 2 | 3
 
+interface ConvSizes<Rank extends SpatialRank, In extends number, Out extends number> {
+  /** Of the layer, for errors. */
+  readonly name: string
+  readonly rank: Rank
+  readonly inChannels: In
+  readonly outChannels: Out
+  readonly kernelSize: PerAxis
+  /** Whether its weight is that of the convolution which it is the adjoint of. */
+  readonly transposed?: boolean
+}
+
 /** What convolutions and transposed convolutions over `Rank` spatial axes share: all but the op. */
 export abstract class ConvLayer<Rank extends SpatialRank, In extends number, Out extends number> extends Module {
   declare readonly $out: ConvOut<InputOf<this>, In, Out, Rank>
@@ -41,13 +52,8 @@ export abstract class ConvLayer<Rank extends SpatialRank, In extends number, Out
   bias: Parameter<[Out]> | null
 
   constructor(
-    name: string,
-    rank: Rank,
-    inChannels: In,
-    outChannels: Out,
-    kernelSize: PerAxis,
+    { name, rank, inChannels, outChannels, kernelSize, transposed = false }: ConvSizes<Rank, In, Out>,
     options: CommonConvOptions,
-    transposed = false,
   ) {
     super()
     const { groups = 1, bias = true, dtype = 'float32' } = options
@@ -66,7 +72,6 @@ export abstract class ConvLayer<Rank extends SpatialRank, In extends number, Out
     this.stride = perAxis(name, 'stride', options.stride ?? 1, rank, 1)
     this.dilation = perAxis(name, 'dilation', options.dilation ?? 1, rank, 1)
     this.groups = groups
-    // A transposed convolution has the weight of the convolution that it is the adjoint of.
     const [reduced, kept] = transposed ? [outChannels, inChannels] : [inChannels, outChannels]
     const bound = 1 / Math.sqrt((sizeOf(this.kernelSize) * reduced) / groups)
     this.weight = drawBounded([...this.kernelSize, reduced / groups, kept], bound, dtype)

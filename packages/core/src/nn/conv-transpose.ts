@@ -23,7 +23,7 @@ abstract class ConvTranspose<Rank extends SpatialRank, In extends number, Out ex
 
   constructor(rank: Rank, inChannels: In, outChannels: Out, kernelSize: PerAxis, options: ConvTransposeLayerOptions = {}) {
     const name = `ConvTranspose${rank}d`
-    super(name, rank, inChannels, outChannels, kernelSize, options, true)
+    super({ name, rank, inChannels, outChannels, kernelSize, transposed: true }, options)
     this.padding = perAxis(name, 'padding', options.padding ?? 0, rank, 0)
     this.outputPadding = perAxis(name, 'outputPadding', options.outputPadding ?? 0, rank, 0)
   }

@@ -25,7 +25,7 @@ abstract class Conv<Rank extends SpatialRank, In extends number, Out extends num
 
   constructor(rank: Rank, inChannels: In, outChannels: Out, kernelSize: PerAxis, options: ConvLayerOptions = {}) {
     const name = `Conv${rank}d`
-    super(name, rank, inChannels, outChannels, kernelSize, options)
+    super({ name, rank, inChannels, outChannels, kernelSize }, options)
     const { padding = 0, paddingMode = 'zeros' } = options
     this.padding = padding === 'same' ? padding : perAxis(name, 'padding', padding === 'valid' ? 0 : padding, rank, 0)
     this.paddingMode = paddingMode

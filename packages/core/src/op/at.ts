@@ -158,7 +158,9 @@ const replacePrimitive: Primitive<Region> = {
   lower([x, value], [y], { starts, steps }) {
     const none = x!.shape.map(() => 0)
     const ones = x!.shape.map(() => 1)
-    return { kind: 'sequence', steps: [copyStep(x!, 0, y!, 2, none, ones), copyStep(value!, 1, y!, 2, starts, steps)] }
+    const to = { spec: y!, buffer: 2 }
+    const whole = copyStep({ spec: x!, buffer: 0 }, to, { starts: none, steps: ones })
+    return { kind: 'sequence', steps: [whole, copyStep({ spec: value!, buffer: 1 }, to, { starts, steps })] }
   },
   gradient([g], { attrs, inputSpecs, wanted }) {
     const value = inputSpecs[1]!

@@ -35,7 +35,7 @@ const concatPrimitive: Primitive<{ axis: number }> = {
       steps: inputs.map((x, i) => {
         const starts = y!.shape.map((_, a) => (a === axis ? start : 0))
         start += x.shape[axis]!
-        return copyStep(x, i, y!, inputs.length, starts, steps)
+        return copyStep({ spec: x, buffer: i }, { spec: y!, buffer: inputs.length }, { starts, steps })
       }),
     }
   },

@@ -74,7 +74,11 @@ const fakeQuantizePrimitive = kernelPrimitive<Bounds>({
 })
 
 /** Scale or zero point, so that it broadcasts against `x`. */
-function paramOf(op: string, name: string, x: Tensor, value: number | Tensor, axis: number | undefined, dtype: DType): Input {
+function paramOf(
+  value: number | Tensor,
+  dtype: DType,
+  { op, name, x, axis }: { op: string; name: string; x: Tensor; axis: number | undefined },
+): Input {
   if (!(value instanceof Tensor)) return new Scalar(value, dtype)
   if (axis === undefined) {
     if (value.size === 1) return value.reshape([]).cast(dtype)
@@ -125,7 +129,7 @@ function boundsOf(op: string, { dtype = 'int8', min, max }: QuantizeOptions): Bo
 }
 
 function inputsOf(op: string, x: Tensor, { scale, zeroPoint = 0, axis }: QuantizationParams, dtype: DType, zeroDType: DType): Input[] {
-  return [x, paramOf(op, 'scale', x, scale, axis, dtype), paramOf(op, 'zeroPoint', x, zeroPoint, axis, zeroDType)]
+  return [x, paramOf(scale, dtype, { op, name: 'scale', x, axis }), paramOf(zeroPoint, zeroDType, { op, name: 'zeroPoint', x, axis })]
 }
 
 /** Of scales: float64 where the numbers are, else float32. */

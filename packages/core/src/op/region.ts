@@ -45,7 +45,10 @@ const placePrimitive: Primitive<{ shape: Shape; starts: readonly number[]; steps
     fill.output(y!.dtype, fill.param(scalarTypeOf[y!.dtype]), [1])
     return {
       kind: 'sequence',
-      steps: [{ program: fill.build(), operands: [{ buffer: 1, offset: 0 }], scalars: [0] }, copyStep(x!, 0, y!, 1, starts, steps)],
+      steps: [
+        { program: fill.build(), operands: [{ buffer: 1, offset: 0 }], scalars: [0] },
+        copyStep({ spec: x!, buffer: 0 }, { spec: y!, buffer: 1 }, { starts, steps }),
+      ],
     }
   },
   gradient: ([g], { attrs, inputSpecs }) => [
@@ -60,8 +63,18 @@ export function place(x: Tensor, shape: Shape, starts: readonly number[], steps:
   return bind1(placePrimitive, [x, new Scalar(value, x.dtype)], { shape, starts, steps })
 }
 
-/** The step of a sequence that writes input `x` into a region of output `y`, converted to its dtype. */
-export function copyStep(x: Spec, input: number, y: Spec, output: number, starts: readonly number[], steps: readonly number[]): Step {
+/** A tensor that a sequence works on, and the number of its buffer. */
+interface Place {
+  readonly spec: Spec
+  readonly buffer: number
+}
+
+/** The step of a sequence that writes `from` into the region of `to` at `starts`, `starts + steps`..., converted to its dtype. */
+export function copyStep(
+  { spec: x, buffer: input }: Place,
+  { spec: y, buffer: output }: Place,
+  { starts, steps }: { readonly starts: readonly number[]; readonly steps: readonly number[] },
+): Step {
   const k = new KernelBuilder('copy', x.shape)
   const strides = rowMajor(y.shape)
   k.output(

@@ -126,6 +126,15 @@ function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode
   return m.toBytes()
 }
 
+interface ScatterProblem {
+  axis: number
+  index: Operand
+  source: Operand
+  y: Operand
+  type: LaneType
+  threads: number
+}
+
 interface ScatterAxis {
   size: number
   y: number
@@ -137,7 +146,7 @@ interface ScatterAxis {
  * Index and source of any strides into dense y, which holds the base already. The last axes on which the index does not
  * change and the others are contiguous make up the rows. Pointers: index, source, y.
  */
-function planScatter(axis: number, index: Operand, source: Operand, y: Operand, type: LaneType, threads: number): RoutinePlan {
+function planScatter({ axis, index, source, y, type, threads }: ScatterProblem): RoutinePlan {
   const { size, count } = lanesOf(type, false)
   const axes = index.shape.map((n, d): ScatterAxis => ({ size: n, y: y.strides[d]!, index: index.strides[d]!, source: source.strides[d]! }))
   const along = axes[axis]!
@@ -182,7 +191,7 @@ export const scatterRecipe: RecipeRule<'scatter'> = ({ attrs: { axis, mode }, in
     demands: ['output', indices, demand(byRows ? 'dense' : 'any')],
     results: [type],
     job: ([at, source], [y], threads) => ({
-      plan: planScatter(axis, at!, source!, y!, type, threads),
+      plan: planScatter({ axis, index: at!, source: source!, y: y!, type, threads }),
       module: { key: `scatter ${mode} ${type}`, emit: ({ shared }) => emitScatter({ type, mode, shared }) },
     }),
   }
