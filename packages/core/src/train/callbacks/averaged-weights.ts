@@ -2,6 +2,8 @@ import { checkCount } from '../../data/check.ts'
 import { isFloat } from '../../dtype.ts'
 import { CotangentError } from '../../errors.ts'
 import { compile } from '../../graph/compile.ts'
+import type { Stateful } from '../../io/checkpoint.ts'
+import type { Module } from '../../nn/module.ts'
 import { full } from '../../op/index.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Callback } from '../callback.ts'
@@ -156,6 +158,33 @@ export class StochasticWeightAveraging extends AveragedWeights {
     if (plan.epochs === Number.POSITIVE_INFINITY)
       throw refused(this.name, 'start is a share of epochs whose number is not known', 'Give the number of an epoch.')
     return Math.floor(this.#start * plan.epochs)
+  }
+}
+
+/**
+ * In place of the part `callbacks` of a checkpoint: gives a model the averaged weights, which are those that validations used, where its
+ * own part `model` has the weights that go on learning.
+ *
+ *     await store.restore({ callbacks: train.averagesInto(model) }, 'best')
+ *
+ * @param name That of the callback, where there are several; default the one that averages.
+ * @throws {CotangentError} `invalid-argument`, when it is restored, where the checkpoint has no averages.
+ */
+export function averagesInto(model: Module, name?: string): Stateful {
+  return {
+    stateDict: () => ({}),
+    loadStateDict(states: Readonly<Record<string, Partial<State> | null>>) {
+      const has = (state: Partial<State> | null | undefined) =>
+        typeof state?.count === 'number' && state.count > 0 && Boolean(state.weights)
+      const found = name === undefined ? Object.values(states).find(has) : states[name]
+      if (!has(found))
+        throw refused(
+          'averagesInto',
+          `the checkpoint has no averaged weights${name === undefined ? '' : ` of ${name}`}`,
+          `Its callbacks are ${Object.keys(states).join(', ') || 'none'}; averages begin with the first step or epoch that counts.`,
+        )
+      model.loadStateDict(found!.weights!)
+    },
   }
 }
 

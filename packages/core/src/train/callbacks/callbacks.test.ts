@@ -472,3 +472,20 @@ test('CsvLogger has the columns of validations that come later', async () => {
   expect(rows[0]!.slice(3)).toEqual(['loss', 'accuracy', 'valLoss', 'valAccuracy'])
   expect(rows.slice(1).map((row) => row[5] !== '')).toEqual([false, true, false, true, true])
 })
+
+test('a checkpoint gives a model the weights that were validated', async () => {
+  const states: Uint8Array[] = []
+  const trainer = smallTrainer()
+  const keep: train.Callback = { onFitEnd: async (training) => void states.push(await encodeCheckpoint(training.parts)) }
+  const callbacks = [new train.ExponentialAverage({ decay: 0.8 }), keep]
+  const { logs } = await trainer.fit(batches, { epochs: 2, validation: batches, callbacks })
+  const model = smallModel()
+  const other = smallTrainer({}, model)
+  await decodeCheckpoint(states[0]!, { model })
+  expect((await other.evaluate(batches)).loss).not.toBeCloseTo(logs.valLoss!, 4)
+  await decodeCheckpoint(states[0]!, { callbacks: train.averagesInto(model) })
+  expect((await other.evaluate(batches)).loss).toBeCloseTo(logs.valLoss!, 6)
+  await expect(decodeCheckpoint(states[0]!, { callbacks: train.averagesInto(model, 'SWA') })).rejects.toThrow(
+    /no averaged weights of SWA. Its callbacks are ExponentialAverage/,
+  )
+})

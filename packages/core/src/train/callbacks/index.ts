@@ -1,5 +1,6 @@
 export { AccumulationSchedule } from './accumulation-schedule.ts'
 export {
+  averagesInto,
   ExponentialAverage,
   type ExponentialAverageOptions,
   StochasticWeightAveraging,
