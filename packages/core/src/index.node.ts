@@ -6,4 +6,6 @@ export { loadCheckpoint, loadFile, saveCheckpoint, saveFile } from './io/file.no
 export { saveDrawing, saveTrace } from './io/seeing.node.ts'
 export { ioFailure, readWhole, writeWhole } from './io/whole-file.node.ts'
 export { openProgram, saveProgram } from './program/file.node.ts'
+export { SystemMetrics } from './train/callbacks/system-metrics.node.ts'
 export { CheckpointDirectory } from './train/checkpoint-directory.node.ts'
+export { MachineLoad, type LoadSample } from './train/machine-load.node.ts'
