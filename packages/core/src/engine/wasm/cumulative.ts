@@ -19,12 +19,7 @@ const UNROLL = 4
 function emitCumulative({ type, mode, shared }: { type: LaneType; mode: CombineMode; shared: boolean }): Uint8Array<ArrayBuffer> {
   const { m, lanes, f, begin, end, args } = routineModule(type, shared)
   const storeLanes = emitStoreLanes(m, lanes)
-  const [length, inner, blocks, step] = [
-    define(f, words.load(args, 'length')),
-    define(f, words.load(args, 'inner')),
-    define(f, words.load(args, 'blocks')),
-    define(f, words.load(args, 'step')),
-  ]
+  const [length, inner, blocks, step] = words.define(f, args, ['length', 'inner', 'blocks', 'step'])
   const [task, offset, column, left] = [define(f, begin), f.local('i32'), f.local('i32'), f.local('i32')]
   const [x, y] = [f.local('i32'), f.local('i32')]
 

@@ -32,15 +32,8 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const rowTimesColumns = bytes ? emitByteRowTimesColumns(module, withBias, bytes) : emitRowTimesColumns(module, withBias)
 
   const { f, begin, end, args, scratch } = routineFunction(m)
-  const word = (name: Parameters<typeof argumentWords.at>[0]) => argumentWords.load(args, name)
-  const [mode, aRow, aK, bColumn, bK, cRow] = [
-    define(f, word('mode')),
-    define(f, word('aRow')),
-    define(f, word('aK')),
-    define(f, word('bColumn')),
-    define(f, word('bK')),
-    define(f, word('cRow')),
-  ]
+  const word = argumentWords.from(args)
+  const [mode, aRow, aK, bColumn, bK, cRow] = argumentWords.define(f, args, ['mode', 'aRow', 'aK', 'bColumn', 'bK', 'cRow'])
   const [k, accumulate] = [define(f, bytes ? pairsCode(word('k')) : word('k')), define(f, word('accumulate'))]
   const bias = withBias ? { bias: f.local('i32'), biasColumn: define(f, word('biasColumn')) } : undefined
   const place = finish && { epilogue: define(f, ['+', args, word('epilogue')]), outColumn: f.local('i32') }

@@ -10,11 +10,7 @@ const words = /* @__PURE__ */ new ArgumentWords(['gradient', 'positions', 'outpu
 /** Emits the module of the gradient of max pooling: each gradient is added at its position. A task is an image of the batch. */
 function emitMaxPoolGrad({ type, shared }: { type: LaneType; shared: boolean }): Uint8Array<ArrayBuffer> {
   const { m, lanes, f, begin, end, args } = routineModule(type, shared)
-  const [windows, channels, imageBytes] = [
-    define(f, words.load(args, 'windows')),
-    define(f, words.load(args, 'channels')),
-    define(f, words.load(args, 'imageBytes')),
-  ]
+  const [windows, channels, imageBytes] = words.define(f, args, ['windows', 'channels', 'imageBytes'])
   const pixelBytes = define(f, ['*', channels, lanes.size])
   const gradients = define(f, ['*', windows, channels])
   const gradient = define(f, ['+', words.load(args, 'gradient'), ['*', begin, ['*', gradients, lanes.size]]])

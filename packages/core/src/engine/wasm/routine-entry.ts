@@ -78,6 +78,16 @@ export class ArgumentWords<N extends string> {
     return ['load', args, 4 * this.at(name)]
   }
 
+  /** `load` of words that begin at `args`. */
+  from(args: Local<'i32'>): (name: N) => I32 {
+    return (name) => this.load(args, name)
+  }
+
+  /** New locals that hold words. */
+  define<const Names extends readonly N[]>(f: FunctionBuilder, args: Local<'i32'>, names: Names): { [K in keyof Names]: Local<'i32'> } {
+    return names.map((name) => define(f, this.load(args, name))) as { [K in keyof Names]: Local<'i32'> }
+  }
+
   /** The words with their values, those not named 0, followed by `tail`. */
   withValues(values: Partial<Record<N, number>>, tail: readonly number[] = []): Int32Array {
     const words = new Int32Array(this.count + tail.length)

@@ -30,15 +30,9 @@ const words = new ArgumentWords([
 function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode; shared: boolean }): Uint8Array<ArrayBuffer> {
   const { m, lanes, f, begin, end, args } = routineModule(type, shared)
   const storeLanes = emitStoreLanes(m, lanes)
-  const word = (name: Parameters<typeof words.at>[0]) => words.load(args, name)
-  const [count, row, yStep, indexStep, sourceStep] = [
-    define(f, word('count')),
-    define(f, word('row')),
-    define(f, word('yStep')),
-    define(f, word('indexStep')),
-    define(f, word('sourceStep')),
-  ]
-  const [columnBlock, columnBlocks] = [define(f, word('columnBlock')), define(f, word('columnBlocks'))]
+  const word = words.from(args)
+  const [count, row, yStep, indexStep, sourceStep] = words.define(f, args, ['count', 'row', 'yStep', 'indexStep', 'sourceStep'])
+  const [columnBlock, columnBlocks] = words.define(f, args, ['columnBlock', 'columnBlocks'])
   const [y, index, source] = f.locals('i32', 3)
   const [task, batch] = [define(f, begin), f.local('i32')]
   const [left, columns, columnsLeft, to, from] = f.locals('i32', 5)

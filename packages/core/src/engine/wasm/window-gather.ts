@@ -57,12 +57,12 @@ export function emitWindowGather(
 ): Uint8Array<ArrayBuffer> {
   const { m, lanes, f, begin, end, args } = routineModule(type, shared)
   const storeLanes = emitStoreLanes(m, lanes)
-  const word = (name: Parameters<typeof gatherWords.at>[0]) => gatherWords.load(args, name)
+  const word = gatherWords.from(args)
 
   const channels = define(f, word('channels'))
   const combination = new Combination({ f, lanes, storeLanes, args, before: define(f, ['*', begin, channels]) })
   const { wantsPlaces } = combination
-  const [sizeH, sizeW] = [define(f, word('sizeH')), define(f, word('sizeW'))]
+  const [sizeH, sizeW] = gatherWords.define(f, args, ['sizeH', 'sizeW'])
   const axisCode = (axis: 'D' | 'H' | 'W'): AxisCode => ({
     step: define(f, word(`step${axis}`)),
     placeStep: define(f, word(`place${axis}`)),

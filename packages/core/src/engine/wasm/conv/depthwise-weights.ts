@@ -12,9 +12,9 @@ import { DEPTHWISE_VECTORS, weightsWords, weightTapWords } from './weights-plan.
 export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const { m, lanes, storeLanes, finish } = startProduct(options)
   const { f, begin, end, args } = routineFunction(m)
-  const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
+  const word = weightsWords.from(args)
   const task = define(f, begin)
-  const [channels, pixelBytes, rowStride] = [define(f, word('columns')), define(f, word('pixel')), define(f, word('rowStride'))]
+  const [channels, pixelBytes, rowStride] = weightsWords.define(f, args, ['columns', 'pixel', 'rowStride'])
   const [column, columnEnd, line, tap, tapEnd, pixel, count] = f.locals('i32', 7)
   const [x, dy, stop, dw] = f.locals('i32', 4)
   const step = define(f, ['*', word('stepW'), word('xW')])

@@ -19,9 +19,9 @@ const TILE_CHANNELS = 2
 export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const { m, lanes, storeLanes, finish } = startProduct(options)
   const { f, begin, end, args, scratch: list } = routineFunction(m)
-  const word = (name: Parameters<typeof windowWords.at>[0]) => windowWords.load(args, name)
+  const word = windowWords.from(args)
   const task = define(f, begin)
-  const [channels, accumulate] = [define(f, word('columns')), define(f, word('accumulate'))]
+  const [channels, accumulate] = windowWords.define(f, args, ['columns', 'accumulate'])
   const bias = options.bias ? { bias: define(f, word('bias')), biasColumn: define(f, word('biasColumn')) } : undefined
   const [row, rowEnd, batch, tap, tapEnd] = f.locals('i32', 5)
   const position = [f.local('i32'), f.local('i32'), f.local('i32')] as const

@@ -21,7 +21,7 @@ export function eachStretch(
   count: Local<'i32'>,
   body: (stretch: Stretch) => void,
 ): void {
-  const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
+  const word = weightsWords.from(args)
   const [n, d, h, start, end, low, high] = f.locals('i32', 7)
   const [xD, xH] = [f.local('i32'), f.local('i32')]
   // Lines are walked in order, so only the first pixel's number is divided.

@@ -82,8 +82,8 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
   const packScalars = emitPackPixels(m, lanes, false)
 
   const { f, begin, end, args, scratch } = routineFunction(m)
-  const word = (name: Parameters<typeof weightsWords.at>[0]) => weightsWords.load(args, name)
-  const [channels, rowStride, pixel] = [define(f, word('channels')), define(f, word('rowStride')), define(f, word('pixel'))]
+  const word = weightsWords.from(args)
+  const [channels, rowStride, pixel] = weightsWords.define(f, args, ['channels', 'rowStride', 'pixel'])
   const packedB = define(f, ['+', scratch, word('packedB')])
   const packedA = define(f, ['+', scratch, word('packedA')])
   const [x, dy, dw] = f.locals('i32', 3)

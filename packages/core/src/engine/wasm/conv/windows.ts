@@ -24,7 +24,7 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
   const packWindows = emitPackWindows(m, lanes, bytes?.a)
 
   const { f, begin, end, args, scratch } = routineFunction(m)
-  const word = (name: Parameters<typeof windowWords.at>[0]) => windowWords.load(args, name)
+  const word = windowWords.from(args)
   const channels = define(f, word('channels'))
   const tasks = taskBlock(f)
   const { row, rows, column, columns } = tasks
