@@ -354,6 +354,30 @@ const setOnes = (module: nn.Module): void => {
 }
 
 describe('evaluate and predict', () => {
+  test('in the middle of a training change nothing in it', async () => {
+    const run = async (callback: (trainer: train.Trainer) => train.Callback) => {
+      const trainer = quickTrainer()
+      const { history } = await trainer.fit(points(), { epochs: 2, batchSize: 16, shuffle: false, callbacks: [callback(trainer)] })
+      return history.epochs.map(({ logs }) => logs)
+    }
+    const plain = await run(() => ({ onStepEnd: () => {} }))
+    const looking = (trainer: train.Trainer): train.Callback => ({
+      onStepEnd: async () => {
+        await trainer.evaluate(points(40))
+        await trainer.predict(points(8))
+      },
+    })
+    expect(await run(looking)).toEqual(plain)
+  })
+
+  test('one training at a time', async () => {
+    const trainer = quickTrainer()
+    const first = trainer.fit(points(), { epochs: 2 })
+    await expect(trainer.fit(points())).rejects.toThrow(/is training already. Await the fit before/)
+    await first
+    await trainer.fit(points())
+  })
+
   test('give the numbers of the whole set, whatever the batches, and leave the model alone', async () => {
     const set = points(50)
     const trainer = quickTrainer()

@@ -53,6 +53,7 @@ export class Trainer<O = Tensor, T = Tensor> {
   readonly options: TrainerOptions<O, T>
   /** The compiled steps, which `lrFind` and the like take by themselves. */
   readonly program: StepProgram
+  #isFitting = false
 
   /** @throws {CotangentError} `invalid-argument` for options that are none, or contradict each other. */
   constructor(model: Module, options: TrainerOptions<O, T> = {}) {
@@ -77,28 +78,19 @@ export class Trainer<O = Tensor, T = Tensor> {
    * @throws {CotangentError} `invalid-argument` for options or data that are none; what the model, the data or a callback throws.
    */
   async fit(data: BatchData | TensorData, options: FitOptions = {}): Promise<FitResult> {
-    checkOptionNames('fit', options)
-    this.#checkParameters()
-    const own = checkCallbacks(options.callbacks)
-    const sets = await this.#dataOf(data, options)
-    const { callbacks, schedule, display, parts = {}, accumulate = 1 } = this.options
-    const dev = Boolean(options.fastDevRun)
-    const given: Callback[] = [...scheduleCallbacks(options.schedule ?? schedule), ...(callbacks ?? []), ...own]
-    const chosen = given.filter(({ keeps }) => !(dev && keeps))
-    const loop = new FitLoop({
-      program: this.program,
-      ...sets,
-      callbacks: [...chosen, ...displayOf(options.display ?? display)],
-      accumulate,
-      parts,
-      options: dev ? devRun(options) : options,
-    })
-    return loop.run()
+    if (this.#isFitting)
+      throw refused('fit', 'this trainer is training already', 'Await the fit before; another model takes a trainer of its own.')
+    this.#isFitting = true
+    try {
+      return await this.#fit(data, options)
+    } finally {
+      this.#isFitting = false
+    }
   }
 
   /**
    * Loss and metrics of the model on data, with the model set to use. Tables, such as a confusion matrix, are left in the metrics
-   * themselves.
+   * themselves; but a training that goes on meanwhile, if a callback calls this, gets its own back.
    *
    * @throws {CotangentError} as `fit`.
    */
@@ -107,12 +99,14 @@ export class Trainer<O = Tensor, T = Tensor> {
     const limit = countOf('limitBatches', limitBatches, source.length)
     if (source.isEndless && limit === Infinity) throw neverEnds('evaluate', 'the data never end', 'limitBatches')
     const stop = interruption({ ...(signal && { signal }), interruptible: false })
+    const held = this.#isFitting ? this.program.stateDict() : undefined
     try {
       await evaluateAll(this.program, source, { limit, stopped: () => stop.happened })
+      return await this.program.logs('evaluate')
     } finally {
+      if (held) this.program.loadStateDict(held)
       await source.close()
     }
-    return this.program.logs('evaluate')
   }
 
   /**
@@ -140,6 +134,26 @@ export class Trainer<O = Tensor, T = Tensor> {
   /** Has the steps compiled anew, for instance after a layer was replaced by another one. */
   clear(): void {
     this.program.clear()
+  }
+
+  async #fit(data: BatchData | TensorData, options: FitOptions): Promise<FitResult> {
+    checkOptionNames('fit', options)
+    this.#checkParameters()
+    const own = checkCallbacks(options.callbacks)
+    const sets = await this.#dataOf(data, options)
+    const { callbacks, schedule, display, parts = {}, accumulate = 1 } = this.options
+    const dev = Boolean(options.fastDevRun)
+    const given: Callback[] = [...scheduleCallbacks(options.schedule ?? schedule), ...(callbacks ?? []), ...own]
+    const chosen = given.filter(({ keeps }) => !(dev && keeps))
+    const loop = new FitLoop({
+      program: this.program,
+      ...sets,
+      callbacks: [...chosen, ...displayOf(options.display ?? display)],
+      accumulate,
+      parts,
+      options: dev ? devRun(options) : options,
+    })
+    return loop.run()
   }
 
   /** An optimiser of another model would train nothing. */
