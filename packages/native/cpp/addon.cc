@@ -11,6 +11,7 @@
 #include "attention.h"
 #include "convolution.h"
 #include "few-rows.h"
+#include "object-watcher.h"
 #include "recurrent.h"
 #include "routine.h"
 #include "threads.h"
@@ -283,6 +284,7 @@ template <size_t N> void arguments(napi_env env, napi_callback_info info, napi_v
 
 // Externals carry a tag, so that one of another kind is an error and not a wild pointer.
 const napi_type_tag heapTag = {0x7f0b1c8e2a554d11, 0x9d3c6b7a8e1f4021};
+const napi_type_tag watcherTag = {0x54c1e83f7a0d9b26, 0xd86a2f15c3e7940b};
 const napi_type_tag routineTag = {0x3b8e5d2c9f714a66, 0xa1c4e7d09b3f5e82};
 
 template <typename T> napi_value external(napi_env env, T *value, const napi_type_tag &tag, napi_finalize finalize) {
@@ -470,6 +472,50 @@ napi_value assist(napi_env env, napi_callback_info info) {
   });
 }
 
+/** watcher(): an external for `watch`, `forget` and `gone`. */
+napi_value watcher(napi_env env, napi_callback_info) {
+  return guarded(env, [&] {
+    auto made = std::make_unique<ObjectWatcher>(env);
+    return external(env, made.release(), watcherTag, [](napi_env, void *data, void *) { delete static_cast<ObjectWatcher *>(data); });
+  });
+}
+
+/** watch(watcher, object): the number by which the object is known. */
+napi_value watch(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    napi_value args[2], number;
+    arguments(env, info, args);
+    check(napi_create_uint32(env, unwrapped<ObjectWatcher>(env, args[0], watcherTag)->watch(args[1]), &number), "number");
+    return number;
+  });
+}
+
+/** forget(watcher, number): the object is not asked after any more. */
+napi_value forget(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    napi_value args[2];
+    arguments(env, info, args);
+    unwrapped<ObjectWatcher>(env, args[0], watcherTag)->forget(uint32_t(Reader(env).number(args[1])));
+    return nullptr;
+  });
+}
+
+/** gone(watcher): numbers of the objects that nobody can reach any more; they are forgotten. */
+napi_value gone(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    napi_value args[1], list;
+    arguments(env, info, args);
+    const auto numbers = unwrapped<ObjectWatcher>(env, args[0], watcherTag)->gone();
+    check(napi_create_array_with_length(env, numbers.size(), &list), "array");
+    for (uint32_t i = 0; i < numbers.size(); i++) {
+      napi_value number;
+      check(napi_create_uint32(env, numbers[i], &number), "number");
+      check(napi_set_element(env, list, i, number), "element");
+    }
+    return list;
+  });
+}
+
 const char *threadingOf(unsigned runtime) {
   switch (runtime) {
   case DNNL_RUNTIME_OMP: return "openmp";
@@ -527,7 +573,7 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
 }
 
 /** Changes with what `prepare` and `run` take; binding.ts has the same. */
-constexpr uint32_t protocol = 8;
+constexpr uint32_t protocol = 9;
 
 } // namespace
 
@@ -540,6 +586,10 @@ NAPI_MODULE_INIT() {
       {"assist", nullptr, assist, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"pack", nullptr, pack, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"run", nullptr, run, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"watcher", nullptr, watcher, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"watch", nullptr, watch, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"forget", nullptr, forget, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"gone", nullptr, gone, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"info", nullptr, libraryInfo, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   // Routines are kept ready by whoever asks for them; what oneDNN keeps besides is for those that share primitives.

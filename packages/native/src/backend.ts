@@ -53,6 +53,7 @@ export class NativeBackend implements RoutineBackend {
     const binding = this.#binding
     const assist = binding.info().threadsShared ? threads?.addon(this.#file, 'assist') : undefined
     const team = binding.team(heap)
+    const watcher = binding.watcher()
     let session = 0
     const ready = (description: NativeDescription | undefined): BackendRoutine | undefined => {
       const cached = description && this.#cache.get(description)
@@ -80,6 +81,12 @@ export class NativeBackend implements RoutineBackend {
       prepare: (routine, threads, variant) =>
         ready(variant === undefined ? this.#byRules(routine, threads) : describeVariant(variant, routine, this.#machine, threads)),
       variants: (routine, threads) => variantNames(routine, this.#machine, threads),
+      watcher: {
+        seesYoung: true,
+        watch: (object) => binding.watch(watcher, object),
+        forget: (number) => binding.forget(watcher, number),
+        gone: () => binding.gone(watcher),
+      },
     }
   }
 

@@ -168,7 +168,7 @@ export interface NativeProduct {
 export type Handle = object
 
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
-const protocol = 8
+const protocol = 9
 
 export interface LibraryInfo {
   /** Of oneDNN. */
@@ -207,6 +207,13 @@ export interface Binding {
   /** Helps with what runs in this session of the team until it ends; the first three numbers are an engine's affair. */
   assist(begin: number, end: number, thread: number, team: number, session: number): void
   info(): LibraryInfo
+  /** Watches objects of JavaScript. */
+  watcher(): Handle
+  /** The number of the object, until it is gone or forgotten. */
+  watch(watcher: Handle, object: object): number
+  forget(watcher: Handle, number: number): void
+  /** The numbers of those that have gone since this was last asked. */
+  gone(watcher: Handle): number[]
   readonly protocol: number
 }
 

@@ -1,5 +1,6 @@
 import type { DType, TypedArray } from '../dtype.ts'
 import type { Kernel } from './kernel.ts'
+import type { ObjectWatcher } from './object-watcher.ts'
 import type { Routine } from './routine.ts'
 
 /** The only thing that engines see. */
@@ -87,6 +88,8 @@ export interface Engine {
    * Returns how many bytes it freed.
    */
   onPressure: (() => number) | undefined
+  /** By what the tensor layer sees which tensors can still be reached; default JavaScript's weak references. */
+  readonly watcher?: ObjectWatcher | undefined
   /**
    * Set by those who measure: sees each kernel and routine after it has run, and for how many milliseconds; those of a sequence
    * too, which then runs step by step.

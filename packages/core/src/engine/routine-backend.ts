@@ -1,3 +1,4 @@
+import type { ObjectWatcher } from './object-watcher.ts'
 import type { Routine } from './routine.ts'
 
 /**
@@ -37,6 +38,8 @@ export interface AttachedBackend {
   prepare(routine: Routine, threads: number, variant?: string): BackendRoutine | undefined
   /** Names of the ways in which it may compute the routine, for autotuning; not all of them need to exist. */
   variants?(routine: Routine, threads: number): readonly string[]
+  /** Where it sees more than JavaScript's weak references do. */
+  readonly watcher?: ObjectWatcher
 }
 
 /** A routine made ready by a backend. */

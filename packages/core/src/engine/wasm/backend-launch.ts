@@ -41,6 +41,11 @@ export class BackendLauncher {
     }
   }
 
+  /** Of the first backend that has one. */
+  get watcher(): AttachedBackend['watcher'] {
+    return this.#attached.find(({ backend }) => backend.watcher)?.backend.watcher
+  }
+
   /** Undefined where no backend takes it. */
   prepare(routine: Routine): KernelRun | undefined {
     for (const { name, backend } of this.#attached) {

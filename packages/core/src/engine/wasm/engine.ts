@@ -43,6 +43,7 @@ export class WasmEngine implements Engine {
   readonly #fallback: RoutineFallback
   readonly #slow = new Set<string>()
   readonly #notice: ((message: string) => void) | undefined
+  readonly watcher: Engine['watcher']
   onPressure: Engine['onPressure']
   observer: Engine['observer']
 
@@ -54,10 +55,12 @@ export class WasmEngine implements Engine {
     })
     this.pool = new Pool(this.heap, { ...(threads !== undefined && { threads }), ...(notice && { notice }) })
     this.#kernels = new KernelCompiler(this.heap, this.pool)
+    const launcher = backends?.(this.heap, this.pool, notice)
     this.#routines = new RoutineCompiler(this.heap, this.pool, this.#kernels, {
       tuner: () => tuning?.(this.heap, this.pool),
-      backends: backends?.(this.heap, this.pool, notice),
+      backends: launcher,
     })
+    this.watcher = launcher?.watcher
     this.#fallback = fallback
     this.#notice = notice
   }
