@@ -6,7 +6,7 @@ import { type Routine, routine, withEpilogue } from '../../core/src/engine/routi
 import { rowMajor, sizeOf } from '../../core/src/layout.ts'
 import { dense, encode, runProgram, small } from '../../core/test/engine.ts'
 import type { Binding, NativeConvolution } from '../src/binding.ts'
-import { describeConvolution } from '../src/convolution.ts'
+import { describeConvolution, describeProduct } from '../src/convolution.ts'
 import { both, generator, integersFor, loaded, nativeEngine } from './engines.ts'
 
 interface Shape {
@@ -42,7 +42,7 @@ function convolution({
 }
 
 /** A residual, then what relu or relu6 is written as. */
-function activated(plain: Routine<'conv'>, activation: 'relu' | 'relu6', residual = true): Routine {
+function activated(plain: Routine<'conv'> | Routine<'matmul'>, activation: 'relu' | 'relu6', residual = true): Routine {
   const { shape } = plain.outputs[0]!
   const k = new KernelBuilder(activation, shape)
   let x = k.load(k.input('float32'), rowMajor(shape))
@@ -119,6 +119,30 @@ describe.skipIf(!loaded)("convolutions by the addon's own code", () => {
       }
       buffers.forEach((buffer) => engine.free(buffer))
     })
+  })
+
+  it('products of some rows with one matrix', () => {
+    const random = generator(5)
+    for (let tried = 0; tried < 20; tried++) {
+      const [rows, depth, columns] = [5 + random(120), 1 + random(300), 16 * (1 + random(9))]
+      const x = [...dense('float32', [2, rows, depth + 3]).strides.slice(0, 2), 1]
+      const plain = routine(
+        'matmul',
+        {},
+        [
+          { dtype: 'float32', shape: [2, rows, depth], strides: x },
+          { dtype: 'float32', shape: [2, depth, columns], strides: [0, columns, 1] },
+          dense('float32', [columns]),
+        ],
+        [dense('float32', [2, rows, columns])],
+      )
+      const program = activated(plain, 'relu6', random(2) === 0)
+      expect(describeProduct(program)?.preferred).toBe(true)
+      const before = backend.taken
+      const { expected, actual } = both(engine, program)
+      expect(actual, `${rows} ${depth} ${columns}`).toEqual(expected)
+      expect(backend.taken).toBe(before + 1)
+    }
   })
 
   it('random geometry', () => {
