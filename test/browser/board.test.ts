@@ -133,6 +133,8 @@ describe.skipIf(chromium === undefined)('the board in Chromium', { timeout: 60_0
     await expectPoll(text('article[aria-label="train/loss"] .tooltip tbody th')).toHaveLength(3)
     await expectPoll(text('article[aria-label="train/loss"] .tooltip-head')).toEqual(['Step 0'])
     await expectPoll(`document.querySelectorAll('article[aria-label="train/loss"] .dot').length`).toBe(3)
+    // In the last column too, it stays on the page.
+    expect(await page.evaluate(`document.querySelector('.view').scrollWidth - document.querySelector('.view').clientWidth`)).toBe(0)
     await key('+')
     await expectPoll(text('article[aria-label="train/loss"] .zoom-out')).toEqual(['Reset zoom'])
     await key('Escape', 27)

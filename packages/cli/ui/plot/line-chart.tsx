@@ -1,5 +1,5 @@
 import 'uplot/dist/uPlot.min.css'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { useWidth } from '../part/use-element.ts'
 import { highlighted } from '../state.ts'
 import { isDark } from '../theme.ts'
@@ -135,18 +135,28 @@ function Legend({ lines }: { lines: readonly Line[] }) {
 
 const xWords: Record<XKind, (x: number) => string> = { number: formatValue, duration: formatDuration, time: formatTime }
 
+const tooltipGap = 14
+
+/** Puts a tooltip to that side of the cursor where it covers less of the chart, unless it would leave the page there. */
+function placeBeside(box: HTMLElement, cursor: number, width: number): void {
+  const page = box.closest('.view')!
+  const { left: chartLeft } = box.parentElement!.getBoundingClientRect()
+  const pageLeft = page.getBoundingClientRect().left - chartLeft
+  const [from, to] = [pageLeft + 4, pageLeft + page.clientWidth - box.offsetWidth - 4]
+  const [before, behind] = [cursor - tooltipGap - box.offsetWidth, cursor + tooltipGap]
+  const fitting = (cursor > width / 2 ? [before, behind] : [behind, before]).find((left) => left >= from && left <= to)
+  box.style.left = `${fitting ?? Math.max(from, Math.min(to, behind))}px`
+}
+
 function Tooltip({ hover, width, xName, xKind }: { hover: Hover; width: number; xName: string; xKind: XKind }) {
-  const onLeft = hover.left > width / 2
+  const box = useRef<HTMLDivElement>(null)
+  useLayoutEffect(() => placeBeside(box.current!, hover.left, width), [hover, width])
   // The nearest, in the order in which they lie over one another.
   const shown = hover.points.slice(0, most).sort((a, b) => b.value - a.value)
   const rest = hover.points.length - shown.length
   const smoothed = shown.some(({ raw }) => raw !== undefined)
   return (
-    <div
-      class="tooltip"
-      role="status"
-      style={{ top: '4px', ...(onLeft ? { right: `${width - hover.left + 14}px` } : { left: `${hover.left + 14}px` }) }}
-    >
+    <div class="tooltip" role="status" ref={box} style={{ top: '4px' }}>
       <div class="tooltip-head">
         {xName} {xWords[xKind](shown[0] ? hover.points[0]!.x : hover.x)}
       </div>
