@@ -113,6 +113,20 @@ describe('between steps of a compiled function', () => {
     actual!.forEach((x, i) => expect(x).toBeCloseTo(expected![i]!, 4))
   })
 
+  test.each([
+    ['added', (s: Setup) => s.optimizer.addParamGroup({ params: [numbers(2).setRequiresGrad()] })],
+    ['pushed', (s: Setup) => void s.optimizer.paramGroups.push({ ...s.optimizer.paramGroups[0]!, params: [] })],
+  ])('groups of parameters are %s', (_, change) => {
+    let traces = 0
+    const s = setup(adam, (eager) => compile((x, y) => (traces++, eager(x, y))) as Step)
+    const step = () => void s.step(numbers(4, 3), numbers(4, 2))
+    for (let i = 0; i < 3; i++) step()
+    expect(traces).toBe(1)
+    change(s)
+    for (let i = 0; i < 3; i++) step()
+    expect(traces).toBe(2)
+  })
+
   test('modules go from training to use and back', () => {
     const dropout = new nn.Dropout(1)
     const f = compile((x: Tensor) => dropout.forward(x) as Tensor)

@@ -93,7 +93,6 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
       seen.add(param)
     }
     this.paramGroups.push(group as unknown as ParamGroup<O>)
-    changes.count++
   }
 
   /** Its name: `AdamW`, ... */
@@ -121,8 +120,8 @@ export abstract class Optimizer<O extends OptimizerOptions = OptimizerOptions> {
     if (skip) this.#settleLater(skip)
     else this.settle()
     const [states, { length: count }] = [this.#states, this.paramGroups]
-    const same = () => this.#states === states && this.paramGroups.length === count
-    modes.tracer?.guard(`the state of ${this.#rule.name}`, same, { lasting: true })
+    modes.tracer?.guard(`the state of ${this.#rule.name}`, () => this.#states === states, { lasting: true })
+    modes.tracer?.guard(`the groups of ${this.#rule.name}`, () => this.paramGroups.length === count)
     noGrad(() => {
       for (const group of this.paramGroups) {
         const update = this.#rule.prepare(group as unknown as O, skip)
