@@ -3,7 +3,7 @@ import { scalarTypeOf } from '../scalar.ts'
 import { decode, encode } from './emit-scalar.ts'
 import type { Local } from './function-builder.ts'
 import { lanesOf, transpose } from './lanes.ts'
-import type { MemoryLaneOp, MemoryOp } from './opcodes.ts'
+import type { MemoryLaneOp } from './opcodes.ts'
 import { type Expression, laneBytes, type VectorCode } from './vector-code.ts'
 
 /** Where the lanes of a vector lie. */
@@ -59,7 +59,7 @@ function splatAt(c: VectorCode, dtype: DType, address: Expression): Expression {
       c.f.mem(size === 8 ? 'v128.load64_splat' : 'v128.load32_splat')
     } else {
       const wide = lane === 8 ? 'i64' : 'i32'
-      c.f.mem(`${wide}.load${size === 1 ? 8 : 16}_u` as MemoryOp)
+      c.f.mem(size === 1 ? `${wide}.load8_u` : `${wide}.load16_u`)
       c.f.op(lane === 8 ? 'i64x2.splat' : 'i32x4.splat')
     }
   }
