@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { EventFileWriter } from '@cotangent/formats/tensorboard'
+import { LocalTracker } from '@cotangent/formats/tracking'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HistogramSeries, LiveMessage, MediaList, NoteList, RunList, Table } from '../src/board/protocol.ts'
 import { unpackCurves } from '../src/board/scalar-frame.ts'
@@ -285,6 +286,35 @@ describe('while runs go on', () => {
     } finally {
       stop()
       await live.close()
+    }
+  })
+
+  test('runs of the local tracker are shown, live, with their settings', async () => {
+    const folder = join(root, 'tracked')
+    const tracker = await LocalTracker.start(folder, { params: { lr: 0.1, optimizer: 'adam' } })
+    const watched = await startBoard({ folder, port: 0, page, interval: 30 })
+    try {
+      for (let step = 0; step < 3; step++) tracker.metrics({ loss: 1 / (step + 1), 'val/loss': step === 1 ? Number.NaN : 2 }, step)
+      await tracker.flush()
+      const runsNow = async () => (await list(watched.url)).runs.map(({ points, status, hparams }) => [points, status, hparams])
+      const hparams = { lr: 0.1, optimizer: 'adam' }
+      await expect.poll(runsNow, { timeout: 5000 }).toEqual([[6, 'running', hparams]])
+      const run = watched.store.byName(tracker.id)!
+      expect([...run.scalars.get('val/loss')!.values]).toEqual([2, Number.NaN, 2])
+      // Half a line is waited for.
+      const path = join(folder, tracker.id, 'metrics.jsonl')
+      appendFileSync(path, '{"step":3,"time":1,')
+      tracker.params({ seed: 5 })
+      await tracker.finish('failed')
+      await expect.poll(runsNow, { timeout: 5000 }).toEqual([[6, 'failure', { ...hparams, seed: 5 }]])
+      appendFileSync(path, '"metrics":{"loss":0.25}}\n')
+      await expect.poll(runsNow, { timeout: 5000 }).toEqual([[7, 'failure', { ...hparams, seed: 5 }]])
+      appendFileSync(path, 'no JSON\n')
+      await expect
+        .poll(async () => Object.values((await list(watched.url)).runs[0]!.problems).join(), { timeout: 5000 })
+        .toContain('metrics.jsonl')
+    } finally {
+      await watched.close()
     }
   })
 

@@ -2,11 +2,12 @@ import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isEventFile } from '@cotangent/formats/tensorboard'
+import { localRunFiles } from './local-run-source.ts'
 
 export interface RunFolder {
   /** From the folder that is watched, with `/`; `.` for that one itself. */
   name: string
-  /** Event files, oldest first: their names begin with the time of their making. */
+  /** Event files, oldest first: their names begin with the time of their making. And the files of a local tracker. */
   files: readonly EventFile[]
 }
 
@@ -37,7 +38,9 @@ export async function findRuns(root: string): Promise<Found> {
   const visit = async (name: string, depth: number): Promise<void> => {
     const folder = join(root, name)
     const entries = await listing(folder, depth === 0)
-    const files = entries.filter((entry) => entry.isFile() && isEventFile(entry.name)).map((entry) => entry.name)
+    const names = entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
+    const isLocalRun = localRunFiles.every((file) => names.includes(file))
+    const files = names.filter((file) => isEventFile(file) || (isLocalRun && localRunFiles.includes(file)))
     if (files.length > 0) {
       const sized = await Promise.all(files.sort().map((file) => sizeOf(join(folder, file))))
       found.runs.push({ name, files: sized.filter((file) => file !== undefined) })

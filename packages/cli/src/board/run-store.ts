@@ -1,7 +1,9 @@
 import { realpath } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isEventFile } from '@cotangent/formats/tensorboard'
 import { type EventSource, openEventFile } from './event-source.ts'
+import { openLocalRunFile } from './local-run-source.ts'
 import { type EventFile, findRuns, type RunFolder } from './run-folders.ts'
 import { Run } from './run.ts'
 
@@ -148,7 +150,10 @@ export class RunStore {
 
   async #readFile(run: Run, { path, size }: EventFile): Promise<void> {
     let source = this.#sources.get(path)
-    if (source === undefined) this.#sources.set(path, (source = openEventFile(path)))
+    if (source === undefined) {
+      source = isEventFile(basename(path)) ? openEventFile(path) : openLocalRunFile(path)
+      this.#sources.set(path, source)
+    }
     const name = path.slice(this.root.length + 1)
     let { offset } = source
     let tags = tagCount(run)
