@@ -21,7 +21,7 @@ export interface Column {
 
 export type Cell = number | string | boolean | null
 
-/** Keys of columns that the user switched on or off; the rest is as `isDefault` says. */
+/** Keys of columns that the user switched on or off; of the rest, what varies and the first metrics are shown. */
 const switched = signal<ReadonlyMap<string, boolean>>(new Map())
 const order = signal<{ key: string; falls: boolean }>({ key: '', falls: true })
 

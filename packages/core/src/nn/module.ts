@@ -100,6 +100,7 @@ export abstract class Module implements ShapeRule {
     return new Map(this.#own().flatMap(({ name, value }) => (value instanceof Module ? [[name, value]] : [])))
   }
 
+  /** The modules that this one holds itself, each once. */
   children(): Module[] {
     return [...new Set(this.namedChildren().values())]
   }
@@ -109,6 +110,7 @@ export abstract class Module implements ShapeRule {
     return byFirstName(new Map([[this as Module, '']]), this.slots(), (value) => value instanceof Module)
   }
 
+  /** This module and all below it, each once. */
   modules(): Module[] {
     return [...this.namedModules().values()]
   }
@@ -118,6 +120,7 @@ export abstract class Module implements ShapeRule {
     return byFirstName(new Map(), this.slots(), (value) => value instanceof Parameter)
   }
 
+  /** All parameters, each once: what optimisers are made with. */
   parameters(): Parameter[] {
     return [...this.namedParameters().values()]
   }
@@ -127,6 +130,7 @@ export abstract class Module implements ShapeRule {
     return byFirstName(new Map(), this.slots(), (value) => value instanceof Buffer)
   }
 
+  /** All buffers, each once. */
   buffers(): Buffer[] {
     return [...this.namedBuffers().values()]
   }

@@ -73,7 +73,7 @@ export class Reclaimer {
     engine.onPressure = () => this.collect('hard')
   }
 
-  /** Allocates a block; its storage must hold `tokenOf` it for as long as it needs it. */
+  /** Allocates a block; its storage has to hold what `track` returns for as long as it needs it. */
   allocate(spec: Spec, maker: string): Block {
     const bytes = spec.size * dtypeInfo[spec.dtype].size
     if (this.#inUse + bytes > this.#collectAt || this.#groups.size > this.#collectAtGroups) this.collect('soft')
