@@ -49,6 +49,7 @@ export function describeConvolution(routine: Routine): DescribedConvolution | un
   const postOps = epilogue ? postOpsOf(epilogue) : []
   if (!postOps || outputs.length !== 1 || axes < 1 || axes > 3 || padding.some(([before]) => before < 0)) return undefined
   if ([...inputs, ...outputs].some(({ dtype, shape }) => dtype !== 'float32' || shape.includes(0))) return undefined
+  if ([kernel, stride, padding.flat(), dilation].flat().some((n) => n >= 2 ** 31)) return undefined
   const own = epilogue ? inputs.length - epilogue.inputs.length + 1 : inputs.length
   const [x, w, bias, y] = [inputs[0]!, inputs[1]!, own > 2 ? inputs[2] : undefined, outputs[0]!].map((o) => o && tidy(o)) as [
     Operand,

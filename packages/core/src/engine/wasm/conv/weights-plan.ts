@@ -91,9 +91,10 @@ export function planConvGradWeight(problem: ConvProblem): ConvPlan {
       depth: x.shape[1]!,
       height: x.shape[2]!,
       pixels,
-      outD: y.shape[1]!,
-      outH: y.shape[2]!,
-      outW: y.shape[3]!,
+      // The number of the first pixel is divided by these, also where there is none.
+      outD: Math.max(1, y.shape[1]!),
+      outH: Math.max(1, y.shape[2]!),
+      outW: Math.max(1, y.shape[3]!),
       stepD: stride[0],
       stepH: stride[1],
       stepW: stride[2],
