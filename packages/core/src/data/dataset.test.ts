@@ -122,6 +122,29 @@ describe('passes', () => {
     expect([other.epoch, other.position]).toEqual([2, 0])
   })
 
+  test('a pass that is ended is not gone on with by a state', async () => {
+    const make = () => Dataset.range(8).shuffle({ seed: 1 })
+    const whole = make()
+    await elementsOf(whole)
+    const second = await elementsOf(whole)
+    const left = make()
+    for await (const _ of left) if (left.position === 3) break
+    expect(left.stateDict().position).toBe(3)
+    left.endPass()
+    left.endPass()
+    expect([left.epoch, left.position]).toEqual([1, 0])
+    const resumed = make()
+    resumed.loadStateDict(left.stateDict())
+    expect(await elementsOf(resumed)).toEqual(second)
+    expect(await elementsOf(left)).toEqual(second)
+    // So is one that is yet to be gone on with.
+    const loaded = make()
+    for await (const _ of resumed) break
+    loaded.loadStateDict(resumed.stateDict())
+    loaded.endPass()
+    expect(loaded.epoch).toBe(3)
+  })
+
   test('without a seed, manualSeed determines the order', async () => {
     const draw = async (seed: number) => {
       manualSeed(seed)

@@ -341,6 +341,15 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
     }
   }
 
+  /** Leaves the pass that is under way, or was left in the middle, for good: the state is the beginning of the next epoch from now on. */
+  endPass(): void {
+    if (!this.#pass && this.#resume === undefined) return
+    this.#pass = undefined
+    this.#resume = undefined
+    this.#position = 0
+    this.#epoch++
+  }
+
   /** @throws {CotangentError} `invalid-argument` for a state of another pipeline. */
   loadStateDict(state: DatasetState): void {
     const pipeline = describeStage(this.stage)

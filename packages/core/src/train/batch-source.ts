@@ -52,10 +52,16 @@ export class BatchSource {
     return value
   }
 
-  /** Ends the pass. */
+  /** Leaves the pass: data with a state stay where they are. */
   async close(): Promise<void> {
     const iterator = this.#iterator
     this.#iterator = undefined
     await iterator?.return?.()
+  }
+
+  /** Ends the pass before its end: the next one begins at the beginning, also for those who go on from a checkpoint. */
+  async end(): Promise<void> {
+    await this.close()
+    ;(this.#data as { endPass?: () => void }).endPass?.()
   }
 }

@@ -48,14 +48,10 @@ export class FitLoop {
   readonly #validateEveryBatches: number
   readonly #deadline: number
   readonly #interruption: ReturnType<typeof interruption>
-  /** Batches of the pass through the data so far. */
-  #taken = 0
   /** Passes without a batch, one after the other. */
   #emptyPasses = 0
   /** Batches since the last step of the optimiser. */
   #pending = 0
-  /** The batch of this epoch that was validated behind last. */
-  #validatedAt = -1
   /** Whether the next epoch goes on where a checkpoint was made. */
   #resumed = false
 
@@ -149,10 +145,9 @@ export class FitLoop {
     const { store, which } = 'store' in resume ? resume : { store: resume, which: 'latest' }
     const found = await store.restore(this.training.parts, which)
     if (!found) return
-    const { batch } = this.training
-    this.#resumed = batch > 0
+    this.#resumed = this.training.batch > 0
     // Data that cannot say where it is goes there again.
-    if (!this.#source.stateful) for (let i = 0; i < batch; i++) if ((await this.#source.next()) === undefined) break
+    if (!this.#source.stateful) for (let i = 0; i < this.training.taken; i++) if ((await this.#source.next()) === undefined) break
   }
 
   async #epoch(): Promise<void> {
@@ -163,7 +158,6 @@ export class FitLoop {
       program.reset('train')
     }
     this.#resumed = false
-    this.#validatedAt = -1
     await this.#callbacks.call('onEpochStart')
     const complete = await this.#batches()
     if (this.#pending > 0) await this.#finishStep()
@@ -172,13 +166,14 @@ export class FitLoop {
     const logs = await training.logs()
     const { epochs: every = 1 } = this.#plan.options.validateEvery ?? {}
     const due = (training.epoch + 1) % every === 0 || training.epoch + 1 === training.plan.epochs
-    if (this.#validation && due && this.#validatedAt !== training.batch) await this.#validate()
-    training.epochDone = complete
+    const finished = !this.#validation || !due || training.validatedAt === training.batch || (await this.#validate())
     const all = training.collect(logs)
     this.#remember(all)
+    // Who goes on from here validates then.
+    if (!finished) return training.stop('interrupted')
+    training.epochDone = complete
     await this.#callbacks.call('onEpochEnd', all)
-    if (complete) training.epoch++
-    training.epochDone = false
+    if (complete) training.endEpoch()
   }
 
   #remember(logs: Logs): void {
@@ -194,6 +189,8 @@ export class FitLoop {
     const starts = callbacks.has('onBatchStart')
     const ends = callbacks.has('onBatchEnd')
     const steps = callbacks.has('onStepEnd')
+    // One that goes on from a checkpoint may have come to this without.
+    if (training.batch > 0) await this.#validateIfDue()
     while (training.batch < this.#limit) {
       // Batches that make one step stay together, so that who goes on does what would have been done.
       if (this.#pending === 0 && this.#shouldStop()) return false
@@ -202,7 +199,7 @@ export class FitLoop {
         if (this.#endOfData()) return true
         continue
       }
-      this.#taken++
+      training.taken++
       if (starts) await callbacks.call('onBatchStart', batch)
       const first = this.#pending === 0
       const size = batchSizeOf(batch)
@@ -219,21 +216,26 @@ export class FitLoop {
       }
       if (ends) await callbacks.call('onBatchEnd')
       if (makesStep && steps) await callbacks.call('onStepEnd')
-      if (this.#validation && training.batch % this.#validateEveryBatches === 0 && !this.#shouldStop()) await this.#validate()
+      await this.#validateIfDue()
     }
     // With batchesPerEpoch the next epoch goes on in the same pass.
     if (this.#limit !== this.#plan.options.batchesPerEpoch) {
-      this.#taken = 0
-      await this.#source.close()
+      training.taken = 0
+      await this.#source.end()
     }
     return true
+  }
+
+  async #validateIfDue(): Promise<void> {
+    const { batch, validatedAt } = this.training
+    if (this.#validation && batch % this.#validateEveryBatches === 0 && batch !== validatedAt && !this.#shouldStop()) await this.#validate()
   }
 
   /** A pass is over. @returns Whether the epoch is, too. */
   #endOfData(): boolean {
     const { training } = this
-    const empty = this.#taken === 0
-    this.#taken = 0
+    const empty = training.taken === 0
+    training.taken = 0
     if (empty && (training.step === 0 || (training.batch === 0 && this.#plan.options.batchesPerEpoch === undefined))) throw noBatches()
     if (this.#plan.options.batchesPerEpoch === undefined) return true
     // One that goes on from a checkpoint may be at the end of a pass.
@@ -257,17 +259,18 @@ export class FitLoop {
     return training.stopReason !== null
   }
 
-  async #validate(): Promise<void> {
+  /** @returns Whether it went to the end. */
+  async #validate(): Promise<boolean> {
     const { training } = this
     const { program } = this.#plan
     // Metrics are shared with the training, which goes on with what they held.
     const held = program.stateDict()
     training.phase = 'evaluate'
-    this.#validatedAt = training.batch
     const logs: Record<string, number> = {}
+    let finished = false
     await this.#callbacks.aroundValidation(async () => {
       await this.#callbacks.call('onValidationStart')
-      const finished = await evaluateAll(program, this.#validation!, {
+      finished = await evaluateAll(program, this.#validation!, {
         limit: this.#validationLimit,
         onBatch: (count) => {
           training.validationBatch = count
@@ -279,9 +282,12 @@ export class FitLoop {
       program.loadStateDict(held)
       training.phase = 'train'
       for (const [name, value] of Object.entries(logs)) training.log(name, value)
+      if (!finished) return
+      training.validatedAt = training.batch
       // The model still has the weights that these are the values of.
-      if (finished) await this.#callbacks.call('onValidationEnd', logs)
+      await this.#callbacks.call('onValidationEnd', logs)
     })
+    return finished
   }
 
   #result(): FitResult {

@@ -22,6 +22,8 @@ export interface TrainingPlan {
 interface TrainingState {
   readonly epoch: number
   readonly batch: number
+  readonly taken: number
+  readonly validatedAt: number
   readonly step: number
   readonly samples: number
   readonly epochSamples: number
@@ -43,12 +45,16 @@ export class Training {
   batch = 0
   /** Steps of the optimiser so far. */
   step = 0
+  /** Batches of this pass through the data so far, which with `batchesPerEpoch` is not the epoch. */
+  taken = 0
   /** Examples so far, in this epoch and in all. */
   epochSamples = 0
   samples = 0
   /** Batches that make one step of the optimiser; may be changed between epochs. */
   accumulate: number
   phase: Phase = 'train'
+  /** Batches of this epoch behind which the last validation was; -1: there was none. */
+  validatedAt = -1
   /** Batches of the validation so far. */
   validationBatch = 0
   /** Why no further batch will be trained on; null: it goes on. */
@@ -147,8 +153,18 @@ export class Training {
   }
 
   /** Starts an epoch: batches and samples count from 0 again. */
+  /** What is saved from now on is the beginning of the next epoch. */
+  endEpoch(): void {
+    this.epoch++
+    this.batch = 0
+    this.validatedAt = -1
+    this.epochSamples = 0
+    this.epochDone = false
+  }
+
   beginEpoch(): void {
     this.batch = 0
+    this.validatedAt = -1
     this.epochSamples = 0
     this.epochDone = false
     this.#extra = {}
@@ -161,6 +177,8 @@ export class Training {
     return {
       epoch: this.epoch + (epochDone ? 1 : 0),
       batch: epochDone ? 0 : this.batch,
+      taken: this.taken,
+      validatedAt: epochDone ? -1 : this.validatedAt,
       step: this.step,
       samples: this.samples,
       epochSamples: epochDone ? 0 : this.epochSamples,
@@ -172,8 +190,8 @@ export class Training {
   }
 
   loadStateDict({ history, program, seconds, epochSeconds, ...counts }: TrainingState): void {
-    const { epoch, batch, step, samples, epochSamples } = counts
-    Object.assign(this, { epoch, batch, step, samples, epochSamples })
+    const { epoch, batch, taken = batch, validatedAt = batch, step, samples, epochSamples } = counts
+    Object.assign(this, { epoch, batch, taken, validatedAt, step, samples, epochSamples })
     this.history.loadStateDict(history)
     this.#program.loadStateDict(program)
     this.#began = this.#now() - 1000 * seconds

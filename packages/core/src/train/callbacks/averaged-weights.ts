@@ -145,7 +145,8 @@ export class StochasticWeightAveraging extends AveragedWeights {
   }
 
   onEpochStart(training: Training): void {
-    if (this.#lr !== undefined && training.epoch >= this.#first(training)) training.optimizer.lr = this.#lr
+    // In the middle of an epoch that goes on, a schedule may have changed it since.
+    if (this.#lr !== undefined && training.batch === 0 && training.epoch >= this.#first(training)) training.optimizer.lr = this.#lr
   }
 
   onEpochEnd(training: Training): void {

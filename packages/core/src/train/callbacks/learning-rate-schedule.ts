@@ -3,6 +3,7 @@ import type { Optimizer } from '../../optim/optimizer.ts'
 import type { Scheduler, SchedulerState } from '../../optim/schedulers/scheduler.ts'
 import type { Callback } from '../callback.ts'
 import type { Training } from '../training.ts'
+import { keepingRates } from './keeping-rates.ts'
 
 /** A scheduler, or what makes one when the number of steps (or epochs) of the whole training is known. */
 export type SchedulerSource = Scheduler | ((optimizer: Optimizer, total: number) => Scheduler)
@@ -34,9 +35,13 @@ export class LearningRateSchedule implements Callback {
   }
 
   onFitStart(training: Training): void {
-    this.#scheduler = typeof this.#source === 'function' ? this.#source(training.optimizer, this.#total(training)) : this.#source
-    if (this.#saved) this.#scheduler.loadStateDict(this.#saved)
+    const { optimizer } = training
+    const source = this.#source
+    const make = () => (typeof source === 'function' ? source(optimizer, this.#total(training)) : source)
+    const saved = this.#saved
     this.#saved = undefined
+    if (!saved) this.#scheduler = make()
+    else keepingRates(optimizer, () => (this.#scheduler = make()).loadStateDict(saved))
   }
 
   onStepEnd(training: Training): void {

@@ -2,6 +2,7 @@ import { type PlateauState, ReduceLROnPlateau, type ReduceLROnPlateauOptions } f
 import type { Callback } from '../callback.ts'
 import type { Logs } from '../metric-set.ts'
 import type { Training } from '../training.ts'
+import { keepingRates } from './keeping-rates.ts'
 import { Monitor } from './monitor.ts'
 
 export interface ReduceOnPlateauOptions extends ReduceLROnPlateauOptions {
@@ -28,10 +29,12 @@ export class ReduceOnPlateau implements Callback {
   }
 
   onFitStart(training: Training): void {
-    const optimizer = training.optimizer
-    this.#scheduler = new ReduceLROnPlateau(optimizer, { ...this.#options, mode: this.#monitor.direction(training) })
-    if (this.#saved) this.#scheduler.loadStateDict(this.#saved)
+    const { optimizer } = training
+    const scheduler = new ReduceLROnPlateau(optimizer, { ...this.#options, mode: this.#monitor.direction(training) })
+    const saved = this.#saved
+    this.#scheduler = scheduler
     this.#saved = null
+    if (saved) keepingRates(optimizer, () => scheduler.loadStateDict(saved))
   }
 
   onValidationEnd(training: Training, logs: Logs): void {
