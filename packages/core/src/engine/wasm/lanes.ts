@@ -1,5 +1,5 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import type { LaneOp, MemoryLaneOp, MemoryOp, PlainOp } from './opcodes.ts'
+import type { MemoryLaneOp, MemoryOp, PlainOp } from './opcodes.ts'
 
 /** Element types that the heavy routines compute in. Others are converted by the caller. */
 export const laneTypes = ['float32', 'float64', 'int32', 'int64'] as const
