@@ -16,9 +16,9 @@ export interface Fact {
   readonly note: string
 }
 
-/** Measures what `compile` is held to besides the time of steps, what `fit` costs beside a loop by hand, or how long a step waits for its data, in a fresh process. */
+/** Measures what `compile` is held to besides the time of steps, what `fit` costs beside a loop by hand, how long a step waits for its data, or what `autocast` saves, in a fresh process. */
 export async function factsOf(
-  suite: 'compile' | 'data' | 'fit',
+  suite: 'compile' | 'data' | 'fit' | 'memory',
   options: PeerOptions & { filter: string; effort: { rounds: number } },
 ): Promise<{ rows: Row[]; skipped: Skip[] }> {
   const file = fileURLToPath(new URL(`${suite}-child.ts`, import.meta.url))

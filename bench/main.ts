@@ -171,6 +171,7 @@ if (options.suites.includes('data')) keep(await factsOf('data', { ...options, mo
 if (options.suites.includes('memory')) {
   report.suite('memory')
   await measureMemory({ ...options, mode: 'compiled' }, participants('memory'), keep)
+  keep(await factsOf('memory', { ...options, mode: 'compiled' }))
 }
 if (options.suites.includes('compile')) keep(await factsOf('compile', { ...options, mode: 'compiled' }))
 if (options.suites.includes('fit')) {
