@@ -35,6 +35,7 @@ const callbacks: Readonly<Record<string, () => train.Callback>> = {
   ema: () => new train.ExponentialAverage({ decay: 0.9 }),
   swa: () => new train.StochasticWeightAveraging({ start: 1, lr: 0.005 }),
   stopping: () => new train.EarlyStopping({ patience: 2, restoreBest: true }),
+  strict: () => new train.EarlyStopping({ patience: 2, minDelta: 10, restoreBest: true, name: 'strict' }),
   plateau: () => new train.ReduceOnPlateau({ patience: 0, factor: 0.5 }),
   freeze: () => new train.FreezeSchedule([{ module: '0', until: 2 }]),
   rates: () => new train.LearningRateMonitor(),
@@ -138,6 +139,13 @@ describe('a training that goes on gives the bits of one that was never stopped',
     ],
   ] as const)('%s', async (_, plan, cut) => {
     const { whole, resumed } = await both(plan, cut)
+    expect(resumed).toEqual(whole)
+  })
+
+  test('one that was stopped early stays as it is', async () => {
+    const plan = { trainer: 'plain', fit: 'everyTwoBatches', source: 'shuffled', callbacks: ['strict', 'ema'] }
+    const { whole, resumed } = await both(plan, 99)
+    expect(whole.stopReason).toMatch(/has not become better/)
     expect(resumed).toEqual(whole)
   })
 

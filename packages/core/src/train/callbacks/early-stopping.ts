@@ -62,6 +62,8 @@ export class EarlyStopping implements Callback {
     this.#best = best
     this.#waited = waited
     this.#bestEpoch = bestEpoch
+    // A training that was ended so, and is started again, is over.
+    this.#stopIfDone(training)
     if (!this.#options.restoreBest) return
     this.#weights = new WeightsCopy(training.model)
     if (weights) this.#weights.loadStateDict(weights)
@@ -107,9 +109,12 @@ export class EarlyStopping implements Callback {
     if (better && (baseline === undefined || reaches(baseline))) this.#waited = 0
     else this.#waited++
     if (target !== undefined && reaches(target)) return training.stop(`${name} has reached ${shown}`)
-    if (this.#waited >= this.#patience)
-      training.stop(
-        `${name} has not become better than ${formatMetric(this.#best)} for ${this.#waited} check${this.#waited === 1 ? '' : 's'}`,
-      )
+    this.#stopIfDone(training)
+  }
+
+  #stopIfDone(training: Training): void {
+    if (this.#waited < this.#patience) return
+    const [name, count] = [this.#monitor.name(training), this.#waited]
+    training.stop(`${name} has not become better than ${formatMetric(this.#best)} for ${count} check${count === 1 ? '' : 's'}`)
   }
 }
