@@ -1,6 +1,22 @@
-import { compile, currentEngine, exportProgram, gelu, loadProgram, nn, noGrad, normal, optim, type Tensor, zeros } from 'cotangent'
-import { describe, expect, test } from 'vitest'
+import {
+  compile,
+  currentEngine,
+  exportProgram,
+  gelu,
+  loadProgram,
+  nn,
+  noGrad,
+  normal,
+  optim,
+  setThreads,
+  type Tensor,
+  zeros,
+} from 'cotangent'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { WasmEngine } from '../src/engine/wasm/engine.ts'
+
+// Threads that have started by the second call only would need memory that the first one did not.
+beforeAll(() => setThreads((currentEngine() as WasmEngine).threads))
 
 const expectClose = (a: Tensor, b: Tensor) => {
   const [x, y] = [a.dataSync(), b.dataSync()]
