@@ -1,5 +1,5 @@
 // Which JavaScript objects nobody can reach any more. V8's collector of young objects keeps what `WeakRef` refers to, but not what references of
-// Node-API do, so it is enough here: it takes a hundredth of the time of a full collection.
+// Node-API do, so it is enough here: it takes a tenth of the time of a full collection.
 #pragma once
 
 #include <node_api.h>

@@ -1,6 +1,6 @@
 /** Tells which JavaScript objects nobody can reach any more. */
 export interface ObjectWatcher {
-  /** Whether a collection of young objects is enough for it. JavaScript's own weak references hold what they refer to until a full one, which takes a hundred times as long. */
+  /** Whether a collection of young objects is enough for it. JavaScript's own weak references hold what they refer to until a full one, which takes ten times as long. */
   readonly seesYoung: boolean
   /** The number by which the object is known, until it is gone or forgotten; numbers are given out again. */
   watch(object: object): number
