@@ -105,6 +105,8 @@ export class ProgramExecutable {
   /** The count of changes at which the program's own memory was there, and its gradients were where they belong. */
   #steadyAt = -1
   #arena: Storage | undefined
+  /** Held for its buffer, which goes back to the heap with it. */
+  #wordStorage: Storage | undefined
   #wordBuffer: Buffer | undefined
   // What moves is filled in anew on each run.
   readonly #storages: (Storage | undefined)[]
@@ -263,8 +265,8 @@ export class ProgramExecutable {
     if (this.#settled) return
     const words = this.#words
     const spec = specOf('int32', [words.length * WORD_STRIDE])
-    this.#wordBuffer ??= outsideScopes(() => kept(new Storage(this.engine, spec, 'compile'))).buffer
-    const buffer = this.#wordBuffer
+    this.#wordStorage ??= outsideScopes(() => kept(new Storage(this.engine, spec, 'compile')))
+    const buffer = (this.#wordBuffer = this.#wordStorage.buffer)
     words.forEach(({ place }, n) => this.#placeRegion(place, { buffer, offset: n * WORD_STRIDE }))
   }
 
