@@ -245,6 +245,22 @@ describe.each(engines)('compile on %s', (engine) => {
     expect(settled() - before).toBeLessThan(16 * 1024)
   })
 
+  test.runIf(engine === 'wasm')('programs keep the memory that results of one number are read from', () => {
+    const current = currentEngine()
+    const read = vi.spyOn(current, 'readWord')
+    const freed = vi.spyOn(current, 'free')
+    const x = uniform([300, 300]) as Tensor
+    // Large values between keep that memory from being watched together with what the program holds anyway.
+    const f = compile((x: Tensor) => x.matmul(x).matmul(x).sum() as Tensor)
+    f(x)
+    for (let i = 0; i < 100; i++) uniform([8])
+    reclaimerOf(current).collect('hard')
+    f(x)
+    const words = new Set(read.mock.calls.map(([buffer]) => buffer))
+    expect(words.size).toBe(1)
+    expect(freed.mock.calls.filter(([buffer]) => words.has(buffer))).toEqual([])
+  })
+
   test('dropped programs give their memory back', () => {
     const w = uniform([64, 64]).setRequiresGrad() as Tensor
     const f = compile(
