@@ -10,8 +10,11 @@ export interface ProgramStep extends Omit<Step, 'program'> {
 
 const isEngineStep = (step: ProgramStep): step is Step => step.program.kind !== 'control'
 
-/** Steps in order: what lies between two controls is one sequence of the engine. */
-/** @param constants See `Sequence`. */
+/**
+ * Steps in order: what lies between two controls is one sequence of the engine.
+ *
+ * @param constants See `Sequence`.
+ */
 export function prepareSteps(engine: Engine, steps: readonly ProgramStep[], constants: readonly ConstantBuffer[]): Executable {
   const parts: Executable[] = []
   for (let first = 0; first < steps.length || parts.length === 0;) {

@@ -152,7 +152,6 @@ export class Training {
     this.#writer = writer
   }
 
-  /** Starts an epoch: batches and samples count from 0 again. */
   /** What is saved from now on is the beginning of the next epoch. */
   endEpoch(): void {
     this.epoch++
@@ -162,6 +161,7 @@ export class Training {
     this.epochDone = false
   }
 
+  /** Starts an epoch: batches and samples count from 0 again. */
   beginEpoch(): void {
     this.batch = 0
     this.validatedAt = -1
