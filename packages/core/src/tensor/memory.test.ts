@@ -78,8 +78,8 @@ describe.each(engineNames())('memory on %s', (name) => {
         const [first, second] = [Math.max(...use.slice(0, half)), Math.max(...use.slice(half))]
         expect(second, 'peak of the second half of the steps').toBeLessThanOrEqual(Math.max(1.5 * first, start + 2 * mostGrowth))
         expect(Math.max(...use) - start, 'growth').toBeLessThan(4 * mostGrowth)
-        // The last group of small blocks may live on, with what its end pulls along.
-        expect(settled() - start, 'left behind').toBeLessThan(192 * 1024)
+        // Registers may still name what was made last, and that holds its group of small blocks: a few groups of 64 kB may live on.
+        expect(settled() - start, 'left behind').toBeLessThan(5 * 64 * 1024)
       },
     }
   }
