@@ -4,7 +4,8 @@ import { useWidth } from '../part/use-element.ts'
 import { highlighted } from '../state.ts'
 import { isDark } from '../theme.ts'
 import { formatDuration, formatTime, formatValue } from '../words.ts'
-import { type Hover, type Line, LinePlot, type LinePlotOptions, type XKind } from './line-plot.ts'
+import { type Hover, LinePlot, type LinePlotOptions, type XKind } from './line-plot.ts'
+import type { Line } from './line.ts'
 
 interface LineChartProps extends LinePlotOptions {
   /** Says what the chart shows, for those who do not see it. */

@@ -2,19 +2,10 @@ import uPlot from 'uplot'
 import { lowerBound } from '../../src/board/series.ts'
 import { styleOf } from '../theme.ts'
 import { formatDuration, formatValue } from '../words.ts'
+import { type Extent, extentOf } from './line-extent.ts'
+import { LineLayers } from './line-layers.ts'
+import { isDrawn, type Line } from './line.ts'
 import { logTicks } from './log-ticks.ts'
-
-export interface Line {
-  id: number
-  name: string
-  color: string
-  dash: readonly number[]
-  /** Ascending. */
-  x: ArrayLike<number>
-  y: ArrayLike<number>
-  /** Drawn pale behind the line: the values before smoothing, at the same x. */
-  raw?: ArrayLike<number> | undefined
-}
 
 export type XKind = 'number' | 'duration' | 'time'
 
@@ -56,21 +47,15 @@ interface LinePlotEvents {
   zoom: (range: readonly [number, number] | undefined) => void
 }
 
-/** A line of so few points is seen with all of its values before smoothing. */
-const fewPoints = 64
-const dotRadius = 2.25
-/** Lines with fewer points than one in this many pixels show them. */
-const dotSpacing = 24
-
-/** Many lines, each on points of its own, on one canvas. uPlot keeps axes, cursor and selection; lines are drawn here. */
+/** Many lines, each on points of its own. uPlot keeps axes, cursor and selection; {@link LineLayers} draws the lines. */
 export class LinePlot {
   readonly #plot: uPlot
+  readonly #layers: LineLayers
   readonly #events: LinePlotEvents
   #options: LinePlotOptions
   #lines: readonly Line[] = []
   #extent: { x: Extent; y: Extent }
   #zoom: { x: readonly [number, number] | undefined; y: readonly [number, number] | undefined } = { x: undefined, y: undefined }
-  #highlight: number | undefined
 
   constructor(root: HTMLElement, size: { width: number; height: number }, options: LinePlotOptions, events: LinePlotEvents) {
     this.#options = options
@@ -84,6 +69,7 @@ export class LinePlot {
       ],
       root,
     )
+    this.#layers = new LineLayers(this.#plot)
     root.addEventListener('dblclick', () => this.resetZoom())
   }
 
@@ -97,14 +83,12 @@ export class LinePlot {
 
   show(lines: readonly Line[], highlight: number | undefined): void {
     this.#lines = lines
-    this.#highlight = highlight
     this.redraw()
+    this.#layers.highlight(highlight)
   }
 
   highlight(id: number | undefined): void {
-    if (this.#highlight === id) return
-    this.#highlight = id
-    this.#plot.redraw(false)
+    this.#layers.highlight(id)
   }
 
   redraw(): void {
@@ -196,7 +180,7 @@ export class LinePlot {
       series: [{}, { show: true, points: { show: false }, paths: () => null }],
       cursor: { points: { show: false }, drag: { x: true, y: true, uni: 24, setScale: false }, y: false },
       hooks: {
-        draw: [(plot) => this.#draw(plot)],
+        draw: [() => this.#layers?.draw(this.#lines, this.#options)],
         setCursor: [(plot) => this.#hover(plot)],
         setSelect: [(plot) => this.#select(plot)],
       },
@@ -227,7 +211,7 @@ export class LinePlot {
       if (index < 0) continue
       const value = line.y[index]!
       const x = plot.valToPos(line.x[index]!, 'x')
-      const y = Number.isFinite(value) && (!this.#options.logY || value > 0) ? plot.valToPos(value, 'y') : Infinity
+      const y = isDrawn(value, this.#options.logY) ? plot.valToPos(value, 'y') : Infinity
       const isSeen = x >= 0 && x <= clientWidth && y >= 0 && y <= clientHeight
       points.push({
         line,
@@ -241,86 +225,6 @@ export class LinePlot {
     points.sort((a, b) => a.distance - b.distance)
     return this.#events.hover({ x: at, left: left + offsetLeft, top: top + offsetTop, points })
   }
-
-  #draw(plot: uPlot): void {
-    const { ctx, bbox } = plot
-    const ratio = devicePixelRatio
-    ctx.save()
-    ctx.beginPath()
-    // Dots at the edges are round, too.
-    const rim = dotRadius * ratio
-    ctx.rect(bbox.left - rim, bbox.top - rim, bbox.width + 2 * rim, bbox.height + 2 * rim)
-    ctx.clip()
-    ctx.lineJoin = 'round'
-    const dimmed = this.#highlight !== undefined && this.#lines.some(({ id }) => id === this.#highlight)
-    const last = (line: Line): number => (line.id === this.#highlight ? 1 : 0)
-    for (const line of dimmed ? [...this.#lines].sort((a, b) => last(a) - last(b)) : this.#lines) {
-      const strong = line.id === this.#highlight
-      const alpha = dimmed && !strong ? 0.2 : 1
-      const toX = (v: number): number => plot.valToPos(v, 'x', true)
-      const toY = (v: number): number => plot.valToPos(v, 'y', true)
-      ctx.strokeStyle = line.color
-      ctx.fillStyle = line.color
-      if (line.raw) {
-        ctx.globalAlpha = alpha * 0.26
-        ctx.lineWidth = ratio
-        ctx.setLineDash([])
-        stroke(ctx, line.x, line.raw, toX, toY, this.#options.logY, bbox)
-      }
-      ctx.globalAlpha = alpha
-      ctx.lineWidth = (strong ? 2.25 : 1.5) * ratio
-      ctx.setLineDash(line.dash.map((n) => n * ratio))
-      stroke(ctx, line.x, line.y, toX, toY, this.#options.logY, bbox)
-      ctx.setLineDash([])
-      if (line.x.length * dotSpacing * ratio < bbox.width) dots(ctx, line, toX, toY, dotRadius * ratio)
-    }
-    ctx.restore()
-  }
-}
-
-/** One path; what is not finite (or not positive on a log axis) leaves a gap, with a small triangle at the foot of the plot. */
-function stroke(
-  ctx: CanvasRenderingContext2D,
-  x: ArrayLike<number>,
-  y: ArrayLike<number>,
-  toX: (v: number) => number,
-  toY: (v: number) => number,
-  logY: boolean,
-  { top, height }: uPlot.BBox,
-): void {
-  ctx.beginPath()
-  let isDown = false
-  const strange: number[] = []
-  for (let i = 0; i < x.length; i++) {
-    const value = y[i]!
-    if (!Number.isFinite(value) || (logY && value <= 0)) {
-      isDown = false
-      strange.push(toX(x[i]!))
-      continue
-    }
-    if (isDown) ctx.lineTo(toX(x[i]!), toY(value))
-    else ctx.moveTo(toX(x[i]!), toY(value))
-    isDown = true
-  }
-  ctx.stroke()
-  const size = 4 * devicePixelRatio
-  ctx.beginPath()
-  for (const at of strange) {
-    ctx.moveTo(at, top + height - 2 * size)
-    ctx.lineTo(at + size, top + height)
-    ctx.lineTo(at - size, top + height)
-  }
-  ctx.fill()
-}
-
-function dots(ctx: CanvasRenderingContext2D, { x, y }: Line, toX: (v: number) => number, toY: (v: number) => number, radius: number): void {
-  ctx.beginPath()
-  for (let i = 0; i < x.length; i++) {
-    if (!Number.isFinite(y[i]!)) continue
-    ctx.moveTo(toX(x[i]!) + radius, toY(y[i]!))
-    ctx.arc(toX(x[i]!), toY(y[i]!), radius, 0, 2 * Math.PI)
-  }
-  ctx.fill()
 }
 
 /** The index whose x is next to `at`, or -1 of an empty line. */
@@ -328,53 +232,6 @@ function nearest(x: ArrayLike<number>, at: number): number {
   const after = lowerBound(x, at)
   if (after === x.length) return x.length - 1
   return after > 0 && at - x[after - 1]! < x[after]! - at ? after - 1 : after
-}
-
-type Extent = [number, number]
-
-/** What the axes have to hold: all x, and the y of what lies in view. */
-function extentOf(
-  lines: readonly Line[],
-  options: LinePlotOptions,
-  zoomX: readonly [number, number] | undefined,
-): { x: Extent; y: Extent } {
-  const { logX, logY, skipsOutliers, xRange, yRange } = options
-  const x: Extent = [Infinity, -Infinity]
-  const y: Extent = [Infinity, -Infinity]
-  const all: number[] = []
-  const [from, to] = zoomX ?? [-Infinity, Infinity]
-  for (const line of lines) {
-    for (let i = 0; i < line.x.length; i++) {
-      const at = line.x[i]!
-      if (logX && at <= 0) continue
-      if (at < x[0]) x[0] = at
-      if (at > x[1]) x[1] = at
-      if (at < from || at > to) continue
-      // The line itself is to be seen; what lies pale behind it may leave the plot where it is long and wild.
-      for (const value of line.raw && line.x.length <= fewPoints ? [line.y[i]!, line.raw[i]!] : [line.y[i]!]) {
-        if (!Number.isFinite(value) || (logY && value <= 0)) continue
-        if (skipsOutliers) all.push(value)
-        if (value < y[0]) y[0] = value
-        if (value > y[1]) y[1] = value
-      }
-    }
-  }
-  if (skipsOutliers && all.length > 10) {
-    const sorted = Float64Array.from(all).sort()
-    y[0] = sorted[Math.floor(0.01 * (sorted.length - 1))]!
-    y[1] = sorted[Math.ceil(0.99 * (sorted.length - 1))]!
-  }
-  return { x: xRange ? [...xRange] : padded(x, 0, logX), y: yRange ? [...yRange] : padded(y, 0.06, logY) }
-}
-
-function padded([low, high]: Extent, share: number, log: boolean): Extent {
-  if (!(low <= high)) return log ? [1, 10] : [0, 1]
-  if (log) {
-    const room = low === high ? 2 : (high / low) ** share
-    return [low / room, high * room]
-  }
-  const room = low === high ? Math.max(Math.abs(low) * 0.1, 0.5) : (high - low) * share
-  return [low - room, high + room]
 }
 
 /** An axis with the ticks of {@link logTicks}, all of them with labels; `space` is what one takes at least, in CSS pixels. */

@@ -8,7 +8,8 @@ import { Choice, Slider, Toggle } from '../part/controls.tsx'
 import { TagCards } from '../part/tag-cards.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { LineChart } from '../plot/line-chart.tsx'
-import type { Line, XKind } from '../plot/line-plot.ts'
+import type { XKind } from '../plot/line-plot.ts'
+import type { Line } from '../plot/line.ts'
 import {
   axis,
   cardWidth,
