@@ -3,6 +3,7 @@ import * as ct from 'cotangent'
 import type { WorkOf } from './case.ts'
 import { train as cases } from './cases/train.ts'
 import type { Fact } from './facts.ts'
+import { spread } from './measure.ts'
 import { labels, type PeerOptions, randomNormal } from './peer.ts'
 import peer from './peers/ours.ts'
 
@@ -26,10 +27,12 @@ function batchOf({ sizes, batch, loss }: WorkOf<'mlp'>): readonly [ct.Tensor, ct
   return [ct.tensor(randomNormal(batch * sizes[0]!), { shape: [batch, sizes[0]!] }), target]
 }
 
+/** Both train one model, in turns of a step, so that they share what the machine does meanwhile and where the weights lie. */
 async function compare(name: string, unit: 'us' | 'ms', work: WorkOf<'mlp'>, steps: number): Promise<Fact> {
   const loss = (work.loss === 'mse' ? ct.mseLoss : ct.crossEntropy) as ct.train.LossFunction
   const model = modelOf(work)
   const optimizer = optimizerOf(work, model)
+  const trainer = new ct.train.Trainer(model, { optimizer, loss, display: 'quiet' })
   const step = ct.compile((x: ct.Tensor, y: ct.Tensor) => {
     const value = loss(model.forward(x) as ct.Tensor, y)
     optimizer.zeroGrad()
@@ -37,33 +40,37 @@ async function compare(name: string, unit: 'us' | 'ms', work: WorkOf<'mlp'>, ste
     optimizer.step()
     return value
   })
-  const own = modelOf(work)
-  const trainer = new ct.train.Trainer(own, { optimizer: optimizerOf(work, own), loss, display: 'quiet' })
-  const batches = new Array<readonly [ct.Tensor, ct.Tensor]>(steps).fill(batchOf(work))
-  const byHand = async () => {
-    for (const [x, y] of batches) step(x, y)
+  const batch = batchOf(work)
+  let byHand = 0
+  const batches = {
+    *[Symbol.iterator]() {
+      for (let i = 0; i < steps; i++) {
+        const start = performance.now()
+        step(...batch)
+        byHand += performance.now() - start
+        yield batch
+      }
+    },
   }
-  const runs = [() => trainer.fit(batches), byHand]
-  const seconds: number[][] = [[], []]
-  for (let round = 0; round <= 2 * options.effort.rounds; round++) {
-    for (const [i, run] of runs.entries()) {
-      const start = performance.now()
-      await run()
-      // The first round compiles and warms up.
-      if (round > 0) seconds[i]!.push((performance.now() - start) / 1e3 / steps)
-    }
+  const rounds: { readonly hand: number; readonly adds: number }[] = []
+  for (let round = 0; round <= options.effort.rounds; round++) {
+    byHand = 0
+    const start = performance.now()
+    await trainer.fit(batches)
+    const both = performance.now() - start
+    // The first round compiles and warms up.
+    if (round > 0) rounds.push({ hand: byHand / 1e3 / steps, adds: (both - 2 * byHand) / 1e3 / steps })
   }
-  // The least of the rounds: a difference needs both times undisturbed.
-  const [fit, hand] = seconds.map((samples) => Math.min(...samples)) as [number, number]
-  const adds = fit - hand
+  const hand = spread(rounds.map((each) => each.hand)).median
+  const adds = spread(rounds.map((each) => each.adds)).median
   const note = `fit adds ${(1e6 * adds).toFixed(1)} us a step, ${((100 * adds) / hand).toFixed(1)}%`
-  return { name: `${name}-fit`, unit, ours: fit, against: 'loop by hand', limit: hand, note }
+  return { name: `${name}-fit`, unit, ours: hand + adds, against: 'loop by hand', limit: hand, note }
 }
 
 const facts: Fact[] = []
 for (const { name, unit, work } of cases) {
   if (work.kind !== 'mlp' || !name.includes(options.filter)) continue
-  facts.push(await compare(name, unit === 'us' ? 'us' : 'ms', work, unit === 'us' ? 10_000 : 40))
+  facts.push(await compare(name, unit === 'us' ? 'us' : 'ms', work, unit === 'us' ? 10_000 : 200))
 }
 process.stdout.write(JSON.stringify(facts))
 process.exit(0)

@@ -4,7 +4,7 @@ import { setEngine } from 'cotangent'
 import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Browser, chromium, type Page } from './chromium.ts'
-import { longLoop, train, trainCompiled, workerTrap } from './page.ts'
+import { fitBesideTimers, longLoop, train, trainCompiled, workerTrap } from './page.ts'
 
 const megabyte = 2 ** 20
 
@@ -105,6 +105,24 @@ describe.skipIf(chromium === undefined)('in Chromium', { timeout: 60_000 }, () =
     expect(there.losses.at(-1)).toBeLessThan(there.losses[0]! / 2)
     expect(there.after).toBe(there.before)
     expect(here.after).toBe(here.before)
+  })
+
+  type Fitted = Awaited<ReturnType<typeof fitBesideTimers>>
+  const expectFitted = ({ losses, seconds, ticks }: Fitted) => {
+    expect(seconds).toBeLessThan(10)
+    expect(losses.at(-1)).toBeLessThan(losses[0]!)
+    expect(ticks).toBeGreaterThan(2)
+  }
+
+  test.each(['/', '/isolated/'])('fit trains at %s, and timers have their turns meanwhile', async (folder) => {
+    const page = await open(folder)
+    expectFitted(await page.evaluate<Fitted>('page.fitBesideTimers()'))
+    expect(page.log.filter((line) => !line.includes('isolated'))).toEqual([])
+  })
+
+  test('fit gives timers their turns in Node', async () => {
+    setEngine('wasm')
+    expectFitted(await fitBesideTimers())
   })
 
   test('an error in a worker is an error in the page', async () => {

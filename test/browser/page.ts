@@ -5,12 +5,14 @@ import {
   dropout,
   manualSeed,
   mseLoss,
+  nn,
   noGrad,
   normal,
   optim,
   setThreads,
   tensor,
   type Tensor,
+  train as training,
   uniform,
   zeros,
 } from 'cotangent'
@@ -89,6 +91,19 @@ export async function trainCompiled(): Promise<{ losses: number[]; before: numbe
     if (i % 100 === 0) losses.push(loss.item())
   }
   return { losses, before, after: currentEngine().memoryUse().inUse }
+}
+
+/** Losses of a model that `fit` trains for some time; and how often a timer of the page came to its turn meanwhile. */
+export async function fitBesideTimers(): Promise<{ losses: number[]; seconds: number; ticks: number }> {
+  manualSeed(7)
+  const model = nn.sequential(new nn.Linear(16, 64), (x: Tensor) => x.tanh(), new nn.Linear(64, 1))
+  const trainer = new training.Trainer(model, { optimizer: new optim.AdamW(model, { lr: 0.01 }), loss: mseLoss, display: 'quiet' })
+  const x = normal([512, 16])
+  const y = x.sum(1, { keepDims: true }).tanh()
+  let ticks = 0
+  const timer = setInterval(() => void ticks++, 10)
+  const { history, seconds } = await trainer.fit({ x, y }, { epochs: Infinity, maxTime: 0.5 }).finally(() => clearInterval(timer))
+  return { losses: history.epochs.map(({ logs }) => logs['loss']!), seconds, ticks }
 }
 
 /** Bytes in use at the end of each tenth of a long training loop that lets the page breathe between steps. */
