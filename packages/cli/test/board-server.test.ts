@@ -19,7 +19,7 @@ import { EventFileWriter } from '@cotangent/formats/tensorboard'
 import { LocalTracker } from '@cotangent/formats/tracking'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HistogramSeries, LiveMessage, MediaList, NoteList, RunList, Table } from '../src/board/protocol.ts'
-import { unpackCurves } from '../src/board/scalar-frame.ts'
+import { unpackCurves, unpackGroups } from '../src/board/scalar-frame.ts'
 import { type Board, startBoard } from '../src/index.ts'
 import { writeSampleRuns } from './sample-runs.ts'
 import { writeShowcase } from './showcase.ts'
@@ -105,6 +105,14 @@ describe('what the board tells', () => {
     expect(smoothed).toHaveLength(1)
     // Relative to the run's first event: step 50 is 8 seconds after step 0.
     expect([...smoothed[0]!.x].map((x) => Math.round(x))).toEqual([8, 16, 24])
+    const groups = unpackGroups(new Uint8Array((await ask(`/api/groups?tag=${tag}&groups=0,2;1&band=deviation&weight=0.5`)).body).buffer)
+    expect(groups.map(({ runs, total, x, count }) => [runs, total, x.length, count[0]])).toEqual([
+      [2, 120, 60, 2],
+      [1, 60, 60, 1],
+    ])
+    // The first point is as it is, whatever the smoothing.
+    expect(groups[0]!.mean[0]).toBeCloseTo((plain[0]!.y[0]! + plain[2]!.y[0]!) / 2, 12)
+    expect(groups[0]!.high[0]! - groups[0]!.mean[0]!).toBeCloseTo(Math.abs(plain[0]!.y[0]! - plain[2]!.y[0]!) / Math.SQRT2, 12)
     const csv = (await ask(`/api/csv?tag=${tag}&runs=2`)).body.toString().split('\n')
     expect(csv).toHaveLength(62)
     expect(csv[1]).toMatch(/^sgd-lr1e-1,0,[\d.]+,[\d.]+$/)
@@ -146,6 +154,8 @@ describe('what the board tells', () => {
       [`scalars?runs=0`, 400, /tag/],
       [`scalars?tag=${scalar}&runs=x`, 400, /0-9,12/],
       [`scalars?tag=${scalar}&runs=0&weight=1`, 400, /0\.9999/],
+      [`groups?tag=${scalar}&groups=0;x`, 400, /0-9,12;10,11/],
+      [`groups?tag=${scalar}&groups=0&band=all`, 400, /range, deviation, error, none/],
       [`scalars?tag=${scalar}&runs=0&axis=depth`, 400, /step, relative, wall/],
       ['scalars?tag=9999&runs=0', 404, /no scalar/],
       [`histograms?tag=${scalar}&run=0`, 404, /no histogram/],

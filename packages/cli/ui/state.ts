@@ -7,7 +7,15 @@ import { isBoolean, isRecord, oneOf, stored, within } from './stored.ts'
 import { isDark } from './theme.ts'
 
 /** What the server says there is. */
-export const runList = signal<RunList>({ folder: '', tags: [], runs: [], traces: [], loading: { found: 0, read: 0 } })
+export const runList = signal<RunList>({
+  folder: '',
+  tags: [],
+  runs: [],
+  traces: [],
+  marks: {},
+  marksProblem: null,
+  loading: { found: 0, read: 0 },
+})
 /** Did the first list come? */
 export const isReady = signal(false)
 export const loading = signal({ found: 0, read: 0 })

@@ -9,8 +9,8 @@ import type { Hparams, Kind } from './run-event.ts'
 import { isTrace } from './run-folders.ts'
 import type { RunStore } from './run-store.ts'
 import type { Run } from './run.ts'
-import { packCurves } from './scalar-frame.ts'
-import { csvOf, curves, summarise } from './scalar-query.ts'
+import { packCurves, packGroups } from './scalar-frame.ts'
+import { csvOf, curves, groupCurves, summarise } from './scalar-query.ts'
 import { sniffMedia } from './sniff-media.ts'
 import type { SystemMonitor } from './system-monitor.ts'
 import { TagIndex } from './tag-index.ts'
@@ -42,6 +42,10 @@ export class BoardApi {
           type: 'application/octet-stream',
           body: packCurves(curves(this.#having('scalar', query), this.#tag('scalar', query), query)),
         }
+      case 'groups': {
+        const groups = query.groups('groups').map((ids) => this.#having('scalar', query, ids))
+        return { type: 'application/octet-stream', body: packGroups(groupCurves(groups, this.#tag('scalar', query), query)) }
+      }
       case 'csv': {
         const tag = this.#tag('scalar', query)
         const file = `${tag.replace(/[^\w.-]+/g, '_')}.csv`
@@ -100,7 +104,8 @@ export class BoardApi {
       status: run.status,
       problems: Object.fromEntries(run.problems),
     }))
-    return { folder: this.#store.root, tags: this.#tags.tags, runs, traces: [...this.#store.traces], loading: this.#store.bytes }
+    const { root: folder, traces, bytes: loading, marks } = this.#store
+    return { folder, tags: this.#tags.tags, runs, traces: [...traces], marks: marks.marks, marksProblem: marks.problem ?? null, loading }
   }
 
   /** Keras writes hyperparameters into a run's folder and its curves into folders below. */
@@ -130,9 +135,9 @@ export class BoardApi {
   }
 
   /** Those of the runs asked for that have the tag. */
-  #having(kind: Kind, query: Query): Run[] {
+  #having(kind: Kind, query: Query, ids = query.ids('runs')): Run[] {
     const tag = this.#tag(kind, query)
-    const runs = [...query.ids('runs')].map((id) => this.#store.runs.get(id))
+    const runs = [...ids].map((id) => this.#store.runs.get(id))
     return runs.filter((run) => run !== undefined).filter((run) => run.of(kind).has(tag))
   }
 

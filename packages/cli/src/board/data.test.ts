@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { commonBuckets } from './common-buckets.ts'
 import { formatIds, parseIds } from './id-set.ts'
-import { packCurves, unpackCurves } from './scalar-frame.ts'
+import { packCurves, packGroups, unpackCurves, unpackGroups } from './scalar-frame.ts'
 import { Series } from './series.ts'
 import { sniffMedia } from './sniff-media.ts'
 import { Thinned } from './thinned.ts'
@@ -60,6 +60,12 @@ test('curves survive packing, NaN and infinities too', () => {
   ]
   expect(unpackCurves(packCurves(curves).buffer as ArrayBuffer)).toEqual(curves)
   expect(unpackCurves(packCurves([]).buffer as ArrayBuffer)).toEqual([])
+  const none = new Float64Array()
+  const groups = [
+    { group: 0, runs: 2, total: 9, x: Float64Array.of(1), mean: Float64Array.of(NaN), low: none, high: none, count: Float64Array.of(0) },
+    { group: 1, runs: 0, total: 0, x: none, mean: none, low: none, high: none, count: none },
+  ]
+  expect(unpackGroups(packGroups(groups).buffer as ArrayBuffer)).toEqual(groups)
 })
 
 describe('common buckets', () => {

@@ -7,6 +7,10 @@ export interface RunList {
   tags: Tag[]
   runs: RunSummary[]
   traces: string[]
+  /** What the folder's board.json says of runs, by name of run. */
+  marks: Record<string, RunMark>
+  /** Why that file could not be read. */
+  marksProblem: string | null
   loading: { found: number; read: number }
 }
 
@@ -32,6 +36,17 @@ export interface RunSummary {
   problems: Record<string, string>
 }
 
+/** What people say of a run. Empty texts say nothing. */
+export interface RunMark {
+  /** Shown instead of the folder's name. */
+  name?: string
+  /** `#rrggbb` */
+  color?: string
+  note?: string
+  /** Stands above the others. */
+  pinned?: boolean
+}
+
 export const axes = ['step', 'relative', 'wall'] as const
 
 /** `relative` is in seconds since the run's first event, `wall` in seconds since 1970. */
@@ -45,6 +60,20 @@ export interface ScalarCurve {
   y: Float64Array
   /** Empty without smoothing. */
   smoothed: Float64Array
+}
+
+/** One tag of a group of runs: the mean, what is drawn around it (empty without), and how many runs it is the mean of, at each x. */
+export interface GroupCurve {
+  /** Its place among the groups that were asked for. */
+  group: number
+  runs: number
+  /** Points of all its runs. */
+  total: number
+  x: Float64Array
+  mean: Float64Array
+  low: Float64Array
+  high: Float64Array
+  count: Float64Array
 }
 
 /** The state of a tag at the end of a run, and its extremes among finite values (null without any). */

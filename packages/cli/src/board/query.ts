@@ -38,6 +38,16 @@ export class Query {
     return ids
   }
 
+  /** Several sets of ids, apart by semicolons. */
+  groups(name: string): Set<number>[] {
+    const text = this.text(name)
+    return text.split(';').map((part) => {
+      const ids = parseIds(part)
+      if (!ids) throw new BoardError(400, `${name} must be numbers and ranges like 0-9,12;10,11, not ${JSON.stringify(text)}`)
+      return ids
+    })
+  }
+
   choice<T extends string>(name: string, choices: readonly T[]): T {
     const value = this.#params.get(name) ?? choices[0]!
     if (!choices.includes(value as T))

@@ -5,12 +5,13 @@ import { isEventFile } from '@cotangent/formats/tensorboard'
 import { type EventSource, openEventFile } from './event-source.ts'
 import { openLocalRunFile } from './local-run-source.ts'
 import { type EventFile, findRuns, type RunFolder } from './run-folders.ts'
+import { MarksFile } from './run-marks.ts'
 import { Run } from './run.ts'
 
 interface Change {
   /** Runs with new points, by id. */
   runs: number[]
-  /** Runs, tags, graphs or traces came or went: the list of runs is another. */
+  /** Runs, tags, graphs, traces or marks came, went or changed: the list of runs is another. */
   structure: boolean
 }
 
@@ -25,6 +26,7 @@ export class RunStore {
   readonly root: string
   readonly runs = new Map<number, Run>()
   traces: readonly string[] = []
+  readonly marks: MarksFile
   /** Bytes of event files that there are, and that have been read. */
   bytes = { found: 0, read: 0 }
   readonly #interval: number
@@ -40,6 +42,7 @@ export class RunStore {
 
   private constructor(root: string, interval: number) {
     this.root = root
+    this.marks = new MarksFile(root)
     this.#interval = interval
   }
 
@@ -95,6 +98,7 @@ export class RunStore {
     const { runs: folders, traces } = await findRuns(this.root)
     let structure = traces.length !== this.traces.length || traces.some((trace, i) => trace !== this.traces[i])
     this.traces = traces
+    if (await this.marks.refresh()) structure = true
     const names = new Set(folders.filter((folder) => !folder.files.some((file) => this.#shrank(file))).map(({ name }) => name))
     for (const [name, run] of this.#byName) {
       if (names.has(name)) continue

@@ -1,33 +1,74 @@
 import { downsample } from './downsample.ts'
-import { axes, type Axis, type ScalarCurve, type Summary } from './protocol.ts'
+import { aggregate, bands } from './group-curve.ts'
+import { axes, type Axis, type GroupCurve, type ScalarCurve, type Summary } from './protocol.ts'
 import type { Query } from './query.ts'
 import type { Run } from './run.ts'
 import type { Series } from './series.ts'
-import { smooth, smoothings } from './smoothing.ts'
+import { smooth, type Smoothing, smoothings } from './smoothing.ts'
 
 /** A picture has no use for more points than this in all its curves together; each still gets a few columns. */
 const mostPoints = 400_000
 const fewestColumns = 24
 
+interface Look {
+  axis: Axis
+  window: { from: number; to: number; columns: number; logX: boolean }
+  method: Smoothing
+  weight: number
+}
+
+/** How a query looks at a tag of so many lines. */
+function lookOf(query: Query, lines: number): Look {
+  const wanted = query.number('columns', { from: 1, to: 10_000, otherwise: 600 })
+  return {
+    axis: query.choice('axis', axes),
+    method: query.choice('method', smoothings),
+    weight: query.number('weight', { from: 0, to: 0.9999, otherwise: 0 }),
+    window: {
+      from: query.number('from', { otherwise: -Infinity }),
+      to: query.number('to', { otherwise: Infinity }),
+      columns: Math.round(Math.max(Math.min(wanted, fewestColumns), Math.min(wanted, mostPoints / 4 / Math.max(1, lines)))),
+      logX: query.choice('scale', ['linear', 'log']) === 'log',
+    },
+  }
+}
+
 /** One tag of several runs, as many points of each as a picture of `columns` pixels shows. */
 export function curves(runs: readonly Run[], tag: string, query: Query): ScalarCurve[] {
-  const axis = query.choice('axis', axes)
-  const logX = query.choice('scale', ['linear', 'log']) === 'log'
-  const method = query.choice('method', smoothings)
-  const weight = query.number('weight', { from: 0, to: 0.9999, otherwise: 0 })
-  const wanted = query.number('columns', { from: 1, to: 10_000, otherwise: 600 })
-  const from = query.number('from', { otherwise: -Infinity })
-  const to = query.number('to', { otherwise: Infinity })
-  const columns = Math.round(Math.max(Math.min(wanted, fewestColumns), Math.min(wanted, mostPoints / 4 / Math.max(1, runs.length))))
+  const look = lookOf(query, runs.length)
   return runs.map((run) => {
-    const series = run.scalars.get(tag)!
-    const { x, order } = ascending(axisOf(run, series, axis))
-    const y = order ? order.map((i) => series.values[i]!) : series.values
-    const averaged = smooth(y, method, weight)
-    const kept = downsample(x, y, { from, to, columns, logX })
+    const { x, y, smoothed } = columnsOf(run, tag, look)
+    const kept = downsample(x, y, look.window)
     const pick = (column: Float64Array): Float64Array => Float64Array.from(kept, (i) => column[i]!)
-    return { run: run.id, total: series.length, x: pick(x), y: pick(y), smoothed: averaged === y ? new Float64Array() : pick(averaged) }
+    return { run: run.id, total: x.length, x: pick(x), y: pick(y), smoothed: smoothed === y ? new Float64Array() : pick(smoothed) }
   })
+}
+
+/** One tag of groups of runs, a curve a group: runs are smoothed first, and then taken together. */
+export function groupCurves(groups: readonly (readonly Run[])[], tag: string, query: Query): GroupCurve[] {
+  const look = lookOf(query, groups.length)
+  const band = query.choice('band', bands)
+  return groups.map((runs, group) => {
+    const members = runs.map((run) => columnsOf(run, tag, look))
+    const total = members.reduce((sum, { x }) => sum + x.length, 0)
+    return {
+      group,
+      runs: runs.length,
+      total,
+      ...aggregate(
+        members.map(({ x, smoothed }) => ({ x, y: smoothed })),
+        { ...look.window, band },
+      ),
+    }
+  })
+}
+
+/** All points of a run, by x. */
+function columnsOf(run: Run, tag: string, { axis, method, weight }: Look): { x: Float64Array; y: Float64Array; smoothed: Float64Array } {
+  const series = run.scalars.get(tag)!
+  const { x, order } = ascending(axisOf(run, series, axis))
+  const y = order ? order.map((i) => series.values[i]!) : series.values
+  return { x, y, smoothed: smooth(y, method, weight) }
 }
 
 function axisOf(run: Run, { steps, times }: Series, axis: Axis): Float64Array {

@@ -81,7 +81,7 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
       : await staticFile(pageFolder, decode(pathname))
     return send(request, response, reply)
   }
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: longestRequest }, (request, response) => {
     handle(request, response).catch((error: unknown) => sendError(response, error))
   })
   const close = async (): Promise<void> => {
@@ -123,6 +123,9 @@ function decode(path: string): string {
     throw new BoardError(400, `${JSON.stringify(path)} is no address`)
   }
 }
+
+/** Bytes of a request: addresses name runs by their numbers, five bytes each at worst. */
+const longestRequest = 2 ** 18
 
 const compress = promisify(gzip)
 /** Below this many bytes, packing takes longer than sending. */
