@@ -36,7 +36,7 @@ import { type WindowOptions, windowStage } from './stages/window.ts'
 import { zipStage } from './stages/zip.ts'
 import { unbatch, type Unbatched } from './unbatch.ts'
 import type { WorkerModule, WorkerPool } from './worker-pool.ts'
-import { yieldToHost } from './yield.ts'
+import { hostWaits, yieldToHost } from './yield.ts'
 
 /** Where a dataset stands, for a checkpoint. */
 export interface DatasetState {
@@ -319,7 +319,7 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
     const pass = this.#begin()
     try {
       for (;;) {
-        await yieldToHost()
+        if (hostWaits()) await yieldToHost()
         const step = await pass.next()
         if (!step) break
         if (pass === this.#pass) this.#position++

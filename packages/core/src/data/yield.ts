@@ -1,13 +1,13 @@
+/** What browsers count as a long task; who waits for an answer does not notice less (W3C Long Tasks API). */
+const longTaskMs = 50
+
 let last = 0
 
-/**
- * Lets the host's other work run (timers, signals, rendering), at most every so often: a turn of its loop takes as long as a hundred
- * small ops, and the engine's threads fall asleep meanwhile. 50 ms are what browsers count as a long task; who waits for an answer does
- * not notice less (W3C Long Tasks API).
- */
-export async function yieldToHost(everyMs = 50): Promise<void> {
-  const now = performance.now()
-  if (now - last < everyMs) return
+/** Whether the host's other work (timers, signals, rendering) has waited long enough for a turn. */
+export const hostWaits = (): boolean => performance.now() - last >= longTaskMs
+
+/** Lets the host's other work run for a turn of its loop, which takes as long as a hundred small ops; the engine's threads fall asleep meanwhile. */
+export async function yieldToHost(): Promise<void> {
   await nextTurn()
   last = performance.now()
 }

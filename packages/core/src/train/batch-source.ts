@@ -1,4 +1,4 @@
-import { yieldToHost } from '../data/yield.ts'
+import { hostWaits, yieldToHost } from '../data/yield.ts'
 import { CotangentError } from '../errors.ts'
 import type { Stateful } from '../io/checkpoint.ts'
 import type { BatchData } from './batch.ts'
@@ -39,17 +39,26 @@ export class BatchSource {
     return typeof stateDict === 'function' && typeof loadStateDict === 'function' ? (this.#data as unknown as Stateful) : undefined
   }
 
-  /** The next batch; undefined at the end of a pass, behind which another one begins. Lets the host's other work run. */
-  async next(): Promise<unknown> {
+  /**
+   * The next batch, as a promise where it has to be waited for; undefined at the end of a pass, behind which another one begins. Lets
+   * the host's other work run.
+   */
+  next(): unknown {
     this.#iterator ??= Symbol.asyncIterator in this.#data ? this.#data[Symbol.asyncIterator]() : this.#data[Symbol.iterator]()
     const step = this.#iterator.next()
-    const { done, value } = step instanceof Promise ? await step : (step as IteratorResult<unknown>)
-    await yieldToHost()
-    if (done) {
-      this.#iterator = undefined
-      return undefined
-    }
-    return value
+    return step instanceof Promise || hostWaits() ? this.#later(step) : this.#take(step)
+  }
+
+  async #later(step: IteratorResult<unknown> | Promise<IteratorResult<unknown>>): Promise<unknown> {
+    const awaited = await step
+    if (hostWaits()) await yieldToHost()
+    return this.#take(awaited)
+  }
+
+  #take({ done, value }: IteratorResult<unknown>): unknown {
+    if (!done) return value
+    this.#iterator = undefined
+    return undefined
   }
 
   /** Leaves the pass: data with a state stay where they are. */

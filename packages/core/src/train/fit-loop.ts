@@ -190,11 +190,12 @@ export class FitLoop {
     const ends = callbacks.has('onBatchEnd')
     const steps = callbacks.has('onStepEnd')
     // One that goes on from a checkpoint may have come to this without.
-    if (training.batch > 0) await this.#validateIfDue()
+    if (training.batch > 0 && this.#validationIsDue) await this.#validate()
     while (training.batch < this.#limit) {
       // Batches that make one step stay together, so that who goes on does what would have been done.
       if (this.#pending === 0 && this.#shouldStop()) return false
-      const batch = await this.#source.next()
+      const next = this.#source.next()
+      const batch = next instanceof Promise ? await next : next
       if (batch === undefined) {
         if (this.#endOfData()) return true
         continue
@@ -216,7 +217,7 @@ export class FitLoop {
       }
       if (ends) await callbacks.call('onBatchEnd')
       if (makesStep && steps) await callbacks.call('onStepEnd')
-      await this.#validateIfDue()
+      if (this.#validationIsDue) await this.#validate()
     }
     // With batchesPerEpoch the next epoch goes on in the same pass.
     if (this.#limit !== this.#plan.options.batchesPerEpoch) {
@@ -226,9 +227,9 @@ export class FitLoop {
     return true
   }
 
-  async #validateIfDue(): Promise<void> {
+  get #validationIsDue(): boolean {
     const { batch, validatedAt } = this.training
-    if (this.#validation && batch % this.#validateEveryBatches === 0 && batch !== validatedAt && !this.#shouldStop()) await this.#validate()
+    return this.#validation !== undefined && batch % this.#validateEveryBatches === 0 && batch !== validatedAt && !this.#shouldStop()
   }
 
   /** A pass is over. @returns Whether the epoch is, too. */
