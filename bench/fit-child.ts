@@ -1,6 +1,7 @@
 /** A child process of facts.ts: what a step of `Trainer.fit` costs beside the same step compiled by hand. Writes one JSON array of facts. */
 import { setImmediate } from 'node:timers/promises'
 import * as ct from 'cotangent'
+import { Trainer, type LossFunction } from 'cotangent/train'
 import type { WorkOf } from './case.ts'
 import { train as cases } from './cases/train.ts'
 import type { Fact } from './facts.ts'
@@ -30,10 +31,10 @@ function batchOf({ sizes, batch, loss }: WorkOf<'mlp'>): readonly [ct.Tensor, ct
 
 /** Both train one model, in turns, so that they share what the machine does meanwhile and where the weights lie. */
 async function compare(name: string, unit: 'us' | 'ms', work: WorkOf<'mlp'>, steps: number): Promise<Fact> {
-  const loss = (work.loss === 'mse' ? ct.mseLoss : ct.crossEntropy) as ct.train.LossFunction
+  const loss = (work.loss === 'mse' ? ct.mseLoss : ct.crossEntropy) as LossFunction
   const model = modelOf(work)
   const optimizer = optimizerOf(work, model)
-  const trainer = new ct.train.Trainer(model, { optimizer, loss, display: 'quiet' })
+  const trainer = new Trainer(model, { optimizer, loss, display: 'quiet' })
   const step = ct.compile((x: ct.Tensor, y: ct.Tensor) => {
     const value = loss(model.forward(x) as ct.Tensor, y)
     optimizer.zeroGrad()

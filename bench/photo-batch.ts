@@ -1,7 +1,9 @@
 /** What the workers of the `data` suite run: files to a batch of augmented pictures. */
 import { register } from 'node:module'
 import { decodeImage } from '@cotangent/formats/image'
-import { data, stack, type Tensor, vision } from 'cotangent'
+import { stack, type Tensor } from 'cotangent'
+import * as data from 'cotangent/data'
+import * as vision from 'cotangent/vision'
 
 // What decodes pictures is installed here, not where the package that needs it lies.
 const here = JSON.stringify(import.meta.url)

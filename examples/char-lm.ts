@@ -4,7 +4,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { arange, categorical, compile, crossEntropy, data, manualSeed, nn, noGrad, optim, type Tensor, tensor, train } from 'cotangent'
+import { arange, categorical, compile, crossEntropy, manualSeed, nn, noGrad, optim, type Tensor, tensor } from 'cotangent'
+import * as data from 'cotangent/data'
+import * as train from 'cotangent/train'
 import { optionalPackage } from './optional-package.ts'
 
 const { values: args } = parseArgs({

@@ -7,8 +7,11 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { crossEntropy, data, manualSeed, nn, optim, relu, type Tensor, train, vision } from 'cotangent'
+import { crossEntropy, manualSeed, nn, optim, relu, type Tensor } from 'cotangent'
+import * as data from 'cotangent/data'
 import { fileBytes } from 'cotangent/node'
+import * as train from 'cotangent/train'
+import * as vision from 'cotangent/vision'
 
 const { values: args } = parseArgs({
   options: {

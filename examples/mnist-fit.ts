@@ -1,6 +1,8 @@
 /** MNIST by `fit`: `npx tsx --conditions=source examples/mnist-fit.ts`. Ctrl-C ends it; run again, it goes on where it was. */
-import { crossEntropy, data, manualSeed, nn, optim, relu, type Tensor, tensor, train } from 'cotangent'
+import { crossEntropy, manualSeed, nn, optim, relu, type Tensor, tensor } from 'cotangent'
+import * as data from 'cotangent/data'
 import { CheckpointDirectory, type DigitSet, loadMnist } from 'cotangent/node'
+import * as train from 'cotangent/train'
 
 const short = process.argv.includes('--short')
 manualSeed(0)

@@ -1,20 +1,8 @@
 /** Trains a small convolutional network on the MNIST digits: `npm run demo`, options with `npm run demo -- --help`. */
-import {
-  compile,
-  crossEntropy,
-  data,
-  manualSeed,
-  nn,
-  noGrad,
-  optim,
-  relu,
-  setEngine,
-  setThreads,
-  type Tensor,
-  tensor,
-  train,
-} from 'cotangent'
+import { compile, crossEntropy, manualSeed, nn, noGrad, optim, relu, setEngine, setThreads, type Tensor, tensor } from 'cotangent'
+import * as data from 'cotangent/data'
 import { loadCheckpoint, loadMnist, saveCheckpoint } from 'cotangent/node'
+import * as train from 'cotangent/train'
 import { readDigit } from './digit-image.ts'
 import { args, say } from './mnist-options.ts'
 

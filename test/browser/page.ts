@@ -12,10 +12,10 @@ import {
   setThreads,
   tensor,
   type Tensor,
-  train as training,
   uniform,
   zeros,
 } from 'cotangent'
+import * as training from 'cotangent/train'
 import { ModuleBuilder } from '../../packages/core/src/engine/wasm/assembler.ts'
 import { Heap } from '../../packages/core/src/engine/wasm/heap.ts'
 import { Pool } from '../../packages/core/src/engine/wasm/pool.ts'

@@ -1,4 +1,5 @@
-import { engineNames, setEngine, type Tensor, train } from 'cotangent'
+import { engineNames, setEngine, type Tensor } from 'cotangent'
+import * as train from 'cotangent/train'
 import { describe, expect, test } from 'vitest'
 import { decode, loadGolden, titleOf } from './load.ts'
 

@@ -1,8 +1,10 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { crossEntropy, data, manualSeed, nn, optim, relu, tensor, train } from 'cotangent'
+import { crossEntropy, manualSeed, nn, optim, relu, tensor } from 'cotangent'
+import * as data from 'cotangent/data'
 import { CheckpointDirectory, fileBytes } from 'cotangent/node'
+import * as train from 'cotangent/train'
 import { afterAll, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'cotangent-lost-data-'))

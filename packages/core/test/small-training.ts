@@ -1,4 +1,5 @@
-import { crossEntropy, manualSeed, nn, normal, optim, type Tensor, train } from 'cotangent'
+import { crossEntropy, manualSeed, nn, normal, optim, type Tensor } from 'cotangent'
+import * as train from 'cotangent/train'
 
 export const relu = (x: Tensor): Tensor => x.relu()
 

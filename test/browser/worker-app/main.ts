@@ -1,4 +1,5 @@
-import { data, tensor } from 'cotangent'
+import { tensor } from 'cotangent'
+import * as data from 'cotangent/data'
 import type { transform } from './transform.ts'
 
 /** What the page reports; run by the test. */

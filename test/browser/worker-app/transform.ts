@@ -1,4 +1,5 @@
-import { data, type Tensor, uniform } from 'cotangent'
+import { type Tensor, uniform } from 'cotangent'
+import * as data from 'cotangent/data'
 
 export const transform = data.inWorker((x: Tensor, { generator, index }: data.ElementContext) => {
   if (index === 6) throw new RangeError('not this one')

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { batchesOf, points, relu, smallModel, smallTrainer } from '../../test/small-training.ts'
-import { CotangentError, data, defaultGenerator, nn, optim, type Tensor, train } from '../index.ts'
+import * as data from '../data/index.ts'
+import { CotangentError, defaultGenerator, nn, optim, type Tensor } from '../index.ts'
+import * as train from './index.ts'
 
 const batches = batchesOf(points())
 

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { points } from '../../test/small-training.ts'
-import { crossEntropy, data, manualSeed, nn, normal, optim, relu, train } from '../index.ts'
+import * as data from '../data/index.ts'
+import { crossEntropy, manualSeed, nn, normal, optim, relu } from '../index.ts'
 import { CheckpointDirectory } from './checkpoint-directory.node.ts'
+import * as train from './index.ts'
 
 const set = points(64)
 const small = points(24)

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { points, smallModel, smallTrainer } from '../../test/small-training.ts'
-import { crossEntropy, data, mseLoss, nn, optim, type Tensor, train } from '../index.ts'
+import * as data from '../data/index.ts'
+import { crossEntropy, mseLoss, nn, optim, type Tensor } from '../index.ts'
+import * as train from './index.ts'
 
 /** Op by op: nothing has to be compiled first. */
 const quickTrainer = (options: train.TrainerOptions<never, never> = {}, model?: nn.Module) =>

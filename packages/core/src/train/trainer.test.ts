@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { accuracy, batchesOf, points, smallModel, smallTrainer } from '../../test/small-training.ts'
+import * as data from '../data/index.ts'
 import {
   compile,
   concat,
   crossEntropy,
   type CotangentError,
-  data,
   manualSeed,
   mseLoss,
   nn,
@@ -15,9 +15,9 @@ import {
   optim,
   tensor,
   type Tensor,
-  train,
   zeros,
 } from '../index.ts'
+import * as train from './index.ts'
 
 const weightsOf = (model: nn.Module): number[][] => model.parameters().map((p) => [...(p.dataSync() as Float32Array)])
 /** Op by op: nothing has to be compiled first. */

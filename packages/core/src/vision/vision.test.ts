@@ -12,10 +12,10 @@ import {
   type Tensor,
   tensor,
   uniform,
-  vision,
   zeros,
 } from '../index.ts'
 import { interpolatePart } from '../op/interpolate.ts'
+import * as vision from './index.ts'
 
 const numbers = (x: Tensor) => Array.from(x.dataSync() as ArrayLike<number>, Number)
 const seeded = (seed: number) => ({ generator: new Generator(seed) })

@@ -1,17 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { batchesOf, points, relu, smallModel, smallTrainer as compiledTrainer } from '../../../test/small-training.ts'
-import {
-  type CheckpointParts,
-  data,
-  decodeCheckpoint,
-  encodeCheckpoint,
-  manualSeed,
-  nn,
-  normal,
-  optim,
-  type Tensor,
-  train,
-} from '../../index.ts'
+import * as data from '../../data/index.ts'
+import { type CheckpointParts, decodeCheckpoint, encodeCheckpoint, manualSeed, nn, normal, optim, type Tensor } from '../../index.ts'
+import * as train from '../index.ts'
 
 const batches = batchesOf(points())
 

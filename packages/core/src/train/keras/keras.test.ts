@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { batchesOf, points, relu } from '../../../test/small-training.ts'
-import { concat, keras, manualSeed, nn, normal, optim, tensor, type Tensor } from '../../index.ts'
+import { concat, manualSeed, nn, normal, optim, tensor, type Tensor } from '../../index.ts'
+import * as keras from './index.ts'
 
 const small = (end?: (x: Tensor) => Tensor) => {
   manualSeed(3)

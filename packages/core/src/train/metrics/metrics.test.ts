@@ -1,4 +1,5 @@
-import { compile, noGrad, tensor, type Tensor, train, uniform, where, zeros } from 'cotangent'
+import { compile, noGrad, tensor, type Tensor, uniform, where, zeros } from 'cotangent'
+import * as train from 'cotangent/train'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Metric } from '../metric.ts'

@@ -1,4 +1,4 @@
-import { train } from 'cotangent'
+import * as train from 'cotangent/train'
 import { expect, test } from 'vitest'
 
 const { Bleu, Rouge, bleuTokenizers, rougeTokens } = train.metrics
