@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { byName } from '../ui/name-order.ts'
 import { evenTicks } from '../ui/plot/even-ticks.ts'
 import { nest, slicesOf, totals } from '../ui/plot/flame.ts'
 import { layOutGraph, scopesOf } from '../ui/plot/graph-layout.ts'
@@ -157,6 +158,23 @@ describe('the drawing of a graph', () => {
     expect(edges).toHaveLength(4)
     for (const [from, to] of edges) expect(to).toBeGreaterThan(from!)
   })
+})
+
+test('names are in the order in which people have them', () => {
+  const names = ['a/lr0.1-seed0', 'a/lr0.01-seed1', 'a/lr0.01-seed0', 'a/lr0.01-seed10', 'a/lr0.01-seed9', 'a', 'b2', 'B1', '10', '9', '']
+  expect(byName(names, String)).toEqual([
+    '',
+    '9',
+    '10',
+    'a',
+    'a/lr0.01-seed0',
+    'a/lr0.01-seed1',
+    'a/lr0.01-seed9',
+    'a/lr0.01-seed10',
+    'a/lr0.1-seed0',
+    'b2',
+    'B1',
+  ])
 })
 
 test('numbers in words', () => {

@@ -1,6 +1,7 @@
 import type {
   CurveList,
   GraphReply,
+  GroupCurve,
   HistogramSeries,
   MediaList,
   NoteList,
@@ -11,7 +12,7 @@ import type {
   SystemReply,
   Table,
 } from '../src/board/protocol.ts'
-import { unpackCurves } from '../src/board/scalar-frame.ts'
+import { unpackCurves, unpackGroups } from '../src/board/scalar-frame.ts'
 
 /** Parameters of an address; those that are undefined are left out. */
 type Params = Record<string, string | number | undefined>
@@ -47,4 +48,8 @@ export const fetchSystem = json<SystemReply>('system')
 
 export async function fetchScalars(params: Params, signal?: AbortSignal): Promise<ScalarCurve[]> {
   return unpackCurves(await (await get('scalars', params, signal)).arrayBuffer())
+}
+
+export async function fetchGroups(params: Params, signal?: AbortSignal): Promise<GroupCurve[]> {
+  return unpackGroups(await (await get('groups', params, signal)).arrayBuffer())
 }

@@ -1,8 +1,12 @@
-import { effect, signal } from '@preact/signals'
+import { effect } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
+import { openView } from './link.ts'
+import { LinkButton } from './part/link-button.tsx'
+import { RunDialog } from './part/run-dialog.tsx'
 import { RunRail } from './part/run-rail.tsx'
 import { failure, isLive, isReady, loading, railIsOpen, runList } from './state.ts'
 import { type Theme, theme, themes } from './theme.ts'
+import { Compare } from './view/compare.tsx'
 import { Curves } from './view/curves.tsx'
 import { GraphView } from './view/graph.tsx'
 import { Histograms } from './view/histograms.tsx'
@@ -23,14 +27,12 @@ const tabs = [
   { name: 'media', title: 'Media', view: MediaView, has: () => hasKind('image', 'audio') },
   { name: 'text', title: 'Text', view: Texts, has: () => hasKind('text') },
   { name: 'hparams', title: 'Hyperparameters', view: HparamsView, has: () => runList.value.runs.some(({ hparams }) => hparams) },
+  { name: 'compare', title: 'Compare', view: Compare, has: () => runList.value.runs.length > 1 },
   { name: 'curves', title: 'PR curves', view: Curves, has: () => hasKind('curve') },
   { name: 'graph', title: 'Graph', view: GraphView, has: () => runList.value.runs.some(({ graph }) => graph) },
   { name: 'profile', title: 'Profile', view: Profile, has: () => runList.value.traces.length > 0 || hasKind('profile') },
   { name: 'system', title: 'System', view: System, has: () => true },
 ] as const
-
-const hash = signal(location.hash.slice(1))
-addEventListener('hashchange', () => (hash.value = location.hash.slice(1)))
 
 effect(() => {
   const folder = runList.value.folder.split(/[/\\]/).at(-1)
@@ -39,7 +41,7 @@ effect(() => {
 
 export function App() {
   const shown = tabs.filter((tab) => tab.has())
-  const current = shown.find(({ name }) => name === hash.value) ?? shown[0]!
+  const current = shown.find(({ name }) => name === openView.value) ?? shown[0]!
   const View = current.view
   return (
     <>
@@ -51,16 +53,20 @@ export function App() {
         {railIsOpen.value && <RunRail />}
         <div class="content">
           <TabBar shown={shown} current={current.name} />
-          {failure.value && (
-            <p class="error" role="alert">
-              {failure.value}
-            </p>
+          {[failure.value, runList.value.marksProblem].map(
+            (problem) =>
+              problem && (
+                <p class="error" role="alert" key={problem}>
+                  {problem}
+                </p>
+              ),
           )}
           <main id="view" class="view" tabIndex={-1} aria-label={current.title} key={current.name} aria-busy={!isReady.value}>
             <View />
           </main>
         </div>
       </div>
+      <RunDialog />
     </>
   )
 }
@@ -137,6 +143,7 @@ function Header() {
       <span class={isLive.value ? 'live on' : 'live'} role="status">
         {isLive.value ? 'Live' : 'Not connected'}
       </span>
+      <LinkButton />
       <label class="select">
         <span class="visually-hidden">Colours of the page</span>
         <select value={theme.value} onChange={(event) => (theme.value = event.currentTarget.value as Theme)}>

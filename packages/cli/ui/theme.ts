@@ -1,11 +1,11 @@
 import { computed, effect, signal } from '@preact/signals'
-import { oneOf, stored } from './stored.ts'
+import { oneOf, setting } from './setting.ts'
 
 export const themes = ['system', 'light', 'dark'] as const
 
 export type Theme = (typeof themes)[number]
 
-export const theme = stored<Theme>('theme', 'system', oneOf(themes))
+export const theme = setting<Theme>('theme', 'system', oneOf(themes), { isLinked: false })
 
 const query = matchMedia('(prefers-color-scheme: dark)')
 const systemIsDark = signal(query.matches)

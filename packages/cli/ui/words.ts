@@ -16,8 +16,13 @@ export function formatValue(value: number | null): string {
           .replace(/\.?0+e/, 'e')
           .replace('e+', 'e')
       : String(Number(value.toPrecision(5)))
-  return text.replace('-', minus)
+  return text.replaceAll('-', minus)
 }
+
+/** A setting of a run, or what it measured; null where it has none. */
+export type Cell = number | string | boolean | null
+
+export const formatCell = (cell: Cell): string => (typeof cell === 'number' || cell === null ? formatValue(cell) : String(cell))
 
 const units: readonly (readonly [number, string])[] = [
   [86_400, 'd'],

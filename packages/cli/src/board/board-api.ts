@@ -143,7 +143,9 @@ export class BoardApi {
 
   #table(query: Query): Table {
     const tags = [...query.ids('tags')].map((id) => this.#tags.tags[id]).filter((tag) => tag?.kind === 'scalar')
-    const rows = [...this.#store.runs.values()].map((run) => {
+    const asked = query.has('runs') ? query.ids('runs') : undefined
+    const runs = [...this.#store.runs.values()].filter(({ id }) => asked?.has(id) ?? true)
+    const rows = runs.map((run) => {
       const metrics: Table['rows'][number]['metrics'] = {}
       for (const tag of tags) {
         const series = run.scalars.get(tag!.name)

@@ -31,6 +31,10 @@ export class Query {
     return value
   }
 
+  has(name: string): boolean {
+    return this.#params.has(name)
+  }
+
   ids(name: string): Set<number> {
     const text = this.text(name)
     const ids = parseIds(text)

@@ -1,4 +1,5 @@
-import { isReady, loading, runList, visibleRuns } from '../state.ts'
+import { visibleRuns } from '../shown-runs.ts'
+import { isReady, loading, runList } from '../state.ts'
 import { formatBytes } from '../words.ts'
 
 /** Says why there is nothing to see, and what to do. */
@@ -13,7 +14,8 @@ export function Empty({ what }: { what: string }) {
       </div>
     )
   }
-  if (visibleRuns.value.length === 0) return <p class="empty">All runs are switched off. Choose some on the left.</p>
+  if (visibleRuns.value.length === 0)
+    return <p class="empty">No run is switched on that the filters let through. Choose some in the list of runs.</p>
   if (read < found)
     return (
       <p class="empty">

@@ -1,7 +1,10 @@
 import type { ComponentChildren } from 'preact'
 import type { RunSummary, Tag } from '../../src/board/protocol.ts'
 import type { Kind } from '../../src/board/run-event.ts'
-import { colorOf, tagsOf, titleOf } from '../state.ts'
+import { colorOf } from '../colors.ts'
+import { nameOf } from '../marks.ts'
+import { tagsOf } from '../shown-runs.ts'
+import { titleOf } from '../state.ts'
 import { Card } from './card.tsx'
 import { TagCards } from './tag-cards.tsx'
 
@@ -27,10 +30,10 @@ export function RunCards({ kinds, what, height, controls, children }: RunCardsPr
             title={titleOf(tag)}
             note={
               <>
-                <i class="swatch" style={{ background: colorOf(run) }} /> {run.name}
+                <i class="swatch" style={{ background: colorOf(run) }} /> {nameOf(run)}
               </>
             }
-            label={`${titleOf(tag)} of ${run.name}`}
+            label={`${titleOf(tag)} of ${nameOf(run)}`}
             height={height(tag)}
           >
             {(wide) => children(tag, run, wide)}

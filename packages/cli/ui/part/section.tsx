@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { cardWidth, type TagRuns } from '../state.ts'
+import type { TagRuns } from '../shown-runs.ts'
+import { cardWidth } from '../state.ts'
 
 /** Groups of this many cards and fewer are open from the start. */
 const most = 400

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
-import { cardWidth, filterTest, tagFilter, type TagRuns } from '../state.ts'
+import type { TagRuns } from '../shown-runs.ts'
+import { cardWidth, filterTest, tagFilter } from '../state.ts'
 import { Filter, Slider } from './controls.tsx'
 import { Empty } from './empty.tsx'
 import { TagSections } from './section.tsx'

@@ -5,7 +5,7 @@ import { highlighted } from '../state.ts'
 import { isDark } from '../theme.ts'
 import { formatDuration, formatTime, formatValue } from '../words.ts'
 import { type Hover, LinePlot, type LinePlotOptions, type XKind } from './line-plot.ts'
-import type { Line } from './line.ts'
+import type { Band, Line } from './line.ts'
 
 interface LineChartProps extends LinePlotOptions {
   /** Says what the chart shows, for those who do not see it. */
@@ -16,6 +16,8 @@ interface LineChartProps extends LinePlotOptions {
   /** Names the lines above the chart, if they are a few. */
   hasLegend?: boolean
   onZoom?: (range: readonly [number, number] | undefined) => void
+  /** Hands out the plot while there is one. */
+  onPlot?: (plot: LinePlot | null) => void
 }
 
 /** The drawn lines hang on the chart's element, for tests and for the console. */
@@ -28,7 +30,7 @@ const mostNamed = 12
 /** Rows of the tooltip. */
 const most = 10
 
-export function LineChart({ label, xName, lines, height, hasLegend = false, onZoom, ...options }: LineChartProps) {
+export function LineChart({ label, xName, lines, height, hasLegend = false, onZoom, onPlot, ...options }: LineChartProps) {
   const { xKind, xLabel, yLabel, logX, logY, skipsOutliers, xRange, yRange } = options
   const root = useRef<ChartElement>(null)
   const plot = useRef<LinePlot>(null)
@@ -49,11 +51,13 @@ export function LineChart({ label, xName, lines, height, hasLegend = false, onZo
       },
     })
     plot.current = made
+    onPlot?.(made)
     return () => {
       made.destroy()
       // The cursor is gone with the chart.
       highlighted.value = undefined
       plot.current = null
+      onPlot?.(null)
       setZoomed(false)
       zoomed.current?.(undefined)
     }
@@ -149,37 +153,54 @@ function placeBeside(box: HTMLElement, cursor: number, width: number): void {
   box.style.left = `${fitting ?? Math.max(from, Math.min(to, behind))}px`
 }
 
+function bandWords({ low, high }: Band, index: number): string {
+  return low[index] === high[index] ? '' : `${formatValue(low[index]!)} … ${formatValue(high[index]!)}`
+}
+
 function Tooltip({ hover, width, xName, xKind }: { hover: Hover; width: number; xName: string; xKind: XKind }) {
   const box = useRef<HTMLDivElement>(null)
   useLayoutEffect(() => placeBeside(box.current!, hover.left, width), [hover, width])
   // The nearest, in the order in which they lie over one another.
   const shown = hover.points.slice(0, most).sort((a, b) => b.value - a.value)
   const rest = hover.points.length - shown.length
-  const smoothed = shown.some(({ raw }) => raw !== undefined)
+  const heads = shown.some(({ line }) => line.band)
+    ? ['Group', 'Mean', 'Between', 'Runs']
+    : shown.some(({ raw }) => raw !== undefined)
+      ? ['Run', 'Smoothed', 'Value']
+      : undefined
   return (
     <div class="tooltip" role="status" ref={box} style={{ top: '4px' }}>
       <div class="tooltip-head">
         {xName} {xWords[xKind](shown[0] ? hover.points[0]!.x : hover.x)}
       </div>
       <table>
-        {smoothed && (
+        {heads && (
           <thead>
             <tr>
-              <th scope="col">Run</th>
-              <th scope="col">Smoothed</th>
-              <th scope="col">Value</th>
+              {heads.map((head) => (
+                <th key={head} scope="col">
+                  {head}
+                </th>
+              ))}
             </tr>
           </thead>
         )}
         <tbody>
-          {shown.map(({ line, value, raw }) => (
+          {shown.map(({ line, index, value, raw }) => (
             <tr key={line.id} class={line.id === hover.points[0]!.line.id ? 'nearest' : ''}>
               <th scope="row">
                 <i class="swatch" style={{ background: line.color }} />
                 {line.name}
               </th>
               <td>{formatValue(value)}</td>
-              {smoothed && <td class="faint">{formatValue(raw ?? value)}</td>}
+              {line.band ? (
+                <>
+                  <td class="faint">{bandWords(line.band, index)}</td>
+                  <td class="faint">{formatValue(line.band.count[index]!)}</td>
+                </>
+              ) : (
+                heads && <td class="faint">{formatValue(raw ?? value)}</td>
+              )}
             </tr>
           ))}
         </tbody>

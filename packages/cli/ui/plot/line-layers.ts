@@ -1,5 +1,6 @@
 import type uPlot from 'uplot'
 import { isDrawn, type Line } from './line.ts'
+import { scaleOf } from './scale-of.ts'
 
 const dotRadius = 2.25
 /** Lines with fewer points than one in this many pixels show them. */
@@ -41,7 +42,12 @@ export class LineLayers {
       canvas.height = height
     }
     this.#lines = lines
-    this.#scales = { x: scaleOf(this.#plot, 'x', logX), y: scaleOf(this.#plot, 'y', logY), logY, bbox: this.#plot.bbox }
+    this.#scales = {
+      x: scaleOf(this.#plot, 'x', { isLog: logX, inCanvas: true }),
+      y: scaleOf(this.#plot, 'y', { isLog: logY, inCanvas: true }),
+      logY,
+      bbox: this.#plot.bbox,
+    }
     const ctx = this.#begin(this.#all)
     for (const line of lines) drawBand(ctx, line, this.#scales)
     for (const line of lines) drawLine(ctx, line, this.#scales, false)
@@ -85,16 +91,6 @@ function layer(): HTMLCanvasElement {
   const canvas = document.createElement('canvas')
   canvas.className = 'line-layer'
   return canvas
-}
-
-/** What `valToPos` does, without its looking up the scale for each of a million points. */
-function scaleOf(plot: uPlot, key: 'x' | 'y', log: boolean): (value: number) => number {
-  const { min = 0, max = 1 } = plot.scales[key]!
-  const place = log ? Math.log : (value: number) => value
-  const [from, to] = [plot.valToPos(min!, key, true), plot.valToPos(max!, key, true)]
-  const factor = (to - from) / (place(max!) - place(min!))
-  const offset = from - factor * place(min!)
-  return log ? (value) => offset + factor * Math.log(value) : (value) => offset + factor * value
 }
 
 function drawBand(ctx: CanvasRenderingContext2D, { x, color, band }: Line, scales: Scales): void {

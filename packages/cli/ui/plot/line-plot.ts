@@ -2,10 +2,12 @@ import uPlot from 'uplot'
 import { lowerBound } from '../../src/board/series.ts'
 import { styleOf } from '../theme.ts'
 import { formatDuration, formatValue } from '../words.ts'
+import type { ChartDrawing } from './chart-svg.ts'
 import { type Extent, extentOf } from './line-extent.ts'
 import { LineLayers } from './line-layers.ts'
 import { isDrawn, type Line } from './line.ts'
 import { logTicks } from './log-ticks.ts'
+import { scaleOf } from './scale-of.ts'
 
 export type XKind = 'number' | 'duration' | 'time'
 
@@ -33,6 +35,7 @@ export interface Hover {
 
 interface HoverPoint {
   line: Line
+  index: number
   x: number
   value: number
   raw: number | undefined
@@ -45,6 +48,12 @@ interface LinePlotEvents {
   hover: (hover: Hover | undefined) => void
   /** The user chose a part of the x axis, or all of it again. */
   zoom: (range: readonly [number, number] | undefined) => void
+}
+
+/** uPlot keeps what it has drawn along an axis, but does not tell its types. */
+interface DrawnAxis extends uPlot.Axis {
+  _splits?: number[] | null
+  _values?: (string | number | null)[] | null
 }
 
 /** Many lines, each on points of its own. uPlot keeps axes, cursor and selection; {@link LineLayers} draws the lines. */
@@ -134,6 +143,33 @@ export class LinePlot {
     this.#events.zoom(x)
   }
 
+  /** What is drawn now, for pictures and tables of it. */
+  drawing(): ChartDrawing {
+    const { over, width, height, axes } = this.#plot
+    const { logX, logY, xLabel, yLabel } = this.#options
+    const { offsetLeft: left, offsetTop: top, clientWidth, clientHeight } = over
+    const [toX, toY] = [
+      scaleOf(this.#plot, 'x', { isLog: logX, inCanvas: false }),
+      scaleOf(this.#plot, 'y', { isLog: logY, inCanvas: false }),
+    ]
+    const [x, y] = [(value: number) => left + toX(value), (value: number) => top + toY(value)]
+    const ticks = (index: number, place: (value: number) => number) => {
+      const { _splits: splits, _values: words } = axes[index] as DrawnAxis
+      return (splits ?? []).map((value, i) => ({ at: place(value), words: String(words?.[i] ?? '') }))
+    }
+    return {
+      width,
+      height,
+      box: { left, top, width: clientWidth, height: clientHeight },
+      x,
+      y,
+      logY,
+      ticks: { x: ticks(0, x), y: ticks(1, y) },
+      labels: { x: xLabel, y: yLabel },
+      lines: this.#lines,
+    }
+  }
+
   #settings({ width, height }: { width: number; height: number }): uPlot.Options {
     const { xKind, logX, logY, xLabel, yLabel } = this.#options
     const font = `11px ${styleOf('--font') || 'sans-serif'}`
@@ -215,6 +251,7 @@ export class LinePlot {
       const isSeen = x >= 0 && x <= clientWidth && y >= 0 && y <= clientHeight
       points.push({
         line,
+        index,
         x: line.x[index]!,
         value,
         raw: line.raw?.[index],

@@ -13,7 +13,7 @@ export interface Line {
   band?: Band | undefined
 }
 
-interface Band {
+export interface Band {
   low: ArrayLike<number>
   high: ArrayLike<number>
   count: ArrayLike<number>

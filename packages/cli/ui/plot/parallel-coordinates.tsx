@@ -1,11 +1,13 @@
+import { useComputed } from '@preact/signals'
 import { useRef, useState } from 'preact/hooks'
 import type { RunSummary } from '../../src/board/protocol.ts'
+import { nameOf } from '../marks.ts'
 import { lineColor } from '../palette.ts'
 import { useWidth } from '../part/use-element.ts'
 import { highlighted } from '../state.ts'
 import { isDark } from '../theme.ts'
-import type { Cell, Column } from '../view/hparams.tsx'
-import { formatValue } from '../words.ts'
+import type { Column } from '../view/hparams.tsx'
+import { type Cell, formatValue } from '../words.ts'
 
 const height = 320
 const top = 46
@@ -87,16 +89,13 @@ export function ParallelCoordinates({ columns, runs }: { columns: readonly Colum
               const color = byColor!.place(byColor!.column.of(run))
               const isOn = passes(run)
               return (
-                <path
+                <RunPath
                   key={run.id}
+                  run={run}
                   d={path(points.map(([px, at]) => [px, at === undefined ? undefined : y(at)]))}
-                  class={isOn ? (highlighted.value === run.id ? 'on strong' : 'on') : 'off'}
+                  isOn={isOn}
                   stroke={color === undefined || !isOn ? undefined : lineColor(color, isDark.value)}
-                  onMouseEnter={() => (highlighted.value = run.id)}
-                  onMouseLeave={() => (highlighted.value = undefined)}
-                >
-                  <title>{run.name}</title>
-                </path>
+                />
               )
             })}
           {axes.map((axis, i) => (
@@ -112,6 +111,29 @@ export function ParallelCoordinates({ columns, runs }: { columns: readonly Colum
         </svg>
       </div>
     </figure>
+  )
+}
+
+interface RunPathProps {
+  run: RunSummary
+  d: string
+  isOn: boolean
+  stroke: string | undefined
+}
+
+/** The highlight is its own affair: the other lines are not made again for it. */
+function RunPath({ run, d, isOn, stroke }: RunPathProps) {
+  const isStrong = useComputed(() => highlighted.value === run.id)
+  return (
+    <path
+      d={d}
+      class={isOn ? (isStrong.value ? 'on strong' : 'on') : 'off'}
+      stroke={stroke}
+      onMouseEnter={() => (highlighted.value = run.id)}
+      onMouseLeave={() => (highlighted.value = undefined)}
+    >
+      <title>{nameOf(run)}</title>
+    </path>
   )
 }
 

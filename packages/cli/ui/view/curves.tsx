@@ -2,14 +2,17 @@ import { useMemo, useState } from 'preact/hooks'
 import { formatIds } from '../../src/board/id-set.ts'
 import type { CurveList } from '../../src/board/protocol.ts'
 import { fetchCurves } from '../api.ts'
+import { colorOf, dashOf } from '../colors.ts'
 import { versionOf } from '../live.ts'
+import { marks, nameOf } from '../marks.ts'
 import { Card } from '../part/card.tsx'
 import { Slider } from '../part/controls.tsx'
 import { TagCards } from '../part/tag-cards.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { LineChart } from '../plot/line-chart.tsx'
 import type { Line } from '../plot/line.ts'
-import { cardWidth, chosenColors, colorOf, dashOf, railIsOpen, runsById, type TagRuns, tagsOf, titleOf } from '../state.ts'
+import { type TagRuns, tagsOf } from '../shown-runs.ts'
+import { cardWidth, railIsOpen, runsById, titleOf } from '../state.ts'
 import { isDark } from '../theme.ts'
 import { count } from '../words.ts'
 
@@ -36,7 +39,7 @@ function PrCurves({ tag, runs, height }: TagRuns & { height: number }) {
   const { value: list, error } = useFetched((signal) => fetchCurves(params, signal), JSON.stringify(params), versionOf(ids))
   // How far along each run is looked at: runs may write at different steps.
   const [place, setPlace] = useState(1)
-  const lines = useMemo(() => linesOf(list, place), [list, place, runsById.value, chosenColors.value, isDark.value])
+  const lines = useMemo(() => linesOf(list, place), [list, place, runsById.value, marks.value, isDark.value])
   if (error !== undefined) return <p class="error">{error}</p>
   const longest = Math.max(0, ...(list?.runs.map(({ moments }) => moments.length) ?? []))
   const steps = new Set(list?.runs.map(({ moments }) => momentAt(moments, place)?.step))
@@ -71,6 +74,8 @@ function linesOf(list: CurveList | undefined, place: number): Line[] {
     const moment = momentAt(moments, place)
     if (!run || !moment) return []
     // Recall falls as the threshold rises: turned round, x ascends.
-    return [{ id, name: run.name, color: colorOf(run), dash: dashOf(run), x: moment.recall.toReversed(), y: moment.precision.toReversed() }]
+    return [
+      { id, name: nameOf(run), color: colorOf(run), dash: dashOf(run), x: moment.recall.toReversed(), y: moment.precision.toReversed() },
+    ]
   })
 }

@@ -2,11 +2,12 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Graph, GraphNode } from '../../src/board/run-event.ts'
 import { fetchGraph } from '../api.ts'
 import { versionOf } from '../live.ts'
+import { nameOf } from '../marks.ts'
 import { Empty } from '../part/empty.tsx'
 import { useWidth } from '../part/use-element.ts'
 import { useFetched } from '../part/use-fetched.ts'
 import { type Box, type GraphDrawing, layOutGraph, scopesOf } from '../plot/graph-layout.ts'
-import { visibleRuns } from '../state.ts'
+import { visibleRuns } from '../shown-runs.ts'
 import { count } from '../words.ts'
 
 /** The graph of one run. */
@@ -27,9 +28,9 @@ export function GraphView() {
         <label class="select">
           Run
           <select value={run.id} onChange={(event) => setChosen(Number(event.currentTarget.value))}>
-            {runs.map(({ id, name }) => (
-              <option key={id} value={id}>
-                {name}
+            {runs.map((each) => (
+              <option key={each.id} value={each.id}>
+                {nameOf(each)}
               </option>
             ))}
           </select>

@@ -1,19 +1,21 @@
 import { useRef, useState } from 'preact/hooks'
 import type { HistogramSeries, RunSummary, Tag } from '../../src/board/protocol.ts'
 import { fetchHistograms } from '../api.ts'
+import { colorOf } from '../colors.ts'
 import { versionOf } from '../live.ts'
+import { nameOf } from '../marks.ts'
 import { Choice } from '../part/controls.tsx'
 import { RunCards } from '../part/run-cards.tsx'
 import { useWidth } from '../part/use-element.ts'
 import { useFetched } from '../part/use-fetched.ts'
 import { drawHeatmap, drawRidges, type HistogramLayout, layOut } from '../plot/histogram-plot.ts'
 import { useCanvas } from '../plot/use-canvas.ts'
-import { cardWidth, colorOf, titleOf } from '../state.ts'
-import { oneOf, stored } from '../stored.ts'
+import { oneOf, setting } from '../setting.ts'
+import { cardWidth, titleOf } from '../state.ts'
 import { count, formatValue } from '../words.ts'
 
 const styles = ['ridges', 'heatmap'] as const
-const style = stored<(typeof styles)[number]>('histograms', 'ridges', oneOf(styles))
+const style = setting<(typeof styles)[number]>('histograms', 'ridges', oneOf(styles))
 
 export function Histograms() {
   const height = Math.round(cardWidth.value * 0.66)
@@ -45,7 +47,9 @@ function HistogramChart({ tag, run, height }: { tag: Tag; run: RunSummary; heigh
     versionOf([run.id]),
   )
   if (error !== undefined) return <p class="error">{error}</p>
-  return series ? <HistogramCanvas series={series} color={colorOf(run)} height={height} label={`${titleOf(tag)} of ${run.name}`} /> : null
+  return series ? (
+    <HistogramCanvas series={series} color={colorOf(run)} height={height} label={`${titleOf(tag)} of ${nameOf(run)}`} />
+  ) : null
 }
 
 interface CanvasProps {

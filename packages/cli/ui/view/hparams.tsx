@@ -1,15 +1,19 @@
-import { computed, signal } from '@preact/signals'
+import { computed, signal, useComputed } from '@preact/signals'
 import { formatIds } from '../../src/board/id-set.ts'
 import type { RunSummary } from '../../src/board/protocol.ts'
 import { fetchTable } from '../api.ts'
+import { colorOf } from '../colors.ts'
 import { versionOf } from '../live.ts'
+import { nameOf } from '../marks.ts'
 import { Choice } from '../part/controls.tsx'
 import { Empty } from '../part/empty.tsx'
+import { Menu } from '../part/menu.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { ParallelCoordinates } from '../plot/parallel-coordinates.tsx'
-import { colorOf, highlighted, runList, titleOf, visibleRuns } from '../state.ts'
-import { oneOf, stored } from '../stored.ts'
-import { formatValue } from '../words.ts'
+import { visibleRuns } from '../shown-runs.ts'
+import { highlighted, runList, titleOf } from '../state.ts'
+import { type Cell, formatCell } from '../words.ts'
+import { summary, summaryChoices } from './summary.ts'
 
 /** A column of the table and an axis of the drawing. */
 export interface Column {
@@ -19,15 +23,9 @@ export interface Column {
   of: (run: RunSummary) => Cell
 }
 
-export type Cell = number | string | boolean | null
-
 /** Keys of columns that the user switched on or off; of the rest, what varies and the first metrics are shown. */
 const switched = signal<ReadonlyMap<string, boolean>>(new Map())
 const order = signal<{ key: string; falls: boolean }>({ key: '', falls: true })
-
-const summaries = ['last', 'min', 'max'] as const
-/** Which value of a metric stands for the run. */
-const summary = stored<(typeof summaries)[number]>('summary', 'last', oneOf(summaries))
 
 /** Metrics that are shown before anyone has chosen. */
 const fewMetrics = 4
@@ -64,32 +62,29 @@ export function HparamsView() {
   return (
     <>
       <div class="toolbar" role="group" aria-label="What is shown of runs">
-        <details class="columns-menu">
-          <summary>
-            Columns <span class="badge">{`${shown.length} of ${columns.length}`}</span>
-          </summary>
-          <div class="columns-list">
-            {columns.map((column) => (
-              <label key={column.key} class="toggle">
-                <input
-                  type="checkbox"
-                  checked={isOn(column)}
-                  onChange={() => (switched.value = new Map(switched.value).set(column.key, !isOn(column)))}
-                />
-                {column.title} <span class="faint">{column.isMetric ? 'metric' : 'hyperparameter'}</span>
-              </label>
-            ))}
-          </div>
-        </details>
-        <Choice
-          label="Value of a metric"
-          state={summary}
-          choices={[
-            ['last', 'Last'],
-            ['min', 'Lowest'],
-            ['max', 'Highest'],
-          ]}
-        />
+        <Menu
+          summary={
+            <>
+              Columns <span class="badge">{`${shown.length} of ${columns.length}`}</span>
+            </>
+          }
+        >
+          {() => (
+            <div class="menu-list">
+              {columns.map((column) => (
+                <label key={column.key} class="toggle">
+                  <input
+                    type="checkbox"
+                    checked={isOn(column)}
+                    onChange={() => (switched.value = new Map(switched.value).set(column.key, !isOn(column)))}
+                  />
+                  {column.title} <span class="faint">{column.isMetric ? 'metric' : 'hyperparameter'}</span>
+                </label>
+              ))}
+            </div>
+          )}
+        </Menu>
+        <Choice label="Value of a metric" state={summary} choices={summaryChoices} />
       </div>
       <ParallelCoordinates columns={shown} runs={runs} />
       <HparamsTable columns={shown} runs={runs} />
@@ -123,20 +118,7 @@ function HparamsTable({ columns, runs }: { columns: readonly Column[]; runs: rea
         </thead>
         <tbody>
           {sorted.map((run) => (
-            <tr
-              key={run.id}
-              class={highlighted.value === run.id ? 'highlighted' : ''}
-              onMouseEnter={() => (highlighted.value = run.id)}
-              onMouseLeave={() => (highlighted.value = undefined)}
-            >
-              <th scope="row">
-                <i class="swatch" style={{ background: colorOf(run) }} />
-                {run.name}
-              </th>
-              {columns.map((column) => (
-                <td key={column.key}>{formatCell(column.of(run))}</td>
-              ))}
-            </tr>
+            <HparamsRow key={run.id} run={run} columns={columns} />
           ))}
         </tbody>
       </table>
@@ -144,7 +126,25 @@ function HparamsTable({ columns, runs }: { columns: readonly Column[]; runs: rea
   )
 }
 
-const formatCell = (cell: Cell): string => (typeof cell === 'number' || cell === null ? formatValue(cell) : String(cell))
+/** The highlight is its own affair: a thousand rows are not made again for it. */
+function HparamsRow({ run, columns }: { run: RunSummary; columns: readonly Column[] }) {
+  const isHighlighted = useComputed(() => highlighted.value === run.id)
+  return (
+    <tr
+      class={isHighlighted.value ? 'highlighted' : ''}
+      onMouseEnter={() => (highlighted.value = run.id)}
+      onMouseLeave={() => (highlighted.value = undefined)}
+    >
+      <th scope="row">
+        <i class="swatch" style={{ background: colorOf(run) }} />
+        {nameOf(run)}
+      </th>
+      {columns.map((column) => (
+        <td key={column.key}>{formatCell(column.of(run))}</td>
+      ))}
+    </tr>
+  )
+}
 
 const collator = new Intl.Collator('en', { numeric: true })
 

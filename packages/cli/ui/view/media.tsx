@@ -1,6 +1,7 @@
 import type { RunSummary, Tag } from '../../src/board/protocol.ts'
 import { address, fetchMedia } from '../api.ts'
 import { versionOf } from '../live.ts'
+import { nameOf } from '../marks.ts'
 import { Toggle } from '../part/controls.tsx'
 import { RunCards } from '../part/run-cards.tsx'
 import { StepSlider, useMoment } from '../part/step-slider.tsx'
@@ -33,7 +34,7 @@ function Media({ tag, run, wide }: { tag: Tag; run: RunSummary; wide: boolean })
   // The time tells apart what was written twice for one step, for the browser's cache.
   const source = (frame: number): string => address('blob', { ...params, step: moment.step, frame, time: moment.time })
   const label = (frame: number): string =>
-    `${titleOf(tag)} of ${run.name} at step ${formatValue(moment.step)}${moment.frames > 1 ? `, ${frame + 1} of ${moment.frames}` : ''}`
+    `${titleOf(tag)} of ${nameOf(run)} at step ${formatValue(moment.step)}${moment.frames > 1 ? `, ${frame + 1} of ${moment.frames}` : ''}`
   return (
     <>
       <StepSlider moments={list.moments} index={index} onInput={choose} seen={list.seen} />

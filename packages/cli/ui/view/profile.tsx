@@ -3,12 +3,14 @@ import { useMemo } from 'preact/hooks'
 import type { Slice } from '../../src/board/run-event.ts'
 import { fetchProfiles, fetchSlices, fetchTrace } from '../api.ts'
 import { versionOf } from '../live.ts'
+import { nameOf } from '../marks.ts'
 import { Empty } from '../part/empty.tsx'
 import { StepSlider, useMoment } from '../part/step-slider.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { FlameChart, milliseconds } from '../plot/flame-chart.tsx'
 import { nest, slicesOf, totals } from '../plot/flame.ts'
-import { runList, tagsOf, titleOf } from '../state.ts'
+import { tagsOf } from '../shown-runs.ts'
+import { runList, titleOf } from '../state.ts'
 import { count } from '../words.ts'
 
 /** A profile in a run's events, or a trace in a file beside them. */
@@ -23,7 +25,7 @@ const most = 200
 export function Profile() {
   const sources: Source[] = [
     ...tagsOf('profile').flatMap(({ tag, runs }) =>
-      runs.map((run) => ({ key: `${tag.id} ${run.id}`, title: `${run.name}: ${titleOf(tag)}`, tag: tag.id, run: run.id })),
+      runs.map((run) => ({ key: `${tag.id} ${run.id}`, title: `${nameOf(run)}: ${titleOf(tag)}`, tag: tag.id, run: run.id })),
     ),
     ...runList.value.traces.map((path) => ({ key: path, title: path, path })),
   ]

@@ -1,7 +1,10 @@
 import { fetchTable } from '../api.ts'
+import { colorOf } from '../colors.ts'
 import { versionOf } from '../live.ts'
+import { nameOf } from '../marks.ts'
 import { useFetched } from '../part/use-fetched.ts'
-import { colorOf, type TagRuns, titleOf } from '../state.ts'
+import type { TagRuns } from '../shown-runs.ts'
+import { titleOf } from '../state.ts'
 import { formatValue } from '../words.ts'
 
 /** What a chart shows, in numbers. */
@@ -28,7 +31,7 @@ export function ScalarTable({ tag, runs }: TagRuns) {
               <tr key={run.id}>
                 <th scope="row">
                   <i class="swatch" style={{ background: colorOf(run) }} />
-                  {run.name}
+                  {nameOf(run)}
                 </th>
                 <td>{formatValue(summary?.last ?? null)}</td>
                 <td>{formatValue(summary?.min ?? null)}</td>

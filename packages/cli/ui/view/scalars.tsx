@@ -1,32 +1,21 @@
-import { useMemo, useState } from 'preact/hooks'
+import { useMemo, useRef, useState } from 'preact/hooks'
 import { formatIds } from '../../src/board/id-set.ts'
-import type { ScalarCurve } from '../../src/board/protocol.ts'
-import { address, fetchScalars } from '../api.ts'
+import type { GroupCurve, ScalarCurve } from '../../src/board/protocol.ts'
+import { address, fetchGroups, fetchScalars } from '../api.ts'
+import { colorOf, colorOfGroup, dashOf, dashOfGroup } from '../colors.ts'
+import { grouped, groupLook, groupLooks, groups, type RunGroup } from '../groups.ts'
 import { versionOf } from '../live.ts'
+import { marks, nameOf } from '../marks.ts'
 import { Card } from '../part/card.tsx'
+import { ChartDownloads } from '../part/chart-downloads.tsx'
 import { Choice, Slider, Toggle } from '../part/controls.tsx'
 import { TagCards } from '../part/tag-cards.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { LineChart } from '../plot/line-chart.tsx'
-import type { XKind } from '../plot/line-plot.ts'
+import type { LinePlot, XKind } from '../plot/line-plot.ts'
 import type { Line } from '../plot/line.ts'
-import {
-  axis,
-  cardWidth,
-  chosenColors,
-  colorOf,
-  dashOf,
-  logX,
-  logY,
-  method,
-  railIsOpen,
-  runsById,
-  skipsOutliers,
-  type TagRuns,
-  tagsOf,
-  titleOf,
-  weight,
-} from '../state.ts'
+import { type TagRuns, tagsOf } from '../shown-runs.ts'
+import { axis, cardWidth, logX, logY, method, railIsOpen, runsById, skipsOutliers, titleOf, weight } from '../state.ts'
 import { isDark } from '../theme.ts'
 import { count } from '../words.ts'
 import { ScalarTable } from './scalar-table.tsx'
@@ -34,6 +23,14 @@ import { ScalarTable } from './scalar-table.tsx'
 const xKinds = { step: 'number', relative: 'duration', wall: 'time' } as const satisfies Record<string, XKind>
 const xNames = { step: 'Step', relative: 'After', wall: 'At' } as const
 const xLabels = { step: 'Step', relative: 'Time since the start', wall: undefined } as const
+
+const lookWords: Record<(typeof groupLooks)[number], string> = {
+  range: 'Mean and range',
+  deviation: 'Mean ± standard deviation',
+  error: 'Mean ± standard error',
+  none: 'Mean',
+  runs: 'All runs',
+}
 
 export function Scalars() {
   const tags = tagsOf('scalar')
@@ -74,6 +71,18 @@ function Drawing() {
           <option value="mean">Running mean</option>
         </select>
       </label>
+      {groups.value && (
+        <label class="select">
+          <span class="visually-hidden">How groups are drawn</span>
+          <select value={groupLook.value} onChange={(event) => (groupLook.value = event.currentTarget.value as typeof groupLook.value)}>
+            {groupLooks.map((look) => (
+              <option key={look} value={look}>
+                {lookWords[look]}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       <Toggle state={logX}>Log x</Toggle>
       <Toggle state={logY}>Log y</Toggle>
       <Toggle state={skipsOutliers} title="Fit the y axis to what lies between the 1st and the 99th percentile">
@@ -85,6 +94,7 @@ function Drawing() {
 
 function ScalarCard({ tag, runs }: TagRuns) {
   const [asTable, setAsTable] = useState(false)
+  const plot = useRef<LinePlot>(null)
   const ids = formatIds(runs.map(({ id }) => id))
   const title = titleOf(tag)
   const height = Math.round(cardWidth.value * 0.6)
@@ -105,15 +115,7 @@ function ScalarCard({ tag, runs }: TagRuns) {
           >
             ☰
           </button>
-          <a
-            class="quiet"
-            href={address('csv', { tag: tag.id, runs: ids })}
-            download
-            title="Download all points as CSV"
-            aria-label={`Download ${title} as CSV`}
-          >
-            ↓
-          </a>
+          <ChartDownloads title={title} points={address('csv', { tag: tag.id, runs: ids })} plot={plot} />
         </>
       }
     >
@@ -121,19 +123,27 @@ function ScalarCard({ tag, runs }: TagRuns) {
         asTable ? (
           <ScalarTable tag={tag} runs={runs} />
         ) : (
-          <ScalarChart tag={tag} runs={runs} height={wide ? Math.max(420, height) : height} wide={wide} />
+          <ScalarChart
+            tag={tag}
+            runs={runs}
+            height={wide ? Math.max(420, height) : height}
+            wide={wide}
+            onPlot={(made) => (plot.current = made)}
+          />
         )
       }
     </Card>
   )
 }
 
-function ScalarChart({ tag, runs, height, wide }: TagRuns & { height: number; wide: boolean }) {
+type OnPlot = (plot: LinePlot | null) => void
+
+function ScalarChart({ tag, runs, height, wide, onPlot }: TagRuns & { height: number; wide: boolean; onPlot: OnPlot }) {
   const [range, setRange] = useState<readonly [number, number]>()
   const ids = runs.map(({ id }) => id)
+  const sets = groups.value && groupLook.value !== 'runs' ? grouped(runs) : undefined
   const params = {
     tag: tag.id,
-    runs: formatIds(ids),
     axis: axis.value,
     scale: logX.value ? 'log' : 'linear',
     method: method.value,
@@ -141,14 +151,22 @@ function ScalarChart({ tag, runs, height, wide }: TagRuns & { height: number; wi
     columns: Math.round((wide ? 1400 : cardWidth.value * 1.3) * Math.min(2, devicePixelRatio)),
     from: range?.[0],
     to: range?.[1],
+    ...(sets
+      ? { band: groupLook.value, groups: sets.map((set) => formatIds(set.runs.map(({ id }) => id))).join(';') }
+      : { runs: formatIds(ids) }),
   }
-  const { value: curves, error } = useFetched((signal) => fetchScalars(params, signal), JSON.stringify(params), versionOf(ids))
-  const lines = useMemo(() => linesOf(curves ?? []), [curves, runsById.value, chosenColors.value, isDark.value])
-  const points = curves?.reduce((sum, { total }) => sum + total, 0) ?? 0
+  const fetch = async (signal: AbortSignal): Promise<Curves> =>
+    sets ? { sets, curves: await fetchGroups(params, signal) } : { curves: await fetchScalars(params, signal) }
+  const { value: fetched, error } = useFetched(fetch, JSON.stringify(params), versionOf(ids))
+  const lines = useMemo(
+    () => (fetched === undefined ? [] : fetched.sets ? linesOfGroups(fetched.curves, fetched.sets) : linesOf(fetched.curves)),
+    [fetched, runsById.value, marks.value, isDark.value],
+  )
+  const points = (fetched?.curves as readonly { total: number }[] | undefined)?.reduce((sum, { total }) => sum + total, 0) ?? 0
   if (error !== undefined) return <p class="error">{error}</p>
   return (
     <LineChart
-      label={`${titleOf(tag)}: ${count(lines.length, 'run')}, ${count(points, 'point')}`}
+      label={`${titleOf(tag)}: ${count(lines.length, sets ? 'group' : 'run')}, ${count(points, 'point')}`}
       xName={xNames[axis.value]}
       xKind={xKinds[axis.value]}
       xLabel={xLabels[axis.value]}
@@ -160,9 +178,12 @@ function ScalarChart({ tag, runs, height, wide }: TagRuns & { height: number; wi
       logY={logY.value}
       skipsOutliers={skipsOutliers.value}
       onZoom={setRange}
+      onPlot={onPlot}
     />
   )
 }
+
+type Curves = { sets?: undefined; curves: readonly ScalarCurve[] } | { sets: readonly RunGroup[]; curves: readonly GroupCurve[] }
 
 /** With more lines than this, values before smoothing would be a fog. */
 const mostWithRaw = 60
@@ -175,7 +196,7 @@ function linesOf(curves: readonly ScalarCurve[]): Line[] {
     return [
       {
         id,
-        name: run.name,
+        name: nameOf(run),
         color: colorOf(run),
         dash: dashOf(run),
         x,
@@ -183,5 +204,13 @@ function linesOf(curves: readonly ScalarCurve[]): Line[] {
         raw: averaged && curves.length <= mostWithRaw ? y : undefined,
       },
     ]
+  })
+}
+
+function linesOfGroups(curves: readonly GroupCurve[], sets: readonly RunGroup[]): Line[] {
+  return curves.map(({ group, x, mean, low, high, count: of }) => {
+    const { id, title } = sets[group]!
+    const band = { low: low.length > 0 ? low : mean, high: high.length > 0 ? high : mean, count: of }
+    return { id, name: title, color: colorOfGroup(id), dash: dashOfGroup(id), x, y: mean, band }
   })
 }

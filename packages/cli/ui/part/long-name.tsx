@@ -1,0 +1,13 @@
+/** Characters at the end of a name that are always to be seen: names of runs often differ only there. */
+const tail = 12
+
+/** A name that loses its middle where there is no room for all of it. */
+export function LongName({ children: name }: { children: string }) {
+  const cut = name.length > 2 * tail ? name.length - tail : name.length
+  return (
+    <span class="run-name">
+      <span>{name.slice(0, cut)}</span>
+      {cut < name.length && <span>{name.slice(cut)}</span>}
+    </span>
+  )
+}
