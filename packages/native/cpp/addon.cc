@@ -312,6 +312,12 @@ struct AttachedHeap : Heap {
   uint32_t number = 0;
 };
 
+/** A team and the memory that it works on, which helpers hold, too, as the engine's threads. */
+struct TeamOnHeap {
+  std::shared_ptr<Team> team;
+  Heap heap;
+};
+
 /** The teams of all engines in the process, by number: threads that help are told a number. */
 class Teams {
 public:
@@ -319,7 +325,7 @@ public:
     static Teams all;
     return all;
   }
-  uint32_t add(std::shared_ptr<Team> team) {
+  uint32_t add(TeamOnHeap team) {
     const std::lock_guard<std::mutex> lock(mutex);
     teams[++last] = std::move(team);
     return last;
@@ -328,15 +334,16 @@ public:
     const std::lock_guard<std::mutex> lock(mutex);
     teams.erase(number);
   }
-  std::shared_ptr<Team> find(uint32_t number) {
+  std::optional<TeamOnHeap> find(uint32_t number) {
     const std::lock_guard<std::mutex> lock(mutex);
     const auto found = teams.find(number);
-    return found == teams.end() ? nullptr : found->second;
+    if (found == teams.end()) return {};
+    return found->second;
   }
 
 private:
   std::mutex mutex;
-  std::unordered_map<uint32_t, std::shared_ptr<Team>> teams;
+  std::unordered_map<uint32_t, TeamOnHeap> teams;
   uint32_t last = 0;
 };
 
@@ -354,7 +361,7 @@ napi_value attach(napi_env env, napi_callback_info info) {
     heap->base = static_cast<uint8_t *>(data);
     check(napi_create_reference(env, args[0], 1, &heap->view), "reference");
     heap->team = std::make_shared<Team>();
-    heap->number = Teams::get().add(heap->team);
+    heap->number = Teams::get().add({heap->team, *heap});
     return external(env, heap.release(), heapTag, [](napi_env env, void *data, void *) {
       auto *heap = static_cast<AttachedHeap *>(data);
       napi_delete_reference(env, heap->view);
@@ -441,8 +448,8 @@ napi_value team(napi_env env, napi_callback_info info) {
 }
 
 /**
- * run(heap, routine, block, bytes, session?, helpers?): bytes is the heap's size now. With a session, which counts up, so many threads are on
- * their way to `assist` it; they are let go whatever happens.
+ * run(heap, routine, block, bytes, session?, helpers?): bytes is the heap's size now. In a session, which counts up, threads may `assist`, of which so
+ * many are on their way besides those that are there.
  */
 napi_value run(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
@@ -461,13 +468,16 @@ napi_value run(napi_env env, napi_callback_info info) {
   });
 }
 
-/** assist(begin, end, thread, team, session), as engines call code in their threads: helps until the session ends. */
+/** assist(begin, end, thread, open, wait, team, session), as engines call code in their threads: see Team::assist; `open` is an address on the heap. */
 napi_value assist(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
-    napi_value args[5];
+    napi_value args[7];
     arguments(env, info, args);
     const Reader read(env);
-    if (const auto team = Teams::get().find(uint32_t(read.number(args[3])))) team->assist(uint32_t(read.number(args[4])));
+    const auto found = Teams::get().find(uint32_t(read.number(args[5])));
+    if (!found) return nullptr;
+    const auto &open = *reinterpret_cast<const std::atomic<uint32_t> *>(found->heap.base + uint32_t(read.number(args[3])));
+    found->team->assist(open, std::chrono::microseconds(int64_t(read.number(args[4]))), uint32_t(read.number(args[6])));
     return nullptr;
   });
 }
@@ -573,7 +583,7 @@ napi_value libraryInfo(napi_env env, napi_callback_info) {
 }
 
 /** Changes with what `prepare` and `run` take; binding.ts has the same. */
-constexpr uint32_t protocol = 9;
+constexpr uint32_t protocol = 10;
 
 } // namespace
 

@@ -176,6 +176,8 @@ template <int64_t vectors = NV> Multiply multiplyFor(int64_t count, int64_t rows
 constexpr int64_t kInnerBytes = 384 << 10;
 constexpr int64_t kLeastChunk = 64;
 constexpr int64_t kPackedPixels = 256;
+/** Units a thread at least, so that one that comes late gets fewer. */
+constexpr int64_t kUnits = 3;
 /** Numbers of a run up to which taps are joined: of few channels, whose loops would be short. */
 constexpr int64_t kJoined = 64;
 /** Of a depthwise tile: its pixels, and rows of its windows. */
@@ -184,6 +186,31 @@ constexpr int64_t kTile = 8, kLines = 25;
 int64_t ceilOf(int64_t n, int64_t by) { return (n + by - 1) / by; }
 /** Where part `i` of `parts` begins, as even as can be. */
 int64_t partOf(int64_t n, int64_t i, int64_t parts) { return n / parts * i + (n % parts < i ? n % parts : i); }
+
+/** How finely pixels and panels have to be cut for the caches, and what is the most. */
+struct Cuts {
+  int64_t chunks, groups, mostChunks;
+};
+
+/** Cuts pixels and panels into units that keep all threads busy, at the least cost of starting units and finding pixels' input again for each group. */
+void divide(Plan &q, int threads, const Cuts &least) {
+  // In multiply-adds of one vector: of finding a pixel's input for each run, of a unit.
+  constexpr int64_t kFind = 24, kStart = 1000;
+  const int64_t wanted = threads == 1 ? 1 : threads * kUnits;
+  int64_t best = 0;
+  for (int64_t groups = least.groups; groups <= q.panels; groups++) {
+    int64_t chunks = ceilOf(wanted, groups);
+    if (chunks < least.chunks) chunks = least.chunks;
+    if (chunks > least.mostChunks) chunks = least.mostChunks;
+    for (int64_t more = 0; more < threads && chunks + more <= least.mostChunks; more++) {
+      const int64_t units = (chunks + more) * groups, pixels = ceilOf(q.pixels, chunks + more);
+      const int64_t unit = pixels * (kFind * q.runs + q.depth * ceilOf(q.panels, groups) * ceilOf(q.vectors, q.panels)) + kStart;
+      const int64_t time = unit * ceilOf(units, threads);
+      if (best != 0 && time >= best) continue;
+      best = time, q.chunks = chunks + more, q.groups = groups;
+    }
+  }
+}
 
 Plan plan(const Problem &p, int threads) {
   Plan q{};
@@ -211,20 +238,7 @@ Plan plan(const Problem &p, int threads) {
   if (group > q.panels) group = q.panels;
   int64_t chunk = (kInnerBytes / 2) / (p.channelsIn * (q.taps > 1 ? 3 : 1) * 4);
   if (chunk < kLeastChunk) chunk = kLeastChunk;
-  const int64_t wanted = threads == 1 ? 1 : threads * 6;
-  while (ceilOf(q.pixels, chunk) * ceilOf(q.panels, group) < wanted) {
-    if (chunk > kLeastChunk) chunk /= 2;
-    else if (group > 1) group /= 2;
-    else if (chunk >= rows * 2) chunk /= 2;
-    else break;
-  }
-  q.groups = ceilOf(q.panels, group);
-  q.chunks = ceilOf(q.pixels, chunk);
-  // As many units for each thread.
-  if (threads > 1 && q.chunks * q.groups % threads != 0) {
-    if (q.chunks > 1) q.chunks = ceilOf(q.chunks, threads) * threads;
-    else if (ceilOf(q.groups, threads) * threads <= q.panels) q.groups = ceilOf(q.groups, threads) * threads;
-  }
+  divide(q, threads, {ceilOf(q.pixels, chunk), ceilOf(q.panels, group), ceilOf(q.pixels, rows)});
   q.chunk = ceilOf(q.pixels, q.chunks);
   q.units = q.chunks * q.groups;
   // Zeros, the table, offsets, copied runs, sums.

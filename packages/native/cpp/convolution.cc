@@ -40,24 +40,29 @@ size_t aligned(uint64_t floats) { return size_t((floats * sizeof(float) + kAlign
  */
 class Ranges {
 public:
-  Ranges(int64_t units, int threads) : units(units), threads(threads), next(new std::atomic<int64_t>[size_t(threads)]) {
-    for (int t = 0; t < threads; t++) next[t] = begin(t);
+  Ranges(int64_t units, int threads) : units(units), threads(threads), next(new Next[size_t(threads)]) {
+    for (int t = 0; t < threads; t++) next[t].unit = begin(t);
   }
 
   template <typename Body> void run(int thread, const Body &body) {
     for (int i = 0; i < threads; i++) {
       const int range = (thread + i) % threads;
       const int64_t end = begin(range + 1);
-      for (int64_t unit; (unit = next[range].fetch_add(1)) < end;) body(unit);
+      for (int64_t unit; (unit = next[range].unit.fetch_add(1)) < end;) body(unit);
     }
   }
 
 private:
+  /** On a cache line of its own. */
+  struct alignas(64) Next {
+    std::atomic<int64_t> unit;
+  };
+
   int64_t begin(int thread) const { return units * thread / threads; }
 
   int64_t units;
   int threads;
-  std::unique_ptr<std::atomic<int64_t>[]> next;
+  std::unique_ptr<Next[]> next;
 };
 
 } // namespace

@@ -1,7 +1,6 @@
 #include "team.h"
 
 #include <algorithm>
-#include <chrono>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
@@ -19,7 +18,7 @@ thread_local Team *session = nullptr;
 /** The team that this thread has helped last. */
 thread_local const Team *helped = nullptr;
 
-/** Helpers keep their core between regions, which are some microseconds apart; longer ones are spent asleep. */
+/** Helpers keep their core between the regions of a session, which are some microseconds apart; longer ones are spent asleep. */
 constexpr microseconds kHelperSpin{50};
 /** The thread that waits for others keeps its core so long, and then leaves it to whom it waits for. */
 constexpr microseconds kLeaderSpin{200};
@@ -112,7 +111,8 @@ void Team::run(Body run, void *argument, unsigned tasks) {
   const uint64_t region = (claims.load(std::memory_order_relaxed) >> 32) + 1;
   claims.store(packed(region, tasks, 1), std::memory_order_release);
   announce();
-  const unsigned expected = std::min(helpers, members.load(std::memory_order_relaxed));
+  // Who left before this line does not count, and who leaves behind it sees the signal and stays.
+  const unsigned expected = std::max(present.load(), std::min(helpers, members.load(std::memory_order_relaxed)));
   if (expected + 1 < tasks) summon(tasks - 1 - expected);
   perform(run, argument, 0, tasks);
   while (takeOne());
@@ -139,46 +139,68 @@ void Team::barrier() {
   }
 }
 
-void Team::assist(uint32_t number) {
+void Team::assist(const std::atomic<uint32_t> &open, microseconds wait, uint32_t number) {
   if (helped != this) {
     helped = this;
     members.fetch_add(1);
   }
+  present.fetch_add(1);
   uint32_t spins = 0;
   Clock::time_point start;
   for (;;) {
     const auto seen = signal.load();
-    if (int32_t(ended.load(std::memory_order_acquire) - number) >= 0) return;
     if (takeOne()) {
       spins = 0;
       continue;
+    }
+    if ((open.load(std::memory_order_acquire) & 1) == 0) {
+      present.fetch_sub(1);
+      return;
     }
     pause();
     if ((++spins & 63) != 0) continue;
     const auto now = Clock::now();
     if (spins == 64) start = now;
-    if (now - start < kHelperSpin) continue;
-    std::unique_lock<std::mutex> lock(mutex);
-    sleepers.fetch_add(1);
-    wake.wait(lock, [&] { return signal.load() != seen; });
-    sleepers.fetch_sub(1);
+    // In this order: a session that has begun and is not going on is over.
+    const bool expected = int32_t(begun.load() - number) < 0;
+    if (busy.load()) {
+      if (now - start < kHelperSpin) continue;
+      std::unique_lock<std::mutex> lock(mutex);
+      sleepers.fetch_add(1);
+      wake.wait(lock, [&] { return signal.load() != seen; });
+      sleepers.fetch_sub(1);
+    } else if (expected) {
+      if (now - start > kHelperSpin) std::this_thread::yield();
+      continue;
+    } else {
+      if (now - start < wait) continue;
+      present.fetch_sub(1);
+      if (signal.load() == seen) return;
+      present.fetch_add(1);
+    }
     spins = 0;
   }
 }
 
-void Team::end(uint32_t number) {
-  ended.store(number, std::memory_order_release);
+void Team::begin(uint32_t number, unsigned expected) {
+  helpers = expected;
+  busy.store(true);
+  begun.store(number);
+}
+
+void Team::end() {
+  busy.store(false);
   announce();
 }
 
-Session::Session(Team &team, uint32_t number, unsigned helpers) : own(team), before(session), number(number) {
-  own.helpers = helpers;
+Session::Session(Team &team, uint32_t number, unsigned helpers) : own(team), before(session) {
+  own.begin(number, helpers);
   session = &own;
 }
 
 Session::~Session() {
   session = before;
-  own.end(number);
+  own.end();
 }
 
 Team *Session::team() { return session; }

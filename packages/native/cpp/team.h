@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -33,8 +34,11 @@ public:
   Team(const Team &) = delete;
   Team &operator=(const Team &) = delete;
 
-  /** For helpers: runs tasks of the regions of this session, until it ends; returns at once when it has. */
-  void assist(uint32_t session);
+  /**
+   * For helpers: runs tasks of this session's regions, and of those to come, until the lowest bit of `open` is cleared. Between sessions it waits for
+   * so long, and then returns, too; not before this session, which counts on it.
+   */
+  void assist(const std::atomic<uint32_t> &open, std::chrono::microseconds wait, uint32_t session);
 
   /** Runs all tasks on this thread and others; returns when they are done. `body` must not throw. */
   void run(Body body, void *data, unsigned tasks);
@@ -44,7 +48,8 @@ public:
 
 private:
   friend class Session;
-  void end(uint32_t session);
+  void begin(uint32_t session, unsigned helpers);
+  void end();
   bool takeOne();
   void perform(Body body, void *data, unsigned task, unsigned tasks);
   void announce();
@@ -58,13 +63,18 @@ private:
   std::atomic<unsigned> arrived{0}, phase{0};
   /** Changes when there is something to do or a session has ended. */
   std::atomic<uint32_t> signal{0};
-  std::atomic<uint32_t> ended{0};
+  /** Whether there is a session: helpers don't leave then, but sleep where it takes long. */
+  std::atomic<bool> busy{false};
+  /** The last one's number. */
+  std::atomic<uint32_t> begun{0};
   std::atomic<int> sleepers{0};
+  /** Helpers that are here. */
+  std::atomic<unsigned> present{0};
   std::mutex mutex;
   std::condition_variable wake;
   /** Threads that have helped before: those that never did may still be loading the addon. */
   std::atomic<unsigned> members{0};
-  /** Of the open session, only the thread that opens regions looks. */
+  /** On their way to the open session; only the thread that opens regions looks. */
   unsigned helpers = 0;
   /** Threads of the open region that stand in for helpers. */
   std::vector<std::thread> summoned;
@@ -73,7 +83,7 @@ private:
 /** While it lives, this thread's regions are the team's, and helpers stay for the next one. */
 class Session {
 public:
-  /** @param helpers How many are on their way. */
+  /** @param number Counts up. @param helpers How many are on their way, besides those that are there. */
   Session(Team &, uint32_t number, unsigned helpers);
   ~Session();
   Session(const Session &) = delete;
@@ -85,7 +95,6 @@ public:
 private:
   Team &own;
   Team *before;
-  uint32_t number;
 };
 
 /** Runs the tasks in this thread's session; without one on new threads, and one after the other inside a region. */

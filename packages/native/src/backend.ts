@@ -11,7 +11,7 @@ import { describeVariant, variantNames } from './variants.ts'
 export interface NativeBackendOptions {
   /** Multiply-adds below which a routine is left to the engine: emitted code starts faster. */
   readonly minimumWork: number
-  /** Multiply-adds that are worth a thread of their own: waking one takes some microseconds, and much longer on a busy machine. */
+  /** Multiply-adds that are worth a thread of their own: one that is awake begins a third of a microsecond later, waking one takes much longer. */
   readonly workPerThread: number
   /** Whether it takes products of a few rows, or with vectors, and attention of few scores where other code is as fast. */
   readonly vectors: boolean
@@ -21,7 +21,7 @@ export interface NativeBackendOptions {
 
 const { version: packageVersion } = createRequire(import.meta.url)('@cotangent/native/package.json') as { version: string }
 
-export const defaults: NativeBackendOptions = { minimumWork: 2 ** 15, workPerThread: 2 ** 21, vectors: false, routines: 512 }
+export const defaults: NativeBackendOptions = { minimumWork: 2 ** 15, workPerThread: 2 ** 20, vectors: false, routines: 512 }
 
 /** For tests: whatever oneDNN can do, on all threads. */
 export const everything: NativeBackendOptions = { minimumWork: 0, workPerThread: 1, vectors: true, routines: 64 }

@@ -168,7 +168,7 @@ export interface NativeProduct {
 export type Handle = object
 
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
-const protocol = 9
+const protocol = 10
 
 export interface LibraryInfo {
   /** Of oneDNN. */
@@ -202,10 +202,13 @@ export interface Binding {
   pack(heap: Handle, routine: Handle, source: number, target: number, bytes: number): void
   /** The number by which `assist` knows who works on this heap. */
   team(heap: Handle): number
-  /** With a session, which counts up, so many `helpers` are on their way to `assist` it. */
+  /** In a session, which counts up, threads may `assist`, of which so many are on their way besides those that are there. */
   run(heap: Handle, routine: Handle, block: number, bytes: number, session?: number, helpers?: number): void
-  /** Helps with what runs in this session of the team until it ends; the first three numbers are an engine's affair. */
-  assist(begin: number, end: number, thread: number, team: number, session: number): void
+  /**
+   * Helps with what the team runs until the lowest bit of the word at the address `open` is cleared, or nothing has come behind this session for
+   * `wait` microseconds; the first three numbers are an engine's affair.
+   */
+  assist(begin: number, end: number, thread: number, open: number, wait: number, team: number, session: number): void
   info(): LibraryInfo
   /** Watches objects of JavaScript. */
   watcher(): Handle

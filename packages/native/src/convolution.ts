@@ -6,7 +6,7 @@ import { arePlain, type PostOp, postOpsOf } from './post-ops.ts'
 type Three = readonly [number, number, number]
 
 interface DescribedConvolution {
-  /** Multiply-adds. */
+  /** Multiply-adds, or what takes as long. */
   readonly work: number
   /** Whether it is faster than oneDNN, which leaves some epilogues to a kernel and packs the weights in each run. */
   readonly preferred: boolean
@@ -24,6 +24,9 @@ const wholeVectors = 16
 
 /** Numbers that lie together, of neighbouring taps and their channels, below which oneDNN is so much faster that a kernel may follow. */
 const fewNumbers = 8
+
+/** How many times as long a multiply-add takes where each channel is by itself. */
+const depthwiseCost = 4
 
 /** What is done to a result: a bias is the third of the `own` inputs, those of the epilogue come behind them. */
 function operationsOf(postOps: readonly PostOp[], { own, bias }: { own: number; bias: boolean }): readonly NativeOperation[] {
@@ -68,7 +71,7 @@ export function describeConvolution(routine: Routine): DescribedConvolution | un
   const operations = operationsOf(postOps, { own, bias: bias !== undefined })
   const together = dilation.at(-1) === 1 && x.strides.at(-2) === channelsIn ? channelsIn * kernel.at(-1)! : channelsIn
   return {
-    work: pixels * size(w.shape),
+    work: pixels * size(w.shape) * (depthwise ? depthwiseCost : 1),
     preferred:
       depthwise ||
       (together >= fewNumbers && (pixels <= fewPixels[kernel.every((n) => n === 1) ? 'product' : 'window'] || !arePlain(postOps))),

@@ -1,6 +1,10 @@
 import { readdirSync } from 'node:fs'
+import type { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
+import { KernelBuilder } from '../../core/src/engine/kernel.ts'
 import type { Operand, Routine } from '../../core/src/engine/routine.ts'
+import { awaitWorkers } from '../../core/src/engine/wasm/await-workers.ts'
+import { runProgram, small } from '../../core/test/engine.ts'
 import { rowMajor } from '../src/layout.ts'
 import { both, loaded, nativeEngine } from './engines.ts'
 
@@ -28,7 +32,7 @@ describe.skipIf(!loaded || !loaded.binding.info().threadsShared)("the engine's t
   test.each([2, 3, 8])('%i of them compute what one does, awake, asleep or still starting', (threads) => {
     const { engine } = nativeEngine(threads)
     for (const wait of [false, true]) {
-      if (wait) expect(engine.pool.awaitWorkers(10_000)).toBe(true)
+      if (wait) expect(awaitWorkers(engine.pool, 10_000)).toBe(true)
       for (let i = 0; i < 12; i++) {
         // Workers sleep after 50 microseconds.
         if (i % 4 === 3) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
@@ -43,7 +47,7 @@ describe.skipIf(!loaded || !loaded.binding.info().threadsShared)("the engine's t
 
   test.skipIf(process.platform !== 'linux')('are all that there are: oneDNN starts none', () => {
     const { engine } = nativeEngine(2)
-    expect(engine.pool.awaitWorkers(10_000)).toBe(true)
+    expect(awaitWorkers(engine.pool, 10_000)).toBe(true)
     both(engine, matmul(64, 64, 64))
     both(engine, matmul(64, 64, 64))
     const before = threadsOfProcess()
@@ -64,13 +68,66 @@ describe.skipIf(!loaded || !loaded.binding.info().threadsShared)("the engine's t
     engine.pool.close()
   })
 
+  test('stay between routines, and go back for kernels, other numbers of threads and good', async () => {
+    const { engine } = nativeEngine(2)
+    const started: Worker[] = []
+    const note = (worker: Worker) => started.push(worker)
+    process.on('worker', note)
+    expect(awaitWorkers(engine.pool, 10_000)).toBe(true)
+    const size = 2 ** 18
+    const k = new KernelBuilder('double', [size])
+    k.output('float32', k.mul(k.load(k.input('float32'), [1]), k.constant('float32', 2)))
+    const kernel = k.build()
+    const numbers = small(3, size)
+    const doubled = numbers.map((n) => n * 2)
+    const turn = () => new Promise((resolve) => setTimeout(resolve, 5))
+    const check = () => {
+      const { expected, actual } = both(engine, matmul(70, 60, 50))
+      expect(actual).toEqual(expected)
+    }
+    for (let i = 0; i < 6; i++) {
+      await turn()
+      check()
+      if (i % 2 === 0) expect(runProgram(engine, kernel, [numbers])[0]).toEqual(doubled)
+      check()
+      // It may be in the addon at this moment.
+      const worker = started.at(-1)!
+      await worker.terminate()
+      await turn()
+      check()
+      expect(awaitWorkers(engine.pool, 10_000)).toBe(true)
+      await turn()
+      expect(started.at(-1)).not.toBe(worker)
+    }
+    check()
+    engine.pool.setThreads(1)
+    check()
+    process.off('worker', note)
+    engine.pool.close()
+  })
+
+  test('use no CPU when idle', async () => {
+    const { engine } = nativeEngine(2)
+    expect(awaitWorkers(engine.pool, 10_000)).toBe(true)
+    for (let i = 0; i < 5; i++) both(engine, matmul(70, 60, 50))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const before = process.cpuUsage()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const { user, system } = process.cpuUsage(before)
+    expect((user + system) / 1000).toBeLessThan(150)
+    engine.pool.close()
+  })
+
   test('are let go when a routine fails', () => {
     const { binding } = loaded!
     const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true })
     const heap = binding.attach(new Uint8Array(memory.buffer))
     const team = binding.team(heap)
     expect(() => binding.run(heap, {}, 0, 0, 1, 0)).toThrow(/not what this function works on/)
-    binding.assist(0, 1, 1, team, 1)
-    binding.assist(0, 1, 1, team + 1000, 1)
+    const word = new Int32Array(memory.buffer, 64, 1)
+    binding.assist(0, 1, 1, 64, 1e9, team, 2)
+    word[0] = 1
+    binding.assist(0, 1, 1, 64, 50, team, 1)
+    binding.assist(0, 1, 1, 64, 1e9, team + 1000, 2)
   })
 })

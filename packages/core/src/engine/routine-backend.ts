@@ -22,8 +22,9 @@ export interface RoutineBackend {
 export interface BackendThreads {
   /**
    * Has each of them load the file of a Node addon when it first needs it. The result runs `body` on the calling thread, while every thread
-   * that is awake in time calls the addon's function `name` with three numbers of the engine's own and `args`. That function
-   * has to return when `body` is about to, or when it comes too late. `body` is given how many are on their way.
+   * that is awake in time calls the addon's function `name` with three numbers of the engine's own, `open`, `wait` and `args`, and may stay there
+   * for the next `body`. That function has to return when the lowest bit of the 32-bit word at the address `open` is cleared, and when it
+   * has waited for `wait` microseconds behind this `body` or a later one. `body` is given how many threads are on their way besides those that are there.
    */
   addon(file: string, name: string): (args: readonly number[], body: (helpers: number) => void) => void
 }

@@ -60,6 +60,8 @@ export class Crew {
   readonly #members: (Member | undefined)[] = []
   /** Also those that are on their way out. */
   readonly #running: (Member | undefined)[] = []
+  /** The launch that is left open. */
+  #lent: Launch | undefined
   #dismissed = false
   #generation = 0
 
@@ -75,11 +77,12 @@ export class Crew {
 
   /** Workers that can take part now. */
   get ready(): number {
-    return Atomics.load(this.#words, layout.ready)
+    return this.broken ? 0 : Atomics.load(this.#words, layout.ready)
   }
 
   /** Starts and dismisses workers until there are `size`. Throws what the host throws when it refuses a worker. */
   resize(size: number): void {
+    this.#recall()
     for (let thread = 1; thread <= size; thread++) {
       if (!this.#members[thread]) this.#start(thread)
     }
@@ -97,7 +100,9 @@ export class Crew {
 
   /** Ends all workers now. The control block goes back to the heap when the last one is gone. */
   dismiss(): void {
+    if (this.#dismissed) return
     this.#dismissed = true
+    this.#lent = undefined
     this.#members.length = 0
     this.size = 0
     for (const member of this.#running) member?.thread.terminate()
@@ -111,19 +116,7 @@ export class Crew {
   launch(entry: (begin: number, end: number, args: readonly number[]) => void, job: Launch): void {
     const words = this.#words
     const { tasks, step, chunks, args } = job
-    words[command] = job.module
-    words[command + 1] = job.pointer
-    words[command + 2] = job.length
-    words[command + 3] = job.index
-    words[command + 4] = tasks
-    words[command + 5] = step
-    words[command + 6] = chunks
-    words[command + 7] = args.length
-    for (let i = 0; i < args.length; i++) this.#args[i] = args[i]!
-    words[next] = 0
-    words[layout.error] = 0
-    Atomics.store(words, state, (this.#nextGeneration() << 9) | 1)
-    if (Atomics.load(words, layout.sleepers) > 0) Atomics.notify(words, state, chunks - 1)
+    this.#open(job, chunks - 1)
     try {
       for (let i = Atomics.add(words, next, 1); i < chunks; i = Atomics.add(words, next, 1)) {
         const begin = i * step
@@ -136,6 +129,50 @@ export class Crew {
     }
     this.#close(job.name)
     if (words[layout.error] === 1) this.#rethrow(job.name)
+  }
+
+  /** Whether all workers that could be lent to the module's function are in it still. */
+  has(module: number): boolean {
+    return this.#lent?.module === module && (Atomics.load(this.#words, state) & ACTIVE) >> 1 === this.ready
+  }
+
+  /**
+   * Lends workers to code that has a way of its own to give them work: those that are awake in time take a chunk each. Returns at once, and the
+   * launch stays open until the next one. Arguments are the address of a word whose lowest bit is cleared when the workers are wanted back, how many
+   * microseconds they may wait for work, and the job's.
+   */
+  lend(job: Launch): void {
+    this.#open({ ...job, args: [this.#control + state * 4, this.#options.spinMs * 1000, ...job.args] }, job.chunks)
+    this.#lent = job
+  }
+
+  #recall(): void {
+    const lent = this.#lent
+    this.#lent = undefined
+    if (lent) this.#close(lent.name)
+  }
+
+  #open(job: Launch, workers: number): void {
+    const words = this.#words
+    const { tasks, step, chunks, args } = job
+    if (this.#lent) {
+      const { name } = this.#lent
+      this.#recall()
+      if (words[layout.error] === 1) this.#rethrow(name)
+    }
+    words[command] = job.module
+    words[command + 1] = job.pointer
+    words[command + 2] = job.length
+    words[command + 3] = job.index
+    words[command + 4] = tasks
+    words[command + 5] = step
+    words[command + 6] = chunks
+    words[command + 7] = args.length
+    for (let i = 0; i < args.length; i++) this.#args[i] = args[i]!
+    words[next] = 0
+    words[layout.error] = 0
+    Atomics.store(words, state, (this.#nextGeneration() << 9) | 1)
+    if (Atomics.load(words, layout.sleepers) > 0) Atomics.notify(words, state, workers)
   }
 
   #nextGeneration(): number {
@@ -166,12 +203,17 @@ export class Crew {
     this.#running[member.slot] = undefined
     if (words[own + layout.worker.booted] === 1) Atomics.sub(words, layout.ready, 1)
     if (words[own + layout.worker.sleeping] === 1) Atomics.sub(words, layout.sleepers, 1)
-    if (this.#members[thread] === member) {
+    const lost = this.#members[thread] === member
+    if (lost) {
       this.#members[thread] = undefined
       this.size--
-      this.#options.lost(error)
     }
-    this.#releaseControl()
+    // Nobody counts it out of the launch that it was lent to.
+    if (this.#lent && words[own + layout.worker.busy] === 1) {
+      this.broken = true
+      this.dismiss()
+    } else this.#releaseControl()
+    if (lost) this.#options.lost(error)
   }
 
   #releaseControl(): void {

@@ -122,20 +122,16 @@ export class Pool {
   }
 
   /**
-   * Runs `body` here, with the number of workers that have booted, each of which calls `fn(begin, end, thread, ...args)` if it is awake in time.
-   * The function has to return when `body` is about to.
+   * Runs `body` here while workers that are awake in time call `fn(begin, end, thread, open, wait, ...args)`, where they may stay, and wait for the next
+   * time that they are wanted there. `body` is given how many are on their way, besides those that are there. They have to return when the
+   * lowest bit of the word at the address `open` is cleared, or, between one `body` and the next, when they have waited for so many microseconds.
    */
   alongside(fn: PoolFunction, args: readonly number[], body: (workers: number) => void): void {
     const crew = this.#threads > 1 ? this.#muster() : undefined
-    if (!crew || crew.ready === 0) return body(0)
-    // One task for each thread: a worker stays in its one, so the calling thread gets one, though not always the first.
-    const tasks = this.#threads
-    let begun = false
-    this.#launch(crew, fn, { tasks, step: 1, chunks: tasks, args }, () => {
-      if (begun) return
-      begun = true
-      body(crew.ready)
-    })
+    const workers = crew?.ready ?? 0
+    if (!crew || workers === 0 || crew.has(fn.module.id)) return body(0)
+    crew.lend(this.#job(fn, { tasks: workers, step: 1, chunks: workers, args }))
+    body(workers)
   }
 
   /**
@@ -169,19 +165,16 @@ export class Pool {
     return this.#scratch
   }
 
-  /** Starts the workers now and resolves to the number of threads once they have booted. Launches never need it. */
-  async ready(): Promise<number> {
+  /** Starts the workers now. Launches never need it. */
+  start(): void {
     this.#muster()
-    while (this.#crew && this.readyThreads < 1 + this.#crew.size) await new Promise((resolve) => setTimeout(resolve, 1))
-    return this.readyThreads
   }
 
-  /** Starts the workers now and waits up to `ms` for them, where the host lets this thread wait. Whether all of them are up. */
-  awaitWorkers(ms: number): boolean {
-    this.#muster()
-    const end = performance.now() + ms
-    while (this.readyThreads < this.#threads && performance.now() < end && sleep(1));
-    return this.readyThreads >= this.#threads
+  /** Starts the workers now and resolves to the number of threads once they have booted. Launches never need it. */
+  async ready(): Promise<number> {
+    this.start()
+    while (this.#crew && this.readyThreads < 1 + this.#crew.size) await new Promise((resolve) => setTimeout(resolve, 1))
+    return this.readyThreads
   }
 
   /** Ends the workers and gives the pool's memory back. A later launch starts anew. */
@@ -208,17 +201,13 @@ export class Pool {
     }
     const grains = Math.ceil(tasks / grain)
     const step = Math.ceil(grains / (this.#threads * this.#options.chunksPerThread)) * grain
-    this.#launch(crew, fn, { tasks, step, chunks: Math.ceil(tasks / step), args }, (begin, end, values) =>
-      callRange(fn, begin, end, values),
+    crew.launch(
+      (begin, end, values) => callRange(fn, begin, end, values),
+      this.#job(fn, { tasks, step, chunks: Math.ceil(tasks / step), args }),
     )
   }
 
-  #launch(
-    crew: Crew,
-    fn: PoolFunction,
-    work: Pick<Launch, 'tasks' | 'step' | 'chunks' | 'args'>,
-    entry: Parameters<Crew['launch']>[0],
-  ): void {
+  #job(fn: PoolFunction, work: Pick<Launch, 'tasks' | 'step' | 'chunks' | 'args'>): Launch {
     const { module, index, name } = fn
     const known = this.#modules.get(module.id)!
     const { length } = module.bytes
@@ -226,16 +215,13 @@ export class Pool {
       known.pointer = this.#heap.alloc(length)
       this.#heap.u8.set(module.bytes, known.pointer)
     }
-    try {
-      crew.launch(entry, { ...work, module: module.id, pointer: known.pointer, length, index, name })
-    } finally {
-      if (crew.broken) this.#crew = undefined
-    }
+    return { ...work, module: module.id, pointer: known.pointer, length, index, name }
   }
 
   /** The crew at its right size, as far as the host allows. */
   #muster(): Crew | undefined {
     const size = this.#threads - 1
+    if (this.#crew?.broken) this.#crew = undefined
     if (this.#crew?.size === size) return this.#crew
     if (size === 0 || this.#losses > maxLosses) return this.#crew
     const spinMs = this.#options.spinMs ?? (this.#threads > hardwareThreads() ? 0 : 0.05)
@@ -256,16 +242,6 @@ export class Pool {
     this.#notice(
       `Cotangent runs on ${this.#threads} threads: its workers keep ending (${error === undefined ? 'terminated' : String(error)}).`,
     )
-  }
-}
-
-/** False where this thread may not wait: a page's own. */
-function sleep(ms: number): boolean {
-  try {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
-    return true
-  } catch {
-    return false
   }
 }
 

@@ -1,6 +1,7 @@
 import { dtypeInfo } from '../../dtype.ts'
 import type { Operand, Routine } from '../routine.ts'
 import type { TuningRecord } from '../tuning-record.ts'
+import { awaitWorkers } from './await-workers.ts'
 import type { WasmEngineOptions } from './engine.ts'
 import type { Heap } from './heap.ts'
 import type { KernelRun } from './launch.ts'
@@ -60,7 +61,7 @@ export class Tuner {
     const known = this.#record.get(key)
     const remembered = known === undefined ? undefined : ways.find((way) => way.name === known)?.prepare()
     if (remembered) return remembered
-    if (!this.#pool.awaitWorkers(startMs)) return undefined
+    if (!awaitWorkers(this.#pool, startMs)) return undefined
     const operands = [...routine.inputs, ...routine.outputs].map(extentOf)
     const { bytesLimit, bytesInUse } = this.#heap.stats
     // Working memory comes on top, so most of what is free stays so.
