@@ -1,4 +1,3 @@
-import { useComputed } from '@preact/signals'
 import { useRef, useState } from 'preact/hooks'
 import type { RunSummary } from '../../src/board/protocol.ts'
 import { nameOf } from '../marks.ts'
@@ -42,7 +41,19 @@ export function ParallelCoordinates({ columns, runs }: { columns: readonly Colum
       const at = place(column.of(run))
       return !brush || (at !== undefined && at >= brush[0] && at <= brush[1])
     })
-  const passing = runs.filter(passes)
+
+  const paths = runs
+    .map((run): RunPath => {
+      const points = axes.map(({ column, place }, i) => [x(i), place(column.of(run))] as const)
+      const at = byColor?.place(byColor.column.of(run))
+      return {
+        run,
+        d: path(points.map(([px, to]) => [px, to === undefined ? undefined : y(to)])),
+        isOn: passes(run),
+        color: at === undefined ? undefined : lineColor(at, isDark.value),
+      }
+    })
+    .sort((a, b) => Number(a.isOn) - Number(b.isOn))
 
   const setBrush = (key: string, brush: readonly [number, number] | undefined): void => {
     const next = new Map(brushes)
@@ -56,7 +67,7 @@ export function ParallelCoordinates({ columns, runs }: { columns: readonly Colum
       <figcaption>
         <span role="status">
           {brushes.size > 0
-            ? `${passing.length} of ${runs.length} runs go through what is marked.`
+            ? `${paths.filter(({ isOn }) => isOn).length} of ${runs.length} runs go through what is marked.`
             : 'Drag along an axis to keep the runs that pass there.'}
         </span>
         {brushes.size > 0 && (
@@ -82,22 +93,18 @@ export function ParallelCoordinates({ columns, runs }: { columns: readonly Colum
           role="img"
           aria-label={`Parallel coordinates of ${runs.length} runs over ${columns.map(({ title }) => title).join(', ')}. The table below has the same numbers.`}
         >
-          {[...runs]
-            .sort((a, b) => Number(passes(a)) - Number(passes(b)))
-            .map((run) => {
-              const points = axes.map(({ column, place }, i) => [x(i), place(column.of(run))] as const)
-              const color = byColor!.place(byColor!.column.of(run))
-              const isOn = passes(run)
-              return (
-                <RunPath
-                  key={run.id}
-                  run={run}
-                  d={path(points.map(([px, at]) => [px, at === undefined ? undefined : y(at)]))}
-                  isOn={isOn}
-                  stroke={color === undefined || !isOn ? undefined : lineColor(color, isDark.value)}
-                />
-              )
-            })}
+          {paths.map(({ run, d, isOn, color }) => (
+            <path
+              key={run.id}
+              d={d}
+              class={isOn ? 'on' : 'off'}
+              stroke={isOn ? color : undefined}
+              onMouseEnter={() => (highlighted.value = run.id)}
+              onMouseLeave={() => (highlighted.value = undefined)}
+            >
+              <title>{nameOf(run)}</title>
+            </path>
+          ))}
           {axes.map((axis, i) => (
             <AxisDrawing
               key={axis.column.key}
@@ -109,31 +116,26 @@ export function ParallelCoordinates({ columns, runs }: { columns: readonly Colum
             />
           ))}
         </svg>
+        <Highlight paths={paths} width={width} />
       </div>
     </figure>
   )
 }
 
-interface RunPathProps {
+interface RunPath {
   run: RunSummary
   d: string
   isOn: boolean
-  stroke: string | undefined
+  color: string | undefined
 }
 
-/** The highlight is its own affair: the other lines are not made again for it. */
-function RunPath({ run, d, isOn, stroke }: RunPathProps) {
-  const isStrong = useComputed(() => highlighted.value === run.id)
+/** The highlighted run, over the others: those are a picture that is not painted again for it. */
+function Highlight({ paths, width }: { paths: readonly RunPath[]; width: number }) {
+  const found = paths.find(({ run, isOn }) => isOn && run.id === highlighted.value)
   return (
-    <path
-      d={d}
-      class={isOn ? (isStrong.value ? 'on strong' : 'on') : 'off'}
-      stroke={stroke}
-      onMouseEnter={() => (highlighted.value = run.id)}
-      onMouseLeave={() => (highlighted.value = undefined)}
-    >
-      <title>{nameOf(run)}</title>
-    </path>
+    <svg class="highlight" width={width} height={height} aria-hidden="true">
+      {found && <path d={found.d} class="on strong" stroke={found.color} />}
+    </svg>
   )
 }
 
