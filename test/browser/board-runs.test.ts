@@ -76,6 +76,14 @@ describe.skipIf(chromium === undefined)('runs of the board in Chromium', { timeo
     await page.evaluate(`document.querySelector('.rail [data-index="1"] input').focus()`)
     await opened.key('ArrowRight', 39)
     await expectPage(opened, text('.rail .in-group .run-name')).toEqual(adamRuns.slice(3))
+    // A run in the list shows where its group is drawn.
+    const opacity = `document.querySelector('${loss} .line-layer').style.opacity`
+    expect(await page.evaluate(opacity)).toBe('')
+    const { x, y } = await page.evaluate<Record<string, number>>(
+      `JSON.parse(JSON.stringify(document.querySelector('.rail [data-index="3"]').getBoundingClientRect()))`,
+    )
+    await page.command('Input.dispatchMouseEvent', { type: 'mouseMoved', x: x! + 120, y: y! + 15 })
+    await expectPage(opened, opacity).toBe('0.2')
     await opened.click('.rail [data-index="2"] input')
     await expectPage(opened, text('.rail [data-index="1"] .badge')).toEqual(['2 of 3'])
     expect(await page.evaluate(`document.querySelector('.rail [data-index="1"] input').indeterminate`)).toBe(true)

@@ -5,7 +5,7 @@ import { filterTest, runList } from '../state.ts'
 import { Filter } from './controls.tsx'
 import { Menu } from './menu.tsx'
 
-const opWords: Record<ConditionOp, string> = { '=': '=', '!=': '≠', '<': '<', '<=': '≤', '>': '>', '>=': '≥', '~': 'matches' }
+const opWords: Record<ConditionOp, string> = { '=': '=', '!=': '≠', '<': '<', '<=': '≤', '>': '>', '>=': '≥', '~': 'like' }
 
 /** Which runs are listed, in which groups and order. */
 export function RunFilters() {

@@ -62,7 +62,8 @@ export class LineLayers {
   }
 
   #drawTop(): void {
-    const line = this.#highlight === undefined ? undefined : this.#lines.find(({ id }) => id === this.#highlight)
+    const wanted = this.#highlight
+    const line = wanted === undefined ? undefined : this.#lines.find(({ id, members }) => id === wanted || members?.includes(wanted))
     this.#all.style.opacity = line ? dimmed : ''
     const { width, height } = this.#top
     this.#top.getContext('2d')!.clearRect(0, 0, width, height)

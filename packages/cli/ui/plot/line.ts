@@ -11,6 +11,8 @@ export interface Line {
   raw?: ArrayLike<number> | undefined
   /** Of a line that stands for several: between what they lie, and how many of them there are, at the same x. */
   band?: Band | undefined
+  /** Ids of what it stands for: it is highlighted with any of them. */
+  members?: readonly number[] | undefined
 }
 
 export interface Band {

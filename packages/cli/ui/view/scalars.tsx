@@ -209,8 +209,8 @@ function linesOf(curves: readonly ScalarCurve[]): Line[] {
 
 function linesOfGroups(curves: readonly GroupCurve[], sets: readonly RunGroup[]): Line[] {
   return curves.map(({ group, x, mean, low, high, count: of }) => {
-    const { id, title } = sets[group]!
+    const { id, title, runs } = sets[group]!
     const band = { low: low.length > 0 ? low : mean, high: high.length > 0 ? high : mean, count: of }
-    return { id, name: title, color: colorOfGroup(id), dash: dashOfGroup(id), x, y: mean, band }
+    return { id, name: title, color: colorOfGroup(id), dash: dashOfGroup(id), x, y: mean, band, members: runs.map((run) => run.id) }
   })
 }
