@@ -69,8 +69,8 @@ export async function measure(
   let active = runners
   for (let round = 0; round < effort.rounds; round++) {
     for (const runner of active.filter(({ rounds }) => round < rounds)) {
-      // Thread pools spin for a moment after their last work; nobody's turn starts inside another's.
-      await new Promise((resolve) => setTimeout(resolve, 10))
+      // Thread pools keep their cores after their last work, ONNX Runtime's for 40 ms; nobody's turn starts inside another's.
+      await new Promise((resolve) => setTimeout(resolve, 60))
       const held = await attempt(runner.subject, async () => {
         runner.samples.push((await runner.subject.time(testCase.work, runner.iterations)).seconds)
       })
