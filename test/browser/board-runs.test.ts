@@ -179,6 +179,47 @@ describe.skipIf(chromium === undefined)('runs of the board in Chromium', { timeo
     expect(csv.slice(0, 2)).toEqual(['group,step,mean,low,high,runs', 'lr 0.01,0,126,100,152,6'])
   })
 
+  test('what an address says goes before what the browser remembers, and is not remembered', async () => {
+    await opened.view('scalars?')
+    await opened.enter('.toolbar .slider input', 0.25)
+    await expectPage(opened, `localStorage.getItem('cotangent-board.weight')`).toBe('0.25')
+    await page.goto('about:blank')
+    await page.goto(
+      `${opened.board.url}#hparams?weight=0.9&axis=depth&show=adam/lr0.1-seed0,sgd/lr0.1-seed0&sort=-m:loss&columns=-h:seed,h:epochs`,
+    )
+    await expectPage(opened, text('.framed tbody th')).toEqual(['sgd/lr0.1-seed0', 'adam/lr0.1-seed0'])
+    expect(await page.evaluate(text('.framed thead th'))).toEqual(['Run', 'optimizer', 'epochs', 'loss ↓'])
+    await opened.view('scalars')
+    await expectDrawn(opened, 'loss').toEqual(['adam/lr0.1-seed0', 'sgd/lr0.1-seed0'])
+    expect(await page.evaluate(`document.querySelector('.toolbar .slider output').textContent`)).toBe('0.90')
+    // There is no such axis.
+    expect(await page.evaluate(`document.querySelector('.choice label.on').textContent`)).toBe('Step')
+    expect(await page.evaluate(`localStorage.getItem('cotangent-board.weight')`)).toBe('0.25')
+    await expectPage(opened, 'location.hash').toBe(
+      '#scalars?weight=0.9&show=adam/lr0.1-seed0,sgd/lr0.1-seed0&columns=-h:seed,h:epochs&sort=-m:loss',
+    )
+  })
+
+  test('everything that can be operated has a name, in dialogs and menus too', async () => {
+    const nameless = `[...document.querySelectorAll('button, a, input, select, textarea, dialog, [role=img], [role=group], [role=region]')]
+      .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.[0]?.textContent.trim()))
+      .map((e) => e.outerHTML)`
+    await opened.view('compare?where=lr%3C1&group=folder')
+    await expectPage(opened, `document.querySelectorAll('.compare select, .condition, .run.group').length > 4`).toBe(true)
+    await opened.click('.run-tools .popup button')
+    await expectPage(opened, text('.popup-box legend')).toEqual(['Group runs by'])
+    expect(await page.evaluate(nameless)).toEqual([])
+    await opened.key('Escape', 27)
+    await opened.view('scalars?')
+    await expectPage(opened, `document.querySelector('.run:not(.group)') !== null`).toBe(true)
+    await opened.click('.run .row-actions button:last-child')
+    await expectPage(opened, `document.querySelector('dialog')?.open`).toBe(true)
+    expect(await page.evaluate(nameless)).toEqual([])
+    expect(await page.evaluate(`document.activeElement.labels[0].textContent`)).toBe('Name')
+    await opened.click('dialog button[aria-label=Close]')
+    await expectPage(opened, `document.querySelector('dialog')`).toBeNull()
+  })
+
   test('moving over the lines draws none of them again but one', async () => {
     await opened.view('scalars?weight=0')
     await expectDrawn(opened, 'loss', (lines) => lines.length).toBe(12)

@@ -1,4 +1,4 @@
-import { computed, signal, useComputed } from '@preact/signals'
+import { computed, useComputed } from '@preact/signals'
 import { formatIds } from '../../src/board/id-set.ts'
 import type { RunSummary } from '../../src/board/protocol.ts'
 import { fetchTable } from '../api.ts'
@@ -10,6 +10,7 @@ import { Empty } from '../part/empty.tsx'
 import { Menu } from '../part/menu.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { ParallelCoordinates } from '../plot/parallel-coordinates.tsx'
+import { isText, listCodec, setting } from '../setting.ts'
 import { visibleRuns } from '../shown-runs.ts'
 import { highlighted, runList, titleOf } from '../state.ts'
 import { type Cell, formatCell } from '../words.ts'
@@ -23,9 +24,16 @@ export interface Column {
   of: (run: RunSummary) => Cell
 }
 
-/** Keys of columns that the user switched on or off; of the rest, what varies and the first metrics are shown. */
-const switched = signal<ReadonlyMap<string, boolean>>(new Map())
-const order = signal<{ key: string; falls: boolean }>({ key: '', falls: true })
+/** Columns that the user switched on or off, by key; of the rest, what varies and the first metrics are shown. */
+const switched = setting<ReadonlyMap<string, boolean>>('columns', new Map(), (value) => value instanceof Map, {
+  isStored: false,
+  codec: {
+    encode: (columns) => listCodec.encode([...columns].map(([key, on]) => (on ? key : `-${key}`))),
+    decode: (text) => new Map((listCodec.decode(text) as string[]).map((part) => [part.replace(/^-/, ''), !part.startsWith('-')])),
+  },
+})
+/** The column that rows are sorted by, by key, with a minus where it falls. */
+const order = setting('sort', '', isText, { isStored: false })
 
 /** Metrics that are shown before anyone has chosen. */
 const fewMetrics = 4
@@ -44,11 +52,11 @@ export function HparamsView() {
   const names = [...new Set(runs.flatMap(({ hparams }) => Object.keys(hparams!)))]
   const usedTags = new Set(runs.flatMap((run) => run.tags))
   const columns: Column[] = [
-    ...names.map((name) => ({ key: `h ${name}`, title: name, isMetric: false, of: ({ hparams }: RunSummary) => hparams![name] ?? null })),
+    ...names.map((name) => ({ key: `h:${name}`, title: name, isMetric: false, of: ({ hparams }: RunSummary) => hparams![name] ?? null })),
     ...scalars
       .filter(({ id }) => usedTags.has(id))
       .map((tag) => ({
-        key: `m ${tag.id}`,
+        key: `m:${tag.name}`,
         title: titleOf(tag),
         isMetric: true,
         of: ({ id }: RunSummary) => metrics.get(id)?.[tag.id]?.[summary.value] ?? null,
@@ -93,8 +101,8 @@ export function HparamsView() {
 }
 
 function HparamsTable({ columns, runs }: { columns: readonly Column[]; runs: readonly RunSummary[] }) {
-  const { key, falls } = order.value
-  const by = columns.find((column) => column.key === key)
+  const falls = order.value.startsWith('-')
+  const by = columns.find(({ key }) => key === (falls ? order.value.slice(1) : order.value))
   const sorted = by ? [...runs].sort((a, b) => compareCells(by.of(a), by.of(b), falls)) : runs
   return (
     <div class="scroll tall" tabIndex={0} role="region" aria-label="Hyperparameters and metrics by run">
@@ -107,7 +115,7 @@ function HparamsTable({ columns, runs }: { columns: readonly Column[]; runs: rea
                 <button
                   type="button"
                   class="sort"
-                  onClick={() => (order.value = { key: column.key, falls: column === by ? !falls : column.isMetric })}
+                  onClick={() => (order.value = ((column === by ? !falls : column.isMetric) ? '-' : '') + column.key)}
                 >
                   {column.title}
                   <span aria-hidden="true">{column !== by ? '' : falls ? ' ↓' : ' ↑'}</span>
