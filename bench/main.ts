@@ -137,10 +137,10 @@ const javaScript = ['tfjs-wasm', 'jax-js-wasm'] as const
 const pytorch = ['pytorch-eager', 'pytorch-compile'] as const
 /** Who is there to be compared with. In suites with `compiled`, our steps are compiled programs, and the same ones eagerly a peer. */
 const fields: Record<keyof typeof suites | 'memory', { peers: readonly PeerName[]; compiled?: true }> = {
-  ops: { peers: [...javaScript, 'onednn', 'pytorch-eager'] },
-  train: { peers: [...javaScript, 'pytorch-eager'] },
+  ops: { peers: [...javaScript, 'onednn', 'fma-peak', 'pytorch-eager'] },
+  train: { peers: [...javaScript, 'fma-peak', 'pytorch-eager'] },
   dispatch: { peers: [...javaScript, 'pytorch-eager'] },
-  compile: { peers: [...javaScript, ...pytorch], compiled: true },
+  compile: { peers: [...javaScript, 'fma-peak', ...pytorch], compiled: true },
   infer: { peers: ['onnxruntime', ...pytorch], compiled: true },
   memory: { peers: pytorch, compiled: true },
   data: { peers: ['pytorch-eager', 'tensorflow'] },
