@@ -1,10 +1,12 @@
 import {
+  add,
   compile,
   concat,
   type CotangentError,
   engineNames,
   glu,
   ones,
+  relu,
   setEngine,
   stack,
   type Tensor,
@@ -149,6 +151,33 @@ describe.each(engineNames())('on %s', (engine) => {
         expect((error as CotangentError).code, `${op.name}: ${String(error)}`).toBe('released-tensor')
       }
     }
+  })
+
+  test('no op takes what is no tensor in the place of one', () => {
+    for (const op of table.values()) {
+      const [sample] = op.samples()
+      const given: readonly unknown[] = sample ? makeArguments(op.name, sample) : []
+      for (const [i, place] of given.entries()) {
+        if (tensorsIn(place).length === 0) continue
+        for (const wrong of [undefined, null]) {
+          const args = given.map((x, at) => (at !== i ? x : Array.isArray(place) ? [wrong, ...place.slice(1)] : wrong))
+          try {
+            op.call(...(args as never[]))
+          } catch (error) {
+            expect((error as Error).name, `${op.name} of ${String(wrong)} as argument ${i}: ${String(error)}`).toBe('CotangentError')
+          }
+        }
+      }
+    }
+  })
+
+  test('an op that is given no tensor says what it was given', () => {
+    const functions: Readonly<Record<string, Method>> = { relu, add, concat } as never
+    const { cause } = expectError(() => functions.relu!(undefined), 'invalid-argument', /^relu: cannot take \[undefined\]/)
+    expect(cause).toBeInstanceOf(TypeError)
+    expectError(() => functions.add!(null, 1), 'invalid-argument', /^add: cannot take \[null, number\]/)
+    expectError(() => functions.concat!([1, ones([2])]), 'invalid-argument', /^concat: cannot take \[\[number, tensor\]/)
+    expectError(() => call(ones([2]), 'add', '3'), 'invalid-argument', /^add: cannot take \[tensor, string\]/)
   })
 
   test('a released tensor', () => {

@@ -195,8 +195,7 @@ const lerpPrimitive = kernelPrimitive<undefined>({
 export const lerp = define({
   name: 'lerp',
   doc: 'a + weight * (b - a); exact at both ends.',
-  call: (a: Tensor, b: Tensor | number, weight: Tensor | number): Tensor =>
-    bind1(lerpPrimitive, toInputs('lerp', [a, b, weight]), undefined),
+  call: (a: Tensor, b: Tensor | number, weight: Tensor | number): Tensor => bind1(lerpPrimitive, toInputs([a, b, weight]), undefined),
   samples: () => [
     { args: [sampleTensor([3, 5]), sampleTensor([3, 5]), 0.3] },
     { args: [sampleTensor([3, 5]), sampleTensor([5]), sampleTensor([3, 1], { low: 0, high: 1 })] },

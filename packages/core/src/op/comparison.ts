@@ -80,7 +80,7 @@ export const isClose = define({
     { rtol = 1e-5, atol = 1e-8, equalNaN = false }: CloseOptions = {},
   ) => {
     const tolerances = [new Scalar(rtol, 'float64'), new Scalar(atol, 'float64')]
-    return bind1(isClosePrimitive, [...toInputs('isClose', [a, b as Tensor | ScalarLike]), ...tolerances], { equalNaN }) as Tensor<
+    return bind1(isClosePrimitive, [...toInputs([a, b as Tensor | ScalarLike]), ...tolerances], { equalNaN }) as Tensor<
       Result<Broadcast<A, B>>
     >
   },

@@ -1,6 +1,8 @@
 import type { DType } from '../dtype.ts'
+import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
-import { inPrecision, type Precision } from '../tensor/autocast.ts'
+import type { Precision } from '../tensor/autocast.ts'
+import { modes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 
 /** An input that the tests make up: random values between `low` and `high`. */
@@ -49,13 +51,28 @@ type AnyFunction = (...args: never[]) => unknown
 export type Declaration<F extends AnyFunction> = Omit<OpEntry, 'call'> & { readonly call: F }
 
 function enter<F extends AnyFunction>(entry: Declaration<F>): F {
-  if (table.has(entry.name)) throw new TypeError(`the op ${entry.name} is declared twice`)
-  const call = entry.precision ? inPrecision(entry.precision, entry.call) : entry.call
-  table.set(entry.name, { ...entry, call })
+  const { name, precision, call } = entry
+  if (table.has(name)) throw new TypeError(`the op ${name} is declared twice`)
+  const entered = (...args: never[]): unknown => {
+    try {
+      return precision && modes.autocast ? modes.autocast.call(precision, call, args) : call(...args)
+    } catch (error) {
+      throw error instanceof TypeError ? wrongArguments(name, args, error) : error
+    }
+  }
+  table.set(name, { ...entry, call: entered })
   // Stack traces and models that hold the function show it by its own name.
-  Object.defineProperty(call, 'name', { value: entry.name })
-  return call
+  Object.defineProperty(entered, 'name', { value: name })
+  return entered as F
 }
+
+/** What is no tensor fails somewhere within an op. What the op was given says more than where, and looking only then costs nothing. */
+const wrongArguments = (op: string, args: readonly unknown[], cause: TypeError) =>
+  new CotangentError('invalid-argument', { op, message: `cannot take ${kindOf(args)}`, hint: 'Make tensors with tensor(...).', cause })
+
+/** `[tensor, [number, undefined]]` */
+const kindOf = (x: unknown): string =>
+  x instanceof Tensor ? 'tensor' : Array.isArray(x) ? `[${x.slice(0, 9).map(kindOf).join(', ')}]` : x === null ? 'null' : typeof x
 
 /**
  * Declares an op: enters it into the table and makes it a method of `Tensor`. Returns the function. Methods are what arrays do: arithmetic,

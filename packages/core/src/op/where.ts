@@ -19,7 +19,7 @@ export const where = defineFunction({
   doc: 'Elements of a where the condition holds (is not zero), else of b. All three broadcast.',
   call: (condition: Tensor, a: Tensor | ScalarLike, b: Tensor | ScalarLike): Tensor => {
     // Numbers take their dtype from the other choice, not from the condition.
-    const choices = a instanceof Tensor || b instanceof Tensor ? toInputs('where', [a, b]) : toInputs('where', [condition, a, b]).slice(1)
+    const choices = a instanceof Tensor || b instanceof Tensor ? toInputs([a, b]) : toInputs([condition, a, b]).slice(1)
     return bind1(wherePrimitive, [condition, ...choices], undefined)
   },
   samples: () => {

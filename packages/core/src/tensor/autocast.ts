@@ -75,11 +75,6 @@ export function inAutocastOfNow<F extends (...args: never[]) => unknown>(f: F): 
   return ((...args) => (modes.autocast === mode ? f(...args) : withModes({ autocast: mode }, () => f(...args)))) as F
 }
 
-/** An op that casts its operands in the mode; what it calls itself takes them as they come. */
-export function inPrecision<F extends (...args: never[]) => unknown>(precision: Precision, call: F): F {
-  return ((...args) => (modes.autocast ? modes.autocast.call(precision, call, args) : call(...args))) as F
-}
-
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 
 const isCastable = ({ dtype }: Tensor): boolean => dtypeInfo[dtype].kind === 'float' && dtype !== 'float64'
