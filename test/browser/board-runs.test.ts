@@ -232,10 +232,18 @@ describe.skipIf(chromium === undefined)('runs of the board in Chromium', { timeo
     const { x, y, width, height } = await page.evaluate<Record<string, number>>(
       `JSON.parse(JSON.stringify(document.querySelector('${loss} .u-over').getBoundingClientRect()))`,
     )
-    // The losses of sgd with lr 0.01 lie at the top.
-    await page.command('Input.dispatchMouseEvent', { type: 'mouseMoved', x: x! + width! / 2, y: y! + 0.12 * height! })
-    await expectPage(opened, `document.querySelector('.run.highlighted') !== null`).toBe(true)
-    await expectPage(opened, 'window.segments').toBe(19)
+    // From the losses of sgd with lr 0.01, at the top, to those of adam with lr 0.1, and back: each time one line of 20 points.
+    let isTop = false
+    const segmentsOfMove = async (): Promise<number> => {
+      isTop = !isTop
+      await page.evaluate('window.segments = 0')
+      await page.command('Input.dispatchMouseEvent', { type: 'mouseMoved', x: x! + width! / 2, y: y! + (isTop ? 0.12 : 0.88) * height! })
+      return page.evaluate<number>(
+        `new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(window.segments))))`,
+      )
+    }
+    await expect.poll(segmentsOfMove, { timeout: 10_000 }).toBe(19)
+    expect(await page.evaluate(`document.querySelector('.run.highlighted') !== null`)).toBe(true)
     expect(page.log).toEqual([])
   })
 })

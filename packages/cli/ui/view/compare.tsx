@@ -107,9 +107,8 @@ export function Compare() {
           {shown.map(({ title, rows }) => (
             <tbody key={title}>
               <tr class="group-head">
-                <th scope="rowgroup" colSpan={runs.length + 3}>
-                  {title}
-                </th>
+                <th scope="rowgroup">{title}</th>
+                <td colSpan={runs.length + 2} />
               </tr>
               {rows.map((row) => (
                 <CompareRow key={row.title} row={row} />
