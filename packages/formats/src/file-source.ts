@@ -80,8 +80,8 @@ function isPromise<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
   return typeof answer === 'object' && answer !== null && 'then' in answer
 }
 
-/** What went wrong with one element of a file, after which reading can go on. */
-export function badElement(op: string, place: Place, cause: unknown): Error {
+/** What went wrong with one element of a file, after which reading can go on. `place`: where, unless `cause` says it. */
+export function badElement(op: string, place: Place | undefined, cause: unknown): Error {
   const message = cause instanceof Error ? cause.message : String(cause)
   return badRecord(op, message.replace(/\.$/, ''), { place, cause })
 }

@@ -7,6 +7,7 @@ export type { ElementStore, ElementWriter, StoredElements } from './element-stor
 export { inWorker } from './in-worker.ts'
 export type { PaddingOptions } from './pad-elements.ts'
 export { badRecord, type Place } from './place.ts'
+export { checkOptionNames, type OptionNames } from '../option-names.ts'
 export {
   distributedSampler,
   type DistributedSamplerOptions,

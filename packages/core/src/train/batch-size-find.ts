@@ -1,4 +1,5 @@
 import { CotangentError } from '../errors.ts'
+import { checkOptionNames, type OptionNames } from '../option-names.ts'
 import { BatchSource } from './batch-source.ts'
 import { type BatchData, batchSizeOf } from './batch.ts'
 import type { Trainer } from './trainer.ts'
@@ -42,8 +43,10 @@ export interface BatchSizeFindResult {
 export async function batchSizeFind<O, T>(
   trainer: Trainer<O, T>,
   makeData: (batchSize: number) => BatchData | Promise<BatchData>,
-  { start = 2, max = 8192, steps = 3, mode = 'power' }: BatchSizeFindOptions = {},
+  options: BatchSizeFindOptions = {},
 ): Promise<BatchSizeFindResult> {
+  checkOptionNames('batchSizeFind', options, optionNames)
+  const { start = 2, max = 8192, steps = 3, mode = 'power' } = options
   for (const [name, value] of Object.entries({ start, max, steps })) {
     if (!(Number.isInteger(value) && value >= 1)) {
       throw refused(`${name} is ${value}`, 'It is a whole number of at least 1.')
@@ -89,6 +92,8 @@ export async function batchSizeFind<O, T>(
   const fastest = timed.reduce((a, b) => (b.samplesPerSecond! > a.samplesPerSecond! ? b : a), timed[0]!)
   return { batchSize: largest, fastest: fastest.batchSize, trials }
 }
+
+const optionNames: OptionNames<BatchSizeFindOptions> = { start: true, max: true, steps: true, mode: true }
 
 /** Examples a second; undefined where there is no full batch in the data. */
 async function trainFew<O, T>({ program }: Trainer<O, T>, data: BatchData, batchSize: number, steps: number): Promise<number | undefined> {

@@ -2,6 +2,10 @@ import { CotangentError } from '../errors.ts'
 import type { Module } from '../nn/module.ts'
 import { formOf } from './batch.ts'
 
+/** Whether something failed because what it was given is of another kind: as JavaScript says it, or an op of what it cannot take. */
+export const isOfWrongKind = (error: unknown): error is Error =>
+  error instanceof TypeError || (error instanceof CotangentError && error.cause instanceof TypeError)
+
 /**
  * `forward(inputs)`, or `forward(...inputs)` where inputs are an array.
  *
@@ -13,7 +17,7 @@ export function callForward(model: Module, inputs: unknown): unknown {
   try {
     return forward.apply(model, given as unknown[])
   } catch (cause) {
-    if (!(cause instanceof TypeError)) throw cause
+    if (!isOfWrongKind(cause)) throw cause
     const few = forward.length > given.length
     const form = formOf(inputs)
     // What a model makes of a tensor is its own affair.
@@ -21,8 +25,8 @@ export function callForward(model: Module, inputs: unknown): unknown {
     throw new CotangentError('invalid-argument', {
       op: model.constructor.name,
       message: few
-        ? `forward takes ${forward.length} inputs and was given ${given.length}: ${cause.message}`
-        : `forward fails on inputs that are ${form}: ${cause.message}`,
+        ? `forward takes ${forward.length} inputs and was given ${given.length}: ${cause.message.replace(/\.$/, '')}`
+        : `forward fails on inputs that are ${form}: ${cause.message.replace(/\.$/, '')}`,
       hint: 'Batches are [inputs, targets], or objects whose first entry is the inputs (see { batch }); an array of inputs becomes the arguments of forward.',
       cause,
     })

@@ -1,6 +1,6 @@
 import { CotangentError } from '../errors.ts'
+import { didYouMean } from '../near-names.ts'
 import type { Logs } from './metric-set.ts'
-import { didYouMean } from './near-names.ts'
 import type { Training } from './training.ts'
 
 type Awaitable<T> = T | Promise<T>

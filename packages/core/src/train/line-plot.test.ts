@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { nearNames } from '../near-names.ts'
 import { linePlot } from './line-plot.ts'
-import { nearNames } from './near-names.ts'
 import { Curve, sparkline } from './sparkline.ts'
 
 describe('linePlot', () => {

@@ -6,6 +6,7 @@ import { withModes } from '../tensor/modes.ts'
 import { keep } from '../tensor/scope.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { formOf } from './batch.ts'
+import { isOfWrongKind } from './call-forward.ts'
 
 /**
  * A loss of the outputs of a model and its targets: any loss of the library, or a function of yours. With weights it is called with
@@ -99,11 +100,11 @@ function call(loss: AnyLoss, outputs: unknown, targets: unknown, options?: { rea
     return options ? loss(outputs, targets, options) : loss(outputs, targets)
   } catch (cause) {
     // A loss of your own may take other things than tensors; one that fails at it was probably meant for tensors.
-    if (!(cause instanceof TypeError) || (outputs instanceof Tensor && targets instanceof Tensor)) throw cause
+    if (!isOfWrongKind(cause) || (outputs instanceof Tensor && targets instanceof Tensor)) throw cause
     const form = (what: string, x: unknown) => (x === undefined ? `there are no ${what}` : `${what} are ${formOf(x)}`)
     throw new CotangentError('invalid-argument', {
       op: 'fit',
-      message: `the loss fails where ${form('outputs', outputs)} and ${form('targets', targets)}: ${cause.message}`,
+      message: `the loss fails where ${form('outputs', outputs)} and ${form('targets', targets)}: ${cause.message.replace(/\.$/, '')}`,
       hint: 'Where there are several outputs, give each a loss by its name: { loss: { kind: crossEntropy, size: mseLoss } }. Batches are [inputs, targets].',
       cause,
     })

@@ -1,4 +1,5 @@
 import { CotangentError } from '../errors.ts'
+import { checkOptionNames, type OptionNames } from '../option-names.ts'
 import { BatchSource } from './batch-source.ts'
 import type { BatchData } from './batch.ts'
 import type { BatchingOptions } from './fit-options.ts'
@@ -90,8 +91,10 @@ export class LrFindResult {
 export async function lrFind<O, T>(
   trainer: Trainer<O, T>,
   data: BatchData | TensorData,
-  { batchSize = 32, shuffle = true, ...options }: LrFindOptions & BatchingOptions = {},
+  options: LrFindOptions & BatchingOptions = {},
 ): Promise<LrFindResult> {
+  checkOptionNames('lrFind', options, optionNames)
+  const { batchSize = 32, shuffle = true } = options
   const search = new LrSearch(options)
   const source = new BatchSource(isTensorData(data) ? tensorBatches(data, batchSize, { shuffle }) : data)
   const { program, optimizer } = trainer
@@ -110,6 +113,16 @@ export async function lrFind<O, T>(
     }
   }).finally(() => source.close())
   return search.result()
+}
+
+const optionNames: OptionNames<LrFindOptions & BatchingOptions> = {
+  start: true,
+  end: true,
+  steps: true,
+  stopFactor: true,
+  smoothing: true,
+  batchSize: true,
+  shuffle: true,
 }
 
 /** The rates of a search and its end, step by step. */

@@ -1,16 +1,34 @@
 import { CotangentError } from '../errors.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import { OneCycleLR, type OneCycleLROptions } from '../optim/schedulers/one-cycle-lr.ts'
+import type { OptionNames } from '../option-names.ts'
 import type { BatchData } from './batch.ts'
 import type { FitResult } from './fit-loop.ts'
 import type { FitOptions } from './fit-options.ts'
+import { checkTrainingOptions, fitOptionNames } from './option-names.ts'
 import type { TensorData } from './tensor-data.ts'
 import type { Trainer } from './trainer.ts'
 
+/** Options of `fit` and of `optim.OneCycleLR`. The schedule and its number of steps follow from the training. */
 export type OneCycleOptions = Omit<FitOptions, 'schedule'> & Omit<OneCycleLROptions, 'totalSteps'>
 
+const { schedule: _, ...ofFit } = fitOptionNames
+const ofOneCycle: OptionNames<OneCycleOptions> = {
+  ...ofFit,
+  maxLr: true,
+  pctStart: true,
+  annealStrategy: true,
+  cycleMomentum: true,
+  baseMomentum: true,
+  maxMomentum: true,
+  divFactor: true,
+  finalDivFactor: true,
+  threePhase: true,
+}
+
 /** `fit` with a learning rate that rises to `maxLr` and falls far below where it began: see `optim.OneCycleLR`. */
-export function oneCycle<O, T>(trainer: Trainer<O, T>, data: BatchData | TensorData, options: OneCycleOptions): Promise<FitResult> {
+export async function oneCycle<O, T>(trainer: Trainer<O, T>, data: BatchData | TensorData, options: OneCycleOptions): Promise<FitResult> {
+  checkTrainingOptions('oneCycle', options, ofOneCycle)
   const { maxLr, pctStart, annealStrategy, cycleMomentum, baseMomentum, maxMomentum, divFactor, finalDivFactor, threePhase, ...fit } =
     options
   const shape = { pctStart, annealStrategy, cycleMomentum, baseMomentum, maxMomentum, divFactor, finalDivFactor, threePhase }
@@ -34,6 +52,9 @@ export interface FineTuneOptions extends Omit<OneCycleOptions, 'maxLr' | 'epochs
   readonly lrMult?: number
 }
 
+const { maxLr: __, ...ofCycle } = ofOneCycle
+const ofFineTune: OptionNames<FineTuneOptions> = { ...ofCycle, freezeEpochs: true, baseLr: true, lrMult: true }
+
 export interface FineTuneResult {
   /** While all but the head was frozen; undefined with `freezeEpochs: 0`. */
   readonly frozen: FitResult | undefined
@@ -53,8 +74,10 @@ export interface FineTuneResult {
 export async function fineTune<O, T>(
   trainer: Trainer<O, T>,
   data: BatchData | TensorData,
-  { epochs, freezeEpochs = 1, baseLr = 2e-3, lrMult = 100, ...options }: FineTuneOptions,
+  given: FineTuneOptions,
 ): Promise<FineTuneResult> {
+  checkTrainingOptions('fineTune', given, ofFineTune)
+  const { epochs, freezeEpochs = 1, baseLr = 2e-3, lrMult = 100, ...options } = given
   const groups = trainer.optimizer.paramGroups
   if (groups.length < 2) {
     throw new CotangentError('invalid-argument', {

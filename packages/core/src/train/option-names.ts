@@ -1,10 +1,8 @@
-import { CotangentError } from '../errors.ts'
+import { type OptionNames, unknownOption } from '../option-names.ts'
 import type { FitOptions } from './fit-options.ts'
-import { didYouMean } from './near-names.ts'
 import type { TrainerOptions } from './trainer-options.ts'
 
-// Every name, so that the compiler tells of one that is missing.
-const ofFit: Readonly<Record<keyof FitOptions, true>> = {
+export const fitOptionNames: OptionNames<FitOptions> = {
   epochs: true,
   batchSize: true,
   shuffle: true,
@@ -25,7 +23,7 @@ const ofFit: Readonly<Record<keyof FitOptions, true>> = {
   signal: true,
   interruptible: true,
 }
-const ofTrainer: Readonly<Record<keyof TrainerOptions, true>> = {
+export const trainerOptionNames: OptionNames<TrainerOptions> = {
   optimizer: true,
   loss: true,
   lossWeights: true,
@@ -76,18 +74,19 @@ const elsewhere: Readonly<Record<string, string>> = {
   seed: 'deterministic',
 }
 
-/** @throws {CotangentError} `invalid-argument` for a name that `fit` or the trainer does not have, with what was probably meant. */
-export function checkOptionNames(of: 'fit' | 'Trainer', options: object): void {
-  const [own, others] = of === 'fit' ? [ofFit, ofTrainer] : [ofTrainer, ofFit]
+/**
+ * @param own The names that `of` has: some of `fit`'s or the trainer's, or more.
+ * @throws {CotangentError} `invalid-argument` for another one, with what was probably meant.
+ */
+export function checkTrainingOptions(of: string, options: object, own: object): void {
   const wrong = Object.keys(options).find((name) => !Object.hasOwn(own, name))
   if (wrong === undefined) return
-  const here = elsewhere[wrong.toLowerCase().replaceAll('_', '')]
-  const meant = here ?? (Object.hasOwn(others, wrong) ? wrong : undefined)
-  const isOther = meant !== undefined && Object.hasOwn(others, /^\w+/.exec(meant)![0]) && !Object.hasOwn(own, /^\w+/.exec(meant)![0])
-  const place = isOther ? `, an option of ${of === 'fit' ? 'the Trainer' : 'fit'}` : ''
-  throw new CotangentError('invalid-argument', {
-    op: of,
-    message: `there is no option ${wrong}`,
-    hint: meant ? `Here it is ${meant}${place}.` : `${didYouMean(wrong, Object.keys(own))}There are ${Object.keys(own).join(', ')}.`,
-  })
+  const meant = elsewhere[wrong.toLowerCase().replaceAll('_', '')] ?? (ownerOf(wrong) && wrong)
+  if (meant === undefined) throw unknownOption(of, wrong, own)
+  const name = /^\w+/.exec(meant)![0]
+  const owner = Object.hasOwn(own, name) ? undefined : ownerOf(name)
+  throw unknownOption(of, wrong, own, `Here it is ${meant}${owner ? `, an option of ${owner}` : ''}.`)
 }
+
+const ownerOf = (name: string): string | undefined =>
+  Object.hasOwn(fitOptionNames, name) ? 'fit' : Object.hasOwn(trainerOptionNames, name) ? 'the Trainer' : undefined

@@ -20,6 +20,20 @@ describe('names of options', () => {
     await expect(quickTrainer().fit(points(), { [name]: 1 })).rejects.toThrow(message)
   })
 
+  test('what tunes a training says what its options are', async () => {
+    const [trainer, batches] = [quickTrainer(), data.Dataset.fromTensors(points()).batch(4)]
+    await expect(train.lrFind(trainer, batches, { step: 3 } as never)).rejects.toThrow(
+      /lrFind: there is no option step. Did you mean steps/,
+    )
+    await expect(train.batchSizeFind(trainer, () => batches, { maximum: 3 } as never)).rejects.toThrow(/There are start, max, steps, mode/)
+    const cycle = (options: object) => train.oneCycle(trainer, batches, { maxLr: 1, ...options })
+    await expect(cycle({ maxLR: 1 })).rejects.toThrow(/oneCycle: there is no option maxLR. Did you mean maxLr/)
+    await expect(cycle({ schedule: {} })).rejects.toThrow(/oneCycle: there is no option schedule/)
+    await expect(cycle({ max_epochs: 1 })).rejects.toThrow(/Here it is epochs\./)
+    const tune = train.fineTune(trainer, batches, { epochs: 1, maxLr: 1 } as never)
+    await expect(tune).rejects.toThrow(/fineTune: there is no option maxLr/)
+  })
+
   test('the trainer says what its options are', () => {
     expect(() => quickTrainer({ epochs: 3 } as never)).toThrow(/Trainer: there is no option epochs. Here it is epochs, an option of fit/)
     expect(() => quickTrainer({ metric: [] } as never)).toThrow(/Did you mean metrics/)

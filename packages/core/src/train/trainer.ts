@@ -14,7 +14,7 @@ import type { FitOptions } from './fit-options.ts'
 import { interruption } from './interruption.ts'
 import type { Logs } from './metric-set.ts'
 import { neverEnds } from './never-ends.ts'
-import { checkOptionNames } from './option-names.ts'
+import { checkTrainingOptions, fitOptionNames, trainerOptionNames } from './option-names.ts'
 import { StepProgram } from './step-program.ts'
 import { isTensorData, rowsOf, splitRows, tensorBatches, type TensorData } from './tensor-data.ts'
 import { precisions, type TrainerOptions } from './trainer-options.ts'
@@ -137,7 +137,7 @@ export class Trainer<O = Tensor, T = Tensor> {
   }
 
   async #fit(data: BatchData | TensorData, options: FitOptions): Promise<FitResult> {
-    checkOptionNames('fit', options)
+    checkTrainingOptions('fit', options, fitOptionNames)
     this.#checkParameters()
     const own = checkCallbacks(options.callbacks)
     const sets = await this.#dataOf(data, options)
@@ -195,7 +195,7 @@ export class Trainer<O = Tensor, T = Tensor> {
 }
 
 function checkOptions(options: TrainerOptions<never, never>): void {
-  checkOptionNames('Trainer', options)
+  checkTrainingOptions('Trainer', options, trainerOptionNames)
   checkCallbacks(options.callbacks)
   const { accumulate, optimization, trainStep, classWeights, optimizer, precision = 'float32' } = options
   if (optimizer !== undefined && !(optimizer instanceof Optimizer))

@@ -163,6 +163,13 @@ describe('errors name the file and the line', () => {
     })
   })
 
+  test('options that there are not', () => {
+    expect(() => readCsv(bytes('a\n1'), { seperator: ';' } as never)).toThrow(
+      /readCsv: there is no option seperator. There are columns, header/,
+    )
+    expect(() => readCsv(bytes('a\n1'), { headers: false } as never)).toThrow(/Did you mean header/)
+  })
+
   test('columns that are not there, twice there, of no type', async () => {
     await expect(rows('a,b\n', { columns: { c: 'int32' } })).rejects.toThrow('there is no column "c". There are "a", "b"')
     await expect(rows('a,a\n')).rejects.toThrow('two columns are named "a"')

@@ -1,5 +1,5 @@
 import { CotangentError } from 'cotangent'
-import { type BytesLike, type ByteSource, bytesFrom, type SourceItem } from 'cotangent/data'
+import { type BytesLike, type ByteSource, bytesFrom, checkOptionNames, type OptionNames, type SourceItem } from 'cotangent/data'
 import Papa from 'papaparse'
 import { badElement, FileSource, readerOf } from '../file-source.ts'
 import { type Compression, inflate, isGzip, peek } from '../inflate.ts'
@@ -31,6 +31,19 @@ export interface CsvOptions<C extends Columns = Columns> {
   readonly compression?: Compression
   /** The longest record that is believed, in characters. Default 16 Mi. */
   readonly maxRecordLength?: number
+}
+
+const optionNames: OptionNames<CsvOptions> = {
+  columns: true,
+  header: true,
+  delimiter: true,
+  quote: true,
+  escape: true,
+  comment: true,
+  missing: true,
+  encoding: true,
+  compression: true,
+  maxRecordLength: true,
 }
 
 /** Columns whose types are not known until the file is read. */
@@ -82,6 +95,7 @@ function csvSource<T>(
   options: CsvOptions,
   shapeOf: (columns: readonly Column[]) => (cells: readonly unknown[]) => T,
 ): FileSource<T> {
+  checkOptionNames('readCsv', options, optionNames)
   const { header = true } = options
   const missing = new Set(options.missing ?? defaultMissing)
   checkDialect(options)

@@ -42,7 +42,8 @@ export function recordSource<T>(
         try {
           data = decoder.next()?.data
         } catch (error) {
-          if (decoder.skip()) throw badElement('readRecords', place, error)
+          // The decoder has named the place.
+          if (decoder.skip()) throw badElement('readRecords', undefined, error)
           throw error
         }
         if (data === undefined) return undefined

@@ -159,6 +159,12 @@ test('LearningRateSchedule steps schedulers by step and by epoch', async () => {
   await expect(smallTrainer({ schedule: { step: factory } }).fit({ [Symbol.iterator]: () => batches[Symbol.iterator]() })).rejects.toThrow(
     /number of steps is not known/,
   )
+  // A function of the optimizer alone needs no number of steps.
+  seen.length = 0
+  const unknown = { [Symbol.iterator]: () => batches.slice(0, 2)[Symbol.iterator]() }
+  const halving = (optimizer: optim.Optimizer) => new optim.ExponentialLR(optimizer, { gamma: 0.5 })
+  await smallTrainer({ schedule: { step: halving } }).fit(unknown, { callbacks: [note] })
+  expect(seen.map((lr) => lr / 0.01)).toEqual([0.5, 0.25])
   const alone = new optim.StepLR(new optim.SGD([normal([1]).setRequiresGrad()], { lr: 1 }), { stepSize: 1 })
   for (const schedule of [factory, alone]) await expect(run(schedule as train.Schedule)).rejects.toThrow(/Give \{ step: scheduler \}/)
 })

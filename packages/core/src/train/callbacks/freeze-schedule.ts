@@ -1,7 +1,7 @@
 import { CotangentError } from '../../errors.ts'
+import { didYouMean } from '../../near-names.ts'
 import { Module } from '../../nn/module.ts'
 import type { Callback } from '../callback.ts'
-import { didYouMean } from '../near-names.ts'
 import type { Training } from '../training.ts'
 
 export interface FreezeStage {

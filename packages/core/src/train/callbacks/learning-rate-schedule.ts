@@ -5,7 +5,10 @@ import type { Callback } from '../callback.ts'
 import type { Training } from '../training.ts'
 import { keepingRates } from './keeping-rates.ts'
 
-/** A scheduler, or what makes one when the number of steps (or epochs) of the whole training is known. */
+/**
+ * A scheduler, or what makes one when training begins. A function that takes a second argument gets the number of steps (or epochs) of the
+ * whole training, which must be known then.
+ */
 export type SchedulerSource = Scheduler | ((optimizer: Optimizer, total: number) => Scheduler)
 
 /** Schedulers by what they count in. */
@@ -37,7 +40,10 @@ export class LearningRateSchedule implements Callback {
   onFitStart(training: Training): void {
     const { optimizer } = training
     const source = this.#source
-    const make = () => (typeof source === 'function' ? source(optimizer, this.#total(training)) : source)
+    const make = () => {
+      if (typeof source !== 'function') return source
+      return source(optimizer, source.length < 2 ? this.#knownTotal(training) : this.#total(training))
+    }
     const saved = this.#saved
     this.#saved = undefined
     if (!saved) this.#scheduler = make()
@@ -64,17 +70,22 @@ export class LearningRateSchedule implements Callback {
   /** @param done How many steps or epochs are over. */
   #step(training: Training, done: number): void {
     // One that was made for this training alone has nothing to say beyond its end.
-    if (typeof this.#source === 'function' && done >= this.#total(training)) return
+    if (typeof this.#source === 'function' && done >= this.#knownTotal(training)) return
     this.#scheduler!.step()
   }
 
-  #total({ plan }: Training): number {
-    const total = this.#every === 'step' ? plan.totalSteps : plan.epochs
-    if (total !== undefined && total !== Number.POSITIVE_INFINITY) return total
+  /** Infinity where nobody knows. */
+  #knownTotal({ plan }: Training): number {
+    return (this.#every === 'step' ? plan.totalSteps : plan.epochs) ?? Number.POSITIVE_INFINITY
+  }
+
+  #total(training: Training): number {
+    const total = this.#knownTotal(training)
+    if (total !== Number.POSITIVE_INFINITY) return total
     throw new CotangentError('invalid-argument', {
       op: 'LearningRateSchedule',
       message: `the number of ${this.#every}s is not known`,
-      hint: 'Give fit { epochs } and data with a length, { batchesPerEpoch } or { maxSteps }; or pass a scheduler that was made before.',
+      hint: 'Give fit { epochs } and data with a length, { batchesPerEpoch } or { maxSteps }; or a function of the optimizer alone.',
     })
   }
 }

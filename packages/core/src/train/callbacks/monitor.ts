@@ -1,7 +1,7 @@
 import { CotangentError } from '../../errors.ts'
+import { didYouMean } from '../../near-names.ts'
 import { type Direction, directionOf, isBetter } from '../metric-direction.ts'
 import type { Logs } from '../metric-set.ts'
-import { didYouMean } from '../near-names.ts'
 import type { Training } from '../training.ts'
 
 export interface MonitorOptions {

@@ -1,5 +1,5 @@
 import { CotangentError } from '../../errors.ts'
-import { didYouMean } from '../near-names.ts'
+import { didYouMean } from '../../near-names.ts'
 
 /**
  * What a name stands for, whatever its case, dashes and underscores: `sparse_categorical_crossentropy` is `sparseCategoricalCrossentropy`.
