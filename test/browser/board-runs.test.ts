@@ -69,13 +69,19 @@ describe.skipIf(chromium === undefined)('runs of the board in Chromium', { timeo
     // Every run of a group in its colour.
     await opened.enter('.toolbar select:has([value=deviation])', 'runs')
     await expectDrawn(opened, 'loss', (lines) => [lines.length, new Set(lines.map(({ color }) => color)).size]).toEqual([12, 4])
-    await opened.enter('.toolbar select:has([value=deviation])', 'range')
+    await opened.view('scalars?weight=0&group=%3Doptimizer&band=runs')
+    await expectDrawn(opened, 'loss', (lines) => new Set(lines.map(({ color }) => color)).size).toBe(2)
+    await opened.view('scalars?weight=0&group=%3Doptimizer,%3Dlr')
+    await expectDrawn(opened, 'loss', (lines) => lines.length).toBe(4)
   })
 
   test('groups unfold, switch their runs together and say when some are off', async () => {
     await page.evaluate(`document.querySelector('.rail [data-index="1"] input').focus()`)
     await opened.key('ArrowRight', 39)
     await expectPage(opened, text('.rail .in-group .run-name')).toEqual(adamRuns.slice(3))
+    await opened.enter('.rail [data-index="1"] input[type=color]', '#aa00cc')
+    await expectDrawn(opened, 'loss', (lines) => lines[1]?.color).toBe('#aa00cc')
+    expect(await page.evaluate(`document.querySelector('.rail [data-index="2"] .swatch').style.background`)).toBe('rgb(170, 0, 204)')
     // A run in the list shows where its group is drawn.
     const opacity = `document.querySelector('${loss} .line-layer').style.opacity`
     expect(await page.evaluate(opacity)).toBe('')

@@ -11,9 +11,7 @@ import { formatCell } from './words.ts'
 export interface RunGroup {
   /** Apart from those of runs. */
   id: number
-  /** Names the group as long as the page lives. */
-  key: string
-  /** What its runs have in common. */
+  /** What its runs have in common. No two groups have the same. */
   title: string
   runs: readonly RunSummary[]
 }
@@ -25,14 +23,14 @@ export const groupBy = setting<readonly string[]>('group', [], isTexts, { isStor
 export const groupLooks = [...bands, 'runs'] as const
 export const groupLook = setting<(typeof groupLooks)[number]>('band', 'range', oneOf(groupLooks))
 
-/** Groups whose runs are listed, by key. */
+/** Groups whose runs are listed, by title. */
 export const unfolded = signal<ReadonlySet<string>>(new Set())
 
 /** Lists the runs of a group or hides them. */
 export function fold(group: RunGroup, isOpen: boolean): void {
   const next = new Set(unfolded.value)
-  if (isOpen) next.add(group.key)
-  else next.delete(group.key)
+  if (isOpen) next.add(group.title)
+  else next.delete(group.title)
   unfolded.value = next
 }
 
@@ -71,7 +69,7 @@ function partOf(run: RunSummary, key: string): { value: number | string; words: 
 /** Ids of groups begin where those of runs end. */
 const firstId = 2 ** 31
 
-/** Place and title of the group of each run, among all runs there are: so a group keeps its colour while others are filtered away. */
+/** Id and title of the group of each run, among all runs there are: so a group keeps its colour while others are filtered away. */
 const places = computed(() => {
   const keys = groupBy.value
   if (keys.length === 0) return undefined
@@ -87,7 +85,7 @@ const places = computed(() => {
     const differs = a.parts.findIndex(({ value }, i) => value !== b.parts[i]!.value)
     return differs < 0 ? 0 : compare(a.parts[differs]!.value, b.parts[differs]!.value)
   })
-  return new Map(sorted.flatMap(([title, { names }], place) => names.map((name) => [name, { place, title }] as const)))
+  return new Map(sorted.flatMap(([title, { names }], place) => names.map((name) => [name, { id: firstId + place, title }] as const)))
 })
 
 /** Numbers before words. */
@@ -99,23 +97,22 @@ function compare(a: number | string, b: number | string): number {
 
 const collator = new Intl.Collator('en', { numeric: true })
 
-/** The place of a run's group among all groups, or undefined where runs are not grouped. */
-export const groupPlaceOf = ({ name }: RunSummary): number | undefined => places.value?.get(name)?.place
+/** Of the group that a run is in, or undefined where runs are not grouped. */
+export const groupOf = ({ name }: RunSummary): Pick<RunGroup, 'id' | 'title'> | undefined => places.value?.get(name)
 
-export const placeOfGroup = (id: number): number => id - firstId
+/** Place of a group among all groups. */
+export const placeOfGroup = ({ id }: Pick<RunGroup, 'id'>): number => id - firstId
 
 /** Runs in their groups, by the order of the groups. */
 export function grouped(runs: readonly RunSummary[]): RunGroup[] {
-  const found = new Map<number, { title: string; runs: RunSummary[] }>()
+  const found = new Map<number, RunGroup & { runs: RunSummary[] }>()
   for (const run of runs) {
-    const { place, title } = places.value!.get(run.name)!
-    const group = found.get(place) ?? { title, runs: [] }
+    const { id, title } = groupOf(run)!
+    const group = found.get(id) ?? { id, title, runs: [] }
     group.runs.push(run)
-    found.set(place, group)
+    found.set(id, group)
   }
-  return [...found]
-    .sort(([a], [b]) => a - b)
-    .map(([place, { title, runs: members }]) => ({ id: firstId + place, key: title, title, runs: members }))
+  return [...found.values()].sort((a, b) => a.id - b.id)
 }
 
 /** The groups of the runs that the filters let through; undefined where runs are not grouped. */

@@ -1,4 +1,4 @@
-import { colorOfGroup } from '../colors.ts'
+import { colorOfGroup, groupColors, hexOf } from '../colors.ts'
 import { fold, type RunGroup, unfolded } from '../groups.ts'
 import { isOn, show, showOnly } from '../shown-runs.ts'
 import { highlighted } from '../state.ts'
@@ -7,10 +7,10 @@ import { LongName } from './long-name.tsx'
 import type { RowPlace } from './run-row.tsx'
 
 export function GroupRow({ group, index, total, isCurrent, onFocus }: RowPlace & { group: RunGroup }) {
-  const { id, key, title, runs } = group
+  const { id, title, runs } = group
   const on = runs.filter(isOn).length
-  const isOpen = unfolded.value.has(key)
-  const color = colorOfGroup(id)
+  const isOpen = unfolded.value.has(title)
+  const color = colorOfGroup(group)
   return (
     <li
       class={highlighted.value === id ? 'run group highlighted' : 'run group'}
@@ -48,6 +48,14 @@ export function GroupRow({ group, index, total, isCurrent, onFocus }: RowPlace &
           only
         </button>
       </span>
+      <input
+        type="color"
+        tabIndex={-1}
+        aria-label={`Colour of ${title}`}
+        title="Choose a colour"
+        value={hexOf(color)}
+        onInput={(event) => (groupColors.value = { ...groupColors.value, [title]: event.currentTarget.value })}
+      />
     </li>
   )
 }

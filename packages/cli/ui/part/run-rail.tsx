@@ -19,7 +19,7 @@ type Item = { group: RunGroup; run?: undefined } | { run: RunSummary; group?: un
 /** Groups with the runs of those that are unfolded, or all runs. */
 const items = computed((): Item[] =>
   groups.value
-    ? groups.value.flatMap((group): Item[] => [{ group }, ...(unfolded.value.has(group.key) ? group.runs.map((run) => ({ run })) : [])])
+    ? groups.value.flatMap((group): Item[] => [{ group }, ...(unfolded.value.has(group.title) ? group.runs.map((run) => ({ run })) : [])])
     : matchedRuns.value.map((run) => ({ run })),
 )
 

@@ -2,9 +2,9 @@ import { useMemo, useState } from 'preact/hooks'
 import { formatIds } from '../../src/board/id-set.ts'
 import type { CurveList } from '../../src/board/protocol.ts'
 import { fetchCurves } from '../api.ts'
-import { colorOf, dashOf } from '../colors.ts'
+import { colorOf, dashOf, lineLooks } from '../colors.ts'
 import { versionOf } from '../live.ts'
-import { marks, nameOf } from '../marks.ts'
+import { nameOf } from '../marks.ts'
 import { Card } from '../part/card.tsx'
 import { Slider } from '../part/controls.tsx'
 import { TagCards } from '../part/tag-cards.tsx'
@@ -13,7 +13,6 @@ import { LineChart } from '../plot/line-chart.tsx'
 import type { Line } from '../plot/line.ts'
 import { type TagRuns, tagsOf } from '../shown-runs.ts'
 import { cardWidth, railIsOpen, runsById, titleOf } from '../state.ts'
-import { isDark } from '../theme.ts'
 import { count } from '../words.ts'
 
 /** Precision against recall, the runs over one another. */
@@ -39,7 +38,7 @@ function PrCurves({ tag, runs, height }: TagRuns & { height: number }) {
   const { value: list, error } = useFetched((signal) => fetchCurves(params, signal), JSON.stringify(params), versionOf(ids))
   // How far along each run is looked at: runs may write at different steps.
   const [place, setPlace] = useState(1)
-  const lines = useMemo(() => linesOf(list, place), [list, place, runsById.value, marks.value, isDark.value])
+  const lines = useMemo(() => linesOf(list, place), [list, place, runsById.value, lineLooks.value])
   if (error !== undefined) return <p class="error">{error}</p>
   const longest = Math.max(0, ...(list?.runs.map(({ moments }) => moments.length) ?? []))
   const steps = new Set(list?.runs.map(({ moments }) => momentAt(moments, place)?.step))

@@ -2,10 +2,10 @@ import { useMemo, useRef, useState } from 'preact/hooks'
 import { formatIds } from '../../src/board/id-set.ts'
 import type { GroupCurve, ScalarCurve } from '../../src/board/protocol.ts'
 import { address, fetchGroups, fetchScalars } from '../api.ts'
-import { colorOf, colorOfGroup, dashOf, dashOfGroup } from '../colors.ts'
+import { colorOf, colorOfGroup, dashOf, dashOfGroup, lineLooks } from '../colors.ts'
 import { grouped, groupLook, groupLooks, groups, type RunGroup } from '../groups.ts'
 import { versionOf } from '../live.ts'
-import { marks, nameOf } from '../marks.ts'
+import { nameOf } from '../marks.ts'
 import { Card } from '../part/card.tsx'
 import { ChartDownloads } from '../part/chart-downloads.tsx'
 import { Choice, Slider, Toggle } from '../part/controls.tsx'
@@ -16,7 +16,6 @@ import type { LinePlot, XKind } from '../plot/line-plot.ts'
 import type { Line } from '../plot/line.ts'
 import { type TagRuns, tagsOf } from '../shown-runs.ts'
 import { axis, cardWidth, logX, logY, method, railIsOpen, runsById, skipsOutliers, titleOf, weight } from '../state.ts'
-import { isDark } from '../theme.ts'
 import { count } from '../words.ts'
 import { ScalarTable } from './scalar-table.tsx'
 
@@ -160,7 +159,7 @@ function ScalarChart({ tag, runs, height, wide, onPlot }: TagRuns & { height: nu
   const { value: fetched, error } = useFetched(fetch, JSON.stringify(params), versionOf(ids))
   const lines = useMemo(
     () => (fetched === undefined ? [] : fetched.sets ? linesOfGroups(fetched.curves, fetched.sets) : linesOf(fetched.curves)),
-    [fetched, runsById.value, marks.value, isDark.value],
+    [fetched, runsById.value, lineLooks.value],
   )
   const points = (fetched?.curves as readonly { total: number }[] | undefined)?.reduce((sum, { total }) => sum + total, 0) ?? 0
   if (error !== undefined) return <p class="error">{error}</p>
@@ -209,8 +208,9 @@ function linesOf(curves: readonly ScalarCurve[]): Line[] {
 
 function linesOfGroups(curves: readonly GroupCurve[], sets: readonly RunGroup[]): Line[] {
   return curves.map(({ group, x, mean, low, high, count: of }) => {
-    const { id, title, runs } = sets[group]!
+    const set = sets[group]!
     const band = { low: low.length > 0 ? low : mean, high: high.length > 0 ? high : mean, count: of }
-    return { id, name: title, color: colorOfGroup(id), dash: dashOfGroup(id), x, y: mean, band, members: runs.map((run) => run.id) }
+    const members = set.runs.map(({ id }) => id)
+    return { id: set.id, name: set.title, color: colorOfGroup(set), dash: dashOfGroup(set), x, y: mean, band, members }
   })
 }
