@@ -1,14 +1,21 @@
 import type { Engine, Executable, Sequence } from './engine/engine.ts'
+import { blindExtrema } from './engine/wasm/blind-extrema.ts'
 import { planEpilogue } from './engine/wasm/epilogue.ts'
+import { keptValue } from './engine/wasm/kept-value.ts'
 import { LinkedSequence } from './engine/wasm/linked-sequence.ts'
 import { PackedMatrix } from './engine/wasm/packed-operand.ts'
 import { useProgramCode } from './engine/wasm/program-code.ts'
+import { isPipelined, pipelineRows } from './engine/wasm/row-pipeline.ts'
 
 /* @__NO_SIDE_EFFECTS__ */
 function linked(): (engine: Engine, sequence: Sequence) => Executable {
   useProgramCode({
     link: (engine, steps, constants) => new LinkedSequence(engine, steps, constants),
     planEpilogue,
+    pipelineRows,
+    isPipelined,
+    blindExtrema,
+    keptValue,
     packed: (heap, block, layout) => new PackedMatrix(heap, block, layout),
   })
   return (engine, sequence) => engine.prepare(sequence)

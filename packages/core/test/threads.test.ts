@@ -175,7 +175,10 @@ test('in a worker thread', async () => {
   })
   manualSeed(7)
   const x = normal([300, 300])
-  expect(inside).toEqual(x.matmul(x).softmax(1).sum(0).dataSync())
+  // The bundle knows nothing of `compile`, which brings a way to go over rows that adds up in another order.
+  const here = x.matmul(x).softmax(1).sum(0).dataSync()
+  expect(inside).toHaveLength(300)
+  inside.forEach((value, i) => expect(value).toBeCloseTo(Number(here[i]), 5))
 })
 
 test('a program ends by itself', async () => {

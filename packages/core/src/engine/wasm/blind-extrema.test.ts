@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { expected, KernelTrial, ulps } from '../../../test/kernel-trial.ts'
 import { type Kernel, KernelBuilder, type Value } from '../kernel.ts'
+import '../../sequences.ts'
 import { blindExtrema } from './blind-extrema.ts'
 
 const kernel = (code: (k: KernelBuilder, x: Value) => readonly Value[]): Kernel => {

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { expected, KernelTrial, ulps } from '../../../test/kernel-trial.ts'
 import { type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import { type Kernel, KernelBuilder, type Value } from '../kernel.ts'
+import '../../sequences.ts'
 import { type Combiner, combiners, type ScalarOp, scalarTypeOf } from '../scalar.ts'
 import { wasmFeatures } from './features.ts'
 

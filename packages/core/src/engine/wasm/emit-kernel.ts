@@ -1,7 +1,6 @@
 import { argsOf, type Node, type NodeId } from '../kernel.ts'
 import { ModuleBuilder } from './assembler.ts'
 import { bfloat16Values } from './bfloat16-values.ts'
-import { blindExtrema } from './blind-extrema.ts'
 import { emitGather, emitLoad, emitStore, emitTransposedLoad } from './emit-memory.ts'
 import { emitComputed, emitFusedSum, emitParam, importMath } from './emit-node.ts'
 import {
@@ -21,6 +20,7 @@ import { assign, define, type I32, push } from './i32-expression.ts'
 import type { DescriptorLayout } from './kernel-descriptor.ts'
 import { KernelLoops, type Part, type Tail } from './kernel-loops.ts'
 import type { KernelPlan } from './kernel-plan.ts'
+import { programCode } from './program-code.ts'
 import { type Expression, type ModuleContext, VectorCode } from './vector-code.ts'
 
 /**
@@ -46,43 +46,69 @@ export function emitKernel(
   return module.toBytes()
 }
 
-type Leaf = (copy: number) => void
+export type Leaf = (copy: number) => void
 
-class KernelEmitter {
+export interface Output {
+  readonly node: NodeId
+  readonly access: number
+}
+
+export const nodeOf = ({ node }: Output): NodeId => node
+
+/** Reductions that are made together. */
+export interface Pass {
+  /** What they reduce. */
+  readonly args: readonly NodeId[]
+  /** By reduction, its accumulators. */
+  readonly sums: readonly (readonly Accumulator[])[]
+  /** What is stored along with them. */
+  readonly kept: readonly Output[]
+  /** Takes in an element, or a vector of them. */
+  readonly add: Leaf
+  /** Makes values of them. */
+  readonly end: () => void
+}
+
+export class KernelEmitter {
   readonly #plan: KernelPlan
   readonly #layout: DescriptorLayout
   readonly #part: Part
   readonly #f: FunctionBuilder
   readonly #c: VectorCode
-  readonly #loops: KernelLoops
+  readonly loops: KernelLoops
   readonly #bfloat16: readonly boolean[]
   readonly #blind: ReadonlySet<NodeId>
+  /** Those that elements of a row have places in, and those that a row has one in. */
+  readonly outputs: { readonly ofElements: readonly Output[]; readonly ofRows: readonly Output[] }
   /** By buffer, those that are gathered from. */
   readonly #bases: (Local<'i32'> | undefined)[] = []
   /** By node: what is computed and in scope, a local for each vector (or one, where lanes are the same). */
-  #values: (Local<'v128'>[] | undefined)[] = []
+  values: (Local<'v128'>[] | undefined)[] = []
   /** By node: elements of a tile that were loaded for all its positions at once, as memory holds them. */
   #transposed: (Local<'v128'>[] | undefined)[] = []
   /** Elements of the row before the innermost open loop over them, for positional reductions. */
   #position: Local<'i32'> | undefined
   /** Whether the plan's kept value lies in its output's memory. */
-  #isKept = false
+  isKept = false
 
   constructor(plan: KernelPlan, layout: DescriptorLayout, context: ModuleContext, part: Part) {
     this.#plan = plan
     this.#bfloat16 = bfloat16Values(plan.kernel.nodes, plan.kernel.inputs)
     // Chunks leave all that they know in memory.
-    this.#blind = plan.chunked ? new Set() : blindExtrema(plan.kernel)
+    this.#blind = (!plan.chunked && programCode()?.blindExtrema(plan.kernel)) || new Set()
+    const outputs = plan.kernel.outputs.map(({ node, strides }, o) => ({ node, strides, access: plan.loads + o }))
+    const ofElements = outputs.filter(({ node, strides }) => plan.perElement[node] || plan.inner.some((axis) => strides[axis] !== 0))
+    this.outputs = { ofElements, ofRows: outputs.filter((o) => !ofElements.includes(o)) }
     this.#layout = layout
     this.#part = part
     this.#f = context.module.function(part === 'finish' ? 'finish' : 'run', { export: true })
     this.#c = new VectorCode(this.#f, context)
-    this.#loops = new KernelLoops(this.#f, plan, layout, part)
+    this.loops = new KernelLoops(this.#f, plan, layout, part)
   }
 
   emit(): void {
     const plan = this.#plan
-    const loops = this.#loops
+    const loops = this.loops
     plan.kernel.nodes.forEach((node, id) => {
       if (node.op === 'gather' && plan.live.has(id)) {
         this.#bases[node.input] ??= define(this.#f, loops.word(this.#layout.pointers + 4 * node.input))
@@ -90,118 +116,123 @@ class KernelEmitter {
     })
     loops.locateAccesses()
     const live = [...plan.live].sort((a, b) => a - b)
-    this.#emitDepth(0, live, 1)
-    const rows = (copies: number) => this.#scoped(() => this.#rows(copies))
+    this.emitDepth(0, live, 1)
+    const rows = plan.pipelined
+      ? programCode()!.pipelineRows(this, plan, this.#c)
+      : (copies: number) => this.scoped(() => this.#rows(copies))
     loops.tasks((body) => {
-      this.#scoped(() => {
-        if (plan.lanesAreRows) this.#emitDepth(1, live, 1)
+      this.scoped(() => {
+        if (plan.lanesAreRows) this.emitDepth(1, live, 1)
         body()
       })
     }, rows)
   }
 
-  /** Emits with nodes computed in `body` forgotten afterwards. */
-  #scoped(body: () => void): void {
-    const saved = this.#values
-    this.#values = [...saved]
+  /** Emits where `known` is computed; nodes computed in `body` are forgotten afterwards. */
+  scoped(body: () => void, known = this.values): void {
+    const saved = this.values
+    this.values = [...known]
     body()
-    this.#values.forEach((locals, id) => {
-      if (locals && !saved[id]) this.#f.release(...locals)
+    this.values.forEach((locals, id) => {
+      if (locals && !known[id]) this.#f.release(...locals)
     })
-    this.#values = saved
+    this.values = saved
   }
 
   /** The whole of a row, or of `copies` vectors of rows. */
   #rows(copies: number): void {
     const plan = this.#plan
     this.#transposed = []
-    for (let pass = 0; pass < plan.passCount; pass++) this.#reductionPass(pass, copies)
+    for (let pass = 0; pass < plan.passCount; pass++) this.reduce(pass, copies)
     if (this.#part === 'chunk') return
-    const outputs = plan.kernel.outputs.map(({ node, strides }, o) => ({ node, strides, access: plan.loads + o }))
-    const ofElements = outputs.filter(({ node, strides }) => plan.perElement[node] || plan.inner.some((axis) => strides[axis] !== 0))
-    const ofRows = outputs.filter((o) => !ofElements.includes(o))
-    const store = (list: typeof outputs, copy: number) => {
-      for (const { access, node } of list) this.#store(access, node, copy)
-    }
+    const { ofElements, ofRows } = this.outputs
     // Nothing of the row is stored before all of its own values are known: outputs may lie on top of inputs.
-    const rowValues = this.#needed(ofRows.map((o) => o.node))
-    this.#emitRowDepths(rowValues, copies)
-    if (ofElements.length) {
-      this.#isKept = plan.kept !== undefined
-      const needed = this.#needed(ofElements.map((o) => o.node))
-      this.#emitRowDepths(needed, copies)
-      this.#elementLoops(
-        needed,
-        ofElements.map((o) => o.access),
-        copies,
-        (copy) => store(ofElements, copy),
-      )
-    }
-    this.#isKept = false
-    for (let copy = 0; copy < copies; copy++) store(ofRows, copy)
+    this.emitRowDepths(this.needed(ofRows.map(nodeOf)), copies)
+    if (ofElements.length) this.storeElements(copies)
+    for (let copy = 0; copy < copies; copy++) this.storeAll(ofRows, copy)
     for (const locals of this.#transposed) if (locals) this.#f.release(...locals)
   }
 
-  #reductionPass(pass: number, copies: number): void {
+  storeElements(copies: number): void {
+    const { ofElements } = this.outputs
+    this.isKept = !!this.#plan.kept
+    this.#elements(ofElements.map(nodeOf), ofElements, copies, (copy) => this.storeAll(ofElements, copy))
+    this.isKept = false
+  }
+
+  storeAll(outputs: readonly Output[], copy: number): void {
+    for (const { access, node } of outputs) this.#store(access, node, copy)
+  }
+
+  /** Begins the reductions of a pass over the row. */
+  pass(number: number, vectors: number): Pass {
+    const plan = this.#plan
+    const c = this.#c
+    const { nodes } = plan.kernel
+    const ids = [...plan.passes].filter(([, pass]) => pass === number).map(([id]) => id)
+    const args = ids.map((id) => argsOf(nodes[id]!)[0]!)
+    const sums = ids.map((id, i) => {
+      const { combine } = nodes[id] as Extract<Node, { op: 'reduce' }>
+      return Array.from({ length: vectors }, () => startAccumulator(c, combine, nodes[args[i]!]!.type, { blind: this.#blind.has(id) }))
+    })
+    const kept = plan.kept && number === plan.passCount - 1 ? [plan.kept] : []
+    const add = (copy: number) => {
+      args.forEach((arg, i) => this.#accumulate(sums[i]![copy]!, arg, copy))
+      this.storeAll(kept, copy)
+    }
+    const end = () => {
+      sums.forEach((all, i) => {
+        if (!plan.lanesAreRows) {
+          const [first, ...rest] = all as [Accumulator, ...Accumulator[]]
+          for (const other of rest) {
+            mergeAccumulators(
+              c,
+              first,
+              partsOf(other).map((part) => c.read(part)),
+            )
+            releaseAccumulator(c, other)
+          }
+          if (this.#part !== 'chunk') reduceLanes(c, first)
+        }
+        if (this.#part === 'chunk') return
+        this.values[ids[i]!] = (plan.lanesAreRows ? all : all.slice(0, 1)).map((sum) => {
+          if (!sum.position && !sum.sawNaN) return sum.value
+          const result = this.#f.local('v128')
+          c.set(result, accumulated(c, sum))
+          releaseAccumulator(c, sum)
+          return result
+        })
+      })
+      if (this.#part === 'chunk') this.#storeChunk(sums)
+    }
+    return { args, sums, kept, add, end }
+  }
+
+  reduce(number: number, copies: number): void {
     const plan = this.#plan
     const f = this.#f
-    const c = this.#c
-    const ids = [...plan.passes].filter(([, p]) => p === pass).map(([id]) => id)
-    const nodes = ids.map((id) => plan.kernel.nodes[id] as Extract<Node, { op: 'reduce' }>)
-    const vectors = plan.lanesAreRows ? copies : this.#part === 'finish' ? 1 : plan.unroll
-    const sums = nodes.map((node, i) =>
-      Array.from({ length: vectors }, () =>
-        startAccumulator(c, node.combine, plan.kernel.nodes[node.args[0]]!.type, { blind: this.#blind.has(ids[i]!) }),
-      ),
-    )
+    const { args, sums, kept, add, end } = this.pass(number, plan.lanesAreRows ? copies : this.#part === 'finish' ? 1 : plan.unroll)
     if (this.#part === 'finish') {
       this.#loadChunks(sums)
     } else {
       const positional = sums.some(([first]) => first!.position)
       if (positional) this.#position = define(f, this.#firstPosition())
-      const needed = this.#needed(nodes.map((n) => n.args[0]))
-      this.#emitRowDepths(needed, copies)
-      const kept = pass === plan.passCount - 1 ? plan.kept : undefined
-      const access = kept && plan.loads + kept.output
-      this.#elementLoops(needed, access === undefined ? [] : [access], copies, (copy) => {
-        nodes.forEach((node, i) => this.#accumulate(sums[i]![copy]!, node.args[0], copy))
-        if (access !== undefined) this.#store(access, kept!.node, copy)
-        if (plan.lanesAreRows && positional && copy === (this.#loops.tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
+      this.#elements(args, kept, copies, (copy) => {
+        add(copy)
+        if (plan.lanesAreRows && positional && copy === (this.loops.tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
       })
       if (positional) f.release(this.#position!)
       this.#position = undefined
     }
-    sums.forEach((all, i) => {
-      if (!plan.lanesAreRows) {
-        const [first, ...rest] = all as [Accumulator, ...Accumulator[]]
-        for (const other of rest) {
-          mergeAccumulators(
-            c,
-            first,
-            partsOf(other).map((part) => c.read(part)),
-          )
-          releaseAccumulator(c, other)
-        }
-        if (this.#part !== 'chunk') reduceLanes(c, first)
-      }
-      if (this.#part === 'chunk') return
-      this.#values[ids[i]!] = (plan.lanesAreRows ? all : all.slice(0, 1)).map((sum) => {
-        if (!sum.position && !sum.sawNaN) return sum.value
-        const result = f.local('v128')
-        c.set(result, accumulated(c, sum))
-        releaseAccumulator(c, sum)
-        return result
-      })
-    })
-    if (this.#part === 'chunk') this.#storeChunk(sums)
+    end()
   }
 
   /** Elements of the row before the chunk. */
   #firstPosition(): I32 {
     const { inner, vectorAxis } = this.#plan
     // Along the vector axis itself, positions count from the row's start.
-    if (!this.#loops.range || inner[0] === vectorAxis) return 0
-    return inner.slice(1).reduce<I32>((product, axis) => ['*', product, this.#loops.extent(axis)], this.#loops.range.start)
+    if (!this.loops.range || inner[0] === vectorAxis) return 0
+    return inner.slice(1).reduce<I32>((product, axis) => ['*', product, this.loops.extent(axis)], this.loops.range.start)
   }
 
   /** Calls `each` with the address of every part of the accumulators, which lie one after the other, vector by vector. */
@@ -215,7 +246,7 @@ class KernelEmitter {
     const at = define(this.#f, base)
     if (plan.lanesAreRows) {
       const vectorBytes = bytes / plan.lanes
-      assign(this.#f, at, ['+', at, ['*', ['-', this.#loops.counters[plan.vectorAxis]!, this.#loops.blockStart!], vectorBytes]])
+      assign(this.#f, at, ['+', at, ['*', ['-', this.loops.counters[plan.vectorAxis]!, this.loops.blockStart!], vectorBytes]])
     }
     const vectors = plan.lanesAreRows ? sums[0]!.length : 1
     for (let v = 0; v < vectors; v++) {
@@ -232,7 +263,7 @@ class KernelEmitter {
 
   #storeChunk(sums: readonly (readonly Accumulator[])[]): void {
     const f = this.#f
-    this.#eachPartial(sums, this.#loops.partials!, (at, offset, sum, part) => {
+    this.#eachPartial(sums, this.loops.partials!, (at, offset, sum, part) => {
       f.get(at)
       f.get(partsOf(sum)[part]!)
       f.mem('v128.store', offset)
@@ -244,8 +275,8 @@ class KernelEmitter {
   #loadChunks(sums: readonly (readonly Accumulator[])[]): void {
     const f = this.#f
     const c = this.#c
-    const at = define(f, this.#loops.partials!)
-    const left = define(f, this.#loops.word(this.#layout.chunks))
+    const at = define(f, this.loops.partials!)
+    const left = define(f, this.loops.word(this.#layout.chunks))
     f.while(
       () => f.get(left),
       () => {
@@ -257,7 +288,7 @@ class KernelEmitter {
           })
           mergeAccumulators(c, sum, parts)
         })
-        assign(f, at, ['+', at, this.#loops.word(this.#layout.taskBytes)])
+        assign(f, at, ['+', at, this.loops.word(this.#layout.taskBytes)])
         f.increment(left, -1)
       },
     )
@@ -268,12 +299,12 @@ class KernelEmitter {
     const c = this.#c
     c.scope(() => {
       // In a tail, lanes beyond the row keep what they have.
-      const mask = this.#loops.tail && !this.#plan.lanesAreRows ? c.keep(this.#laneMask(this.#loops.tail)) : undefined
+      const mask = this.loops.tail && !this.#plan.lanesAreRows ? c.keep(this.#laneMask(this.loops.tail)) : undefined
       if (this.#plan.fused.has(id)) {
         const [a, b] = argsOf(this.#plan.kernel.nodes[id]!)
-        accumulateProduct(c, to, this.#value(a!, copy), this.#value(b!, copy), mask)
+        accumulateProduct(c, to, this.value(a!, copy), this.value(b!, copy), mask)
       } else {
-        accumulate(c, to, this.#value(id, copy), to.position ? c.keep(this.#positions(copy)) : () => {}, mask)
+        accumulate(c, to, this.value(id, copy), to.position ? c.keep(this.#positions(copy)) : () => {}, mask)
       }
     })
   }
@@ -298,7 +329,7 @@ class KernelEmitter {
   #positions(copy: number): Expression {
     const c = this.#c
     const { lanesAreRows, vectorAxis, lanes } = this.#plan
-    const at: I32 = lanesAreRows ? this.#position! : ['+', ['+', this.#position!, this.#loops.counters[vectorAxis]!], copy * lanes]
+    const at: I32 = lanesAreRows ? this.#position! : ['+', ['+', this.#position!, this.loops.counters[vectorAxis]!], copy * lanes]
     const scalar = () => push(this.#f, at)
     const splat = lanes === 4 ? c.op('i32x4.splat', scalar) : c.op('i64x2.splat', c.op('i64.extend_i32_s', scalar))
     return lanesAreRows ? splat : c.op(lanes === 4 ? 'i32x4.add' : 'i64x2.add', splat, this.#laneNumbers(lanes === 2))
@@ -310,39 +341,47 @@ class KernelEmitter {
   }
 
   /** Nodes that have to be computed for `targets`, arguments first. */
-  #needed(targets: readonly NodeId[]): NodeId[] {
+  needed(targets: readonly NodeId[]): NodeId[] {
     const { nodes } = this.#plan.kernel
     const found = new Set<NodeId>()
     const visit = (id: NodeId) => {
-      if (found.has(id) || this.#values[id] || this.#isLiteral(id)) return
+      if (found.has(id) || this.values[id] || this.#isLiteral(id)) return
       found.add(id)
-      if (!this.#isKept || id !== this.#plan.kept!.node) argsOf(nodes[id]!).forEach(visit)
+      if (!this.isKept || id !== this.#plan.kept!.node) argsOf(nodes[id]!).forEach(visit)
     }
     targets.forEach(visit)
     return [...found].sort((a, b) => a - b)
   }
 
-  #emitRowDepths(nodes: readonly NodeId[], copies: number): void {
-    for (let depth = 1; depth <= this.#plan.rowDepth; depth++) this.#emitDepth(depth, nodes, copies)
+  emitRowDepths(nodes: readonly NodeId[], copies: number): void {
+    for (let depth = 1; depth <= this.#plan.rowDepth; depth++) this.emitDepth(depth, nodes, copies)
   }
 
   /** Computes those of `nodes` that change in the loop at `depth`; then calls `leaf`, for one vector after the other. */
-  #emitDepth(depth: number, nodes: readonly NodeId[], copies: number, leaf?: Leaf): void {
+  emitDepth(depth: number, nodes: readonly NodeId[], copies: number, leaf?: Leaf): void {
     const plan = this.#plan
-    const here = nodes.filter((id) => plan.depths[id] === depth && !this.#values[id]?.length && !this.#isLiteral(id) && !plan.fused.has(id))
-    for (const id of here) if (!plan.varies[id]) this.#values[id] = [this.#compute(id, 0)]
+    const here = nodes.filter((id) => plan.depths[id] === depth && !this.values[id]?.length && !this.#isLiteral(id) && !plan.fused.has(id))
+    for (const id of here) if (!plan.varies[id]) this.values[id] = [this.#compute(id, 0)]
     const varying = here.filter((id) => plan.varies[id])
-    for (const id of varying) this.#values[id] = []
+    for (const id of varying) this.values[id] = []
     for (let copy = 0; copy < copies; copy++) {
-      for (const id of varying) this.#values[id]![copy] = this.#compute(id, copy)
+      for (const id of varying) this.values[id]![copy] = this.#compute(id, copy)
       leaf?.(copy)
     }
   }
 
-  /** The reduction loops around `leaf`. */
-  #elementLoops(nodes: readonly NodeId[], outputs: readonly number[], copies: number, leaf: Leaf): void {
+  /** The accesses for loads among `nodes`, and for `outputs`. */
+  used(nodes: readonly NodeId[], outputs: readonly Output[]): number[] {
+    const { accesses, loads } = this.#plan
+    return [...accesses.keys()].filter((a) => (a < loads ? nodes.includes(accesses[a]!.node) : outputs.some(({ access }) => access === a)))
+  }
+
+  /** The reduction loops around `leaf`, for which `targets` are computed. */
+  #elements(targets: readonly NodeId[], outputs: readonly Output[], copies: number, leaf: Leaf): void {
     const plan = this.#plan
-    const used = [...plan.accesses.keys()].filter((a) => (a < plan.loads ? nodes.includes(plan.accesses[a]!.node) : outputs.includes(a)))
+    const nodes = this.needed(targets)
+    this.emitRowDepths(nodes, copies)
+    const used = this.used(nodes, outputs)
     if (!plan.inner.length) {
       for (let copy = 0; copy < copies; copy++) leaf(copy)
       return
@@ -352,16 +391,16 @@ class KernelEmitter {
       const depth = plan.rowDepth + 1 + at
       const innermost = at === plan.inner.length - 1
       if (axis === plan.vectorAxis) {
-        const range = at === 0 ? this.#loops.range : undefined
-        const stop = define(this.#f, range?.stop ?? this.#loops.extent(axis))
-        this.#loops.vector(range?.start ?? 0, stop, used, (vectors) => this.#scoped(() => this.#emitDepth(depth, nodes, vectors, leaf)))
+        const range = at === 0 ? this.loops.range : undefined
+        const stop = define(this.#f, range?.stop ?? this.loops.extent(axis))
+        this.loops.vector(range?.start ?? 0, stop, used, (vectors) => this.scoped(() => this.emitDepth(depth, nodes, vectors, leaf)))
         if (this.#position) assign(this.#f, this.#position, ['+', this.#position, stop])
         this.#f.release(stop)
         return
       }
-      this.#loops.scalar(axis, at === 0 ? this.#loops.range : undefined, used, () => {
-        this.#scoped(() => {
-          this.#emitDepth(depth, nodes, copies, innermost ? leaf : undefined)
+      this.loops.scalar(axis, at === 0 ? this.loops.range : undefined, used, () => {
+        this.scoped(() => {
+          this.emitDepth(depth, nodes, copies, innermost ? leaf : undefined)
           if (!innermost) open(at + 1)
         })
       })
@@ -373,20 +412,20 @@ class KernelEmitter {
     const { accesses, tile } = this.#plan
     const access = accesses.findIndex((a) => a.node === id)
     const { dtype, lanes, strides } = accesses[access]!
-    if (lanes !== 'strided' || strides[tile!] !== 1 || !this.#loops.tilePointers[access]?.length)
-      return emitLoad(this.#c, this.#loops.place(access, copy))
-    if (copy === 0) this.#transposed[id] = emitTransposedLoad(this.#c, this.#loops.place(access, 0))
+    if (lanes !== 'strided' || strides[tile!] !== 1 || !this.loops.tilePointers[access]?.length)
+      return emitLoad(this.#c, this.loops.place(access, copy))
+    if (copy === 0) this.#transposed[id] = emitTransposedLoad(this.#c, this.loops.place(access, 0))
     return decode(this.#c, dtype, this.#c.read(this.#transposed[id]![copy]!))
   }
 
   #store(access: number, id: NodeId, copy: number): void {
-    emitStore(this.#c, { ...this.#loops.place(access, copy), isBfloat16: this.#bfloat16[id]! }, this.#value(id, copy))
+    emitStore(this.#c, { ...this.loops.place(access, copy), isBfloat16: this.#bfloat16[id]! }, this.value(id, copy))
   }
 
-  #value(id: NodeId, copy: number): Expression {
+  value(id: NodeId, copy: number): Expression {
     const node = this.#plan.kernel.nodes[id]!
     if (node.op === 'const' && this.#isLiteral(id)) return this.#c.number(node.type, node.value)
-    return this.#c.read(this.#values[id]![this.#plan.varies[id] ? copy : 0]!)
+    return this.#c.read(this.values[id]![this.#plan.varies[id] ? copy : 0]!)
   }
 
   #compute(id: NodeId, copy: number): Local<'v128'> {
@@ -400,32 +439,24 @@ class KernelEmitter {
     const plan = this.#plan
     const { nodes, inputs } = plan.kernel
     const node = nodes[id]!
-    if (this.#isKept && id === plan.kept!.node) return emitLoad(c, this.#loops.place(plan.loads + plan.kept!.output, copy))
-    const args = argsOf(node).map((a) => (plan.fused.has(a) ? () => {} : this.#value(a, copy)))
+    if (this.isKept && id === plan.kept!.node) return emitLoad(c, this.loops.place(plan.kept!.access, copy))
+    const args = argsOf(node).map((a) => (plan.fused.has(a) ? () => {} : this.value(a, copy)))
     switch (node.op) {
       case 'param':
-        return emitParam(c, node, this.#loops.descriptor, this.#layout.params + 8 * node.index)
+        return emitParam(c, node, this.loops.descriptor, this.#layout.params + 8 * node.index)
       case 'index':
         return this.#index(node.axis, copy)
       case 'load':
         return this.#load(id, copy)
       case 'gather':
-        return emitGather(
-          c,
-          inputs[node.input]!,
-          this.#bases[node.input]!,
-          args[0]!,
-          plan.gatherLanes.get(id)!,
-          this.#loops.tail?.remaining,
-        )
+        return emitGather(c, inputs[node.input]!, this.#bases[node.input]!, args[0]!, plan.gatherLanes.get(id)!, this.loops.tail?.remaining)
       case 'const':
-        return c.op('i32x4.splat', () => push(this.#f, this.#loops.word(this.#layout.numbers[plan.numbers.indexOf(id)]!)))
+        return c.op('i32x4.splat', () => push(this.#f, this.loops.word(this.#layout.numbers[plan.numbers.indexOf(id)]!)))
       case 'reduce':
         throw new TypeError(`${node.op} is not computed in place`)
       default:
         return (
-          emitFusedSum(c, nodes, node, plan.fused, (a) => this.#value(a, copy)) ??
-          emitComputed(c, nodes, node, args, (a) => !plan.varies[a])
+          emitFusedSum(c, nodes, node, plan.fused, (a) => this.value(a, copy)) ?? emitComputed(c, nodes, node, args, (a) => !plan.varies[a])
         )
     }
   }
@@ -433,7 +464,7 @@ class KernelEmitter {
   #index(axis: number, copy: number): Expression {
     const c = this.#c
     const { vectorAxis, lanes } = this.#plan
-    const counter = this.#loops.counters[axis]!
+    const counter = this.loops.counters[axis]!
     if (axis !== vectorAxis) return c.op('i32x4.splat', c.read(counter))
     const first = c.op('i32x4.splat', () => push(this.#f, copy ? ['+', counter, copy * lanes] : counter))
     return c.op('i32x4.add', first, this.#laneNumbers(false))

@@ -38,14 +38,17 @@ export class KernelLoops {
   blockStart: Local<'i32'> | undefined
   /** In a tile: by access, the address at each position of the tile axis (none where it is the same at all). */
   tilePointers: Local<'i32'>[][] = []
+  /** The row that places are in where rows are pipelined: this one (0), the next (1) or the one before (2). */
+  stage: 0 | 1 | 2 = 0
   readonly #f: FunctionBuilder
   readonly #plan: KernelPlan
   readonly #layout: DescriptorLayout
   readonly #part: Part
-  readonly #begin: Local<'i32'>
-  readonly #end: Local<'i32'>
-  /** By access: its address at the innermost open loop. */
-  #pointers: Local<'i32'>[] = []
+  /** The next task. */
+  readonly begin: Local<'i32'>
+  readonly end: Local<'i32'>
+  /** By access: its address at the innermost open loop. Where rows are pipelined, also those in the next row, and in the one before. */
+  pointers: Local<'i32'>[] = []
   /** By access: bytes between lanes, where they are strided. */
   #steps: (Local<'i32'> | undefined)[] = []
 
@@ -54,8 +57,8 @@ export class KernelLoops {
     this.#plan = plan
     this.#layout = layout
     this.#part = part
-    this.#begin = f.param('i32')
-    this.#end = f.param('i32')
+    this.begin = f.param('i32')
+    this.end = f.param('i32')
     f.param('i32')
     this.descriptor = f.param('i32')
     this.counters = [...plan.kernel.parallel, ...plan.kernel.reduce].map(() => f.local('i32'))
@@ -66,7 +69,7 @@ export class KernelLoops {
     const plan = this.#plan
     const layout = this.#layout
     const f = this.#f
-    this.#pointers = plan.accesses.map(({ buffer }, a) =>
+    this.pointers = plan.accesses.map(({ buffer }, a) =>
       define(f, ['+', this.word(layout.pointers + 4 * buffer), this.word(layout.offsets[a]!)]),
     )
     this.#steps = plan.accesses.map(({ lanes }, a) =>
@@ -80,7 +83,7 @@ export class KernelLoops {
     const taskAxis = (at: number): TaskAxis => ({ size: define(this.#f, this.word(at)), position: this.#f.local('i32') })
     const chunk = this.#part === 'chunk' ? taskAxis(this.#layout.chunks) : undefined
     const block = plan.lanesAreRows && (plan.outer.length || plan.chunked) ? taskAxis(this.#layout.blocks) : undefined
-    if (plan.lanesAreRows && !block) return task(() => this.#block(this.#begin, this.#end, rows))
+    if (plan.lanesAreRows && !block) return task(() => this.#block(this.begin, this.end, rows))
     const body = () => {
       if (plan.chunked) this.#locateChunk(chunk)
       if (block) this.#block(block.position, undefined, rows)
@@ -98,14 +101,15 @@ export class KernelLoops {
     return this.word(this.#layout.extents[axis]!)
   }
 
-  /** Walks the vector axis from `start` to `stop`: whole groups of vectors first, then single ones. */
+  /** Walks the vector axis from `start` to `stop`: whole groups of vectors first, then single ones. `accesses` are positions among the pointers. */
   vector(start: I32, stop: Local<'i32'>, accesses: readonly number[], body: (copies: number) => void): void {
     const plan = this.#plan
     const f = this.#f
     const counter = this.counters[plan.vectorAxis]!
+    const count = plan.accesses.length
     assign(f, counter, start)
-    const moving = accesses.filter((a) => plan.accesses[a]!.lanes !== 'same')
-    const bytes = (a: number, elements: I32): I32 => ['*', elements, this.#steps[a] ?? this.#elementBytes(a)]
+    const moving = accesses.filter((a) => plan.accesses[a % count]!.lanes !== 'same')
+    const bytes = (a: number, elements: I32): I32 => ['*', elements, this.#steps[a % count] ?? this.#elementBytes(a)]
     this.#withPointers(
       moving,
       (a, pointer) => (start === 0 ? pointer : ['+', pointer, bytes(a, start)]),
@@ -113,7 +117,8 @@ export class KernelLoops {
         const group = plan.unroll * plan.lanes
         const step = (elements: number) => {
           f.increment(counter, elements)
-          for (const a of moving) this.#advance(a, this.#steps[a] ? ['*', this.#steps[a]!, elements] : elements * this.#elementBytes(a))
+          for (const a of moving)
+            this.#advance(a, this.#steps[a % count] ? ['*', this.#steps[a % count]!, elements] : elements * this.#elementBytes(a))
         }
         const groupsEnd = define(f, ['-', stop, group - 1])
         f.while(
@@ -140,6 +145,11 @@ export class KernelLoops {
     )
   }
 
+  /** Bytes from one position along the axis to the next. */
+  stride(access: number, axis: number): I32 {
+    return this.word(this.#layout.strides[access]![axis]!)
+  }
+
   /** Walks one axis, or the range [start, stop) of it, position by position. */
   scalar(
     axis: number,
@@ -151,7 +161,7 @@ export class KernelLoops {
     const counter = this.counters[axis]!
     const moving = accesses.filter((a) => this.#plan.accesses[a]!.strides[axis] !== 0)
     const stop = define(f, range?.stop ?? this.extent(axis))
-    const strides = moving.map((a) => define(f, this.word(this.#layout.strides[a]![axis]!)))
+    const strides = moving.map((a) => define(f, this.stride(a, axis)))
     assign(f, counter, range?.start ?? 0)
     this.#withPointers(
       moving,
@@ -170,7 +180,7 @@ export class KernelLoops {
   place(access: number, copy: number): Place {
     const { dtype, lanes } = this.#plan.accesses[access]!
     const tiled = this.#plan.tile !== undefined
-    const pointer = this.tilePointers[access]?.[copy] ?? this.#pointers[access]!
+    const pointer = this.tilePointers[access]?.[copy] ?? this.pointers[access + this.stage * this.#plan.accesses.length]!
     return { dtype, lanes, pointer, step: this.#steps[access], vector: tiled ? 0 : copy, remaining: this.tail?.remaining }
   }
 
@@ -179,7 +189,7 @@ export class KernelLoops {
     const f = this.#f
     const { chunks, chunkLength, partials, taskBytes, extents } = this.#layout
     this.partials ??= f.local('i32')
-    const task: I32 = this.#part === 'finish' ? ['*', this.#begin, this.word(chunks)] : this.#begin
+    const task: I32 = this.#part === 'finish' ? ['*', this.begin, this.word(chunks)] : this.begin
     assign(f, this.partials, ['+', this.word(partials), ['*', task, this.word(taskBytes)]])
     if (!chunk) return
     this.range ??= { start: f.local('i32'), stop: f.local('i32') }
@@ -192,7 +202,7 @@ export class KernelLoops {
   #outerLoop(within: readonly TaskAxis[], body: () => void): void {
     const plan = this.#plan
     const f = this.#f
-    const task = define(f, this.#begin)
+    const task = define(f, this.begin)
     const divide = (by: I32, position: Local<'i32'>) => {
       push(f, task)
       push(f, by)
@@ -210,11 +220,11 @@ export class KernelLoops {
     })
     plan.accesses.forEach(({ strides }, a) => {
       for (const axis of plan.outer) {
-        if (strides[axis] !== 0) this.#advance(a, ['*', this.counters[axis]!, this.word(this.#layout.strides[a]![axis]!)])
+        if (strides[axis] !== 0) this.#advance(a, ['*', this.counters[axis]!, this.stride(a, axis)])
       }
     })
     f.while(
-      () => push(f, ['<u', this.#begin, this.#end]),
+      () => push(f, ['<u', this.begin, this.end]),
       () => {
         body()
         const next = (at: number): void => {
@@ -228,13 +238,13 @@ export class KernelLoops {
           })
         }
         next(0)
-        f.increment(this.#begin, 1)
+        f.increment(this.begin, 1)
       },
     )
   }
 
   #advance(access: number, bytes: I32): void {
-    assign(this.#f, this.#pointers[access]!, ['+', this.#pointers[access]!, bytes])
+    assign(this.#f, this.pointers[access]!, ['+', this.pointers[access]!, bytes])
   }
 
   #nextRow(at: number): void {
@@ -244,14 +254,14 @@ export class KernelLoops {
     const counter = this.counters[axis]!
     this.#f.increment(counter, 1)
     accesses.forEach(({ strides }, a) => {
-      if (strides[axis] !== 0) this.#advance(a, this.word(this.#layout.strides[a]![axis]!))
+      if (strides[axis] !== 0) this.#advance(a, this.stride(a, axis))
     })
     if (at === 0) return
     push(this.#f, ['==', counter, this.extent(axis)])
     this.#f.if(() => {
       assign(this.#f, counter, 0)
       accesses.forEach(({ strides }, a) => {
-        if (strides[axis] !== 0) this.#advance(a, ['-', 0, ['*', this.extent(axis), this.word(this.#layout.strides[a]![axis]!)]])
+        if (strides[axis] !== 0) this.#advance(a, ['-', 0, ['*', this.extent(axis), this.stride(a, axis)]])
       })
       this.#nextRow(at - 1)
     })
@@ -277,7 +287,7 @@ export class KernelLoops {
     const f = this.#f
     const left = define(f, this.extent(tile))
     const moving = accesses.filter((a) => plan.accesses[a]!.strides[tile] !== 0)
-    const strides = moving.map((a) => define(f, this.word(this.#layout.strides[a]![tile]!)))
+    const strides = moving.map((a) => define(f, this.stride(a, tile)))
     const walk = (positions: number) => {
       f.while(
         () => push(f, ['>=', left, positions]),
@@ -287,7 +297,7 @@ export class KernelLoops {
               const at = moving.indexOf(a)
               return at < 0 || positions === 1
                 ? []
-                : Array.from({ length: positions }, (_, i) => define(f, ['+', this.#pointers[a]!, ['*', strides[at]!, i]]))
+                : Array.from({ length: positions }, (_, i) => define(f, ['+', this.pointers[a]!, ['*', strides[at]!, i]]))
             })
             rows(positions)
             f.release(...this.tilePointers.flat())
@@ -310,19 +320,20 @@ export class KernelLoops {
   }
 
   #elementBytes(access: number): number {
-    return dtypeInfo[this.#plan.accesses[access]!.dtype].size
+    const { accesses } = this.#plan
+    return dtypeInfo[accesses[access % accesses.length]!.dtype].size
   }
 
   /** Gives accesses pointers of their own while `body` is emitted. */
   #withPointers(accesses: readonly number[], start: (access: number, pointer: Local<'i32'>) => I32, body: () => void): void {
-    const saved = this.#pointers
-    this.#pointers = [...saved]
+    const saved = this.pointers
+    this.pointers = [...saved]
     const own = accesses.map((a) => {
-      this.#pointers[a] = define(this.#f, start(a, saved[a]!))
-      return this.#pointers[a]
+      this.pointers[a] = define(this.#f, start(a, saved[a]!))
+      return this.pointers[a]
     })
     body()
     this.#f.release(...own)
-    this.#pointers = saved
+    this.pointers = saved
   }
 }

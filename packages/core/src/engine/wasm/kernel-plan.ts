@@ -1,8 +1,9 @@
 import { type DType, dtypeInfo } from '../../dtype.ts'
 import { argsOf, elementLevels, type Kernel, liveNodes, type Node, type NodeId } from '../kernel.ts'
-import { type ScalarOp, scalarOps, type ScalarType, scalarTypeOf } from '../scalar.ts'
+import { type ScalarOp, type ScalarType, scalarTypeOf } from '../scalar.ts'
 import { simplify } from '../simplify.ts'
 import { scalarCost } from './emit-scalar.ts'
+import { programCode } from './program-code.ts'
 
 /** A strided walk over memory: a load or an output. */
 interface Access {
@@ -60,6 +61,8 @@ export interface KernelPlan {
   readonly passCount: number
   /** Whether reductions are cut into chunks: long ones of a kernel that does nothing else with its elements. */
   readonly chunked: boolean
+  /** Whether a row's first reductions, and its outputs, are made along with the last reductions of the rows before and after it. */
+  readonly pipelined: boolean
   /** Vectors that a chunk's reductions leave, for a vector of rows. */
   readonly partials: number
   /** Products of one use that are fused into the sum that uses them. */
@@ -68,7 +71,7 @@ export interface KernelPlan {
    * A costly value that both the last reductions and an element-level output need: the last reduction pass leaves it in that
    * output's memory, where the pass over the outputs finds it.
    */
-  readonly kept: { readonly node: NodeId; readonly output: number } | undefined
+  readonly kept: { readonly node: NodeId; readonly access: number } | undefined
   /** For each `gather`, how its index runs along the vector axis. */
   readonly gatherLanes: ReadonlyMap<NodeId, Access['lanes']>
   /** Constants that are not part of the code but of its descriptor, such as the strides in the index of a `gather`. */
@@ -175,6 +178,10 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   // Few rows that are not cut otherwise make narrower tasks, down to a cache line.
   const vectors = (count(shape.outer) * extents[vectorAxis]!) / lanes
   if (reductions && lanesAreRows && !chunked) while (unroll > 4 && vectors / unroll < 4) unroll /= 2
+  const code = programCode()
+  const pipelined = code?.isPipelined(kernel, { ...shape, extents, passes, depths }) ?? false
+  // Three rows at once take all registers.
+  if (pipelined) unroll = 1
   const plan = {
     vectorAxis,
     lanesAreRows,
@@ -195,8 +202,9 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     fused: relaxed ? fusedProducts(kernel, live, depths, varies) : new Set<NodeId>(),
     gatherLanes,
     numbers: numbersOf(kernel, live),
-    kept: keptValue(kernel, perElement, varies, passes),
+    kept: code?.keptValue(kernel, { loads, perElement, varies, passes }),
     chunked,
+    pipelined,
     partials,
     cost,
     live,
@@ -338,43 +346,9 @@ export function fusedProducts(
   return fused
 }
 
-/** See `KernelPlan.kept`. As outputs may lie on inputs, nothing but the kept value may be read from memory afterwards. */
-function keptValue(
-  { nodes, outputs }: Kernel,
-  perElement: readonly boolean[],
-  varies: readonly boolean[],
-  passes: ReadonlyMap<NodeId, number>,
-): KernelPlan['kept'] {
-  if (passes.size === 0) return undefined
-  const lastPass = Math.max(...passes.values())
-  const reductions = [...passes].filter(([, pass]) => pass === lastPass).map(([id]) => argsOf(nodes[id]!)[0]!)
-  const ofElements = outputs.map(({ node }) => node).filter((node) => perElement[node])
-  const reach = (roots: readonly NodeId[], stop?: NodeId) => {
-    const found = new Set<NodeId>()
-    const visit = (id: NodeId) => {
-      if (found.has(id) || !perElement[id]) return
-      found.add(id)
-      if (id !== stop) argsOf(nodes[id]!).forEach(visit)
-    }
-    roots.forEach(visit)
-    return found
-  }
-  const before = reach(reductions)
-  const after = reach(ofElements)
-  for (let node = nodes.length - 1; node >= 0; node--) {
-    const { op, type } = nodes[node]!
-    if (!before.has(node) || !after.has(node) || !varies[node] || !(op in scalarOps)) continue
-    const costly = scalarCost(op as ScalarOp, type) >= 10
-    const output = outputs.findIndex((o) => o.dtype === type && perElement[o.node])
-    const reads = [...reach(ofElements, node)].some((id) => id !== node && (nodes[id]!.op === 'load' || nodes[id]!.op === 'gather'))
-    if (costly && output >= 0 && !reads) return { node, output }
-  }
-  return undefined
-}
-
 function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
   const { kernel, accesses, outer, inner, vectorAxis } = plan
-  let key = `${plan.lanes} ${plan.chunked} ${plan.tile} ${relaxed} ${plan.unroll} ${outer.join()} ${inner.join()} ${vectorAxis} ${kernel.params.join()}`
+  let key = `${plan.lanes} ${plan.chunked} ${plan.pipelined} ${plan.tile} ${relaxed} ${plan.unroll} ${outer.join()} ${inner.join()} ${vectorAxis} ${kernel.params.join()}`
   for (const dtype of kernel.inputs) key += dtypeInfo[dtype].code
   kernel.nodes.forEach((node, id) => {
     if (!plan.live.has(id)) return
