@@ -118,7 +118,7 @@ function refuseAsync(op: string, result: Promise<unknown>): never {
   result.catch(() => {})
   throw new CotangentError('invalid-argument', {
     op,
-    message: 'the function is async, but what holds inside it would end at its first await',
+    message: 'the function is async: what holds inside would end at its first await',
     hint: `Await outside, and call ${op} around the synchronous parts.`,
   })
 }

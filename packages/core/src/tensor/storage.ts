@@ -41,8 +41,8 @@ export class Placeholder {
   /** Why it has no numbers, and what to do instead. */
   get refusal(): { readonly message: string; readonly hint: string } {
     return {
-      message: 'this tensor stands for a value of a program that is being traced, so it has no numbers yet',
-      hint: 'Return it from the traced function and read it outside, or choose with where(), cond() or whileLoop() instead of a JavaScript condition on it.',
+      message: 'this tensor is being traced, so it has no numbers yet',
+      hint: 'Return it and read it outside, or choose with where(), cond() or whileLoop() instead of a JavaScript condition.',
     }
   }
 }

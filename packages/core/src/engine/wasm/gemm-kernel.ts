@@ -110,6 +110,11 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
   const aTile = f.local('i32')
   const cTile = f.local('i32')
 
+  const ifSet = (flag: Local<'i32'>, then: () => void, otherwise?: () => void) => {
+    f.get(flag)
+    f.if(then, otherwise)
+  }
+
   /** One step of k: `aAt(r)` pushes an address and returns the offset of A's element in row r. */
   const step = (vectors: number, aAt: (row: number) => number) => {
     for (let v = 0; v < vectors; v++) {
@@ -168,97 +173,80 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
 
   const multiply = packed ? multiplyPacked : multiplyDirect
 
+  const eachSum = (body: (sum: Local<'v128'>, r: number, v: number) => void) => {
+    for (let r = 0; r < TILE_ROWS; r++) for (let v = 0; v < TILE_VECTORS; v++) body(sums[r]![v]!, r, v)
+  }
+
+  const clearSums = () =>
+    eachSum((sum) => {
+      f.splat(lanes.shape, 0)
+      f.set(sum)
+    })
+
+  /** Adds what lies at `row` to a vector of sums. */
+  const addStored = (sum: Local<'v128'>, row: Local<'i32'>, offset = 0) => {
+    f.get(sum)
+    f.get(row)
+    f.mem('v128.load', offset)
+    f.op(lanes.add)
+    f.set(sum)
+  }
+
   const storeWhole = () => {
     const cRows = [cTile, ...pointers.slice(1)]
     for (let r = 1; r < TILE_ROWS; r++) assign(f, cRows[r]!, ['+', cRows[r - 1]!, cRow])
-    const each = (body: (sum: Local<'v128'>, row: Local<'i32'>, r: number, v: number) => void) => {
-      for (let r = 0; r < TILE_ROWS; r++) for (let v = 0; v < TILE_VECTORS; v++) body(sums[r]![v]!, cRows[r]!, r, v)
-    }
-    f.get(accumulate)
-    f.if(() =>
-      each((sum, row, _, v) => {
-        f.get(sum)
-        f.get(row)
-        f.mem('v128.load', 16 * v)
-        f.op(lanes.add)
-        f.set(sum)
-      }),
-    )
+    ifSet(accumulate, () => eachSum((sum, r, v) => addStored(sum, cRows[r]!, 16 * v)))
     if (bias) {
-      f.get(last)
-      f.if(() => {
+      ifSet(last, () => {
         for (let v = 0; v < TILE_VECTORS; v++) {
-          addBias(
-            f,
-            lanes,
-            bias,
-            v * lanes.count,
-            sums.map((row) => row[v]!),
-          )
+          const column = sums.map((row) => row[v]!)
+          addBias(f, lanes, bias, v * lanes.count, column)
         }
       })
     }
     const store = () =>
-      each((sum, row, _, v) => {
-        f.get(row)
+      eachSum((sum, r, v) => {
+        f.get(cRows[r]!)
         f.get(sum)
         f.mem('v128.store', 16 * v)
       })
     if (inline && place) {
-      f.get(last)
-      f.if(() => {
-        for (const [r, row] of sums.entries()) {
-          inline.apply(row, { to: cRows[r]!, column: place.outColumn }, (offset) => f.mem('v128.store', offset))
-        }
-      }, store)
+      const finishRow = (row: readonly Local<'v128'>[], r: number) =>
+        inline.apply(row, { to: cRows[r]!, column: place.outColumn }, (offset) => f.mem('v128.store', offset))
+      ifSet(last, () => sums.forEach(finishRow), store)
       return
     }
     if (stash) {
       cRows[0] = pointers[0]!
       assign(f, cRows[0], cTile)
-      f.get(last)
-      f.if(() => cRows.forEach((row, r) => assign(f, row, ['+', stash.next, r * width * lanes.size])))
+      ifSet(last, () => cRows.forEach((row, r) => assign(f, row, ['+', stash.next, r * width * lanes.size])))
     }
     store()
   }
 
   /** Tiles that reach over the edge go through memory, so that only what belongs to C is written. */
   const storeEdge = () => {
-    for (let r = 0; r < TILE_ROWS; r++) {
-      for (let v = 0; v < TILE_VECTORS; v++) {
-        f.get(tile)
-        f.get(sums[r]![v]!)
-        f.mem('v128.store', (r * TILE_VECTORS + v) * 16)
-      }
-    }
+    eachSum((sum, r, v) => {
+      f.get(tile)
+      f.get(sum)
+      f.mem('v128.store', (r * TILE_VECTORS + v) * 16)
+    })
     const value = aVector
     const [r, rowEnd] = [pointers[1]!, define(f, ['min', rowsLeft, TILE_ROWS])]
     const [column, columnEnd] = [pointers[2]!, define(f, ['min', columns, width])]
     const at = pointers[3]!
+    const inTile: I32 = ['*', ['+', ['*', r, width], column], lanes.size]
     assign(f, r, 0)
     f.for(r, rowEnd, 1, () => {
       assign(f, column, 0)
       f.for(column, columnEnd, lanes.count, () => {
-        push(f, ['+', tile, ['*', ['+', ['*', r, width], column], lanes.size]])
+        push(f, ['+', tile, inTile])
         f.mem('v128.load')
         f.set(value)
         assign(f, at, ['+', ['+', cTile, ['*', r, cRow]], ['*', column, lanes.size]])
-        f.get(accumulate)
-        f.if(() => {
-          f.get(value)
-          f.get(at)
-          f.mem('v128.load')
-          f.op(lanes.add)
-          f.set(value)
-        })
-        if (bias) {
-          f.get(last)
-          f.if(() => addBias(f, lanes, bias, column, [value]))
-        }
-        if (stash) {
-          f.get(last)
-          f.if(() => assign(f, at, ['+', stash.next, ['*', ['+', ['*', r, width], column], lanes.size]]))
-        }
+        ifSet(accumulate, () => addStored(value, at))
+        if (bias) ifSet(last, () => addBias(f, lanes, bias, column, [value]))
+        if (stash) ifSet(last, () => assign(f, at, ['+', stash.next, inTile]))
         f.get(at)
         f.get(value)
         push(f, ['-', columnEnd, column])
@@ -271,18 +259,16 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
   /** Counts the tile's rows and, where there is no room for more or no more in the panel, applies the epilogue to all of them. */
   const stashTile = () => {
     if (!stash || !place) return
-    f.get(last)
-    f.if(() => {
+    ifSet(last, () => {
       f.increment(stash.next, TILE_ROWS * width * lanes.size)
       assign(f, stash.rows, ['+', stash.rows, ['min', rowsLeft, TILE_ROWS]])
       push(f, inline ? 1 : ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]])
       f.if(() => {
-        const to = inline ? cTile : stash.c
         finish!.call(f, {
           block: place.epilogue,
           source: stash.start,
           sourceRow: width * lanes.size,
-          c: to,
+          c: inline ? cTile : stash.c,
           cRow,
           column: place.outColumn,
           rows: stash.rows,
@@ -295,55 +281,75 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
     })
   }
 
+  /** To where A and B begin for the tile. */
+  const pointAtTile = () => {
+    assign(f, pointers[0]!, aTile)
+    if (!packed) {
+      // Rows beyond the edge repeat the last one.
+      for (let r = 1; r < TILE_ROWS; r++) assign(f, pointers[r]!, ['+', pointers[r - 1]!, ['*', aRow, ['>', rowsLeft, r]]])
+    }
+    assign(f, bPointer, b)
+    assign(f, kLeft, k)
+  }
+
+  const multiplyTile = () => {
+    clearSums()
+    pointAtTile()
+    push(f, ['>', columns, lanes.count])
+    f.if(
+      () => multiply(TILE_VECTORS),
+      () => multiply(1),
+    )
+  }
+
+  const storeTile = () => {
+    push(f, ['&', ['>=', rowsLeft, TILE_ROWS], ['>=', columns, width]])
+    f.if(storeWhole, () => {
+      storeEdge()
+      if (inline) stashTile()
+    })
+    if (!inline) stashTile()
+  }
+
+  const eachTileOfPanel = (body: () => void) => {
+    assign(f, rowsLeft, rows)
+    assign(f, aTile, a)
+    assign(f, cTile, c)
+    if (stash) assign(f, stash.c, c)
+    f.while(
+      () => push(f, ['>', rowsLeft, 0]),
+      () => {
+        body()
+        f.increment(rowsLeft, -TILE_ROWS)
+        assign(f, aTile, ['+', aTile, packed ? aRow : ['*', aRow, TILE_ROWS]])
+        assign(f, cTile, ['+', cTile, ['*', cRow, TILE_ROWS]])
+      },
+    )
+  }
+
+  const eachPanel = (body: () => void) => {
+    f.while(
+      () => push(f, ['>', columns, 0]),
+      () => {
+        body()
+        f.increment(columns, -width)
+        assign(f, b, ['+', b, bPanel])
+        f.increment(c, width * lanes.size)
+        if (bias) assign(f, bias.bias, ['+', bias.bias, ['*', bias.biasColumn, width]])
+        if (place) f.increment(place.outColumn, width * lanes.size)
+      },
+    )
+  }
+
   if (stash) {
     assign(f, stash.start, ['+', tile, STASH_AT])
     assign(f, stash.next, stash.start)
   }
-  f.while(
-    () => push(f, ['>', columns, 0]),
-    () => {
-      assign(f, rowsLeft, rows)
-      assign(f, aTile, a)
-      assign(f, cTile, c)
-      if (stash) assign(f, stash.c, c)
-      f.while(
-        () => push(f, ['>', rowsLeft, 0]),
-        () => {
-          for (const sum of sums.flat()) {
-            f.splat(lanes.shape, 0)
-            f.set(sum)
-          }
-          assign(f, pointers[0]!, aTile)
-          if (!packed) {
-            // Rows beyond the edge repeat the last one.
-            for (let r = 1; r < TILE_ROWS; r++) {
-              assign(f, pointers[r]!, ['+', pointers[r - 1]!, ['*', aRow, ['>', rowsLeft, r]]])
-            }
-          }
-          assign(f, bPointer, b)
-          assign(f, kLeft, k)
-          push(f, ['>', columns, lanes.count])
-          f.if(
-            () => multiply(TILE_VECTORS),
-            () => multiply(1),
-          )
-          push(f, ['&', ['>=', rowsLeft, TILE_ROWS], ['>=', columns, width]])
-          f.if(storeWhole, () => {
-            storeEdge()
-            if (inline) stashTile()
-          })
-          if (!inline) stashTile()
-          f.increment(rowsLeft, -TILE_ROWS)
-          assign(f, aTile, ['+', aTile, packed ? aRow : ['*', aRow, TILE_ROWS]])
-          assign(f, cTile, ['+', cTile, ['*', cRow, TILE_ROWS]])
-        },
-      )
-      f.increment(columns, -width)
-      assign(f, b, ['+', b, bPanel])
-      f.increment(c, width * lanes.size)
-      if (bias) assign(f, bias.bias, ['+', bias.bias, ['*', bias.biasColumn, width]])
-      if (place) f.increment(place.outColumn, width * lanes.size)
-    },
+  eachPanel(() =>
+    eachTileOfPanel(() => {
+      multiplyTile()
+      storeTile()
+    }),
   )
   return tiles
 }
