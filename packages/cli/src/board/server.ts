@@ -16,6 +16,7 @@ import { RunStore } from './run-store.ts'
 import { staticFile } from './static-files.ts'
 import { SystemMonitor } from './system-monitor.ts'
 
+/** Where runs are looked for, and where the board is served. */
 export interface BoardOptions {
   /** The folder with runs. */
   folder: string

@@ -5,6 +5,7 @@ import { adoptStorages, collectStorages, type Storage } from '../tensor/storage.
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Edge, TapeNode } from './tape.ts'
 
+/** Where `backward` begins (a gradient of 1, by default) and what it leaves: without `retainGraph` a graph is walked once. */
 export interface BackwardOptions {
   /** Gradient of the final result with respect to this tensor; default 1, for tensors of one element. */
   gradient?: Tensor

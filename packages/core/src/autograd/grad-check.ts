@@ -4,6 +4,7 @@ import { noGrad, withModes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { gradientsOf } from './backward.ts'
 
+/** How closely `gradCheck` compares gradients with central differences. The defaults are for float64; float32 needs far looser ones. */
 export interface GradCheckOptions {
   /** Step of the central differences. Default 1e-5. */
   readonly step?: number

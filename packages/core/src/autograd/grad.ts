@@ -6,6 +6,7 @@ import { gradientsOf } from './backward.ts'
 
 const isTensor = (x: unknown): x is Tensor => x instanceof Tensor
 
+/** Which arguments of the function `grad` differentiates by. */
 export interface GradOptions {
   /** Which argument to differentiate by (default 0), or several. */
   readonly argnums?: number | readonly number[]

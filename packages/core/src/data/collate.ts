@@ -17,6 +17,7 @@ export type Batched<T> = T extends Tensor | number | boolean | bigint | TypedArr
           ? { -readonly [K in keyof T]: Batched<T[K]> }
           : T[]
 
+/** What numbers of elements become in a batch: float32, unless it says otherwise. */
 export interface CollateOptions {
   /** What numbers become: one dtype, or one for each part of the elements by its name (`label`, `meta.kind`). Default float32. */
   readonly dtypes?: DType | Readonly<Record<string, DType>> | undefined

@@ -398,6 +398,7 @@ export class Dataset<T> implements Iterable<T>, AsyncIterable<T> {
 /** Elements of datasets side by side. */
 export type Zipped<D> = { -readonly [K in keyof D]: D[K] extends Dataset<infer T> ? T : never }
 
+/** How sequences are sorted into batches of similar lengths, and how they are padded there. */
 export interface BucketBySequenceLengthOptions extends PaddingOptions, CollateOptions, BucketOptions {}
 
 const stagesOf = <T>(datasets: readonly Dataset<T>[]): Stage<T>[] => datasets.map(({ stage }) => stage)

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { ioFailure } from '../io/whole-file.node.ts'
 import type { ByteSource } from './bytes.ts'
 
+/** How a file's bytes are read, piece by piece. */
 export interface FileBytesOptions {
   /** Bytes read at a time; default 256 KiB. */
   readonly chunkBytes?: number

@@ -5,6 +5,7 @@ import { pad } from '../op/pad.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { isPlain } from './collate.ts'
 
+/** To what sizes elements of a batch are padded, and with what. */
 export interface PaddingOptions {
   /** What fills up: one value, or one for each part of the elements by its name (`tokens`, `meta.mask`); default 0. */
   readonly value?: number | Readonly<Record<string, number>>

@@ -12,6 +12,7 @@ export interface Sampler {
   order(size: number, random: Random): Int32Array
 }
 
+/** How many indices a random order has in a pass, and whether one may come again. */
 export interface RandomSamplerOptions {
   /** Elements may come more than once; default false. */
   readonly replacement?: boolean
@@ -55,6 +56,7 @@ export function subsetSampler(indices: ArrayLike<number>): Sampler {
   return { name: 'subsetSampler', length: () => own.length, order: () => own }
 }
 
+/** How many indices a pass draws by their weights. One may come again by default. */
 export interface WeightedRandomSamplerOptions {
   /** Elements in a pass; default as many as there are weights. */
   readonly numSamples?: number
@@ -117,6 +119,7 @@ function withoutReplacement(weights: Float64Array, count: number, random: Random
   return order.sort((a, b) => keys[b]! - keys[a]! || a - b).subarray(0, count)
 }
 
+/** Which share of the indices one process of several goes over. */
 export interface DistributedSamplerOptions {
   /** Processes that share the data. */
   readonly numReplicas: number

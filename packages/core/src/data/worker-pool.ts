@@ -14,6 +14,7 @@ import { pack, type PackedValue, transfersOf, unpack, unpackError, type WorkerRe
  */
 export type WorkerModule = URL | (() => AnyWorker)
 
+/** How many threads a pool has. */
 export interface WorkerPoolOptions {
   /** Default: one less than there are cores. */
   readonly workers?: number

@@ -34,6 +34,7 @@ export interface ProfileRow {
   readonly gflopPerSecond: number
 }
 
+/** What comes first in the table of a profile, and how long it is. */
 export interface ProfileTableOptions {
   /** Default `ms`. */
   readonly sortBy?: 'ms' | 'calls' | 'gbPerSecond' | 'gflopPerSecond'

@@ -11,6 +11,7 @@ import { arange, gelu, relu, scaledDotProductAttention, tanh, zeros as zerosOf }
 import type { Tensor } from '../tensor/tensor.ts'
 import type { PyTorchNames } from './pytorch-names.ts'
 
+/** The sizes of a BERT encoder. The defaults are those of bert-base-uncased. */
 export interface BertConfig {
   /** Number of word pieces. Default 30522, those of bert-base-uncased. */
   readonly vocabulary?: number
@@ -72,6 +73,7 @@ function configOf(config: BertConfig): Config {
   return full
 }
 
+/** What goes into a BERT encoder besides tokens. Without a mask padding is attended to like words. */
 export interface BertInputs {
   /** `[batch, length]`: 1 (or true) where there is a token and 0 where there is padding, which nothing attends to. Default: all tokens. */
   readonly attentionMask?: Tensor

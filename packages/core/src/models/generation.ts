@@ -21,6 +21,7 @@ export interface CachedLanguageModel extends Module {
   next(tokens: Tensor, place: { cache: KvCache; position: Tensor; last: Tensor }): Tensor
 }
 
+/** The room that a generator takes for texts, once and for all. */
 export interface TextGeneratorOptions {
   /** Texts that are written at the same time. Default 1. */
   readonly batch?: number
@@ -28,6 +29,7 @@ export interface TextGeneratorOptions {
   readonly capacity?: number
 }
 
+/** How tokens are picked, and when a text ends. */
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to write. Default: until the capacity is reached. */
   readonly maxTokens?: number

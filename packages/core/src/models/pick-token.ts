@@ -1,5 +1,6 @@
 import { CotangentError } from '../errors.ts'
 
+/** How the next token is picked from logits. */
 export interface SamplingOptions {
   /** Divides the logits: below 1 likely tokens become likelier; 0 takes the most likely one. Default 1 where anything is sampled. */
   readonly temperature?: number

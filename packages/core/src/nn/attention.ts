@@ -10,6 +10,7 @@ import { Linear } from './linear.ts'
 import { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
 
+/** Biases, dropout and dtype of an attention layer, and the sizes of keys and values where they are not the queries'. */
 export interface MultiheadAttentionOptions {
   /** Probability of dropping an attention weight while training. Default 0. */
   readonly dropout?: number
@@ -23,6 +24,7 @@ export interface MultiheadAttentionOptions {
   readonly dtype?: DType
 }
 
+/** What attention may not look at. */
 export interface AttentionMasks {
   /** `[batch, keys]`: true where a key is padding and must be ignored; float values are added to the scores. */
   readonly keyPaddingMask?: Tensor | null

@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { ConvLayer, type CommonConvOptions, type SpatialRank } from './conv-layer.ts'
 import { showSizes } from './describe.ts'
 
+/** Geometry and parameters of a transposed convolution layer. */
 export interface ConvTransposeLayerOptions extends CommonConvOptions {
   /** How much the result is cut on both sides. Default 0. */
   readonly padding?: PerAxis

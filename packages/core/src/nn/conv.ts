@@ -7,6 +7,7 @@ import { ConvLayer, type CommonConvOptions, type SpatialRank } from './conv-laye
 /** What stands beyond the edges of a convolution's input. */
 export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular'
 
+/** Geometry and parameters of a convolution layer. */
 export interface ConvLayerOptions extends CommonConvOptions {
   /** How much is added on both sides; `same` keeps the size at stride 1, `valid` (default) is none. */
   readonly padding?: PerAxis | 'same' | 'valid'

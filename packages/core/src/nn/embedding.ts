@@ -9,6 +9,7 @@ import { checkCounts } from './draw.ts'
 import { Module } from './module.ts'
 import { Parameter } from './parameter.ts'
 
+/** How a table of embeddings begins, and what happens to its rows as they are used. */
 export interface EmbeddingLayerOptions {
   /** A row that starts as zeros and gets no gradient: that of the padding token. */
   readonly paddingIdx?: number

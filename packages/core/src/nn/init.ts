@@ -10,6 +10,7 @@ import type { Tensor } from '../tensor/tensor.ts'
  * library's layers have them, [...kernel, in, out], so that the last two axes tell the fans.
  */
 
+/** Where the random numbers of an initialisation come from. */
 export interface InitOptions {
   /** Default: the one that `manualSeed` seeds. */
   readonly generator?: Generator
@@ -152,6 +153,7 @@ function xavierStd(x: Tensor, { gain = 1 }: { readonly gain?: number }): number 
   return gain * Math.sqrt(2 / (fan.in + fan.out))
 }
 
+/** Which variance He's initialisation keeps, and behind which nonlinearity. */
 export interface KaimingOptions extends InitOptions {
   /** Which side keeps its variance: `in` (default) forward, `out` backward. */
   readonly mode?: 'in' | 'out'

@@ -7,6 +7,7 @@ import { drawBounded } from './draw.ts'
 import { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
 
+/** Whether a linear layer has a bias, and the dtype of its parameters. */
 export interface LinearOptions {
   /** Whether a bias is added (default). */
   readonly bias?: boolean

@@ -8,6 +8,7 @@ import { filledWith } from './draw.ts'
 import { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
 
+/** The learnt parts of a normalisation layer, and what keeps it from dividing by 0. */
 export interface NormOptions {
   /** Added to the variance, against division by 0. Default 1e-5. */
   readonly eps?: number

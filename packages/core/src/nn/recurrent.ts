@@ -8,6 +8,7 @@ import { checkCounts, drawBounded } from './draw.ts'
 import { Module } from './module.ts'
 import type { Parameter } from './parameter.ts'
 
+/** Parameters of one step of a recurrent network. */
 export interface RecurrentCellOptions {
   /** Whether biases are added (default). */
   readonly bias?: boolean
@@ -163,6 +164,7 @@ export class GRUCell extends RecurrentCell {
   }
 }
 
+/** Layers, directions and parameters of a recurrent network. */
 export interface RecurrentOptions extends RecurrentCellOptions {
   /** Layers, each over the outputs of the one before. Default 1. */
   readonly layers?: number

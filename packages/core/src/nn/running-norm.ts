@@ -8,6 +8,7 @@ import { filledWith } from './draw.ts'
 import { Module } from './module.ts'
 import { Buffer, type Parameter } from './parameter.ts'
 
+/** The learnt parts of a normalisation layer that keeps running statistics, and how fast those follow. */
 export interface RunningNormOptions {
   /** Added to the variance, against division by 0. Default 1e-5. */
   readonly eps?: number

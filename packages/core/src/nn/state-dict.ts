@@ -10,11 +10,13 @@ export type StateDict = Record<string, Tensor>
 /** What can be loaded: an object, a Map, or pairs. */
 export type StateSource = Readonly<StateDict> | Iterable<readonly [string, Tensor]>
 
+/** How exactly a state must match a module. */
 export interface LoadOptions {
   /** Whether names and dtypes must match exactly (default). Otherwise what matches is loaded, and cast. */
   readonly strict?: boolean
 }
 
+/** What was left out when a state was loaded; both lists are empty when all of it matched. */
 export interface LoadReport {
   /** Names of the module that the state lacks. */
   readonly missing: readonly string[]

@@ -13,6 +13,8 @@ import type { Parameter } from './parameter.ts'
 /** An input to run a model on: a shape (float32), a shape and dtype, or a tensor. */
 export type InputSpec = Shape | { readonly shape: Shape; readonly dtype?: DType } | Tensor
 
+/** One layer of a model's summary. */
+/** A model's layers with their shapes, parameters and multiply-adds, and the sums over them. */
 export interface SummaryRow {
   /** `layers.0`, '' for the model itself. */
   readonly name: string

@@ -9,6 +9,7 @@ import { Module } from './module.ts'
 import { LayerNorm } from './norm.ts'
 import { Buffer } from './parameter.ts'
 
+/** Sizes and parts of a transformer layer. */
 export interface TransformerLayerOptions {
   /** Width of the feed-forward part. Default 2048, as in PyTorch. */
   readonly feedForward?: number
@@ -78,6 +79,7 @@ export class TransformerEncoderLayer extends TransformerLayer {
   }
 }
 
+/** What the two attentions of a decoder layer may not look at. */
 export interface DecoderMasks {
   /** For the self-attention over the targets; usually `{ causal: true }`. */
   readonly target?: AttentionMasks

@@ -48,6 +48,7 @@ const shift = (name: string, op: 'shl' | 'shr', doc: string) =>
 export const leftShift = shift('leftShift', 'shl', 'The bits of a moved up by b.')
 export const rightShift = shift('rightShift', 'shr', 'The bits of a moved down by b; the sign stays.')
 
+/** How far apart numbers may be and still count as equal: by `atol` plus `rtol` times the second one's magnitude. */
 export interface CloseOptions {
   /** Relative tolerance, by |b|. Default 1e-5. */
   readonly rtol?: number

@@ -39,6 +39,7 @@ const castPrimitive = kernelPrimitive<{ dtype: DType; shape?: Shape }>({
   space: (shapes, { shape }) => shape ?? shapes[0]!,
 })
 
+/** How numbers are rounded that the new dtype does not have. */
 export interface CastOptions {
   /**
    * How numbers that the dtype does not have are rounded: to the nearest (default, ties to even), or, for bfloat16 and float16,

@@ -15,6 +15,7 @@ import { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { define, sampleTensor } from './table.ts'
 
+/** Dtype of a new tensor, and whether gradients are recorded for it. */
 export interface CreationOptions {
   readonly dtype?: DType
   /** Whether gradients are recorded for it. Default false. */

@@ -11,6 +11,7 @@ import { nan, one, scaled, zero } from './scalar-math.ts'
 import { logSoftmax } from './softmax.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 
+/** Classes and examples that a negative log likelihood leaves out or weighs, and how it is reduced. */
 export interface NllOptions extends LossOptions {
   /** One weight a class `[classes]`: a rare class can count more. The mean is then over the weights of the targets. */
   readonly weight?: Tensor | null
@@ -18,6 +19,7 @@ export interface NllOptions extends LossOptions {
   readonly ignoreIndex?: number
 }
 
+/** Classes and examples that cross entropy leaves out or weighs, smoothing of the targets, and how it is reduced. */
 export interface CrossEntropyOptions extends NllOptions {
   /** The share of each target that is spread evenly over all classes, from 0 (default) to 1. Szegedy et al., arXiv:1512.00567. */
   readonly labelSmoothing?: number

@@ -13,6 +13,7 @@ import { timeSteps } from './recurrent.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 import { where } from './where.ts'
 
+/** Which class is the blank of CTC, how long samples are, and what becomes of targets that do not fit. */
 export interface CtcOptions extends LossOptions {
   /** The class that stands for no label. Default 0. */
   readonly blank?: number

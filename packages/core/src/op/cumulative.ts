@@ -14,6 +14,7 @@ import { accumulator } from './rows.ts'
 import { define, defineFunction, sampleTensor } from './table.ts'
 import { where } from './where.ts'
 
+/** The direction of a cumulative op. */
 export interface CumulativeOptions {
   /** Whether to start at the end of the axis. Default false. */
   readonly reverse?: boolean
@@ -134,6 +135,7 @@ export const logCumSumExp = define({
   ],
 })
 
+/** How often differences of neighbours are taken, and along which axis. */
 export interface DiffOptions {
   /** How often. Default 1. */
   readonly n?: number

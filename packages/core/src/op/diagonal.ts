@@ -52,6 +52,7 @@ function embed(x: Tensor, offset: number, rows: number, columns: number): Tensor
   return reshape(padded, [...batch, rows, columns])
 }
 
+/** Which diagonal of which two axes is meant. */
 export interface DiagonalOptions {
   /** 0 is the main diagonal, positive ones lie above it. Default 0. */
   readonly offset?: number

@@ -43,6 +43,7 @@ export const cdist = defineFunction({
   ],
 })
 
+/** The norm by which vectors are divided, along which axis, and what keeps them from dividing by 0. */
 export interface NormalizeOptions extends NormOptions {
   /** Default the last. */
   readonly axis?: number

@@ -69,6 +69,7 @@ export const pairwiseDistance = defineFunction({
   ],
 })
 
+/** The margin and the distance of triplet loss. */
 export interface TripletOptions extends LossOptions {
   /** By how much the negative should be further away. Default 1. */
   readonly margin?: number

@@ -79,6 +79,7 @@ export const indexSelect = define({
   ],
 })
 
+/** The row of an embedding that gets no gradient. */
 export interface EmbeddingOptions {
   /** A row that gets no gradient: that of the padding token. */
   readonly paddingIdx?: number

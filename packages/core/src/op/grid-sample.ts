@@ -8,6 +8,7 @@ import { stack } from './join.ts'
 import { arange } from './range.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 
+/** How values between pixels are found, and what lies beyond the edge. */
 export interface GridSampleOptions {
   /** `linear` is bilinear on two axes; `cubic` uses four samples an axis (Keys 1981, a = -0.75). Default `linear`. */
   readonly mode?: 'nearest' | 'linear' | 'cubic'

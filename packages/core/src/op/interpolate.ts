@@ -6,6 +6,7 @@ import { resample, type Taps } from './resample.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 import { type PerAxis, perAxis } from './window.ts'
 
+/** The size that images get, and how pixels between are found. */
 export interface InterpolateOptions {
   /** Sizes of the result's spatial axes; or else `scale`. */
   readonly size?: PerAxis

@@ -8,6 +8,7 @@ import { mean, sum } from './reduce.ts'
 /** How the losses of the elements (or rows) become one number. */
 export type Reduction = 'mean' | 'sum' | 'none'
 
+/** How the losses of all elements become one number: their mean, by default. */
 export interface LossOptions {
   /** `mean` (default) and `sum` give one number, `none` one loss for each element or row. */
   readonly reduction?: Reduction

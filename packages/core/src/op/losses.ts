@@ -104,6 +104,7 @@ export const mseLoss = elementLoss('mseLoss', { doc: '(x - y)².', defaults: {},
 
 export const l1Loss = elementLoss('l1Loss', { doc: '|x - y|.', defaults: {}, code: (k, x, y) => k.abs(k.sub(x, y)) })
 
+/** Where smooth L1 loss turns from a square into a line. */
 export interface SmoothL1Options extends LossOptions {
   /** Where the loss changes from squared to absolute. Default 1. */
   readonly beta?: number
@@ -120,6 +121,7 @@ export const smoothL1Loss = elementLoss<SmoothL1Options>('smoothL1Loss', {
   },
 })
 
+/** Where Huber loss turns from a square into a line. */
 export interface HuberOptions extends LossOptions {
   /** Where the loss changes from squared to absolute. Default 1. */
   readonly delta?: number
@@ -145,6 +147,7 @@ export const softMarginLoss = elementLoss('softMarginLoss', {
   code: (k, x, y) => softplusOf(k, k.neg(k.mul(x, y))),
 })
 
+/** The margin of a hinge loss. */
 export interface HingeOptions extends LossOptions {
   /** How far on its side an element must lie. Default 1. */
   readonly margin?: number
@@ -169,6 +172,7 @@ export const hingeEmbeddingLoss = elementLoss<HingeOptions>('hingeEmbeddingLoss'
   },
 })
 
+/** Whether the targets of the divergence are logarithms, and how it is reduced. */
 export interface KlDivOptions extends LossOptions {
   /** Whether the target holds log-probabilities. Default false. */
   readonly logTarget?: boolean
@@ -186,6 +190,7 @@ export const klDivLoss = elementLoss<KlDivOptions>('klDivLoss', {
   },
 })
 
+/** Whether inputs of the Poisson loss are logarithms of the rate, and which terms it has. */
 export interface PoissonNllOptions extends LossOptions {
   /** Whether x is the logarithm of the rate (default) or the rate. */
   readonly logInput?: boolean
@@ -208,6 +213,7 @@ export const poissonNllLoss = elementLoss<PoissonNllOptions>('poissonNllLoss', {
   },
 })
 
+/** Weights of the elements of a loss, and how it is reduced. */
 export interface WeightedLossOptions extends LossOptions {
   /** A factor for each loss, broadcast to the input. */
   readonly weight?: Tensor | null
@@ -259,6 +265,7 @@ export const bceLoss: PairLoss<WeightedLossOptions> = defineFunction({
   },
 })
 
+/** Weights of elements and of the positive class, and how the loss is reduced. */
 export interface BceWithLogitsOptions extends WeightedLossOptions {
   /** A factor for the positive part, broadcast to the input: above 1 it favours recall. */
   readonly posWeight?: Tensor | null
@@ -302,6 +309,7 @@ export const bceWithLogitsLoss: PairLoss<BceWithLogitsOptions> = defineFunction(
   },
 })
 
+/** Which terms the Gaussian loss has, and the least variance that it believes. */
 export interface GaussianNllOptions extends LossOptions {
   readonly full?: boolean
   /** The least variance that counts. Default 1e-6. */

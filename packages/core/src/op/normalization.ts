@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { layerNormPrimitive, rmsNormPrimitive } from './row-norm.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 
+/** Factor, summand and `eps` of a layer norm; without the first two it only normalises. */
 export interface LayerNormOptions {
   /** A factor for each element of the normalised axes. */
   readonly weight?: Tensor | null
@@ -14,6 +15,7 @@ export interface LayerNormOptions {
   readonly eps?: number
 }
 
+/** Factor and `eps` of an RMS norm; without a factor it only normalises. */
 export interface RmsNormOptions {
   readonly weight?: Tensor | null
   /** Added to the mean square. Default the machine precision of the computing dtype. */

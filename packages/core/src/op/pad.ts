@@ -12,6 +12,7 @@ const padModes = ['constant', 'reflect', 'replicate', 'circular'] as const
 /** What stands beyond the edges. */
 export type PadMode = (typeof padModes)[number]
 
+/** What lies in the padding: a constant, or values of the tensor itself. */
 export interface PadOptions {
   /** Default `constant`. */
   readonly mode?: PadMode

@@ -10,6 +10,7 @@ import { defineFunction, sampleTensor } from './table.ts'
 import { windowSum } from './window-sum.ts'
 import { checkRank, type PerAxis, perAxis, windowCount } from './window.ts'
 
+/** The geometry of pooling windows, which do not overlap by default. */
 export interface PoolOptions {
   /** Default: the kernel size, so windows do not overlap. */
   readonly stride?: PerAxis
@@ -104,6 +105,7 @@ const poolSamples = (axes: number) => {
   return [{ args: [x, 2] }, { args: [even, 2] }, { args: [x, 3, { stride: 2, padding: 1 }] }, { args: [x, 2, { ceilMode: true }] }]
 }
 
+/** The geometry of pooling windows, and whether padding counts in their means. */
 export interface AvgPoolOptions extends Omit<PoolOptions, 'dilation'> {
   /** Whether zeros of the padding count in the mean. Default true, as in PyTorch. */
   readonly countIncludePad?: boolean

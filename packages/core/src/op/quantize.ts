@@ -22,6 +22,7 @@ export interface QuantizationParams {
   readonly axis?: number
 }
 
+/** Scales and zero points, and the dtype and range of quantised numbers. */
 export interface QuantizeOptions extends QuantizationParams {
   /** Default `int8`. */
   readonly dtype?: QuantizedDType
@@ -31,6 +32,7 @@ export interface QuantizeOptions extends QuantizationParams {
   readonly max?: number
 }
 
+/** Scales and zero points, and the dtype of the result. */
 export interface DequantizeOptions extends QuantizationParams {
   /** A float dtype, default `float32`. */
   readonly dtype?: DType

@@ -15,6 +15,7 @@ import { erfinv } from './special.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 import { normalFrom, uniform24, uniform53 } from './threefry.ts'
 
+/** Dtype, generator and gradient of tensors that are drawn. */
 export interface RandomOptions extends CreationOptions {
   /** Default: the one that `manualSeed` seeds. */
   readonly generator?: Generator

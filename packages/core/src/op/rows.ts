@@ -9,6 +9,7 @@ import { type Sample, sampleTensor } from './table.ts'
 /** Axes to reduce over; all, if not given. Negative ones count from the end. */
 export type Axes = number | readonly number[] | undefined
 
+/** Which axes are reduced (all of them, by default), and whether they stay with size 1. */
 export interface ReduceOptions {
   readonly axis?: Axes
   /** Whether reduced axes stay, with size 1. */

@@ -8,6 +8,7 @@ import { scatterInto } from './gather-scatter.ts'
 import { canRead, checkAlong, type IndexLike, resolveIndex } from './index-tensor.ts'
 import { define, sampleTensor } from './table.ts'
 
+/** What happens where a value is written to where there is one already. */
 export interface ScatterOptions {
   /** How a value meets what is there; default `set`, where the last one wins. */
   readonly mode?: ScatterMode
@@ -83,6 +84,7 @@ export const indexAdd = define({
   ],
 })
 
+/** What elements count, and how many bins there are. Without `length` the values are looked at to know it. */
 export interface BincountOptions {
   /** What each element counts, of its shape; default 1. */
   readonly weights?: Tensor

@@ -30,6 +30,7 @@ const sortPrimitive: Primitive<{ descending: boolean }> = {
   saves: () => ({ inputs: [false], outputs: [false, true] }),
 }
 
+/** Along which axis, and from which end, elements are sorted. */
 export interface SortOptions {
   /** Default: the last. */
   readonly axis?: number
@@ -69,6 +70,7 @@ export const argSort = define({
   samples: () => [{ args: [sampleTensor([3, 5])] }, { args: [sampleTensor([4, 3]), { axis: 0, descending: true }] }],
 })
 
+/** Along which axis elements are picked, and from which end. */
 export interface TopkOptions {
   /** Default: the last. */
   readonly axis?: number
@@ -154,6 +156,7 @@ export const median = define({
 
 const interpolations = ['linear', 'lower', 'higher', 'nearest', 'midpoint'] as const
 
+/** Along which axis quantiles are taken, and what lies between two elements. */
 export interface QuantileOptions extends ReduceOptions {
   /** What is taken between two elements; default `linear`. */
   readonly interpolation?: (typeof interpolations)[number]

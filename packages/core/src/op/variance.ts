@@ -10,6 +10,7 @@ import { type Axes, reduceOptions, type ReduceOptions, reduceSamples, rowAttrs, 
 import { isZero, scaled, squareOf, zero } from './scalar-math.ts'
 import { define, defineFunction, sampleTensor } from './table.ts'
 
+/** What is subtracted from the number of elements before dividing by it. */
 export interface VarianceOptions {
   /** What is subtracted from the number of elements: 1 (default) for an unbiased estimate, 0 for the mean square deviation. */
   readonly correction?: number

@@ -33,6 +33,7 @@ export const where = defineFunction({
   },
 })
 
+/** The bounds; one of them may be missing. */
 export interface ClampOptions<B = number | Tensor> {
   /** Lower bounds; none, if not given. */
   readonly min?: B

@@ -2,6 +2,7 @@ import { Optimizer, type OptimizerOptions } from './optimizer.ts'
 import type { Params } from './params.ts'
 import { averageSquare, descentOf, kernelRule } from './update-rule.ts'
 
+/** How Adadelta averages squares of gradients and steps. */
 export interface AdadeltaOptions extends OptimizerOptions {
   /** Decay rate of the moving averages. */
   readonly rho: number

@@ -9,6 +9,7 @@ import { Optimizer, type OptimizerOptions } from './optimizer.ts'
 import type { Params } from './params.ts'
 import { lerp, type ParamState, stateTensor, unlessSkipped, type UpdateRule } from './update-rule.ts'
 
+/** How Adafactor forgets old squares, bounds its steps and decays weights. */
 export interface AdafactorOptions extends OptimizerOptions {
   /** The averages of squares take in a share `t ** beta2Decay` of the new ones at step t. */
   readonly beta2Decay: number

@@ -2,6 +2,7 @@ import { Optimizer, type OptimizerOptions } from './optimizer.ts'
 import type { Params } from './params.ts'
 import { descentOf, kernelRule } from './update-rule.ts'
 
+/** What the sum of squares of Adagrad begins with, and how its rate decays. */
 export interface AdagradOptions extends OptimizerOptions {
   /** The learning rate at step t is `lr / (1 + (t - 1) · lrDecay)`. */
   readonly lrDecay: number

@@ -2,6 +2,7 @@ import { Optimizer, type OptimizerOptions } from './optimizer.ts'
 import type { Params } from './params.ts'
 import { descentOf, kernelRule, lerp } from './update-rule.ts'
 
+/** Decay rates and weight decay of Adamax. */
 export interface AdamaxOptions extends OptimizerOptions {
   /** Decay rates of the moving average of the gradient and of its largest magnitude. */
   readonly betas: readonly [number, number]

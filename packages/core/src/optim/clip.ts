@@ -7,6 +7,7 @@ import { keep } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { listParams, type ParamSource } from './params.ts'
 
+/** Which norm of the gradients is limited, and what happens if it is not finite. */
 export interface ClipNormOptions {
   /** The order of the norm; Infinity for the largest magnitude. Default 2. */
   readonly normType?: number

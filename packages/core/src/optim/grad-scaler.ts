@@ -10,6 +10,7 @@ import { replaceGradient } from './clip.ts'
 import type { StepOptions } from './optimizer.ts'
 import { completeOptions } from './options.ts'
 
+/** How the scale of the loss begins, and how it grows and falls. */
 export interface GradScalerOptions {
   /** The first scale. Default 65536. */
   readonly initScale: number

@@ -3,6 +3,7 @@ import { Optimizer } from './optimizer.ts'
 import type { Params } from './params.ts'
 import { averageSquare, kernelRule, lerp } from './update-rule.ts'
 
+/** Decay rates and weight decay of LAMB, and whether steps are scaled by the parameter's norm. */
 export interface LAMBOptions extends MomentOptions {
   /** Scales steps by the parameter's norm. Biases and the parameters of normalisation layers usually do without. */
   readonly adapt: boolean

@@ -2,6 +2,7 @@ import { Optimizer, type OptimizerOptions } from './optimizer.ts'
 import type { Params } from './params.ts'
 import { kernelRule, lerp } from './update-rule.ts'
 
+/** Decay rates and weight decay of Lion. Its steps are signs: take a smaller learning rate than for AdamW. */
 export interface LionOptions extends OptimizerOptions {
   /** How much of the momentum enters the step's direction, and how much of it is kept. */
   readonly betas: readonly [number, number]

@@ -7,6 +7,7 @@ import { completeOptions } from './options.ts'
 import { groupsOf, listParams, type ParamGroupSpec, type Params } from './params.ts'
 import { numbersIn, type ParamState, type UpdateRule } from './update-rule.ts'
 
+/** What every optimiser has: a learning rate, and how parameters of half precision are rounded. */
 export interface OptimizerOptions {
   /** The learning rate. */
   readonly lr: number
@@ -17,6 +18,7 @@ export interface OptimizerOptions {
   readonly stochasticRounding?: boolean
 }
 
+/** Whether a step is to be left out, decided on the device. */
 export interface StepOptions {
   /**
    * A 0-d bool on the device: where it is true, the step changes nothing, neither parameters nor state. It is read (on the host,

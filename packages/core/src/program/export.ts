@@ -22,6 +22,7 @@ interface HasState {
   stateDict(): unknown
 }
 
+/** What an exported program calls its tensors, and what of them it may take for constants. */
 export interface ExportOptions {
   /**
    * Modules, optimisers and trees of tensors that the function uses, by name. It gives the tensors of the file their names, such

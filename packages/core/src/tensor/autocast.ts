@@ -32,6 +32,7 @@ interface CastWeight {
   readonly tracer: Tracer | null
 }
 
+/** What ops compute in within `autocast`. */
 export interface AutocastOptions {
   /** What matrix products, convolutions and the like compute in. Default bfloat16. */
   readonly dtype?: LowDType

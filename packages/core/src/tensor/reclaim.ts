@@ -21,6 +21,7 @@ export type Token = object
 const groupBytes = 64 * 1024
 const groupBlocks = 32
 
+/** How eagerly memory of tensors that nobody holds any more is looked for. */
 export interface ReclaimOptions {
   /** Growth of memory in use, in bytes, after which a collection is worth its cost: adapted between these bounds. */
   readonly leastGrowth?: number

@@ -5,6 +5,7 @@ import { type BatchData, batchSizeOf } from './batch.ts'
 import type { Trainer } from './trainer.ts'
 import { undisturbed } from './undisturbed.ts'
 
+/** Which batch sizes are tried, and how long each. */
 export interface BatchSizeFindOptions {
   /** The first batch size. Default 2. */
   readonly start?: number
@@ -16,6 +17,7 @@ export interface BatchSizeFindOptions {
   readonly mode?: 'power' | 'binary'
 }
 
+/** What came of one batch size. */
 export interface BatchSizeTrial {
   readonly batchSize: number
   /** Whether memory was enough. */
@@ -24,6 +26,7 @@ export interface BatchSizeTrial {
   readonly samplesPerSecond: number | undefined
 }
 
+/** What came of the search. The largest batch need not be the fastest. */
 export interface BatchSizeFindResult {
   /** The largest that fits. */
   readonly batchSize: number

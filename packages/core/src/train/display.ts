@@ -10,6 +10,7 @@ const modes = ['auto', 'live', 'plain', 'json', 'quiet'] as const
 /** `auto`: `live` on a terminal, else `plain` lines. `json`: an event a line. */
 export type DisplayMode = (typeof modes)[number]
 
+/** How a training is shown, where, and how often. */
 export interface DisplayOptions {
   readonly mode?: DisplayMode
   readonly writer?: TerminalWriter

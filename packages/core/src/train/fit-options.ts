@@ -5,6 +5,7 @@ import type { CheckpointStore } from './checkpoint-store.ts'
 import type { DisplayMode, DisplayOptions } from './display.ts'
 import type { TensorData } from './tensor-data.ts'
 
+/** How tensors are cut into batches; other data come as batches already. */
 export interface BatchingOptions {
   /** Where the data are tensors: rows a batch. Default 32. */
   readonly batchSize?: number
@@ -12,6 +13,7 @@ export interface BatchingOptions {
   readonly shuffle?: boolean
 }
 
+/** How long training goes on, over which data, and what is done besides. What belongs to every step is the `Trainer`'s. */
 export interface FitOptions extends BatchingOptions {
   /** Default 1; without end where `maxSteps` or `maxTime` is given. */
   readonly epochs?: number

@@ -8,6 +8,7 @@ import { isTensorData, tensorBatches, type TensorData } from './tensor-data.ts'
 import type { Trainer } from './trainer.ts'
 import { undisturbed } from './undisturbed.ts'
 
+/** The range of rates that are tried, in how many steps, and when the search ends. */
 export interface LrFindOptions {
   /** The first learning rate. Default 1e-7. */
   readonly start?: number

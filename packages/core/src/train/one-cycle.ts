@@ -41,6 +41,7 @@ function cycle(optimizer: Optimizer, options: OneCycleLROptions): OneCycleLR {
   return new OneCycleLR(optimizer, { cycleMomentum: hasMomentum, ...options })
 }
 
+/** Epochs and rates of the two phases of fine-tuning, and options of `fit`. */
 export interface FineTuneOptions extends Omit<OneCycleOptions, 'maxLr' | 'epochs'> {
   /** Epochs for all of the model. */
   readonly epochs: number
@@ -55,6 +56,7 @@ export interface FineTuneOptions extends Omit<OneCycleOptions, 'maxLr' | 'epochs
 const { maxLr: __, ...ofCycle } = ofOneCycle
 const ofFineTune: OptionNames<FineTuneOptions> = { ...ofCycle, freezeEpochs: true, baseLr: true, lrMult: true }
 
+/** The trainings of the two phases. */
 export interface FineTuneResult {
   /** While all but the head was frozen; undefined with `freezeEpochs: 0`. */
   readonly frozen: FitResult | undefined

@@ -19,6 +19,7 @@ import { StepProgram } from './step-program.ts'
 import { isTensorData, rowsOf, splitRows, tensorBatches, type TensorData } from './tensor-data.ts'
 import { precisions, type TrainerOptions } from './trainer-options.ts'
 
+/** How data are gone over for an evaluation. */
 export interface EvaluateOptions {
   /** Where the data are tensors: rows a batch. Default 32. */
   readonly batchSize?: number
@@ -27,6 +28,7 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal
 }
 
+/** How data are gone over for predictions. */
 export interface PredictOptions {
   /** Rows a batch, where the data are tensors. Default 32. */
   readonly batchSize?: number

@@ -5,6 +5,7 @@ import { isTensor } from './level.ts'
 import { vjp } from './vjp.ts'
 import { vmap } from './vmap.ts'
 
+/** Which way derivatives are taken: `forward` pays where there are fewer inputs than outputs. */
 export interface JacobianOptions {
   /** `reverse` (default) takes a backward pass an output element, all at once; `forward` a forward pass an input element. */
   readonly mode?: 'reverse' | 'forward'

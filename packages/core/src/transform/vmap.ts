@@ -129,6 +129,7 @@ function rulesOf(op: Primitive): Pick<Primitive<BatchedAttrs>, 'gradient' | 'tan
 /** An axis for all tensors of an argument, null for one that all examples share, or a tree of both. */
 export type Axes = number | null | readonly Axes[] | { readonly [key: string]: Axes }
 
+/** Which axes of arguments and results are the examples, and what random ops do for them. */
 export interface VmapOptions {
   /** Where each argument has its examples: one axis for all (default 0), or a list with an entry an argument. */
   readonly inAxes?: Axes

@@ -92,6 +92,7 @@ function changeEach(
   return concat(made, 0).indexSelect(0, tensor(back))
 }
 
+/** How many operations are drawn for an image, and how strong they are. */
 export interface RandAugmentOptions extends WarpOptions {
   /** Changes for each image. Default 2. */
   readonly numOps?: number

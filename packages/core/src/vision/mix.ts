@@ -8,6 +8,7 @@ import type { Generator } from '../tensor/generator.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { generatorOf, type RandomSource } from './transform.ts'
 
+/** How evenly two examples are mixed, and how many classes integer labels have. */
 export interface MixOptions {
   /** Both parameters of the beta distribution of the mixing ratio. Default 1: uniform. */
   readonly alpha?: number

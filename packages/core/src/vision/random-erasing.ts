@@ -7,6 +7,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { onBatch } from './images.ts'
 import { checkProbability, drawn, generatorOf, type Transform } from './transform.ts'
 
+/** How often a rectangle is erased, its size and shape, and what is left in it. */
 export interface RandomErasingOptions {
   /** Default 0.5. */
   readonly p?: number

@@ -3,6 +3,7 @@ import { interpolate, interpolatePart, type Region } from '../op/interpolate.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { onBatch } from './images.ts'
 
+/** How pixels between pixels are found. Where an image shrinks they are averaged, by default. */
 export interface ResizeOptions {
   /** Default `linear`; `cubic` overshoots at edges, also beyond the range of floats. */
   readonly mode?: 'nearest' | 'linear' | 'cubic'

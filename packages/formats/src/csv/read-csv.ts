@@ -7,6 +7,7 @@ import { batched } from '../table/batched.ts'
 import { type Column, type Columns, inferType, makeColumn, quoted, rowMaker, type TableBatch, type TableRow } from '../table/column.ts'
 import { type CsvPosition, type CsvRecord, CsvRecords } from './csv-records.ts'
 
+/** How a table is written (RFC 4180 by default), and which of its columns are read as what. */
 export interface CsvOptions<C extends Columns = Columns> {
   /**
    * The columns to read and what they hold, by name, in any order. Default: all of them, as numbers (float64) or truth values where each of

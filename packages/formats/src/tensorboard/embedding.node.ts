@@ -6,6 +6,7 @@ import { encodeSprite } from './image-summary.ts'
 import { fileName } from './profile-file.node.ts'
 import { invalid } from './values.ts'
 
+/** What the projector shows of each point besides its place. */
 export interface EmbeddingOptions {
   /** A label a point, or several by column: `{ word: [...], count: [...] }`. */
   readonly labels?: readonly string[] | Readonly<Record<string, readonly (string | number)[]>>

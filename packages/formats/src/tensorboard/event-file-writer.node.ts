@@ -7,6 +7,7 @@ import { type EmbeddingOptions, saveEmbedding } from './embedding.node.ts'
 import { EventWriter, type EventWriterOptions } from './event-writer.ts'
 import { saveProfile } from './profile-file.node.ts'
 
+/** What every writer of events has, and what the name of its file ends in. */
 export interface EventFileWriterOptions extends EventWriterOptions {
   /** Added to the file's name. */
   readonly suffix?: string

@@ -26,6 +26,7 @@ interface FramedRecord {
   offset: number
 }
 
+/** Where bytes come from, for errors, and how long a record may be. */
 export interface RecordDecoderOptions {
   /** Where in the file the first bytes are from; it must be the beginning of a record. Default 0. */
   offset?: number

@@ -4,6 +4,7 @@ import { type Compression, inflate, isGzip, peek } from '../inflate.ts'
 import { maskedCrc32c } from './crc32c.ts'
 import { encodeRecord, RecordDecoder } from './framing.ts'
 
+/** How a TFRecord file is compressed, and how long a record may be. */
 export interface RecordOptions {
   /** Default `auto`: gzip if the file is. zlib cannot be told from records and must be named. */
   readonly compression?: Compression

@@ -7,6 +7,7 @@ import { CotangentError } from 'cotangent'
 import { ioFailure } from 'cotangent/node'
 import { encodeRecord } from './framing.ts'
 
+/** How a TFRecord file is compressed: not at all, by default. */
 export interface TFRecordWriterOptions {
   /** Default `none`. */
   readonly compression?: 'none' | 'gzip' | 'zlib'

@@ -1,6 +1,7 @@
 import { CotangentError } from 'cotangent'
 import type { RunOptions, RunStatus, Tracker } from './tracker.ts'
 
+/** The tracking server, and how to be let in. */
 export interface MlflowOptions extends RunOptions {
   /** Of the server: `http://localhost:5000`. */
   readonly uri: string

@@ -19,6 +19,7 @@ export interface Tracker {
 
 export type RunStatus = 'finished' | 'failed' | 'killed'
 
+/** What a run is called, and what is known of it at its start. */
 export interface RunOptions {
   readonly name?: string
   readonly params?: Readonly<Record<string, number | string | boolean>>

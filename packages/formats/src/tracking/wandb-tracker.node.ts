@@ -11,6 +11,7 @@ import { BlockLog } from './block-log.node.ts'
 import type { RunOptions, RunStatus, Tracker } from './tracker.ts'
 import { WandbRecord } from './wandb-schema.ts'
 
+/** The project of a wandb run, and whose it is. */
 export interface WandbOptions extends RunOptions {
   readonly project?: string
   /** A user or team; by default that of whoever sends the run. */

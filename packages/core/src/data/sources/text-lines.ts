@@ -4,6 +4,7 @@ import { Dataset } from '../dataset.ts'
 import { badRecord, formatPlace } from '../place.ts'
 import type { SourceItem, SourceReader } from '../source.ts'
 
+/** How bytes are read as lines of text. */
 export interface TextLinesOptions {
   /** Bytes of the longest line that is read; default 64 MiB. */
   readonly maxLineBytes?: number

@@ -6,6 +6,7 @@ import { applyTo, type Place, span } from '../place.ts'
 import { loadValue, saveValue } from '../saved-value.ts'
 import { type Cursor, type Indexed, type Opening, type Pass, type Stage, stageOver, type Step } from '../stage.ts'
 
+/** How elements become batches, and what becomes of a last one that is not full. */
 export interface BatchOptions<T, B> extends CollateOptions {
   /** Leaves out a last batch that is not full. */
   readonly dropLast?: boolean

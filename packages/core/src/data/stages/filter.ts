@@ -4,6 +4,7 @@ import { applyTo } from '../place.ts'
 import { type Stage, stageOver } from '../stage.ts'
 import { parallelPass, type ParallelState } from './parallel.ts'
 
+/** How a predicate is run over elements. */
 export interface FilterOptions {
   /** How many elements are looked at at once, where the function gives promises; default 1. */
   readonly parallel?: number

@@ -3,6 +3,7 @@ import { run, wait } from '../later.ts'
 import { isBadRecord } from '../place.ts'
 import { type Stage, stageOver, type Step } from '../stage.ts'
 
+/** How many broken elements may be left out, and who is told of them. */
 export interface IgnoreErrorsOptions {
   /** Elements that may be left out in one pass; one more is an error. Default: any number. */
   readonly limit?: number

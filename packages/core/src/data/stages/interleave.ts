@@ -10,6 +10,7 @@ import { closeAll } from './zip.ts'
 /** Makes of an element a dataset, or anything that has elements. */
 export type InnerFunction<T, U> = (value: T) => ElementsLike<U> | PromiseLike<ElementsLike<U>>
 
+/** How many sources are read in turns, and how many elements each gives in its turn. */
 export interface InterleaveOptions {
   /** Inner datasets that are open at a time; default 4. */
   readonly cycleLength?: number

@@ -6,6 +6,7 @@ import { WorkerFunctionError, type WorkerModule, WorkerPool } from '../worker-po
 import type { MapFunction } from './map.ts'
 import { parallelPass, type ParallelState } from './parallel.ts'
 
+/** How a function of a module is run on worker threads: how many of them, how far ahead, and in which order results come. */
 export interface MapInWorkersOptions {
   /** Workers of this pipeline's own, which live as long as a pass; default one less than there are cores. */
   readonly workers?: number

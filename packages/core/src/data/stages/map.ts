@@ -4,6 +4,7 @@ import { applyTo } from '../place.ts'
 import { type Stage, stageOver } from '../stage.ts'
 import { parallelPass, type ParallelState } from './parallel.ts'
 
+/** How a function is run over elements, several at a time if it is asynchronous. */
 export interface MapOptions {
   /** How many elements are made at once, where the function gives promises; default 1. */
   readonly parallel?: number

@@ -7,6 +7,7 @@ import { loadStep, type SavedStep, saveStep } from '../saved-value.ts'
 import { type Stage, stageOver, type Step } from '../stage.ts'
 import { checkWeights } from './sample-from.ts'
 
+/** The shares that classes are to have in what comes out, and what they are in what goes in. */
 export interface RejectionResampleOptions {
   /** How often each class is to come, in any unit. */
   readonly target: readonly number[]

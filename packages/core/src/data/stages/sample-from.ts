@@ -5,6 +5,7 @@ import { Random } from '../random.ts'
 import type { Stage } from '../stage.ts'
 import { closeAll } from './zip.ts'
 
+/** How one of several datasets is drawn for each element. */
 export interface SampleFromOptions {
   /** How likely each dataset is, in any unit; default all equally. */
   readonly weights?: readonly number[]

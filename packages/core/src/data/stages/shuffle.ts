@@ -7,6 +7,7 @@ import { Random } from '../random.ts'
 import { loadStep, type SavedStep, saveStep } from '../saved-value.ts'
 import { type Indexed, type Opening, type Pass, type Cursor, type Stage, stageOver, type Step } from '../stage.ts'
 
+/** How elements are put in random order: through a buffer, from a seed, and anew in each pass or not. */
 export interface ShuffleOptions {
   /**
    * Elements among which the next one is chosen. Default: all of them, for which data without indices (streams, files) is held in

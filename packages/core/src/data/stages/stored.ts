@@ -8,6 +8,7 @@ import { permuted } from '../random.ts'
 import { loadValue, saveValue } from '../saved-value.ts'
 import { type Cursor, describeStage, type Stage, type Step } from '../stage.ts'
 
+/** In which order stored elements are read: that of the input, by default. */
 export interface SnapshotOptions {
   /**
    * Whether passes that read what was stored have a random order each, of all elements; default false. The pass that stores them

@@ -4,6 +4,7 @@ import { span } from '../place.ts'
 import { loadStep, type SavedStep, saveStep } from '../saved-value.ts'
 import { type Stage, stageOver, type Step } from '../stage.ts'
 
+/** How far apart windows begin, and their elements are, and what becomes of windows at the end that are not full. */
 export interface WindowOptions {
   /** Elements from the beginning of one window to that of the next; default `size`. */
   readonly shift?: number

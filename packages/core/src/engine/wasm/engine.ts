@@ -17,6 +17,7 @@ export type RoutineFallback = (
   routine: Routine,
 ) => (arrays: readonly TypedArray[], offsets: readonly number[], scalars: readonly number[]) => void
 
+/** Memory and threads of a Wasm engine, and who runs what has no emitted code. */
 export interface WasmEngineOptions {
   /** Threads, the calling one included; default `COTANGENT_THREADS`, else the cores of this machine. */
   threads?: number

@@ -5,6 +5,7 @@ import type { Heap } from './heap.ts'
 import { hardwareThreads, reasonAgainstThreads } from './thread.ts'
 import type { KernelFunction } from './worker.ts'
 
+/** Threads of a pool, how work is cut for them, and when they sleep or count as dead. */
 export interface PoolOptions {
   /** Threads, the calling one included; default `COTANGENT_THREADS`, else the cores of this machine. */
   threads?: number

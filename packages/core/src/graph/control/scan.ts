@@ -31,6 +31,7 @@ import {
 /** A tree of tensors of the same structure, of any shapes. */
 export type Loosely<T> = T extends Tensor ? Tensor : T extends object ? { [K in keyof T]: Loosely<T[K]> } : T
 
+/** The direction of `scan`, and its number of rounds where no items say it. */
 export interface ScanOptions {
   /** Goes from the last item to the first; results keep their places. */
   readonly reverse?: boolean

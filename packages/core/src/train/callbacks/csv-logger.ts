@@ -9,6 +9,7 @@ export interface TextSink {
   write(text: string): unknown
 }
 
+/** How the table of a training is written. */
 export interface CsvLoggerOptions {
   /** Between two values. Default a comma. */
   readonly separator?: string

@@ -6,6 +6,7 @@ import type { Training } from '../training.ts'
 import { Monitor, type MonitorOptions } from './monitor.ts'
 import { WeightsCopy } from './weights-copy.ts'
 
+/** How long training goes on without becoming better, and what counts as better. */
 export interface EarlyStoppingOptions extends MonitorOptions {
   /** Stops at the so manyth check in a row without improvement, as in Keras and Lightning. Default 3. */
   readonly patience?: number

@@ -17,6 +17,7 @@ export interface Schedule {
   readonly epoch?: SchedulerSource
 }
 
+/** What a schedule counts in: epochs, by default. */
 export interface LearningRateScheduleOptions {
   /** Whether the schedule counts in steps or epochs (default). */
   readonly every?: 'step' | 'epoch'

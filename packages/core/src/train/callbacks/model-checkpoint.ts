@@ -4,6 +4,7 @@ import type { CheckpointStore } from '../checkpoint-store.ts'
 import type { Logs } from '../metric-set.ts'
 import type { Training } from '../training.ts'
 
+/** When checkpoints are saved: at the end of each epoch and of `fit`, by default. */
 export interface ModelCheckpointOptions {
   /** Saves at the end of each so many epochs. Default 1; 0: not at all. */
   readonly everyEpochs?: number

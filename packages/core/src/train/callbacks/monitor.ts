@@ -4,6 +4,7 @@ import { type Direction, directionOf, isBetter } from '../metric-direction.ts'
 import type { Logs } from '../metric-set.ts'
 import type { Training } from '../training.ts'
 
+/** The value that is watched, and which direction is better. */
 export interface MonitorOptions {
   /** The name in the logs. Default: `valLoss` with validation, else `loss`. */
   readonly monitor?: string

@@ -5,6 +5,7 @@ import type { HyperParameters, SummaryWriter } from '../summary.ts'
 import type { Training } from '../training.ts'
 import { isValidationName } from './monitor.ts'
 
+/** What is written to event files, and how often. */
 export interface TensorBoardOptions {
   /** Steps of the optimiser between two losses that are written, each of which waits for the engine. Default 50; 0: only epochs are. */
   readonly everySteps?: number

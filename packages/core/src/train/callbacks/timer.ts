@@ -1,6 +1,7 @@
 import type { Callback } from '../callback.ts'
 import type { Training } from '../training.ts'
 
+/** How long training may take. */
 export interface TimerOptions {
   /** Seconds of training, those before it was resumed included, behind which it ends. */
   readonly limit?: number
