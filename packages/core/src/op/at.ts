@@ -261,6 +261,7 @@ Object.defineProperty(Tensor.prototype, 'setAt', {
   configurable: true,
 })
 
+/** Reading and writing parts of a tensor by indices, as methods. */
 export interface AtMethods<S extends Shape> {
   at<A extends Shape, const I extends readonly IndexItem[]>(this: Tensor<A>, ...items: Items<A, I>): Tensor<Result<At<A, I>>>
   indexPut(items: readonly IndexItem[], value: Tensor | ScalarLike, options?: IndexPutOptions): Tensor<S>

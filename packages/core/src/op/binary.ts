@@ -224,6 +224,7 @@ type BinaryName =
   | 'xlogy'
   | 'logAddExp'
 
+/** Arithmetic of two tensors, as methods of the first. */
 export interface BinaryMethods<_S extends Shape> extends SameMethods<Module, BinaryName, BinaryMethod> {
   lerp(other: Tensor | number, weight: Tensor | number): Tensor
 }

@@ -132,6 +132,7 @@ type ComparisonName =
   | 'leftShift'
   | 'rightShift'
 
+/** Comparisons, as methods of the first operand. */
 export interface ComparisonMethods extends SameMethods<Module, ComparisonName, BinaryMethod> {
   isClose<A extends Shape, const B extends Shape = []>(
     this: Tensor<A>,

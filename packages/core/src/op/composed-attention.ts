@@ -9,6 +9,7 @@ import { kernelPrimitive } from './kernel-op.ts'
 import { matmul } from './matmul.ts'
 import { isZero, scaled, zero } from './scalar-math.ts'
 
+/** Which keys a query may attend to, and the factor of the scores. */
 export interface AttentionWeightsOptions {
   /** Bool: true where a query may attend to a key; float: added to the scores. Broadcast to `[..., queries, keys]`. */
   readonly mask?: Tensor | null

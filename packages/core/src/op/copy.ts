@@ -148,6 +148,7 @@ Object.defineProperty(Tensor.prototype, 'assign', {
   configurable: true,
 })
 
+/** Copies, casts and assignment, as methods. */
 export interface CopyMethods<S extends Shape> {
   contiguous(): Tensor<S>
   clone(): Tensor<S>

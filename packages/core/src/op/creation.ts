@@ -136,6 +136,7 @@ export const onesLike = define({
   samples: () => [{ args: [sampleTensor([2, 3]), { dtype: 'int32' }], gradient: 'none' }],
 })
 
+/** New tensors like this one, as methods. */
 export interface CreationMethods<S extends Shape> {
   newFull<const T extends Shape>(shape: T, value: Element, options?: CreationOptions): Tensor<Mutable<T>>
   fullLike(value: Element, options?: CreationOptions): Tensor<S>

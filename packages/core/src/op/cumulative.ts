@@ -166,6 +166,7 @@ export const diff = defineFunction({
   ],
 })
 
+/** Sums, products and extrema up to each element, as methods. */
 export interface CumulativeMethods<S extends Shape> {
   cumSum(axis: number, options?: CumulativeOptions): Tensor<S>
   cumProd(axis: number, options?: CumulativeOptions): Tensor<S>

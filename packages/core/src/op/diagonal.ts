@@ -167,6 +167,7 @@ function triangle(name: 'tril' | 'triu', doc: string) {
 export const tril = triangle('tril', 'The lower triangle of matrices, up to diagonal `offset` (default 0); zeros above.')
 export const triu = triangle('triu', 'The upper triangle of matrices, from diagonal `offset` (default 0) on; zeros below.')
 
+/** Diagonals and triangles of matrices, as methods. */
 export interface DiagonalMethods<S extends Shape> {
   diagonal(options?: DiagonalOptions): Tensor
   trace(): Tensor<[]>

@@ -131,6 +131,7 @@ const lookUp = defineFunction({
   ],
 })
 
+/** Reading elements and rows at indices, as methods. */
 export interface GatherMethods<_S extends Shape> {
   gather<A extends Shape, I extends Shape>(
     this: Tensor<A>,

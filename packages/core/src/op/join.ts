@@ -316,6 +316,7 @@ export const meshgrid = defineFunction({
   samples: () => [{ args: [sampleTensor([2]), sampleTensor([3])] }],
 })
 
+/** Cutting, repeating and rolling along axes, as methods. */
 export interface JoinMethods<_S extends Shape> {
   split(sizes: number | readonly number[], axis?: number): Tensor[]
   chunk(chunks: number, axis?: number): Tensor[]

@@ -76,6 +76,7 @@ export const maskedSelect = define({
   ],
 })
 
+/** Reading and filling where a mask holds, as methods. */
 export interface MaskMethods<S extends Shape> {
   nonzero(): Tensor<[number, number]>
   maskedFill(mask: Tensor, value: ScalarLike | Tensor): Tensor<S>

@@ -211,6 +211,7 @@ export const outer = define({
   samples: () => [{ args: [sampleTensor([3]), sampleTensor([4])] }],
 })
 
+/** Matrix products, as methods of the first operand. */
 export interface MatmulMethods<_S extends Shape> {
   matmul<A extends Shape, B extends Shape>(
     this: Tensor<A>,

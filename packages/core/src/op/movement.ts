@@ -295,6 +295,7 @@ Object.defineProperties(Tensor.prototype, {
   },
 })
 
+/** Other shapes and orders of axes of the same elements, as methods. */
 export interface MovementMethods<_S extends Shape> {
   /** All axes in reverse order. A view. */
   readonly T: Tensor

@@ -225,6 +225,7 @@ export const repeatInterleave = define({
   ],
 })
 
+/** Classes as one-hot vectors, and repeats of elements, as methods. */
 export interface RangeMethods<_S extends Shape> {
   oneHot<A extends Shape, const N extends number>(this: Tensor<A>, classes: N, options?: { readonly dtype?: DType }): Tensor<OneHot<A, N>>
   repeatInterleave(repeats: number | IndexLike, axis?: number): Tensor

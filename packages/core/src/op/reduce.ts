@@ -169,6 +169,7 @@ export const logSumExp = reduction('logSumExp', {
   precision: 'float32',
 })
 
+/** Which norm is taken: that of Euclid, by default. */
 export interface NormOptions {
   /** The order: 2 (default) is Euclid's, Infinity the largest magnitude, 0 counts what is not zero. */
   readonly p?: number
@@ -232,6 +233,7 @@ type ReduceName =
   | 'nanMean'
   | 'logSumExp'
 
+/** Reductions over axes, as methods. */
 export interface ReduceMethods<_S extends Shape> extends SameMethods<Module, ReduceName, ReduceMethod> {
   norm: ReduceMethod<NormOptions>
   fitTo(shape: Shape): Tensor

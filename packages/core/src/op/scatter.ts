@@ -130,6 +130,7 @@ export const bincount = define({
   ],
 })
 
+/** Writing to indices, as methods; each gives a new tensor. */
 export interface ScatterMethods<_S extends Shape> {
   scatter<A extends Shape>(
     this: Tensor<A>,

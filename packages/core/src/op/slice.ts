@@ -95,6 +95,7 @@ export const flip = define({
 
 type Ranges<S extends Shape, R extends readonly Range[]> = Slice<S, R> extends string ? [Slice<S, R>] : R
 
+/** Parts of a tensor along an axis, as methods. */
 export interface SliceMethods<_S extends Shape> {
   slice<A extends Shape, const R extends readonly Range[]>(this: Tensor<A>, ...ranges: Ranges<A, R>): Tensor<Result<Slice<A, R>>>
   narrow<A extends Shape, const X extends number, const L extends number>(

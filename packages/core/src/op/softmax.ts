@@ -41,6 +41,7 @@ export const logSoftmax = alongAxis('logSoftmax', 'log of softmax along an axis 
   adjoint: (k, [g], _, [y]) => [k.sub(g!, k.mul(k.exp(y!), k.reduce('sum', g!)))],
 })
 
+/** Softmax and its logarithm, as methods. */
 export interface SoftmaxMethods<S extends Shape> {
   softmax(axis?: number): Tensor<S>
   logSoftmax(axis?: number): Tensor<S>

@@ -296,6 +296,7 @@ export const unique = define({
   ],
 })
 
+/** Order, quantiles and largest elements, as methods. */
 export interface SortMethods<S extends Shape> {
   sort(options?: SortOptions): { readonly values: Tensor<S>; readonly indices: Tensor<S> }
   argSort(options?: SortOptions): Tensor<S>

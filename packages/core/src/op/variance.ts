@@ -91,6 +91,7 @@ export const varianceMean = defineFunction({
   samples: () => [{ args: [sampleTensor([3, 5]), 1] }, { args: [sampleTensor([2, 3, 4]), [0, 2], { correction: 0, keepDims: true }] }],
 })
 
+/** Variance and standard deviation, as methods. */
 export interface VarianceMethods<_S extends Shape> {
   variance: ReduceMethod<VarianceOptions>
   std: ReduceMethod<VarianceOptions>

@@ -79,6 +79,7 @@ export const clamp = define({
   ],
 })
 
+/** Bounds element by element, as methods. */
 export interface WhereMethods<S extends Shape> {
   clamp(bounds: ClampOptions<number>): Tensor<S>
   clamp(bounds: ClampOptions): Tensor

@@ -6,6 +6,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { onFloats, type PerImage } from './images.ts'
 import { drawn, rangeOf, type Transform } from './transform.ts'
 
+/** How pixels between pixels are found, and what comes from outside of the image. */
 export interface WarpOptions {
   /** Default `nearest`, as in torchvision. */
   readonly mode?: 'nearest' | 'linear' | 'cubic'
@@ -13,6 +14,7 @@ export interface WarpOptions {
   readonly fill?: number
 }
 
+/** How images are turned, moved, scaled and sheared: all alike, or each by its own numbers. */
 export interface AffineOptions extends WarpOptions {
   /** Clockwise. */
   readonly degrees?: PerImage
@@ -78,6 +80,7 @@ function warp(
   return fill === 0 ? gridSample(x, grid, { mode }) : gridSample(x.sub(fill), grid, { mode }).add(fill)
 }
 
+/** How pixels of a turned image are found, and whether the result grows to hold all of it. */
 export interface RotateOptions extends WarpOptions {
   /** Whether the result is just large enough for all of the turned image. Needs one angle for all. */
   readonly expand?: boolean
@@ -109,6 +112,7 @@ export const randomRotation =
   (images, source) =>
     rotate(images, drawn(batchOf(images), rangeOf(degrees), source), options)
 
+/** The ranges from which turns, moves, scales and shears of each image are drawn. */
 export interface RandomAffineOptions extends WarpOptions {
   readonly degrees?: number | readonly [number, number]
   /** Largest parts of width and height to move by. */

@@ -113,6 +113,7 @@ export function randAugment({ numOps = 2, magnitude = 9, bins = 31, ...options }
   return policy('randAugment', moderate, numOps, options, () => magnitude / (bins - 1))
 }
 
+/** From how many strengths one is drawn for each image. */
 export interface TrivialAugmentOptions extends WarpOptions {
   /** Number of strengths. Default 31. */
   readonly bins?: number

@@ -5,6 +5,7 @@ import { checkColour, onPlanes } from './images.ts'
 import { colorChanges } from './planes.ts'
 import { drawn, generatorOf, randomApply, type Transform } from './transform.ts'
 
+/** The ranges from which changes of brightness, contrast, saturation and hue are drawn. What is left out stays as it is. */
 export interface ColorJitterOptions {
   /** Factors between 1 - x and 1 + x, or from a range. */
   readonly brightness?: number | readonly [number, number]

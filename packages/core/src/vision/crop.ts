@@ -32,6 +32,7 @@ export const centerCrop = (images: Tensor, size: number | readonly [number, numb
   return crop(images, { top: half(h - height), left: half(w - width), height, width })
 }
 
+/** What images are padded with before they are cut. */
 export interface RandomCropOptions {
   /** Pixels added on each side before. Default 0. */
   readonly padding?: number
@@ -72,6 +73,7 @@ export const randomCrop =
       return x.takeAlongAxis(rows.reshape([n, height, 1, 1]), 1).takeAlongAxis(columns.reshape([n, 1, width, 1]), 2)
     })
 
+/** The ranges from which size and form of the part that is cut out are drawn. */
 export interface RandomResizedCropOptions extends ResizeOptions {
   /** Smallest and largest part of the image's area. Default [0.08, 1]. */
   readonly scale?: readonly [number, number]

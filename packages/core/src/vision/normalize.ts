@@ -17,6 +17,7 @@ const scaleAndShift = kernelPrimitive<undefined>({
   code: (k, [x, scale, shift]) => [k.add(k.mul(x!, scale!), shift!)],
 })
 
+/** What is subtracted from each channel, and what it is divided by. */
 export interface NormalizeOptions {
   /** One number a channel, or one for all. */
   readonly mean: number | readonly number[]

@@ -1,6 +1,7 @@
 import type { Optimizer } from '../optimizer.ts'
 import { checkBetween, checkCount, FormulaScheduler } from './scheduler.ts'
 
+/** By how much the rate is smaller at the beginning, and for how long: a third for 5 epochs, by default. */
 export interface ConstantLROptions {
   /** From above 0 to 1; default 1/3. */
   readonly factor?: number

@@ -1,6 +1,7 @@
 import type { Optimizer } from '../optimizer.ts'
 import { checkCount, FormulaScheduler } from './scheduler.ts'
 
+/** How long the rate falls, and how low. */
 export interface CosineAnnealingLROptions {
   /** Epochs from the highest to the lowest rate. */
   readonly tMax: number

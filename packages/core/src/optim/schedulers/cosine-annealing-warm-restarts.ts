@@ -2,6 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import type { Optimizer } from '../optimizer.ts'
 import { checkCount, FormulaScheduler } from './scheduler.ts'
 
+/** How long the cycles are, and how low the rate falls in each. */
 export interface CosineAnnealingWarmRestartsOptions {
   /** Epochs of the first cycle. */
   readonly t0: number

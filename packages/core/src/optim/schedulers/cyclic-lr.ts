@@ -2,6 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import type { Optimizer } from '../optimizer.ts'
 import { checkCount, checkMomentum, FormulaScheduler, perGroup } from './scheduler.ts'
 
+/** Between which rates cycles go, how long they take, and how they shrink. Momentum goes the other way, by default. */
 export interface CyclicLROptions {
   /** The lowest rate; one for all groups or one a group. */
   readonly baseLr: number | readonly number[]

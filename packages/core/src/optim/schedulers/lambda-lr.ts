@@ -1,6 +1,7 @@
 import type { Optimizer } from '../optimizer.ts'
 import { FormulaScheduler, perGroup } from './scheduler.ts'
 
+/** The function that gives the factor of the rate at an epoch. */
 export interface LambdaLROptions {
   /** The factor at an epoch; one function for all groups or one a group. */
   readonly lrLambda: ((epoch: number) => number) | readonly ((epoch: number) => number)[]

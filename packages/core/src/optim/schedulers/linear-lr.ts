@@ -1,6 +1,7 @@
 import type { Optimizer } from '../optimizer.ts'
 import { checkBetween, checkCount, FormulaScheduler } from './scheduler.ts'
 
+/** The factors of the rate at the beginning and at the end, and how long the way between takes. */
 export interface LinearLROptions {
   /** From above 0 to 1; default 1/3. */
   readonly startFactor?: number

@@ -1,6 +1,7 @@
 import type { Optimizer } from '../optimizer.ts'
 import { FormulaScheduler } from './scheduler.ts'
 
+/** When the rate falls, and by which factor. */
 export interface MultiStepLROptions {
   /** Epochs; one that is given twice counts twice. */
   readonly milestones: readonly number[]

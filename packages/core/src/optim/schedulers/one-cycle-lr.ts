@@ -2,6 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import type { Optimizer } from '../optimizer.ts'
 import { checkBetween, checkCount, checkMomentum, FormulaScheduler, perGroup } from './scheduler.ts'
 
+/** The height, length and shape of the cycle. Momentum goes the other way, by default. */
 export interface OneCycleLROptions {
   /** The highest rate; one for all groups or one a group. */
   readonly maxLr: number | readonly number[]

@@ -1,6 +1,7 @@
 import type { Optimizer } from '../optimizer.ts'
 import { checkCount, FormulaScheduler } from './scheduler.ts'
 
+/** How long the rate falls to 0, and along which power. */
 export interface PolynomialLROptions {
   /** Epochs; default 5. */
   readonly totalIters?: number

@@ -2,6 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import type { Optimizer } from '../optimizer.ts'
 import { lrsOf, perGroup } from './scheduler.ts'
 
+/** When a metric counts as having stopped becoming better, and by how much the rate falls then. */
 export interface ReduceLROnPlateauOptions {
   /** Whether a smaller (default) or a larger metric is better. */
   readonly mode?: 'min' | 'max'

@@ -3,6 +3,7 @@ import { hostEffect } from '../../tensor/modes.ts'
 import { loadStates, optimizerOf } from './chained-scheduler.ts'
 import { Scheduler, type SchedulerState } from './scheduler.ts'
 
+/** The schedulers, and when each takes over from the one before. */
 export interface SequentialLROptions {
   /** In the order in which they take over. */
   readonly schedulers: readonly Scheduler[]

@@ -1,6 +1,7 @@
 import type { Optimizer } from '../optimizer.ts'
 import { checkCount, FormulaScheduler } from './scheduler.ts'
 
+/** After how many epochs the rate falls each time, and by which factor. */
 export interface StepLROptions {
   /** Epochs. */
   readonly stepSize: number

@@ -18,6 +18,7 @@ import {
 } from './class-labels.ts'
 import { SumMetric, type Sums } from './sum-metric.ts'
 
+/** When a prediction is right, and how classes are averaged. */
 export interface AccuracyOptions<A extends ClassAverage = ClassAverage> extends ClassOptions {
   /** See `ClassAverage`. Default `micro`: the share of right predictions. `macro` is the balanced accuracy. */
   readonly average?: A

@@ -3,6 +3,7 @@ import type { NameOption } from './mean-metric.ts'
 import { nGrams, TextMetric } from './text-metric.ts'
 import { bleuTokenizers } from './text-tokenizers.ts'
 
+/** Tokens and orders of BLEU, and what stands for orders without a match. The defaults are sacreBLEU's. */
 export interface BleuOptions extends NameOption {
   /** By its name in sacreBLEU, or a function of yours. Default `13a`. */
   readonly tokenize?: keyof typeof bleuTokenizers | ((text: string) => readonly string[])

@@ -5,6 +5,7 @@ import { classScores, type ClassOptions, type ClassSetup, classSetup, labelScore
 import { weighted } from './sample-weights.ts'
 import { SumMetric, type Sums } from './sum-metric.ts'
 
+/** The bins of probabilities, and how their gaps become one number. */
 export interface CalibrationOptions extends Omit<ClassOptions, 'threshold'> {
   /** Bins of equal width from 0 to 1; a bin includes its upper end. Default 15. */
   readonly bins?: number

@@ -4,6 +4,7 @@ import { averaged, averageOf, type ClassAverage, type OfClasses } from './class-
 import { classIndices, type ClassOptions, type ClassSetup, classSetup, flagsOf, labelScores } from './class-labels.ts'
 import { SumMetric, type Sums } from './sum-metric.ts'
 
+/** How values of classes become one, and what stands for one that is 0 / 0. */
 export interface AveragedClassOptions<A extends ClassAverage = ClassAverage> extends ClassOptions {
   /** See `ClassAverage`. A binary task has one class, the positive one, and nothing to average. */
   readonly average?: A

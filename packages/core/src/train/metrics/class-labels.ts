@@ -10,6 +10,7 @@ import { checkSameShape, checkTensors, sampleWeights } from './sample-weights.ts
 /** One class or not, one class of several, or several at once. */
 export type ClassTask = 'binary' | 'multiclass' | 'multilabel'
 
+/** What predictions and targets are: classes, labels or a yes and no, as probabilities or logits. */
 export interface ClassOptions extends NameOption {
   /**
    * `binary`: predictions and targets have one shape; targets are 0 and 1. `multiclass`: predictions are scores

@@ -6,6 +6,7 @@ import type { NameOption } from './mean-metric.ts'
 import { checkSameShape, sampleWeights, weighted } from './sample-weights.ts'
 import { AccumulatingMetric, type Sums } from './sum-metric.ts'
 
+/** How many outputs the model has, and how their values become one. */
 export interface OutputsOptions<A extends OutputsAverage = OutputsAverage> extends NameOption {
   /** Outputs of the model: the size of the last axis, each of which is measured for itself. Default 1: all elements are one output. */
   readonly outputs?: number

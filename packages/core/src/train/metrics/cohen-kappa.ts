@@ -3,6 +3,7 @@ import type { ClassOptions } from './class-labels.ts'
 import { columnSums, ConfusionMetric, sumOf } from './confusion-matrix.ts'
 import type { Sums } from './sum-metric.ts'
 
+/** How much it matters by how many classes a prediction is off. */
 export interface CohenKappaOptions extends ClassOptions {
   /** How much it matters to be off by d classes: all the same (default), d, or d². For classes that are in order. */
   readonly distance?: 'linear' | 'quadratic'

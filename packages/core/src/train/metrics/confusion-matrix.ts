@@ -5,6 +5,7 @@ import type { MetricUpdateOptions } from '../metric.ts'
 import { classIndices, type ClassOptions, type ClassSetup, classSetup, flagsOf, labelScores } from './class-labels.ts'
 import { SumMetric, type Sums } from './sum-metric.ts'
 
+/** What counts are divided by: nothing, by default. */
 export interface ConfusionMatrixOptions extends ClassOptions {
   /** Divides by the sum of each row (`true`: of the true class), of each column (`predicted`), or of all. Default: counts. 0 / 0 is 0. */
   readonly normalize?: 'true' | 'predicted' | 'all'

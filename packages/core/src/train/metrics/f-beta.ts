@@ -2,6 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import type { ClassAverage } from './class-average.ts'
 import { type AveragedClassOptions, type ClassCount, ClassCountMetric } from './class-counts.ts'
 
+/** How recall is weighed against precision, and how classes are averaged. */
 export interface FBetaOptions<A extends ClassAverage = ClassAverage> extends AveragedClassOptions<A> {
   /** How many times as much recall counts as precision. Default 1. */
   readonly beta?: number

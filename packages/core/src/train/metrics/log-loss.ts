@@ -14,6 +14,7 @@ import {
 } from './class-labels.ts'
 import { MeanMetric } from './mean-metric.ts'
 
+/** How close to 0 and 1 probabilities are believed. */
 export interface LogLossOptions extends Omit<ClassOptions, 'threshold'> {
   /** Probabilities are kept so far from 0 and 1. Default 2^-52, as in scikit-learn. */
   readonly epsilon?: number

@@ -2,6 +2,7 @@ import type { Tensor } from '../../tensor/tensor.ts'
 import { ErrorMetric } from './error-metric.ts'
 import type { NameOption } from './mean-metric.ts'
 
+/** What targets near 0 are divided by. */
 export interface PercentageErrorOptions extends NameOption {
   /** Stands in for targets that are closer to 0. Default 2^-52, as in scikit-learn. */
   readonly epsilon?: number

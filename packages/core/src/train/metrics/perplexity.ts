@@ -4,6 +4,7 @@ import type { MetricUpdateOptions } from '../metric.ts'
 import { classLogLoss } from './log-loss.ts'
 import { MeanMetric, type NameOption } from './mean-metric.ts'
 
+/** Whether predictions are logits (as they are by default) or probabilities, and which tokens count for nothing. */
 export interface PerplexityOptions extends NameOption {
   /** Tokens with this index count for nothing. Default: none. */
   readonly ignoreIndex?: number

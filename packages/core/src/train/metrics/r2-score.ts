@@ -1,6 +1,7 @@
 import type { Tensor } from '../../tensor/tensor.ts'
 import { CoMomentsMetric, type Moments, type OutputsAverage, type OutputsOptions } from './co-moments.ts'
 
+/** How outputs are averaged, and for how many regressors the value is adjusted. */
 export interface R2Options<A extends OutputsAverage = OutputsAverage> extends OutputsOptions<A> {
   /** Regressors of the model, for the adjusted R² 1 - (1 - R²)(n - 1) / (n - regressors - 1). Default 0: not adjusted. */
   readonly regressors?: number

@@ -7,6 +7,7 @@ import { RankingBins } from './ranking-bins.ts'
 import type { RankingCurve } from './ranking-curve.ts'
 import { RankingSamples } from './ranking-samples.ts'
 
+/** How classes are averaged, and whether scores are kept (exact, by default) or counted between thresholds. */
 export interface RankingOptions<A extends ClassAverage = ClassAverage> extends Omit<ClassOptions, 'threshold'> {
   /** See `ClassAverage`: each class against all others. Classes without a value are left out. Default `macro`. */
   readonly average?: A

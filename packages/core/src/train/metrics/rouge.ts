@@ -10,6 +10,7 @@ import { rougeTokens } from './text-tokenizers.ts'
  */
 export type RougeType = `rouge${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}` | 'rougeL' | 'rougeLsum'
 
+/** Which kinds of ROUGE are measured, and what the tokens of a text are. */
 export interface RougeOptions<T extends RougeType = RougeType> extends NameOption {
   /** Default `rouge1`, `rouge2` and `rougeL`. */
   readonly types?: readonly T[]
