@@ -32,6 +32,49 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
   const sums = f.locals('v128', Math.max(DEPTHWISE_VECTORS, TILE_PIXELS * TILE_CHANNELS))
   const weight = f.local('v128')
 
+  /** Products of the tap at `entry` with `pixels` neighbouring pixels and `vectors` vectors of channels, added to the sums. */
+  const addTap = (pixels: number, vectors: number) => {
+    xPointers.slice(0, pixels).forEach((x, i) => {
+      assign(f, x, i === 0 ? ['+', ['load', entry, 0], offset] : ['+', xPointers[i - 1]!, xStep])
+    })
+    assign(f, wPointer, ['+', ['load', entry, 4], offset])
+    for (let v = 0; v < vectors; v++) {
+      f.get(wPointer)
+      f.mem('v128.load', 16 * v)
+      f.set(weight)
+      for (let i = 0; i < pixels; i++) {
+        const pushPixel = () => {
+          f.get(xPointers[i]!)
+          f.mem('v128.load', 16 * v)
+        }
+        multiplyAdd(f, lanes, sums[i * vectors + v]!, pushPixel, () => f.get(weight))
+      }
+    }
+  }
+
+  /** Finishes a vector of sums and stores it: number `v` of the channels at hand, of the so manyth pixel. */
+  const storeSum = (sum: Local<'v128'>, phase: Local<'i32'>, at: { pixel: number; v: number; whole: boolean }) => {
+    const { pixel, v, whole } = at
+    const to: I32 = ['+', ['+', output, offset], ['*', phaseWords.load(phase, 'outputW'), pixel]]
+    f.get(accumulate)
+    f.if(() => {
+      f.get(sum)
+      push(f, to)
+      f.mem('v128.load', 16 * v)
+      f.op(lanes.add)
+      f.set(sum)
+    })
+    if (bias) addBias(f, lanes, bias, ['+', column, v * lanes.count], [sum])
+    push(f, to)
+    f.get(sum)
+    if (whole) {
+      f.mem('v128.store', 16 * v)
+    } else {
+      f.get(left)
+      f.call(storeLanes)
+    }
+  }
+
   /** The taps of the list, over `pixels` neighbouring pixels and `vectors` vectors of channels. */
   const accumulateTaps = (phase: Local<'i32'>, pixels: number, vectors: number) => {
     const used = sums.slice(0, pixels * vectors)
@@ -43,52 +86,11 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     f.while(
       () => push(f, ['!=', entry, listEnd]),
       () => {
-        xPointers.slice(0, pixels).forEach((x, i) => {
-          assign(f, x, i === 0 ? ['+', ['load', entry, 0], offset] : ['+', xPointers[i - 1]!, xStep])
-        })
-        assign(f, wPointer, ['+', ['load', entry, 4], offset])
-        for (let v = 0; v < vectors; v++) {
-          f.get(wPointer)
-          f.mem('v128.load', 16 * v)
-          f.set(weight)
-          for (let i = 0; i < pixels; i++) {
-            multiplyAdd(
-              f,
-              lanes,
-              used[i * vectors + v]!,
-              () => {
-                f.get(xPointers[i]!)
-                f.mem('v128.load', 16 * v)
-              },
-              () => f.get(weight),
-            )
-          }
-        }
+        addTap(pixels, vectors)
         f.increment(entry, 8)
       },
     )
-    for (const [at, sum] of used.entries()) {
-      const v = at % vectors
-      const pixel = Math.floor(at / vectors)
-      const to: I32 = ['+', ['+', output, offset], ['*', phaseWords.load(phase, 'outputW'), pixel]]
-      f.get(accumulate)
-      f.if(() => {
-        f.get(sum)
-        push(f, to)
-        f.mem('v128.load', 16 * v)
-        f.op(lanes.add)
-        f.set(sum)
-      })
-      if (bias) addBias(f, lanes, bias, ['+', column, v * lanes.count], [sum])
-      push(f, to)
-      f.get(sum)
-      if (vectors > 1) {
-        f.mem('v128.store', 16 * v)
-      } else {
-        f.get(left)
-        f.call(storeLanes)
-      }
-    }
+    used.forEach((sum, i) => storeSum(sum, phase, { pixel: Math.floor(i / vectors), v: i % vectors, whole: vectors > 1 }))
     f.increment(left, -vectors * lanes.count)
     f.increment(column, vectors * lanes.count)
     f.increment(offset, vectors * 16)
@@ -143,8 +145,8 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     )
   }
 
-  /** Runs from `row` on: a tile of pixels where all of them see every tap, else one. Moves `row` on. */
-  const runRows = (phase: Local<'i32'>) => {
+  /** Decodes `row`: where its pixel is written, and at what place it is. */
+  const pointAtOutput = (phase: Local<'i32'>) => {
     assign(f, batch, row)
     decodeRow(f, phase, batch, position)
     assign(f, output, [
@@ -156,6 +158,10 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
       ],
       ['+', ['*', position[1], phaseWords.load(phase, 'outputH')], ['*', position[2], phaseWords.load(phase, 'outputW')]],
     ])
+  }
+
+  /** Finds the first pixel that is read, and whether each pixel of a tile is there and sees every tap. */
+  const pointAtSource = (phase: Local<'i32'>) => {
     push(f, ['&', ['<=', ['+', position[2], TILE_PIXELS], phaseWords.load(phase, 'rowsW')], ['<=', ['+', row, TILE_PIXELS], rowEnd]])
     f.set(inTile)
     toSource(f, args, phase, batch, position)
@@ -172,6 +178,12 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
       f.op('i32.and')
       f.set(inTile)
     }
+  }
+
+  /** Runs from `row` on: a tile of pixels where all of them see every tap, else one. Moves `row` on. */
+  const runRows = (phase: Local<'i32'>) => {
+    pointAtOutput(phase)
+    pointAtSource(phase)
     listTaps(phase)
     f.get(inTile)
     f.if(
