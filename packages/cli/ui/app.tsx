@@ -1,11 +1,12 @@
 import { effect } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { openView } from './link.ts'
+import { Select } from './part/controls.tsx'
 import { LinkButton } from './part/link-button.tsx'
 import { RunDialog } from './part/run-dialog.tsx'
 import { RunRail } from './part/run-rail.tsx'
 import { failure, isLive, isReady, loading, railIsOpen, runList } from './state.ts'
-import { type Theme, theme, themes } from './theme.ts'
+import { type Theme, theme } from './theme.ts'
 import { Compare } from './view/compare.tsx'
 import { Curves } from './view/curves.tsx'
 import { GraphView } from './view/graph.tsx'
@@ -144,16 +145,7 @@ function Header() {
         {isLive.value ? 'Live' : 'Not connected'}
       </span>
       <LinkButton />
-      <label class="select">
-        <span class="visually-hidden">Colours of the page</span>
-        <select value={theme.value} onChange={(event) => (theme.value = event.currentTarget.value as Theme)}>
-          {themes.map((name) => (
-            <option key={name} value={name}>
-              {themeWords[name]}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Select label="Colours of the page" state={theme} words={themeWords} />
     </header>
   )
 }

@@ -86,3 +86,26 @@ export function Filter({ label, state, isValid }: FilterProps) {
     />
   )
 }
+
+interface SelectProps<T extends string> {
+  label: string
+  state: Signal<T>
+  words: Readonly<Record<T, string>>
+  isQuiet?: boolean
+}
+
+/** One of several values, in a list that opens. */
+export function Select<T extends string>({ label, state, words, isQuiet = false }: SelectProps<T>) {
+  return (
+    <label class="select">
+      <span class="visually-hidden">{label}</span>
+      <select class={isQuiet ? 'quiet' : ''} value={state.value} onChange={(event) => (state.value = event.currentTarget.value as T)}>
+        {(Object.keys(words) as T[]).map((value) => (
+          <option key={value} value={value}>
+            {words[value]}
+          </option>
+        ))}
+      </select>
+    </label>
+  )
+}

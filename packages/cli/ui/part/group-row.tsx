@@ -1,9 +1,10 @@
-import { colorOfGroup, groupColors, hexOf } from '../colors.ts'
+import { colorOfGroup, groupColors } from '../colors.ts'
 import { fold, type RunGroup, unfolded } from '../groups.ts'
 import { isOn, show, showOnly } from '../shown-runs.ts'
 import { highlighted } from '../state.ts'
 import { count } from '../words.ts'
 import { LongName } from './long-name.tsx'
+import { RowColor } from './row-color.tsx'
 import type { RowPlace } from './run-row.tsx'
 
 export function GroupRow({ group, index, total, isCurrent, onFocus }: RowPlace & { group: RunGroup }) {
@@ -48,14 +49,7 @@ export function GroupRow({ group, index, total, isCurrent, onFocus }: RowPlace &
           only
         </button>
       </span>
-      <input
-        type="color"
-        tabIndex={-1}
-        aria-label={`Colour of ${title}`}
-        title="Choose a colour"
-        value={hexOf(color)}
-        onInput={(event) => (groupColors.value = { ...groupColors.value, [title]: event.currentTarget.value })}
-      />
+      <RowColor of={title} color={color} onChoose={(chosen) => (groupColors.value = { ...groupColors.value, [title]: chosen })} />
     </li>
   )
 }

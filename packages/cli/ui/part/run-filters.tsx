@@ -2,10 +2,12 @@ import { type Condition, type ConditionOp, conditionOps } from '../condition.ts'
 import { groupBy, groupKeys } from '../groups.ts'
 import { conditions, runFilter, runOrder } from '../shown-runs.ts'
 import { filterTest, runList } from '../state.ts'
-import { Filter } from './controls.tsx'
+import { Filter, Select } from './controls.tsx'
 import { Menu } from './menu.tsx'
 
 const opWords: Record<ConditionOp, string> = { '=': '=', '!=': '≠', '<': '<', '<=': '≤', '>': '>', '>=': '≥', '~': 'like' }
+
+const orderWords = { name: 'By name', newest: 'Newest first' } as const
 
 /** Which runs are listed, in which groups and order. */
 export function RunFilters() {
@@ -38,17 +40,7 @@ export function RunFilters() {
           </button>
         )}
         <GroupMenu />
-        <label class="select">
-          <span class="visually-hidden">Order of runs</span>
-          <select
-            class="quiet"
-            value={runOrder.value}
-            onChange={(event) => (runOrder.value = event.currentTarget.value as typeof runOrder.value)}
-          >
-            <option value="name">By name</option>
-            <option value="newest">Newest first</option>
-          </select>
-        </label>
+        <Select label="Order of runs" state={runOrder} words={orderWords} isQuiet />
       </div>
     </div>
   )

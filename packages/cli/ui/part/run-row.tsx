@@ -1,11 +1,12 @@
 import { useComputed } from '@preact/signals'
 import type { RunSummary } from '../../src/board/protocol.ts'
-import { colorOf, hexOf } from '../colors.ts'
+import { colorOf } from '../colors.ts'
 import { mark, markOf, nameOf } from '../marks.ts'
 import { isOn, show, showOnly } from '../shown-runs.ts'
 import { clock, detailed, highlighted } from '../state.ts'
 import { formatAge, formatDuration } from '../words.ts'
 import { LongName } from './long-name.tsx'
+import { RowColor } from './row-color.tsx'
 
 /** Where a row stands in the list of runs. */
 export interface RowPlace {
@@ -70,14 +71,7 @@ export function RunRow({ run, isInGroup, index, total, isCurrent, onFocus }: Row
           ⋯
         </button>
       </span>
-      <input
-        type="color"
-        tabIndex={-1}
-        aria-label={`Colour of ${name}`}
-        title="Choose a colour"
-        value={hexOf(colorOf(run))}
-        onInput={(event) => mark(run, { color: event.currentTarget.value })}
-      />
+      <RowColor of={name} color={colorOf(run)} onChoose={(color) => mark(run, { color })} />
     </li>
   )
 }

@@ -3,12 +3,12 @@ import { formatIds } from '../../src/board/id-set.ts'
 import type { GroupCurve, ScalarCurve } from '../../src/board/protocol.ts'
 import { address, fetchGroups, fetchScalars } from '../api.ts'
 import { colorOf, colorOfGroup, dashOf, dashOfGroup, lineLooks } from '../colors.ts'
-import { grouped, groupLook, groupLooks, groups, type RunGroup } from '../groups.ts'
+import { grouped, groupLook, type groupLooks, groups, type RunGroup } from '../groups.ts'
 import { versionOf } from '../live.ts'
 import { nameOf } from '../marks.ts'
 import { Card } from '../part/card.tsx'
 import { ChartDownloads } from '../part/chart-downloads.tsx'
-import { Choice, Slider, Toggle } from '../part/controls.tsx'
+import { Choice, Select, Slider, Toggle } from '../part/controls.tsx'
 import { TagCards } from '../part/tag-cards.tsx'
 import { useFetched } from '../part/use-fetched.ts'
 import { LineChart } from '../plot/line-chart.tsx'
@@ -22,6 +22,8 @@ import { ScalarTable } from './scalar-table.tsx'
 const xKinds = { step: 'number', relative: 'duration', wall: 'time' } as const satisfies Record<string, XKind>
 const xNames = { step: 'Step', relative: 'After', wall: 'At' } as const
 const xLabels = { step: 'Step', relative: 'Time since the start', wall: undefined } as const
+
+const smoothingWords = { exponential: 'Exponential', gaussian: 'Gaussian', mean: 'Running mean' } as const
 
 const lookWords: Record<(typeof groupLooks)[number], string> = {
   range: 'Mean and range',
@@ -62,26 +64,8 @@ function Drawing() {
         onInput={(v) => (weight.value = v)}
         words={weight.value.toFixed(2)}
       />
-      <label class="select">
-        <span class="visually-hidden">Kind of smoothing</span>
-        <select value={method.value} onChange={(event) => (method.value = event.currentTarget.value as typeof method.value)}>
-          <option value="exponential">Exponential</option>
-          <option value="gaussian">Gaussian</option>
-          <option value="mean">Running mean</option>
-        </select>
-      </label>
-      {groups.value && (
-        <label class="select">
-          <span class="visually-hidden">How groups are drawn</span>
-          <select value={groupLook.value} onChange={(event) => (groupLook.value = event.currentTarget.value as typeof groupLook.value)}>
-            {groupLooks.map((look) => (
-              <option key={look} value={look}>
-                {lookWords[look]}
-              </option>
-            ))}
-          </select>
-        </label>
-      )}
+      <Select label="Kind of smoothing" state={method} words={smoothingWords} />
+      {groups.value && <Select label="How groups are drawn" state={groupLook} words={lookWords} />}
       <Toggle state={logX}>Log x</Toggle>
       <Toggle state={logY}>Log y</Toggle>
       <Toggle state={skipsOutliers} title="Fit the y axis to what lies between the 1st and the 99th percentile">

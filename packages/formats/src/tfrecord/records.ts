@@ -43,7 +43,7 @@ export function recordSource<T>(
         try {
           data = decoder.next()?.data
         } catch (error) {
-          // The decoder has named the place.
+          // Where the bad record can be passed over, reading can go on behind it; the decoder has named its place.
           if (decoder.skip()) throw badElement('readRecords', undefined, error)
           throw error
         }
