@@ -12,7 +12,7 @@ type Awaitable<T> = T | Promise<T>
  *
  * `fit` calls, for each epoch: `onEpochStart`; for each batch `onBatchStart`, `onBatchEnd` and, when it made the optimiser step,
  * `onStepEnd`; for each validation `onValidationStart`, `onValidationBatchEnd`, `onValidationEnd`; and `onEpochEnd`, when the
- * validation at the end of the epoch is over. Around all of it `onFitStart` and `onFitEnd`, or `onError`.
+ * validation at the end of the epoch is over. An epoch that is stopped before its first batch has no end. Around all of it `onFitStart` and `onFitEnd`, or `onError`.
  */
 export interface Callback {
   /** What its state is called in checkpoints. Default: the name of its class. */

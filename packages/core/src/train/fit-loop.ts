@@ -66,6 +66,8 @@ export class FitLoop {
     this.#validationLimit = countOf('limitBatches.validation', limitBatches.validation, this.#validation?.length)
     const batches = smaller(this.#limit, batchesPerEpoch === undefined ? this.#source.length : undefined)
     this.#validateEveryBatches = countOf('validateEvery.batches', validateEvery?.batches, batches)
+    if (this.#limit === 0)
+      throw refused('limitBatches.train is 0', 'An epoch needs a batch at least; trainer.evaluate(data) only validates.')
     if (batchesPerEpoch !== undefined) wholeNumber('batchesPerEpoch', batchesPerEpoch, 1)
     if (maxSteps !== undefined) wholeNumber('maxSteps', maxSteps, 0)
     if (maxTime !== undefined && !(typeof maxTime === 'number' && maxTime >= 0))
@@ -160,6 +162,8 @@ export class FitLoop {
     this.#resumed = false
     await this.#callbacks.call('onEpochStart')
     const complete = await this.#batches()
+    // Stopped before its first batch: an epoch of which there is nothing to tell.
+    if (!complete && training.batch === 0) return
     if (this.#pending > 0) await this.#finishStep()
     const { stopReason } = training
     if (stopReason === 'interrupted' || stopReason === 'maxTime') return this.#remember(await training.logs())
@@ -241,7 +245,9 @@ export class FitLoop {
     if (this.#plan.options.batchesPerEpoch === undefined) return true
     // One that goes on from a checkpoint may be at the end of a pass.
     this.#emptyPasses = empty ? this.#emptyPasses + 1 : 0
-    return this.#emptyPasses > 1
+    if (this.#emptyPasses < 2) return false
+    if (training.batch === 0) throw noBatches()
+    return true
   }
 
   async #finishStep(): Promise<void> {

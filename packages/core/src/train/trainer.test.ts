@@ -287,7 +287,28 @@ describe('fit', () => {
     expect(await run({ fastDevRun: true, epochs: 9, validation: batches, callbacks: [keeps] })).toMatchObject({ steps: 1, epochs: 1 })
     expect(seen).toEqual([])
     await expect(run({ limitBatches: { train: -1 } })).rejects.toThrow(/limitBatches.train is -1/)
+    await expect(run({ limitBatches: { train: 0 } })).rejects.toThrow(/limitBatches.train is 0/)
     await expect(run({ epochs: 1.5 })).rejects.toThrow(/epochs is 1.5/)
+  })
+
+  test.each(['interrupted', 'enough'])('an epoch that is stopped (%s) before its first batch is not one', async (stopReason) => {
+    const interruption = new AbortController()
+    const stop = (training: train.Training) => (stopReason === 'enough' ? training.stop(stopReason) : interruption.abort())
+    const ends: number[] = []
+    const callback = {
+      onEpochStart: (training: train.Training) => (training.epoch > 0 ? stop(training) : undefined),
+      onEpochEnd: ({ epoch }: train.Training) => void ends.push(epoch),
+    }
+    const options = { epochs: 9, callbacks: [callback], signal: interruption.signal }
+    const result = await quickTrainer().fit(batchesOf(points()), options)
+    expect(result).toMatchObject({ stopReason, epochs: 1, steps: 6 })
+    expect(result.history.values('loss')).toEqual([expect.closeTo(result.logs.loss!)])
+    expect(ends).toEqual([0])
+  })
+
+  test('data that give their batches once have none for a further epoch', async () => {
+    const once = batchesOf(points()).values()
+    await expect(quickTrainer().fit(once, { batchesPerEpoch: 6, epochs: 3 })).rejects.toThrow(/no batches.*only once/s)
   })
 
   test('with batchesPerEpoch the next epoch goes on in the same pass', async () => {
