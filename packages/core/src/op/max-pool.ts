@@ -69,8 +69,9 @@ function windowKernel(x: Spec, [values, positions]: readonly Spec[], { kernel, s
       continue
     }
     // The first of equal ones; the first NaN before all.
-    const wins = isFloat(x.dtype) ? k.and(k.not(k.le(value, best.value)), k.eq(best.value, best.value)) : k.gt(value, best.value)
-    best = { value: k.select(wins, value, best.value), place: k.select(wins, place, best.place) }
+    const stays = k.le(value, best.value)
+    const keeps = isFloat(x.dtype) ? k.or(stays, k.ne(best.value, best.value)) : stays
+    best = { value: k.select(keeps, best.value, value), place: k.select(keeps, best.place, place) }
   }
   const start = weighted(
     k,

@@ -81,6 +81,7 @@ export const simdOps = numbered([
 export const relaxedOps = numbered([
   [0xfd105, 'f32x4.relaxed_', 'madd nmadd'],
   [0xfd107, 'f64x2.relaxed_', 'madd nmadd'],
+  [0xfd109, '', 'i8x16.relaxed_laneselect'],
 ])
 
 /** Instructions whose only immediate is a lane number. */
