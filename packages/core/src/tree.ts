@@ -1,7 +1,8 @@
 /** Nested arrays and plain objects of leaves: what `grad`, `tidy` and `compile` accept and return. */
 export type Tree<T> = T | readonly Tree<T>[] | { readonly [key: string]: Tree<T> }
 
-const isBranch = (x: unknown): x is Record<string, unknown> =>
+/** Whether it is a plain object, whose values are parts of the tree. */
+export const isBranch = (x: unknown): x is Record<string, unknown> =>
   typeof x === 'object' && x !== null && (Object.getPrototypeOf(x) === Object.prototype || Object.getPrototypeOf(x) === null)
 
 /** Replaces every leaf for which `isLeaf` holds; everything else stays as it is. */

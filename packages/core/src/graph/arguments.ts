@@ -1,6 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { isBranch } from '../tree.ts'
 
 /** The arguments of a call: its tensors in order, and what tells programs for such arguments from others. */
 interface ReadArguments {
@@ -12,7 +13,7 @@ const identities = new WeakMap<object, number>()
 let identified = 0
 
 /** A number for an object that no other object has. */
-function identityOf(x: object): number {
+export function identityOf(x: object): number {
   let id = identities.get(x)
   if (id === undefined) identities.set(x, (id = identified++))
   return id
@@ -67,8 +68,7 @@ function keyOf(x: unknown, tensor: KeyOfTensor): string {
   if (typeof x === 'object' && x !== null) {
     if (ArrayBuffer.isView(x) || x instanceof ArrayBuffer) refuseNumbers(x)
     if (Array.isArray(x)) return `[${x.map((part) => keyOf(part, tensor))}]`
-    const prototype: unknown = Object.getPrototypeOf(x)
-    if (prototype !== Object.prototype && prototype !== null) return `#${identityOf(x)}`
+    if (!isBranch(x)) return `#${identityOf(x)}`
     return `{${Object.entries(x).map(([name, part]) => `${JSON.stringify(name)}:${keyOf(part, tensor)}`)}}`
   }
   if (typeof x === 'function') return `#${identityOf(x)}`

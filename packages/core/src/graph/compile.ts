@@ -155,7 +155,7 @@ class Cache {
     const same = this.#lastCall?.tensorsOf(args)
     if (same) return this.#run(this.#last!, same)
     const { found, tensors } = this.specialize(args)
-    this.#lastCall = LastCall.of(args, found.guards, engineOf(tensors))
+    this.#lastCall = new LastCall(args, found.guards, engineOf(tensors))
     return this.#run(found, tensors)
   }
 

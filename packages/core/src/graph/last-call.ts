@@ -6,18 +6,31 @@ import { changes } from '../tensor/changes.ts'
 import { matmulPrecision } from '../tensor/matmul-precision.ts'
 import { modes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { isBranch } from '../tree.ts'
+import { identityOf } from './arguments.ts'
 import type { Guard } from './graph.ts'
+
+/** What an argument was, or a part of one. */
+interface Known {
+  /** Of a tensor; null for all else. */
+  readonly spec: Spec | null
+  /** Of arrays and plain objects, else null. */
+  readonly parts: readonly Known[] | null
+  /** The keys of a plain object, else null. */
+  readonly names: readonly string[] | null
+  /** Of an object that is no tree, so that it is not held here; null for all else. */
+  readonly id: number | null
+  /** Whether a tensor requires a gradient, or a plain value. */
+  readonly value: unknown
+}
 
 /**
  * The arguments of a call, and all else that its program depends on, so that the next call is seen to be alike without a key
- * being made. Only for arguments that are tensors and plain values, not trees.
+ * being made.
  */
 export class LastCall {
-  /** By argument: what a tensor has to be like, or else null. */
-  readonly #specs: readonly (Spec | null)[]
-  /** By argument: what a plain value has to be, or whether a tensor has to require a gradient. */
-  readonly #values: readonly unknown[]
-  /** How many arguments are tensors. */
+  readonly #args: Known
+  /** How many tensors there are among them. */
   readonly #tensors: number
   /** Those that last, and the count of changes at which they held; and all others. */
   readonly #lasting: readonly Guard[]
@@ -28,45 +41,66 @@ export class LastCall {
   readonly #autocast: DType | undefined = modes.autocast?.dtype
   readonly #precision = matmulPrecision()
 
-  private constructor(args: readonly unknown[], guards: readonly Guard[], engine: Engine) {
-    this.#specs = args.map((x) => (x instanceof Tensor ? x.spec : null))
-    this.#values = args.map((x) => (x instanceof Tensor ? x.requiresGrad : x))
-    this.#tensors = this.#specs.filter((spec) => spec !== null).length
+  /**
+   * For a call whose guards hold.
+   *
+   * @param engine Where the arguments live.
+   */
+  constructor(args: readonly unknown[], guards: readonly Guard[], engine: Engine) {
+    this.#args = knownOf(args)
+    this.#tensors = countOf(this.#args)
     this.#lasting = guards.filter(({ lasting }) => lasting)
     this.#heldAt = changes.count
     this.#guards = guards.filter(({ lasting }) => !lasting)
     this.#engine = engine
   }
 
-  /**
-   * For a call whose guards hold.
-   *
-   * @param engine Where the arguments live.
-   */
-  static of(args: readonly unknown[], guards: readonly Guard[], engine: Engine): LastCall | null {
-    const isLeaf = (x: unknown) => x instanceof Tensor || x === null || (typeof x !== 'object' && typeof x !== 'function')
-    if (!args.every(isLeaf)) return null
-    return new LastCall(args, guards, engine)
-  }
-
   /** The tensors among the arguments of a call that is like this one; null if it is another. */
   tensorsOf(args: readonly unknown[]): readonly Tensor[] | null {
-    const specs = this.#specs
-    if (args.length !== specs.length || modes.grad !== this.#grad || modes.autocast?.dtype !== this.#autocast) return null
-    if (matmulPrecision() !== this.#precision) return null
-    for (let i = 0; i < args.length; i++) {
-      const x = args[i]
-      const spec = specs[i]
-      if (spec === null) {
-        if (!Object.is(x, this.#values[i])) return null
-      } else if (!(x instanceof Tensor) || x.spec !== spec || x.requiresGrad !== this.#values[i] || x.engine !== this.#engine) return null
-    }
+    if (modes.grad !== this.#grad || modes.autocast?.dtype !== this.#autocast || matmulPrecision() !== this.#precision) return null
     if (this.#tensors === 0 && currentEngine() !== this.#engine) return null
-    const tensors = this.#tensors === args.length ? (args as readonly Tensor[]) : args.filter((x) => x instanceof Tensor)
+    const tensors = new Array<Tensor>(this.#tensors)
+    if (this.#take(args, this.#args.parts!, tensors, 0) < 0) return null
     if (changes.count !== this.#heldAt && !this.#stillLast(tensors)) return null
     const guards = this.#guards
     for (let i = 0; i < guards.length; i++) if (!guards[i]!.check(tensors)) return null
     return tensors
+  }
+
+  // Nothing is made on the way, as small steps take a few microseconds.
+
+  /**
+   * Puts the tensors among `parts` into `tensors`.
+   *
+   * @param at How many are there already. @returns How many are there now; negative if the parts are not as they were.
+   */
+  #take(parts: readonly unknown[], known: readonly Known[], tensors: Tensor[], at: number): number {
+    if (parts.length !== known.length) return -1
+    for (let i = 0; i < known.length && at >= 0; i++) at = this.#takePart(parts[i], known[i]!, tensors, at)
+    return at
+  }
+
+  #takePart(x: unknown, known: Known, tensors: Tensor[], at: number): number {
+    const { spec, parts, id, value } = known
+    if (spec !== null) {
+      if (!(x instanceof Tensor) || x.spec !== spec || x.requiresGrad !== value || x.engine !== this.#engine) return -1
+      tensors[at] = x
+      return at + 1
+    }
+    if (id !== null) return isObject(x) && identityOf(x) === id ? at : -1
+    if (parts === null) return Object.is(x, value) ? at : -1
+    if (known.names !== null) return isBranch(x) ? this.#takeNamed(x, known, tensors, at) : -1
+    return Array.isArray(x) ? this.#take(x, parts, tensors, at) : -1
+  }
+
+  #takeNamed(x: Readonly<Record<string, unknown>>, { names, parts }: Known, tensors: Tensor[], at: number): number {
+    let i = 0
+    for (const name in x) {
+      if (name !== names![i] || at < 0) return -1
+      at = this.#takePart(x[name], parts![i]!, tensors, at)
+      i++
+    }
+    return i === names!.length ? at : -1
   }
 
   #stillLast(tensors: readonly Tensor[]): boolean {
@@ -75,3 +109,16 @@ export class LastCall {
     return true
   }
 }
+
+const isObject = (x: unknown): x is object => (typeof x === 'object' && x !== null) || typeof x === 'function'
+
+const nothing: Known = { spec: null, parts: null, names: null, id: null, value: undefined }
+
+function knownOf(x: unknown): Known {
+  if (x instanceof Tensor) return { ...nothing, spec: x.spec, value: x.requiresGrad }
+  if (Array.isArray(x)) return { ...nothing, parts: Array.from(x, knownOf) }
+  if (isBranch(x)) return { ...nothing, parts: Object.values(x).map(knownOf), names: Object.keys(x) }
+  return isObject(x) ? { ...nothing, id: identityOf(x) } : { ...nothing, value: x }
+}
+
+const countOf = ({ spec, parts }: Known): number => (parts ? parts.reduce((sum, part) => sum + countOf(part), 0) : Number(spec !== null))

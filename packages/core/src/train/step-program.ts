@@ -10,7 +10,7 @@ import { noGrad, withModes } from '../tensor/modes.ts'
 import { keep } from '../tensor/scope.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { mapTree } from '../tree.ts'
-import { batchSizeOf, isTensor, readBatch } from './batch.ts'
+import { type Batch, batchSizeOf, isTensor, readBatch } from './batch.ts'
 import { callForward } from './call-forward.ts'
 import { classWeigher, type LossOf, lossTerms } from './loss-terms.ts'
 import { type Logs, MetricSet } from './metric-set.ts'
@@ -61,9 +61,8 @@ export class StepProgram {
     return this.#train
   }
 
-  // The parts of a batch are arguments of their own: calls with tensors and plain values are known again at once, those with trees are not.
-  readonly #train: Compiled<(first: boolean, ends: number, ...parts: readonly unknown[]) => Left | null>
-  readonly #evaluate: Compiled<(...parts: readonly unknown[]) => Left | null>
+  readonly #train: Compiled<(batch: unknown, at: Accumulation) => Left | null>
+  readonly #evaluate: Compiled<(batch: unknown) => Left | null>
   readonly #update: Compiled<(ends: number) => null>
   readonly #forward: Compiled<(inputs: unknown) => unknown>
 
@@ -76,8 +75,8 @@ export class StepProgram {
     if (options.precision === 'float16') this.scaler = new GradScaler(options.scaler)
     const compiled = <F extends (...args: never[]) => unknown>(f: F): Compiled<F> =>
       options.compile === false ? compile(f, { debug: true }) : compile(f, options.compile === true ? {} : options.compile)
-    this.#train = compiled((first: boolean, ends: number, ...parts: readonly unknown[]) => this.#trainStep(parts, { first, ends }))
-    this.#evaluate = compiled((...parts: readonly unknown[]) => this.#evalStep(parts))
+    this.#train = compiled((batch: unknown, at: Accumulation) => this.#trainStep(batch, at))
+    this.#evaluate = compiled((batch: unknown) => this.#evalStep(batch))
     this.#update = compiled((ends: number) => this.#optimize(ends))
     this.#forward = compiled((inputs: unknown) => this.#inPrecision(() => this.#outputs(inputs)))
   }
@@ -90,8 +89,8 @@ export class StepProgram {
   }
 
   /** Trains on a batch. */
-  train(batch: unknown, { first, ends }: Accumulation): void {
-    this.#updateMetrics(this.#train(first, ends, ...this.#parts(batch, this.#options.trainStep)))
+  train(batch: unknown, at: Accumulation): void {
+    this.#updateMetrics(this.#train(this.#argument(batch, this.#options.trainStep), at))
   }
 
   /** Takes the step of batches that were gone through before. */
@@ -102,7 +101,7 @@ export class StepProgram {
   /** Takes a batch into loss and metrics. */
   evaluate(batch: unknown): void {
     const { evalStep, trainStep } = this.#options
-    this.#updateMetrics(noGrad(() => this.#evaluate(...this.#parts(batch, evalStep ?? trainStep))))
+    this.#updateMetrics(noGrad(() => this.#evaluate(this.#argument(batch, evalStep ?? trainStep))))
   }
 
   predict(inputs: unknown): unknown {
@@ -143,17 +142,13 @@ export class StepProgram {
     for (const program of [this.#train, this.#evaluate, this.#update, this.#forward]) program.clear()
   }
 
-  /** What a step takes of a batch: one of the user's all of it, ours the inputs, targets and weights. */
-  #parts(batch: unknown, step: unknown): readonly unknown[] {
-    if (step) return [batch]
-    const { inputs, targets, weights } = readBatch(batch, this.#options.batch)
-    return [inputs, targets, weights]
+  #argument(batch: unknown, step: unknown): unknown {
+    return step ? batch : readBatch(batch, this.#options.batch)
   }
 
-  #trainStep(parts: readonly unknown[], { first, ends }: Accumulation): Left | null {
+  #trainStep(batch: unknown, { first, ends }: Accumulation): Left | null {
     const { trainStep, optimization } = this.#options
-    const [batch] = parts
-    const size = batchSizeOf(parts)
+    const size = batchSizeOf(batch)
     if (optimization === 'manual')
       return this.#account(
         'train',
@@ -162,7 +157,9 @@ export class StepProgram {
       )
     const { optimizer } = this
     if (first) optimizer.zeroGrad()
-    const result = this.#inPrecision(() => (trainStep ? resultOf(trainStep(batch as never)) : this.#ownStep(parts, { training: true })))
+    const result = this.#inPrecision(() =>
+      trainStep ? resultOf(trainStep(batch as never)) : this.#ownStep(batch as Batch, { training: true }),
+    )
     const { loss } = result
     if (loss.rank > 0) throw refused(`the loss has the shape [${loss.shape.join(', ')}]`, 'Return one number: loss.mean().')
     const scaled = this.scaler ? this.scaler.scale(loss) : loss
@@ -171,14 +168,13 @@ export class StepProgram {
     return this.#account('train', result, size)
   }
 
-  #evalStep(parts: readonly unknown[]): Left | null {
+  #evalStep(batch: unknown): Left | null {
     const step = this.#options.evalStep ?? this.#options.trainStep
-    const result = this.#inPrecision(() => (step ? resultOf(step(parts[0] as never)) : this.#ownStep(parts, { training: false })))
-    return this.#account('evaluate', result, batchSizeOf(parts))
+    const result = this.#inPrecision(() => (step ? resultOf(step(batch as never)) : this.#ownStep(batch as Batch, { training: false })))
+    return this.#account('evaluate', result, batchSizeOf(batch))
   }
 
-  #ownStep([inputs, targets, given]: readonly unknown[], { training }: { readonly training: boolean }): AnyResult {
-    const weights = given as Tensor | undefined
+  #ownStep({ inputs, targets, weights }: Batch, { training }: { readonly training: boolean }): AnyResult {
     if (!this.#loss) throw refused('there is no loss', 'Make the trainer with { loss: crossEntropy }, or a trainStep.')
     const outputs = this.#outputs(inputs)
     const byClass = training ? this.#classWeights?.(targets) : undefined
