@@ -58,7 +58,7 @@ describe('a call like the one before', () => {
   /** The trace whose program ran. */
   const run = (args: readonly unknown[]): number => {
     const { call, tensors } = f(...args)
-    const doubled = leavesOf(args, isTensor).map((z) => Array.from(z.dataSync(), (value) => 2 * Number(value)))
+    const doubled = leavesOf(args, isTensor).map((z) => [...z.dataSync()].map((value) => 2 * Number(value)))
     expect(tensors.map((z) => z.toArray())).toEqual(doubled)
     return call
   }
