@@ -241,7 +241,7 @@ Plan plan(const Problem &p, int threads) {
   divide(q, threads, {ceilOf(q.pixels, chunk), ceilOf(q.panels, group), ceilOf(q.pixels, rows)});
   q.chunk = ceilOf(q.pixels, q.chunks);
   q.units = q.chunks * q.groups;
-  // Zeros, the table, offsets, copied runs, sums.
+  // Zeros, the table, lines, copied runs, sums.
   const int64_t run = ceilOf(q.joined * p.channelsIn, W) * W;
   q.scratchFloats = run + q.runs * (MR + 1) * 2 + (q.joined > 1 ? MR * q.runs * run : 0) + (q.chunk + MR) * width;
   return q;
@@ -272,55 +272,109 @@ Pixel pixelAt(const Problem &p, int64_t index) {
   return pixel;
 }
 
-COTANGENT_INLINE void advance(const Problem &p, Pixel &pixel) {
-  for (int axis = 2; axis >= 0; axis--) {
-    if (++pixel.at[axis] < p.out[axis]) return;
-    pixel.at[axis] = 0;
-  }
-  pixel.picture++;
+/** Which pixels of a row of the result have windows that lie within the row of the input: [first, last). */
+struct Inside {
+  int64_t first, last;
+};
+
+Inside insideOf(const Problem &p) {
+  const int64_t reach = p.in[2] - (p.kernel[2] - 1) * p.dilation[2] + p.before[2], out = p.out[2];
+  const int64_t first = ceilOf(p.before[2], p.stride[2]), last = reach > 0 ? ceilOf(reach, p.stride[2]) : 0;
+  return {first < out ? first : out, last < out ? last : out};
 }
 
-/**
- * Points to where the input of one pixel lies, run by run; zeros where it is beyond the edge, and copies of joined taps some of which are.
- * `offsets`: of the runs of a window.
- */
-COTANGENT_INLINE void point(const Problem &p, const Plan &q, const float *x, const Pixel &pixel, const int64_t *offsets, const float *zeros,
-                            float *copies, const float **table) {
-  int64_t at[3];
-  bool inside = true;
-  const float *picture = x + pixel.picture * p.step[0], *window = picture;
-  for (int axis = 0; axis < 3; axis++) {
-    at[axis] = pixel.at[axis] * p.stride[axis] - p.before[axis];
-    inside = inside && at[axis] >= 0 && at[axis] + (p.kernel[axis] - 1) * p.dilation[axis] < p.in[axis];
-    window += at[axis] * p.step[axis + 1];
+/** Walks over pixels of the result and points to where their input lies, a row of the result at a time. */
+class Walk {
+public:
+  /** `lines`: room for where the rows lie that a window sees. */
+  Walk(const Problem &p, const Plan &q, const float *x, const float *zeros, const float **lines)
+      : p(p), q(q), x(x), zeros(zeros), lines(lines), lineCount(p.kernel[0] * p.kernel[1]), runsOfLine(p.kernel[2] / q.joined),
+        inside(insideOf(p)) {}
+
+  void start(int64_t index) {
+    pixel = pixelAt(p, index);
+    findLines();
   }
-  if (inside) {
-    for (int64_t run = 0; run < q.runs; run++) table[run * MR] = window + offsets[run];
-    return;
+
+  /** The runs of the next `rows` pixels. `copies`: room for joined taps of which some are beyond the edge. */
+  COTANGENT_INLINE void point(int64_t rows, const float **table, float *copies) {
+    for (int64_t r = 0; r < rows;) {
+      const int64_t c = pixel.at[2];
+      int64_t count = 1;
+      if (c >= inside.first && c < inside.last) {
+        count = inside.last - c < rows - r ? inside.last - c : rows - r;
+        pointInside(count, table + r);
+      } else pointAtEdge(table + r, copies + r * q.runs * q.joined * p.channelsIn);
+      r += count;
+      pixel.at[2] += count;
+      if (pixel.at[2] == p.out[2]) nextRow();
+    }
   }
-  const int64_t c0 = at[2];
-  for (int64_t d = 0; d < p.kernel[0]; d++) {
-    const int64_t z = at[0] + d * p.dilation[0];
-    for (int64_t h = 0; h < p.kernel[1]; h++) {
-      const int64_t y = at[1] + h * p.dilation[1];
-      const bool seen = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
-      const float *row = picture + z * p.step[1] + y * p.step[2];
-      if (q.joined > 1) {
-        float *copy = copies;
-        *table = seen ? copies : zeros;
-        table += MR;
-        copies += q.joined * p.channelsIn;
-        for (int64_t w = 0; seen && w < q.joined; w++)
-          for (int64_t i = 0; i < p.channelsIn; i++) *copy++ = c0 + w >= 0 && c0 + w < p.in[2] ? row[(c0 + w) * p.channelsIn + i] : 0;
-        continue;
-      }
-      for (int64_t w = 0; w < p.kernel[2]; w++, table += MR) {
-        const int64_t c = c0 + w * p.dilation[2];
-        *table = seen && c >= 0 && c < p.in[2] ? row + c * p.step[3] : zeros;
+
+private:
+  /** Where the rows lie that a window of this row sees; null for those beyond the edge. */
+  void findLines() {
+    const float **line = lines;
+    for (int64_t d = 0; d < p.kernel[0]; d++) {
+      const int64_t z = pixel.at[0] * p.stride[0] - p.before[0] + d * p.dilation[0];
+      for (int64_t h = 0; h < p.kernel[1]; h++) {
+        const int64_t y = pixel.at[1] * p.stride[1] - p.before[1] + h * p.dilation[1];
+        const bool seen = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
+        *line++ = seen ? x + pixel.picture * p.step[0] + z * p.step[1] + y * p.step[2] : nullptr;
       }
     }
   }
-}
+
+  void nextRow() {
+    pixel.at[2] = 0;
+    if (++pixel.at[1] == p.out[1]) {
+      pixel.at[1] = 0;
+      if (++pixel.at[0] == p.out[0]) {
+        pixel.at[0] = 0;
+        // There is nothing behind the last one.
+        if (++pixel.picture == p.batch) return;
+      }
+    }
+    findLines();
+  }
+
+  COTANGENT_INLINE void pointInside(int64_t count, const float **table) {
+    const int64_t first = (pixel.at[2] * p.stride[2] - p.before[2]) * p.step[3], tapStep = p.dilation[2] * p.step[3];
+    for (int64_t i = 0; i < lineCount; i++) {
+      const bool seen = lines[i] != nullptr;
+      const float *window = seen ? lines[i] + first : zeros;
+      const int64_t step = seen ? p.stride[2] * p.step[3] : 0, next = seen ? tapStep : 0;
+      for (int64_t run = 0; run < runsOfLine; run++, table += MR, window += next)
+        for (int64_t r = 0; r < count; r++) table[r] = window + r * step;
+    }
+  }
+
+  COTANGENT_INLINE void pointAtEdge(const float **table, float *copies) {
+    const int64_t first = pixel.at[2] * p.stride[2] - p.before[2], channels = p.channelsIn;
+    const auto within = [&](int64_t c) { return c >= 0 && c < p.in[2]; };
+    for (int64_t i = 0; i < lineCount; i++) {
+      const float *line = lines[i];
+      if (q.joined > 1) {
+        *table = line ? copies : zeros;
+        table += MR;
+        for (int64_t w = 0; line && w < q.joined; w++)
+          for (int64_t k = 0; k < channels; k++) *copies++ = within(first + w) ? line[(first + w) * channels + k] : 0;
+        continue;
+      }
+      for (int64_t w = 0; w < p.kernel[2]; w++, table += MR) {
+        const int64_t c = first + w * p.dilation[2];
+        *table = line && within(c) ? line + c * p.step[3] : zeros;
+      }
+    }
+  }
+
+  const Problem &p;
+  const Plan &q;
+  const float *x, *zeros, **lines;
+  int64_t lineCount, runsOfLine;
+  Inside inside;
+  Pixel pixel{};
+};
 
 void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, float *scratch) {
   const int64_t part = unit / q.groups, group = unit % q.groups;
@@ -328,16 +382,11 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
   const int64_t first = partOf(q.pixels, part, q.chunks), count = partOf(q.pixels, part + 1, q.chunks) - first;
   const int64_t run = q.joined * p.channelsIn, runFloats = ceilOf(run, W) * W;
   float *zeros = scratch;
-  auto **table = reinterpret_cast<const float **>(zeros + runFloats);
-  auto *offsets = reinterpret_cast<int64_t *>(table + q.runs * MR);
-  float *copies = reinterpret_cast<float *>(offsets + q.runs);
+  auto **table = reinterpret_cast<const float **>(zeros + runFloats), **lines = table + q.runs * MR;
+  float *copies = reinterpret_cast<float *>(lines + q.runs);
   float *sums = copies + (q.joined > 1 ? MR * q.runs * runFloats : 0);
   for (int64_t i = 0; i < run; i++) zeros[i] = 0;
-  for (int64_t i = 0; i < q.runs; i++) {
-    const int64_t tap = i * q.joined;
-    const int64_t d = tap / (p.kernel[1] * p.kernel[2]), h = tap / p.kernel[2] % p.kernel[1], w = tap % p.kernel[2];
-    offsets[i] = d * p.dilation[0] * p.step[1] + h * p.dilation[1] * p.step[2] + w * p.dilation[2] * p.step[3];
-  }
+  Walk walk(p, q, o.x, zeros, lines);
   // Weights that this thread will probably read next come while it multiplies.
   const auto panelAt = [&](int64_t panel) { return o.packed + q.depth * partOf(q.vectors, panel, q.panels) * W; };
   const int64_t nextGroup = unit + 1 < q.units ? (unit + 1) % q.groups : group;
@@ -349,10 +398,10 @@ void product(const Problem &p, const Plan &q, const Operands &o, int64_t unit, f
   const int64_t most = rowsFor(partOf(q.vectors, 1, q.panels)), tiles = ceilOf(count, most);
   for (int64_t from = 0; from < q.depth; from += q.block) {
     const int64_t to = from + q.block < q.depth ? from + q.block : q.depth;
-    auto pixel = pixelAt(p, first);
+    walk.start(first);
     for (int64_t tile = 0; tile < tiles; tile++) {
       const int64_t start = partOf(count, tile, tiles), rows = partOf(count, tile + 1, tiles) - start;
-      for (int64_t r = 0; r < rows; r++, advance(p, pixel)) point(p, q, o.x, pixel, offsets, zeros, copies + r * q.runs * run, table + r);
+      walk.point(rows, table, copies);
       for (int64_t panel = firstPanel; panel < lastPanel; panel++) {
         const int64_t vector = partOf(q.vectors, panel, q.panels), vectors = partOf(q.vectors, panel + 1, q.panels) - vector;
         const int64_t column = vector * W, width = vectors * W;

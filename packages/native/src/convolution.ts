@@ -25,6 +25,9 @@ const wholeVectors = 16
 /** Numbers that lie together, of neighbouring taps and their channels, below which oneDNN is so much faster that a kernel may follow. */
 const fewNumbers = 8
 
+/** Channels of the result from which on that holds for products only: finding the input of a window pays then, however little it is. */
+const manyChannels = 32
+
 /** How many times as long a multiply-add takes where each channel is by itself. */
 const depthwiseCost = 4
 
@@ -69,12 +72,14 @@ export function describeConvolution(routine: Routine): DescribedConvolution | un
   const three = (list: readonly number[], filled: number) => [...Array<number>(3 - axes).fill(filled), ...list] as unknown as Three
   const pixels = size(y.shape) / channelsOut
   const operations = operationsOf(postOps, { own, bias: bias !== undefined })
+  const isProduct = kernel.every((n) => n === 1)
   const together = dilation.at(-1) === 1 && x.strides.at(-2) === channelsIn ? channelsIn * kernel.at(-1)! : channelsIn
   return {
     work: pixels * size(w.shape) * (depthwise ? depthwiseCost : 1),
     preferred:
       depthwise ||
-      (together >= fewNumbers && (pixels <= fewPixels[kernel.every((n) => n === 1) ? 'product' : 'window'] || !arePlain(postOps))),
+      ((together >= fewNumbers || (!isProduct && channelsOut >= manyChannels)) &&
+        (pixels <= fewPixels[isProduct ? 'product' : 'window'] || !arePlain(postOps))),
     describe: (threads) => ({
       convolution: {
         channels: [x.shape[0]!, channelsIn, channelsOut],

@@ -59,7 +59,8 @@ const shapes: readonly (readonly [string, Shape])[] = [
   ['more panels than one group', { channels: [700, 200], kernel: 1 }],
   ['weights that are dealt with in blocks', { channels: [190, 64], size: [5, 4] }],
   ['7x7 with stride', { channels: [20, 64], size: [23, 20], kernel: 7, stride: 2 }],
-  ['one channel, left to oneDNN', { channels: [1, 32], batch: 3 }],
+  ['one channel', { channels: [1, 32], batch: 3 }],
+  ['one channel to a few, left to oneDNN', { channels: [1, 24], batch: 3 }],
   ['few channels, whose taps are read as one run', { channels: [3, 40], kernel: 5, stride: 2, batch: 2, size: [12, 17] }],
   ['joined taps of windows wider than the input', { channels: [5, 16], kernel: 7, size: [2, 3] }],
   ['1x1 with stride', { channels: [32, 48], kernel: 1, stride: 2 }],
@@ -83,7 +84,7 @@ describe.skipIf(!loaded)("convolutions by the addon's own code", () => {
   describe.each(shapes)('%s', (_, shape) => {
     it.each(['relu', 'relu6'] as const)('%s', (activation) => {
       const program = activated(convolution(shape), activation)
-      expect(describeConvolution(program)?.preferred).toBe(shape.depthwise || shape.channels[0] > 1)
+      expect(describeConvolution(program)?.preferred).toBe(shape.depthwise || shape.channels[0] > 1 || shape.channels[1] >= 32)
       const before = backend.taken
       const { expected, actual } = both(engine, program)
       expect(actual).toEqual(expected)
