@@ -8,7 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { binary, type BinaryMethod, type SameMethods, toInputs } from './elementwise.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { integerPower, isInfinite, isNegative, isZero, one, sigmoidOf, squareOf, zero } from './scalar-math.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, type Documented, sampleTensor } from './table.ts'
 import { reciprocal, rsqrt, sqrt, square } from './unary.ts'
 
 const numbers = ['int', 'float'] as const
@@ -144,7 +144,7 @@ export const minimum = binary('minimum', {
   code: (k, [a, b]) => [k.min(a!, b!)],
 })
 
-const ignoringNaN = (name: string, pick: 'max' | 'min', doc: string) =>
+const ignoringNaN = (name: string, pick: 'max' | 'min', { doc }: Documented) =>
   binary(name, {
     doc,
     code: (k, [a, b]) => {
@@ -157,8 +157,8 @@ const ignoringNaN = (name: string, pick: 'max' | 'min', doc: string) =>
     },
   })
 
-export const fmax = ignoringNaN('fmax', 'max', 'The larger of a and b; of a number and NaN the number.')
-export const fmin = ignoringNaN('fmin', 'min', 'The smaller of a and b; of a number and NaN the number.')
+export const fmax = ignoringNaN('fmax', 'max', { doc: 'The larger of a and b; of a number and NaN the number.' })
+export const fmin = ignoringNaN('fmin', 'min', { doc: 'The smaller of a and b; of a number and NaN the number.' })
 
 export const xlogy = binary('xlogy', {
   doc: 'a * log(b), 0 where a is 0 (and b is not NaN).',

@@ -9,33 +9,33 @@ import { full } from './creation.ts'
 import { binary, type BinaryMethod, type ScalarLike, type SameMethods, toInputs } from './elementwise.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { all } from './reduce.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, type Documented, sampleTensor } from './table.ts'
 
-const comparison = (name: Extract<ScalarOp, 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'>, doc: string) =>
+const comparison = (name: Extract<ScalarOp, 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'>, { doc }: Documented) =>
   binary(name, { doc, differentiable: false, code: (k, [a, b]) => [k[name](a!, b!)] })
 
-export const eq = comparison('eq', 'Whether a equals b; NaN equals nothing.')
-export const ne = comparison('ne', 'Whether a and b differ.')
-export const lt = comparison('lt', 'Whether a < b.')
-export const le = comparison('le', 'Whether a <= b.')
-export const gt = comparison('gt', 'Whether a > b.')
-export const ge = comparison('ge', 'Whether a >= b.')
+export const eq = comparison('eq', { doc: 'Whether a equals b; NaN equals nothing.' })
+export const ne = comparison('ne', { doc: 'Whether a and b differ.' })
+export const lt = comparison('lt', { doc: 'Whether a < b.' })
+export const le = comparison('le', { doc: 'Whether a <= b.' })
+export const gt = comparison('gt', { doc: 'Whether a > b.' })
+export const ge = comparison('ge', { doc: 'Whether a >= b.' })
 
-const logical = (name: string, op: 'and' | 'or' | 'xor', doc: string) =>
+const logical = (name: string, op: 'and' | 'or' | 'xor', { doc }: Documented) =>
   binary(name, { doc, dtypes: 'bool', differentiable: false, code: (k, [a, b]) => [k[op](a!, b!)] })
 
-export const logicalAnd = logical('logicalAnd', 'and', 'Whether neither is zero.')
-export const logicalOr = logical('logicalOr', 'or', 'Whether one of both is not zero.')
-export const logicalXor = logical('logicalXor', 'xor', 'Whether exactly one of both is zero.')
+export const logicalAnd = logical('logicalAnd', 'and', { doc: 'Whether neither is zero.' })
+export const logicalOr = logical('logicalOr', 'or', { doc: 'Whether one of both is not zero.' })
+export const logicalXor = logical('logicalXor', 'xor', { doc: 'Whether exactly one of both is zero.' })
 
-const bitwise = (name: string, op: 'and' | 'or' | 'xor', doc: string) =>
+const bitwise = (name: string, op: 'and' | 'or' | 'xor', { doc }: Documented) =>
   binary(name, { doc, accepts: ['bool', 'int'], dtype: 'int32', differentiable: false, code: (k, [a, b]) => [k[op](a!, b!)] })
 
-export const bitwiseAnd = bitwise('bitwiseAnd', 'and', 'The bits that integers (or bools) have in common.')
-export const bitwiseOr = bitwise('bitwiseOr', 'or', 'The bits of either of two integers (or bools).')
-export const bitwiseXor = bitwise('bitwiseXor', 'xor', 'The bits in which two integers (or bools) differ.')
+export const bitwiseAnd = bitwise('bitwiseAnd', 'and', { doc: 'The bits that integers (or bools) have in common.' })
+export const bitwiseOr = bitwise('bitwiseOr', 'or', { doc: 'The bits of either of two integers (or bools).' })
+export const bitwiseXor = bitwise('bitwiseXor', 'xor', { doc: 'The bits in which two integers (or bools) differ.' })
 
-const shift = (name: string, op: 'shl' | 'shr', doc: string) =>
+const shift = (name: string, op: 'shl' | 'shr', { doc }: Documented) =>
   binary(name, {
     doc: `${doc} The amount counts modulo 32 (64 for int64).`,
     accepts: ['int'],
@@ -45,8 +45,8 @@ const shift = (name: string, op: 'shl' | 'shr', doc: string) =>
     code: (k, [a, b]) => [k[op](a!, b!)],
   })
 
-export const leftShift = shift('leftShift', 'shl', 'The bits of a moved up by b.')
-export const rightShift = shift('rightShift', 'shr', 'The bits of a moved down by b; the sign stays.')
+export const leftShift = shift('leftShift', 'shl', { doc: 'The bits of a moved up by b.' })
+export const rightShift = shift('rightShift', 'shr', { doc: 'The bits of a moved down by b; the sign stays.' })
 
 /** How far apart numbers may be and still count as equal: by `atol` plus `rtol` times the second one's magnitude. */
 export interface CloseOptions {

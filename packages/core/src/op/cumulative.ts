@@ -11,7 +11,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { logAddExp } from './binary.ts'
 import { concat } from './join.ts'
 import { accumulator } from './rows.ts'
-import { define, defineFunction, sampleTensor } from './table.ts'
+import { define, defineFunction, type Documented, sampleTensor } from './table.ts'
 import { where } from './where.ts'
 
 /** The direction of a cumulative op. */
@@ -91,7 +91,7 @@ const extremum = (name: string, combine: 'max' | 'min'): Primitive<Attrs> =>
 const highest = extremum('cumMax', 'max')
 const lowest = extremum('cumMin', 'min')
 
-const cumulative = (name: string, doc: string, primitive: Primitive<Attrs>, precision?: Precision) =>
+const cumulative = (name: string, { doc }: Documented, primitive: Primitive<Attrs>, precision?: Precision) =>
   define({
     name,
     doc: `${doc} along an axis, from its end if \`reverse\`.`,
@@ -107,10 +107,10 @@ const cumulative = (name: string, doc: string, primitive: Primitive<Attrs>, prec
     ],
   })
 
-export const cumSum = cumulative('cumSum', 'Running sum (bool, uint8 and int8 in int32)', sumPrimitive, 'float32')
-export const cumProd = cumulative('cumProd', 'Running product (bool, uint8 and int8 in int32)', prodPrimitive, 'float32')
-export const cumMax = cumulative('cumMax', 'Running maximum; NaN once there was one,', highest)
-export const cumMin = cumulative('cumMin', 'Running minimum; NaN once there was one,', lowest)
+export const cumSum = cumulative('cumSum', { doc: 'Running sum (bool, uint8 and int8 in int32)' }, sumPrimitive, 'float32')
+export const cumProd = cumulative('cumProd', { doc: 'Running product (bool, uint8 and int8 in int32)' }, prodPrimitive, 'float32')
+export const cumMax = cumulative('cumMax', { doc: 'Running maximum; NaN once there was one,' }, highest)
+export const cumMin = cumulative('cumMin', { doc: 'Running minimum; NaN once there was one,' }, lowest)
 
 export const logCumSumExp = define({
   name: 'logCumSumExp',

@@ -6,7 +6,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { permute, reshape } from './movement.ts'
 import { place } from './region.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, type Documented, sampleTensor } from './table.ts'
 
 /** Which diagonal of the last two axes: 0 is the main one, positive ones lie to its right. */
 interface DiagonalAttrs {
@@ -132,7 +132,7 @@ export const diag = define({
   samples: () => [{ args: [sampleTensor([3]), { offset: 1 }] }, { args: [sampleTensor([3, 4]), { offset: -1 }] }],
 })
 
-function triangle(name: 'tril' | 'triu', doc: string) {
+function triangle(name: 'tril' | 'triu', { doc }: Documented) {
   const primitive = kernelPrimitive<DiagonalAttrs>({
     name,
     code: (k, [x], { offset }) => {
@@ -164,8 +164,8 @@ function triangle(name: 'tril' | 'triu', doc: string) {
   })
 }
 
-export const tril = triangle('tril', 'The lower triangle of matrices, up to diagonal `offset` (default 0); zeros above.')
-export const triu = triangle('triu', 'The upper triangle of matrices, from diagonal `offset` (default 0) on; zeros below.')
+export const tril = triangle('tril', { doc: 'The lower triangle of matrices, up to diagonal `offset` (default 0); zeros above.' })
+export const triu = triangle('triu', { doc: 'The upper triangle of matrices, from diagonal `offset` (default 0) on; zeros below.' })
 
 /** Diagonals and triangles of matrices, as methods. */
 export interface DiagonalMethods<S extends Shape> {

@@ -4,9 +4,12 @@ import { bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { UnaryFunction } from './elementwise.ts'
 import { type KernelOp, kernelPrimitive, type RowAttrs } from './kernel-op.ts'
-import { define, sampleTensor } from './table.ts'
+import { define, type Documented, sampleTensor } from './table.ts'
 
-function alongAxis(name: string, doc: string, code: Pick<KernelOp<RowAttrs>, 'code' | 'adjoint'>): UnaryFunction<[axis?: number]> {
+function alongAxis(
+  name: string,
+  { doc, ...code }: Documented & Pick<KernelOp<RowAttrs>, 'code' | 'adjoint'>,
+): UnaryFunction<[axis?: number]> {
   const primitive = kernelPrimitive<RowAttrs>({ name, compute: toFloat, axes: (attrs) => attrs.axes, ...code })
   return define({
     name,
@@ -25,7 +28,8 @@ function alongAxis(name: string, doc: string, code: Pick<KernelOp<RowAttrs>, 'co
   })
 }
 
-export const softmax = alongAxis('softmax', 'e^x over its sum along an axis (default the last), without overflow.', {
+export const softmax = alongAxis('softmax', {
+  doc: 'e^x over its sum along an axis (default the last), without overflow.',
   code: (k, [x]) => {
     const e = k.exp(k.sub(x!, k.reduce('max', x!)))
     return [k.mul(e, k.div(k.like(e, 1), k.reduce('sum', e)))]
@@ -33,7 +37,8 @@ export const softmax = alongAxis('softmax', 'e^x over its sum along an axis (def
   adjoint: (k, [g], _, [y]) => [k.mul(y!, k.sub(g!, k.reduce('sum', k.mul(g!, y!))))],
 })
 
-export const logSoftmax = alongAxis('logSoftmax', 'log of softmax along an axis (default the last), exact where softmax is tiny.', {
+export const logSoftmax = alongAxis('logSoftmax', {
+  doc: 'log of softmax along an axis (default the last), exact where softmax is tiny.',
   code: (k, [x]) => {
     const centred = k.sub(x!, k.reduce('max', x!))
     return [k.sub(centred, k.log(k.reduce('sum', k.exp(centred))))]

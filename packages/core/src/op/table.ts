@@ -48,6 +48,10 @@ export interface OpEntry {
 export const table = new Map<string, OpEntry>()
 
 type AnyFunction = (...args: never[]) => unknown
+
+/** What families of ops say of each member. Always a property, so that packages leave it out: see `scripts/strip-table.ts`. */
+export type Documented = Pick<OpEntry, 'doc'>
+
 export type Declaration<F extends AnyFunction> = Omit<OpEntry, 'call'> & { readonly call: F }
 
 function enter<F extends AnyFunction>(entry: Declaration<F>): F {

@@ -18,6 +18,7 @@ import {
   squareOf,
   zero,
 } from './scalar-math.ts'
+import type { Documented } from './table.ts'
 
 const numbers = ['int', 'float'] as const
 
@@ -180,7 +181,7 @@ export const rad2deg = unary('rad2deg', { doc: 'Radians to degrees.', code: (k, 
 
 // Rounding and signs
 
-const rounding = (name: 'floor' | 'ceil' | 'trunc' | 'round', doc: string) =>
+const rounding = (name: 'floor' | 'ceil' | 'trunc' | 'round', { doc }: Documented) =>
   unary(name, {
     doc: `${doc} Integers stay as they are. The gradient is 0.`,
     dtypes: 'same',
@@ -190,10 +191,10 @@ const rounding = (name: 'floor' | 'ceil' | 'trunc' | 'round', doc: string) =>
     gradient: 'none',
   })
 
-export const floor = rounding('floor', 'The largest integer that is not above x.')
-export const ceil = rounding('ceil', 'The smallest integer that is not below x.')
-export const trunc = rounding('trunc', 'The integer part of x.')
-export const round = rounding('round', 'The nearest integer; of two, the even one.')
+export const floor = rounding('floor', { doc: 'The largest integer that is not above x.' })
+export const ceil = rounding('ceil', { doc: 'The smallest integer that is not below x.' })
+export const trunc = rounding('trunc', { doc: 'The integer part of x.' })
+export const round = rounding('round', { doc: 'The nearest integer; of two, the even one.' })
 
 export const frac = unary('frac', { doc: 'x - trunc(x).', code: (k, x) => k.sub(x, k.trunc(x)), domain: [0.1, 0.9] })
 
@@ -233,7 +234,7 @@ export const nanToNum = unaryWith<{ nan: number; posInf: number; negInf: number 
 // Questions and bits
 
 /** What a question about floats answers, where integers and bools have one answer only. */
-const question = (name: string, doc: string, otherwise: boolean, code: (k: KernelBuilder, x: Value) => Value) =>
+const question = (name: string, { doc }: Documented, otherwise: boolean, code: (k: KernelBuilder, x: Value) => Value) =>
   unary(name, {
     doc,
     dtypes: 'same',
@@ -242,9 +243,9 @@ const question = (name: string, doc: string, otherwise: boolean, code: (k: Kerne
     code: (k, x) => (isFloatScalar(k.typeOf(x)) ? code(k, x) : k.constant('bool', otherwise)),
   })
 
-export const isNaN = question('isNaN', 'Whether x is not a number.', false, (k, x) => k.isNaN(x))
-export const isInf = question('isInf', 'Whether x is an infinity.', false, isInfinite)
-export const isFinite = question('isFinite', 'Whether x is neither an infinity nor NaN.', true, (k, x) =>
+export const isNaN = question('isNaN', { doc: 'Whether x is not a number.' }, false, (k, x) => k.isNaN(x))
+export const isInf = question('isInf', { doc: 'Whether x is an infinity.' }, false, isInfinite)
+export const isFinite = question('isFinite', { doc: 'Whether x is neither an infinity nor NaN.' }, true, (k, x) =>
   k.lt(k.abs(x), k.like(x, Number.POSITIVE_INFINITY)),
 )
 

@@ -8,7 +8,7 @@ import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
 import type { ReduceFunction, ReduceMethod } from './reduce.ts'
 import { type Axes, reduceOptions, type ReduceOptions, reduceSamples, rowAttrs, rowSize } from './rows.ts'
 import { isZero, scaled, squareOf, zero } from './scalar-math.ts'
-import { define, defineFunction, sampleTensor } from './table.ts'
+import { define, defineFunction, type Documented, sampleTensor } from './table.ts'
 
 /** What is subtracted from the number of elements before dividing by it. */
 export interface VarianceOptions {
@@ -65,7 +65,7 @@ function attrsOf(op: string, x: Tensor, axis: Axes | (ReduceOptions & VarianceOp
   return { ...rowAttrs(op, x, rest), correction }
 }
 
-const deviation = (name: string, doc: string, primitive: Primitive<Attrs>): ReduceFunction<VarianceOptions> =>
+const deviation = (name: string, { doc }: Documented, primitive: Primitive<Attrs>): ReduceFunction<VarianceOptions> =>
   define({
     name,
     doc: `${doc}; NaN over fewer elements than the correction (default 1) and one.`,
@@ -77,8 +77,8 @@ const deviation = (name: string, doc: string, primitive: Primitive<Attrs>): Redu
     ],
   })
 
-export const variance = deviation('variance', 'Variance over axes', variancePrimitive)
-export const std = deviation('std', 'Standard deviation over axes', stdPrimitive)
+export const variance = deviation('variance', { doc: 'Variance over axes' }, variancePrimitive)
+export const std = deviation('std', { doc: 'Standard deviation over axes' }, stdPrimitive)
 
 export const varianceMean = defineFunction({
   name: 'varianceMean',
