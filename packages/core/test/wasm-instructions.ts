@@ -223,6 +223,7 @@ export const relaxedOps = {
   'f32x4.relaxed_nmadd': [0xfd106, 'vvv', 'v'],
   'f64x2.relaxed_madd': [0xfd107, 'vvv', 'v'],
   'f64x2.relaxed_nmadd': [0xfd108, 'vvv', 'v'],
+  'i8x16.relaxed_laneselect': [0xfd109, 'vvv', 'v'],
 } as const satisfies Record<string, Opcode>
 
 /** Instructions whose only immediate is a lane number. */

@@ -1,6 +1,6 @@
 import type { Operand } from '../routine.ts'
 import { combineScalars, combineVectors, type CombineMode } from './combine.ts'
-import { assign, define, push } from './i32-expression.ts'
+import { assign, define, loopWhile, when } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import type { RecipeRule } from './routine-code.ts'
@@ -96,13 +96,11 @@ function emitCumulative({ type, mode, shared }: { type: LaneType; mode: CombineM
     // From here on the number of lines of this block.
     assign(f, column, ['min', ['-', inner, column], UNROLL * lanes.count])
     f.block((done) => {
-      push(f, ['==', inner, 1])
-      f.if(() => {
+      when(f, ['==', inner, 1], () => {
         scalarLine()
         f.br(done)
       })
-      push(f, ['==', column, UNROLL * lanes.count])
-      f.if(() => {
+      when(f, ['==', column, UNROLL * lanes.count], () => {
         vectorLines(UNROLL, (value, u) => {
           f.get(y)
           value()
@@ -110,19 +108,16 @@ function emitCumulative({ type, mode, shared }: { type: LaneType; mode: CombineM
         })
         f.br(done)
       })
-      f.while(
-        () => push(f, ['>', column, 0]),
-        () => {
-          vectorLines(1, (value) => {
-            f.get(y)
-            value()
-            f.get(column)
-            f.call(storeLanes)
-          })
-          f.increment(offset, 16)
-          f.increment(column, -lanes.count)
-        },
-      )
+      loopWhile(f, ['>', column, 0], () => {
+        vectorLines(1, (value) => {
+          f.get(y)
+          value()
+          f.get(column)
+          f.call(storeLanes)
+        })
+        f.increment(offset, 16)
+        f.increment(column, -lanes.count)
+      })
     })
   })
   return m.toBytes()

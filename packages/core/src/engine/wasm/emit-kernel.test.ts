@@ -269,12 +269,33 @@ describe.each(trials)('relaxed: $relaxed', ({ trial }) => {
       b.output('float32', b.add(b.load(b.input('float32'), [m, 1]), b.load(b.input('float32'), [0, 1])))
       return b.build()
     }
-    expect(compare(trial, kernel(3, 20), [fill('float32', 60), fill('float32', 20)])).toBe('same')
+    expect(compare(trial, kernel(9, 20), [fill('float32', 180), fill('float32', 20)])).toBe('same')
     const before = trial.compiler.moduleCount
-    for (let n = 2; n < 40; n += 3) {
+    for (let n = 8; n < 40; n += 3) {
       expect(compare(trial, kernel(n, 57 - n), [fill('float32', n * (57 - n)), fill('float32', 57 - n)])).toBe('same')
     }
     expect(trial.compiler.moduleCount).toBe(before)
+  })
+
+  test.each([
+    [3, 9, 4],
+    [2, 8, 12],
+    [8, 2, 16],
+    [1, 200, 7],
+    [300, 1, 24],
+    [2, 70, 33],
+    [9, 9, 260],
+  ])('short rows are swept: %i x %i x %i', (a, b, c) => {
+    const k = new KernelBuilder('swept', [a, b, c])
+    const load = (strides: readonly number[]) => k.load(k.input('float32'), strides)
+    const ofRow = k.add(load([b, 1, 0]), k.cast(k.add(k.index(1), k.index(0)), 'float32'))
+    const ofColumn = k.mul(load([0, 0, 1]), k.cast(k.index(2), 'float32'))
+    const y = k.add(k.mul(load([b * c, c, 1]), ofColumn), ofRow)
+    k.output('float32', y)
+    k.output('int32', k.select(k.gt(y, load([c, 0, 1])), k.index(1), k.constant('int32', -1)))
+    const sizes = [a * b, c, a * b * c, a * c]
+    const inputs = sizes.map((size) => fill('float32', size))
+    expect(compare(trial, k.build(), inputs)).toBe('same')
   })
 
   test('and all strides in the index of what is gathered', () => {

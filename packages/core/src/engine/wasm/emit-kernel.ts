@@ -16,7 +16,7 @@ import {
 } from './emit-reduce.ts'
 import { decode } from './emit-scalar.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, push } from './i32-expression.ts'
 import type { DescriptorLayout } from './kernel-descriptor.ts'
 import { KernelLoops, type Part, type Tail } from './kernel-loops.ts'
 import type { KernelPlan } from './kernel-plan.ts'
@@ -277,21 +277,18 @@ export class KernelEmitter {
     const c = this.#c
     const at = define(f, this.loops.partials!)
     const left = define(f, this.loops.word(this.#layout.chunks))
-    f.while(
-      () => f.get(left),
-      () => {
-        this.#eachPartial(sums, at, (pointer, offset, sum, part) => {
-          if (part > 0) return
-          const parts = partsOf(sum).map((_, i) => () => {
-            f.get(pointer)
-            f.mem('v128.load', offset + 16 * i)
-          })
-          mergeAccumulators(c, sum, parts)
+    loopWhile(f, left, () => {
+      this.#eachPartial(sums, at, (pointer, offset, sum, part) => {
+        if (part > 0) return
+        const parts = partsOf(sum).map((_, i) => () => {
+          f.get(pointer)
+          f.mem('v128.load', offset + 16 * i)
         })
-        assign(f, at, ['+', at, this.loops.word(this.#layout.taskBytes)])
-        f.increment(left, -1)
-      },
-    )
+        mergeAccumulators(c, sum, parts)
+      })
+      assign(f, at, ['+', at, this.loops.word(this.#layout.taskBytes)])
+      f.increment(left, -1)
+    })
     f.release(at, left)
   }
 

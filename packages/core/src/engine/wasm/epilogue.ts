@@ -8,7 +8,7 @@ import { emitComputed, emitFusedSum, emitParam, isComputed, isInstruction } from
 import { scalarCost } from './emit-scalar.ts'
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import type { HalfType } from './gemm-pack.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, push } from './i32-expression.ts'
 import { fusedProducts } from './kernel-plan.ts'
 import { type Lanes, type LaneType, laneTypes } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
@@ -327,33 +327,25 @@ function emitFinish(m: ModuleBuilder, lanes: Lanes, epilogue: EpilogueParts, con
     for (const pointer of [from, to, place]) f.increment(pointer, 16 * count)
     f.increment(left, -lanes.count * count)
   }
-  f.while(
-    () => push(f, ['>', rows, 0]),
-    () => {
-      assign(f, from, source)
-      assign(f, to, c)
-      assign(f, place, column)
-      assign(f, left, columns)
-      f.while(
-        () => push(f, ['>=', left, UNROLL * lanes.count]),
-        () => vectors(UNROLL, (offset) => f.mem('v128.store', offset, { align: 0 })),
-      )
-      f.while(
-        () => push(f, ['>', left, 0]),
-        () =>
-          vectors(
-            1,
-            () => {
-              f.get(left)
-              f.call(storeLanes)
-            },
-            left,
-          ),
-      )
-      assign(f, source, ['+', source, sourceRow])
-      assign(f, c, ['+', c, cRow])
-      f.increment(rows, -1)
-    },
-  )
+  loopWhile(f, ['>', rows, 0], () => {
+    assign(f, from, source)
+    assign(f, to, c)
+    assign(f, place, column)
+    assign(f, left, columns)
+    loopWhile(f, ['>=', left, UNROLL * lanes.count], () => vectors(UNROLL, (offset) => f.mem('v128.store', offset, { align: 0 })))
+    loopWhile(f, ['>', left, 0], () =>
+      vectors(
+        1,
+        () => {
+          f.get(left)
+          f.call(storeLanes)
+        },
+        left,
+      ),
+    )
+    assign(f, source, ['+', source, sourceRow])
+    assign(f, c, ['+', c, cRow])
+    f.increment(rows, -1)
+  })
   return finish
 }

@@ -1,7 +1,7 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { TILE_ROWS, tileColumns } from './gemm-kernel.ts'
 import { panelBytesCode } from './gemm-pack.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, push } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
 
 /** The part of a blocked product that is at hand inside the loops. */
@@ -53,15 +53,12 @@ export function blockedProduct(f: FunctionBuilder, lanes: Lanes, product: Blocke
     assign(f, block.bPanel, panelBytesCode(lanes, tileColumns(lanes), block.kCount))
     product.packB(block)
     assign(f, block.row, 0)
-    f.while(
-      () => push(f, ['<', block.row, rows]),
-      () => {
-        product.pushRowCount(block)
-        f.set(block.rowCount)
-        product.multiply(block)
-        assign(f, block.row, ['+', block.row, block.rowCount])
-      },
-    )
+    loopWhile(f, ['<', block.row, rows], () => {
+      product.pushRowCount(block)
+      f.set(block.rowCount)
+      product.multiply(block)
+      assign(f, block.row, ['+', block.row, block.rowCount])
+    })
     assign(f, block.kStart, ['+', block.kStart, block.kCount])
     assign(f, block.accumulate, 1)
     push(f, ['<', block.kStart, k])
@@ -102,23 +99,20 @@ export function eachTaskBlock(f: FunctionBuilder, { begin, end, block, word, siz
   const { row, rows, column, columns } = block
   const [count, matrix] = [f.local('i32'), f.local('i32')]
   const rowBlocks = define(f, word('rowBlocks'))
-  f.while(
-    () => push(f, ['<', begin, end]),
-    () => {
-      // Neighbouring tasks of one column block are run as one block, which then packs B once.
-      assign(f, row, ['%', begin, rowBlocks])
-      assign(f, matrix, ['/', begin, rowBlocks])
-      assign(f, count, ['min', ['-', end, begin], ['-', rowBlocks, row]])
-      assign(f, begin, ['+', begin, count])
-      assign(f, column, ['*', ['%', matrix, word('columnBlocks')], word('columnBlock')])
-      assign(f, matrix, ['/', matrix, word('columnBlocks')])
-      const [allRows, allColumns] = sizes(matrix)
-      assign(f, rows, ['min', allRows, ['*', ['+', row, count], word('rowBlock')]])
-      assign(f, row, ['*', row, word('rowBlock')])
-      assign(f, rows, ['-', rows, row])
-      assign(f, columns, ['min', ['-', allColumns, column], word('columnBlock')])
-      body(matrix)
-    },
-  )
+  loopWhile(f, ['<', begin, end], () => {
+    // Neighbouring tasks of one column block are run as one block, which then packs B once.
+    assign(f, row, ['%', begin, rowBlocks])
+    assign(f, matrix, ['/', begin, rowBlocks])
+    assign(f, count, ['min', ['-', end, begin], ['-', rowBlocks, row]])
+    assign(f, begin, ['+', begin, count])
+    assign(f, column, ['*', ['%', matrix, word('columnBlocks')], word('columnBlock')])
+    assign(f, matrix, ['/', matrix, word('columnBlocks')])
+    const [allRows, allColumns] = sizes(matrix)
+    assign(f, rows, ['min', allRows, ['*', ['+', row, count], word('rowBlock')]])
+    assign(f, row, ['*', row, word('rowBlock')])
+    assign(f, rows, ['-', rows, row])
+    assign(f, columns, ['min', ['-', allColumns, column], word('columnBlock')])
+    body(matrix)
+  })
   f.release(count, matrix, rowBlocks)
 }

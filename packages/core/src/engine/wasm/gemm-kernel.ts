@@ -1,5 +1,5 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, push, when } from './i32-expression.ts'
 import { type Lanes, multiplyAdd } from './lanes.ts'
 import { NamedFunction } from './named-function.ts'
 import type { ProductModule } from './product-module.ts'
@@ -111,8 +111,7 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
   const cTile = f.local('i32')
 
   const ifSet = (flag: Local<'i32'>, then: () => void, otherwise?: () => void) => {
-    f.get(flag)
-    f.if(then, otherwise)
+    when(f, flag, then, otherwise)
   }
 
   /** One step of k: `aAt(r)` pushes an address and returns the offset of A's element in row r. */
@@ -140,13 +139,10 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
 
   /** Runs `body` for each k. Unrolling it makes V8 schedule the loads early and spill: half the speed. */
   const eachK = (body: () => void) => {
-    f.while(
-      () => push(f, ['>', kLeft, 0]),
-      () => {
-        body()
-        f.increment(kLeft, -1)
-      },
-    )
+    loopWhile(f, ['>', kLeft, 0], () => {
+      body()
+      f.increment(kLeft, -1)
+    })
   }
 
   const multiplyPacked = (vectors: number) => {
@@ -262,8 +258,7 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
     ifSet(last, () => {
       f.increment(stash.next, TILE_ROWS * width * lanes.size)
       assign(f, stash.rows, ['+', stash.rows, ['min', rowsLeft, TILE_ROWS]])
-      push(f, inline ? 1 : ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]])
-      f.if(() => {
+      when(f, inline ? 1 : ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]], () => {
         finish!.call(f, {
           block: place.epilogue,
           source: stash.start,
@@ -295,16 +290,16 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
   const multiplyTile = () => {
     clearSums()
     pointAtTile()
-    push(f, ['>', columns, lanes.count])
-    f.if(
+    when(
+      f,
+      ['>', columns, lanes.count],
       () => multiply(TILE_VECTORS),
       () => multiply(1),
     )
   }
 
   const storeTile = () => {
-    push(f, ['&', ['>=', rowsLeft, TILE_ROWS], ['>=', columns, width]])
-    f.if(storeWhole, () => {
+    when(f, ['&', ['>=', rowsLeft, TILE_ROWS], ['>=', columns, width]], storeWhole, () => {
       storeEdge()
       if (inline) stashTile()
     })
@@ -316,29 +311,23 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
     assign(f, aTile, a)
     assign(f, cTile, c)
     if (stash) assign(f, stash.c, c)
-    f.while(
-      () => push(f, ['>', rowsLeft, 0]),
-      () => {
-        body()
-        f.increment(rowsLeft, -TILE_ROWS)
-        assign(f, aTile, ['+', aTile, packed ? aRow : ['*', aRow, TILE_ROWS]])
-        assign(f, cTile, ['+', cTile, ['*', cRow, TILE_ROWS]])
-      },
-    )
+    loopWhile(f, ['>', rowsLeft, 0], () => {
+      body()
+      f.increment(rowsLeft, -TILE_ROWS)
+      assign(f, aTile, ['+', aTile, packed ? aRow : ['*', aRow, TILE_ROWS]])
+      assign(f, cTile, ['+', cTile, ['*', cRow, TILE_ROWS]])
+    })
   }
 
   const eachPanel = (body: () => void) => {
-    f.while(
-      () => push(f, ['>', columns, 0]),
-      () => {
-        body()
-        f.increment(columns, -width)
-        assign(f, b, ['+', b, bPanel])
-        f.increment(c, width * lanes.size)
-        if (bias) assign(f, bias.bias, ['+', bias.bias, ['*', bias.biasColumn, width]])
-        if (place) f.increment(place.outColumn, width * lanes.size)
-      },
-    )
+    loopWhile(f, ['>', columns, 0], () => {
+      body()
+      f.increment(columns, -width)
+      assign(f, b, ['+', b, bPanel])
+      f.increment(c, width * lanes.size)
+      if (bias) assign(f, bias.bias, ['+', bias.bias, ['*', bias.biasColumn, width]])
+      if (place) f.increment(place.outColumn, width * lanes.size)
+    })
   }
 
   if (stash) {

@@ -1,7 +1,7 @@
 import type { ModuleBuilder } from './assembler.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { emitPanels, type Pack } from './gemm-pack.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, when } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
 
 /** Dtypes that are multiplied as 16-bit numbers, two at a time: `i32x4.dot_i16x8_s` adds their products up without rounding or saturating. */
@@ -56,17 +56,14 @@ export function emitPackBytes(m: ModuleBuilder, lanes: Lanes, width: number, dty
     }
     const eachPair = (body: () => void) => {
       assign(f, left, k)
-      f.while(
-        () => push(f, ['>', left, 0]),
-        () => {
-          // What pairs with the last one of an odd number is cut away below; it is read where there is something.
-          assign(f, second, ['+', from, ['*', kStride, ['>', left, 1]]])
-          body()
-          assign(f, from, ['+', second, kStride])
-          f.increment(to, stepBytes)
-          f.increment(left, -2)
-        },
-      )
+      loopWhile(f, ['>', left, 0], () => {
+        // What pairs with the last one of an odd number is cut away below; it is read where there is something.
+        assign(f, second, ['+', from, ['*', kStride, ['>', left, 1]]])
+        body()
+        assign(f, from, ['+', second, kStride])
+        f.increment(to, stepBytes)
+        f.increment(left, -2)
+      })
     }
 
     return {
@@ -93,8 +90,7 @@ export function emitPackBytes(m: ModuleBuilder, lanes: Lanes, width: number, dty
           f.mem('i32.store')
         }),
       finish() {
-        push(f, ['&', k, 1])
-        f.if(() => {
+        when(f, ['&', k, 1], () => {
           const last = define(f, ['+', destination, ['*', ['/', k, 2], stepBytes]])
           for (let v = 0; v < vectors; v++) {
             f.get(last)

@@ -1,7 +1,7 @@
 import type { ModuleBuilder } from './assembler.ts'
 import { decode } from './emit-scalar.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, when } from './i32-expression.ts'
 import { type Lanes, transpose } from './lanes.ts'
 import { NamedFunction } from './named-function.ts'
 import { type ModuleContext, VectorCode } from './vector-code.ts'
@@ -87,27 +87,24 @@ export function emitPanels(
     }
   }
 
-  f.while(
-    () => push(f, ['>', rows, 0]),
-    () => {
-      push(f, ['==', rowStride, elementBytes])
-      f.if(
-        () => {
-          assign(f, from, source)
-          assign(f, to, destination)
-          code.copy()
-        },
-        () => {
-          push(f, ['==', kStride, elementBytes])
-          f.if(transposeSquares, gather)
-        },
-      )
-      code.finish?.()
-      assign(f, source, ['+', source, ['*', rowStride, width]])
-      assign(f, destination, ['+', destination, panel])
-      f.increment(rows, -width)
-    },
-  )
+  loopWhile(f, ['>', rows, 0], () => {
+    when(
+      f,
+      ['==', rowStride, elementBytes],
+      () => {
+        assign(f, from, source)
+        assign(f, to, destination)
+        code.copy()
+      },
+      () => {
+        when(f, ['==', kStride, elementBytes], transposeSquares, gather)
+      },
+    )
+    code.finish?.()
+    assign(f, source, ['+', source, ['*', rowStride, width]])
+    assign(f, destination, ['+', destination, panel])
+    f.increment(rows, -width)
+  })
   return pack
 }
 
@@ -131,24 +128,21 @@ export function squareMover(f: FunctionBuilder, lanes: Lanes, stepBytes: number)
   const square = f.locals('v128', lanes.count)
   const temporaries = f.locals('v128', lanes.count)
   return ({ pointers, to, left, atLeast = 0, perVector, vectorBytes, load }) =>
-    f.while(
-      () => push(f, ['>', left, atLeast]),
-      () => {
-        pointers.forEach((pointer, i) => {
-          load(pointer)
-          f.set(square[i]!)
-          f.increment(pointer, vectorBytes)
-        })
-        transpose(f, lanes, square, temporaries)
-        square.forEach((column, i) => {
-          f.get(to)
-          f.get(column)
-          f.mem('v128.store', i * stepBytes)
-        })
-        f.increment(to, lanes.count * stepBytes)
-        f.increment(left, -perVector)
-      },
-    )
+    loopWhile(f, ['>', left, atLeast], () => {
+      pointers.forEach((pointer, i) => {
+        load(pointer)
+        f.set(square[i]!)
+        f.increment(pointer, vectorBytes)
+      })
+      transpose(f, lanes, square, temporaries)
+      square.forEach((column, i) => {
+        f.get(to)
+        f.get(column)
+        f.mem('v128.store', i * stepBytes)
+      })
+      f.increment(to, lanes.count * stepBytes)
+      f.increment(left, -perVector)
+    })
 }
 
 /** Emits `Pack`, see `emitPanels`, for operands of the lanes' type or halves, which become float32. */
@@ -177,14 +171,11 @@ export function emitPack(m: ModuleBuilder, lanes: Lanes, width: number, half?: P
     /** Runs `body` for each k of what begins at `start`. */
     const eachK = (start: Local<'i32'>, body: () => void) => {
       assign(f, end, ['+', start, ['*', k, stepBytes]])
-      f.while(
-        () => push(f, ['!=', to, end]),
-        () => {
-          body()
-          assign(f, from, ['+', from, kStride])
-          f.increment(to, stepBytes)
-        },
-      )
+      loopWhile(f, ['!=', to, end], () => {
+        body()
+        assign(f, from, ['+', from, kStride])
+        f.increment(to, stepBytes)
+      })
     }
 
     return {
@@ -224,16 +215,13 @@ export function emitGatherVector(m: ModuleBuilder, lanes: Lanes): GatherVector {
   const { f, params } = gather
   const { source, stride, destination, count } = params
   const end = define(f, ['+', destination, ['*', count, lanes.size]])
-  f.while(
-    () => push(f, ['!=', destination, end]),
-    () => {
-      f.get(destination)
-      f.get(source)
-      f.mem(lanes.loadScalar)
-      f.mem(lanes.storeScalar)
-      assign(f, source, ['+', source, stride])
-      f.increment(destination, lanes.size)
-    },
-  )
+  loopWhile(f, ['!=', destination, end], () => {
+    f.get(destination)
+    f.get(source)
+    f.mem(lanes.loadScalar)
+    f.mem(lanes.storeScalar)
+    assign(f, source, ['+', source, stride])
+    f.increment(destination, lanes.size)
+  })
   return gather
 }

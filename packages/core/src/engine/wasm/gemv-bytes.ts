@@ -2,7 +2,7 @@ import type { Local } from './function-builder.ts'
 import { addBias } from './gemm-kernel.ts'
 import { type ByteOperands, interleaveHigh, interleaveLow, loadPairs, pushPair } from './gemm-pack-bytes.ts'
 import { clearUnless, emitDotProducts, type RowTimesColumns, type RowTimesRows, rowTimesRows } from './gemv.ts'
-import { assign, type I32, push } from './i32-expression.ts'
+import { assign, type I32, loopWhile, push, when } from './i32-expression.ts'
 import { multiplyAdd, transpose } from './lanes.ts'
 import type { ProductModule } from './product-module.ts'
 
@@ -72,35 +72,31 @@ export function emitByteRowTimesRows(module: ProductModule, withBias: boolean, b
   clearUnless(f, accumulate, c, ['*', n, lanes.size])
   assign(f, whole, ['&', n, -COLUMNS])
   for (const pairs of [PAIRS, 1]) {
-    f.while(
-      () => push(f, ['>=', k, pairs === 1 ? 1 : 2 * pairs]),
-      () => {
-        for (let pair = 0; pair < pairs; pair++) loadPair(pair)
-        assign(f, at, c)
-        assign(f, column, 0)
-        f.for(column, whole, COLUMNS, () => {
-          addPairs(pairs)
-          for (const [v, sum] of sums.entries()) {
-            f.get(at)
-            f.get(sum)
-            f.mem('v128.store', 16 * v)
-          }
-          f.increment(at, COLUMNS * lanes.size)
-          for (const row of rows.slice(0, 2 * pairs)) f.increment(row, COLUMNS)
-        })
-        push(f, ['<', whole, n])
-        f.if(() => {
-          addPairs(pairs)
-          for (const [v, sum] of sums.entries()) {
-            push(f, ['+', at, 16 * v])
-            f.get(sum)
-            push(f, ['-', ['-', n, whole], v * lanes.count])
-            f.call(storeLanes)
-          }
-        })
-        f.increment(k, -2 * pairs)
-      },
-    )
+    loopWhile(f, ['>=', k, pairs === 1 ? 1 : 2 * pairs], () => {
+      for (let pair = 0; pair < pairs; pair++) loadPair(pair)
+      assign(f, at, c)
+      assign(f, column, 0)
+      f.for(column, whole, COLUMNS, () => {
+        addPairs(pairs)
+        for (const [v, sum] of sums.entries()) {
+          f.get(at)
+          f.get(sum)
+          f.mem('v128.store', 16 * v)
+        }
+        f.increment(at, COLUMNS * lanes.size)
+        for (const row of rows.slice(0, 2 * pairs)) f.increment(row, COLUMNS)
+      })
+      when(f, ['<', whole, n], () => {
+        addPairs(pairs)
+        for (const [v, sum] of sums.entries()) {
+          push(f, ['+', at, 16 * v])
+          f.get(sum)
+          push(f, ['-', ['-', n, whole], v * lanes.count])
+          f.call(storeLanes)
+        }
+      })
+      f.increment(k, -2 * pairs)
+    })
   }
   if (withBias) {
     assign(f, at, c)
@@ -131,40 +127,37 @@ export function emitByteRowTimesColumns(module: ProductModule, withBias: boolean
     const places = f.constantOf([0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0])
 
     const dot = (vectors: number, least: I32, masked: boolean) => {
-      f.while(
-        () => push(f, ['>=', k, least]),
-        () => {
-          for (let u = 0; u < vectors; u++) {
-            f.get(x)
-            f.mem(loadPairs(bytes.a), 8 * u, { align: 0 })
-            if (masked) {
-              // What lies behind x counts as zero.
-              f.get(places)
-              f.get(k)
-              f.op('i16x8.splat')
-              f.op('i16x8.lt_s')
-              f.op('v128.and')
-            }
-            f.set(xs[u]!)
+      loopWhile(f, ['>=', k, least], () => {
+        for (let u = 0; u < vectors; u++) {
+          f.get(x)
+          f.mem(loadPairs(bytes.a), 8 * u, { align: 0 })
+          if (masked) {
+            // What lies behind x counts as zero.
+            f.get(places)
+            f.get(k)
+            f.op('i16x8.splat')
+            f.op('i16x8.lt_s')
+            f.op('v128.and')
           }
-          columns.forEach((pointer, j) => {
-            for (let u = 0; u < vectors; u++) {
-              multiplyAdd(
-                f,
-                lanes,
-                sums[j]!,
-                () => f.get(xs[u]!),
-                () => {
-                  f.get(pointer)
-                  f.mem(loadPairs(bytes.b), 8 * u, { align: 0 })
-                },
-              )
-            }
-          })
-          for (const pointer of [x, ...columns]) f.increment(pointer, 8 * vectors)
-          f.increment(k, -8 * vectors)
-        },
-      )
+          f.set(xs[u]!)
+        }
+        columns.forEach((pointer, j) => {
+          for (let u = 0; u < vectors; u++) {
+            multiplyAdd(
+              f,
+              lanes,
+              sums[j]!,
+              () => f.get(xs[u]!),
+              () => {
+                f.get(pointer)
+                f.mem(loadPairs(bytes.b), 8 * u, { align: 0 })
+              },
+            )
+          }
+        })
+        for (const pointer of [x, ...columns]) f.increment(pointer, 8 * vectors)
+        f.increment(k, -8 * vectors)
+      })
     }
 
     const [value, ...others] = sums as [Local<'v128'>, ...Local<'v128'>[]]

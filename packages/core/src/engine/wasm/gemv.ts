@@ -1,6 +1,6 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { addBias, type Bias, biasParams } from './gemm-kernel.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, push, when } from './i32-expression.ts'
 import { multiplyAdd } from './lanes.ts'
 import { NamedFunction } from './named-function.ts'
 import type { ProductModule } from './product-module.ts'
@@ -43,8 +43,7 @@ export function emitRowTimesRows(module: ProductModule, withBias: boolean): RowT
       f.mem('v128.store')
       for (const pointer of [at, ...advance]) f.increment(pointer, 16)
     })
-    push(f, ['<', wholeEnd, n])
-    f.if(() => {
+    when(f, ['<', wholeEnd, n], () => {
       load()
       push(f, ['-', n, wholeEnd])
       f.call(storeLanes)
@@ -52,34 +51,31 @@ export function emitRowTimesRows(module: ProductModule, withBias: boolean): RowT
   }
 
   for (const count of [group, 1]) {
-    f.while(
-      () => push(f, ['>=', k, count]),
-      () => {
+    loopWhile(f, ['>=', k, count], () => {
+      for (let i = 0; i < count; i++) {
+        f.get(x)
+        f.mem(lanes.loadSplat)
+        f.set(factors[i]!)
+        assign(f, x, ['+', x, xStride])
+        assign(f, rows[i]!, i === 0 ? b : ['+', rows[i - 1]!, bRow])
+      }
+      assign(f, b, ['+', rows[count - 1]!, bRow])
+      updateRow(rows.slice(0, count), () => {
         for (let i = 0; i < count; i++) {
-          f.get(x)
-          f.mem(lanes.loadSplat)
-          f.set(factors[i]!)
-          assign(f, x, ['+', x, xStride])
-          assign(f, rows[i]!, i === 0 ? b : ['+', rows[i - 1]!, bRow])
+          multiplyAdd(
+            f,
+            lanes,
+            value,
+            () => f.get(factors[i]!),
+            () => {
+              f.get(rows[i]!)
+              f.mem('v128.load')
+            },
+          )
         }
-        assign(f, b, ['+', rows[count - 1]!, bRow])
-        updateRow(rows.slice(0, count), () => {
-          for (let i = 0; i < count; i++) {
-            multiplyAdd(
-              f,
-              lanes,
-              value,
-              () => f.get(factors[i]!),
-              () => {
-                f.get(rows[i]!)
-                f.mem('v128.load')
-              },
-            )
-          }
-        })
-        f.increment(k, -count)
-      },
-    )
+      })
+      f.increment(k, -count)
+    })
   }
   if (withBias) updateRow([], () => addBias(f, lanes, params, column, [value]))
   return made
@@ -125,33 +121,29 @@ export function emitDotProducts(
   const [xPointer, kLeft] = f.locals('i32', 2)
   const column = define(f, 0)
   const { value, dot } = dotOf(f, { x: xPointer!, columns, k: kLeft! })
-  f.while(
-    () => push(f, ['>', n, 0]),
-    () => {
-      assign(f, columns[0]!, b)
-      for (let j = 1; j < lanes.count; j++) assign(f, columns[j]!, ['+', columns[j - 1]!, ['*', bColumn, ['>', n, j]]])
-      assign(f, xPointer!, x)
-      assign(f, kLeft!, k)
-      dot()
-      f.get(accumulate)
-      f.if(() => {
-        f.get(value)
-        f.get(c)
-        f.mem('v128.load')
-        f.op(lanes.add)
-        f.set(value)
-      })
-      if (withBias) addBias(f, lanes, params, column, [value])
-      f.get(c)
+  loopWhile(f, ['>', n, 0], () => {
+    assign(f, columns[0]!, b)
+    for (let j = 1; j < lanes.count; j++) assign(f, columns[j]!, ['+', columns[j - 1]!, ['*', bColumn, ['>', n, j]]])
+    assign(f, xPointer!, x)
+    assign(f, kLeft!, k)
+    dot()
+    when(f, accumulate, () => {
       f.get(value)
-      f.get(n)
-      f.call(storeLanes)
-      f.increment(c, 16)
-      f.increment(column, lanes.count)
-      f.increment(n, -lanes.count)
-      assign(f, b, ['+', b, ['*', bColumn, lanes.count]])
-    },
-  )
+      f.get(c)
+      f.mem('v128.load')
+      f.op(lanes.add)
+      f.set(value)
+    })
+    if (withBias) addBias(f, lanes, params, column, [value])
+    f.get(c)
+    f.get(value)
+    f.get(n)
+    f.call(storeLanes)
+    f.increment(c, 16)
+    f.increment(column, lanes.count)
+    f.increment(n, -lanes.count)
+    assign(f, b, ['+', b, ['*', bColumn, lanes.count]])
+  })
   return made
 }
 
@@ -166,32 +158,29 @@ export function emitRowTimesColumns(module: ProductModule, withBias: boolean): R
     const gathered = xVectors[1]!
 
     const dot = (vectors: number) => {
-      f.while(
-        () => push(f, ['>=', k, vectors * lanes.count]),
-        () => {
+      loopWhile(f, ['>=', k, vectors * lanes.count], () => {
+        for (let u = 0; u < vectors; u++) {
+          f.get(x)
+          f.mem('v128.load', 16 * u)
+          f.set(xVectors[u]!)
+        }
+        columns.forEach((pointer, j) => {
           for (let u = 0; u < vectors; u++) {
-            f.get(x)
-            f.mem('v128.load', 16 * u)
-            f.set(xVectors[u]!)
+            multiplyAdd(
+              f,
+              lanes,
+              sums[j]![u]!,
+              () => f.get(xVectors[u]!),
+              () => {
+                f.get(pointer)
+                f.mem('v128.load', 16 * u)
+              },
+            )
           }
-          columns.forEach((pointer, j) => {
-            for (let u = 0; u < vectors; u++) {
-              multiplyAdd(
-                f,
-                lanes,
-                sums[j]![u]!,
-                () => f.get(xVectors[u]!),
-                () => {
-                  f.get(pointer)
-                  f.mem('v128.load', 16 * u)
-                },
-              )
-            }
-          })
-          for (const pointer of [x, ...columns]) f.increment(pointer, 16 * vectors)
-          f.increment(k, -vectors * lanes.count)
-        },
-      )
+        })
+        for (const pointer of [x, ...columns]) f.increment(pointer, 16 * vectors)
+        f.increment(k, -vectors * lanes.count)
+      })
     }
 
     /** Leaves the sum over each vector's lanes in `value`, one column a lane. */
@@ -243,30 +232,27 @@ export function emitRowTimesColumns(module: ProductModule, withBias: boolean): R
       dot(unroll)
       dot(1)
       sumLanes()
-      f.while(
-        () => push(f, ['>', k, 0]),
-        () => {
-          columns.forEach((pointer, j) => {
-            f.get(pointer)
-            f.get(gathered)
-            f.memLane(lanes.loadLane, j)
-            f.set(gathered)
-            f.increment(pointer, lanes.size)
-          })
-          multiplyAdd(
-            f,
-            lanes,
-            value,
-            () => f.get(gathered),
-            () => {
-              f.get(x)
-              f.mem(lanes.loadSplat)
-            },
-          )
-          f.increment(x, lanes.size)
-          f.increment(k, -1)
-        },
-      )
+      loopWhile(f, ['>', k, 0], () => {
+        columns.forEach((pointer, j) => {
+          f.get(pointer)
+          f.get(gathered)
+          f.memLane(lanes.loadLane, j)
+          f.set(gathered)
+          f.increment(pointer, lanes.size)
+        })
+        multiplyAdd(
+          f,
+          lanes,
+          value,
+          () => f.get(gathered),
+          () => {
+            f.get(x)
+            f.mem(lanes.loadSplat)
+          },
+        )
+        f.increment(x, lanes.size)
+        f.increment(k, -1)
+      })
     }
     return { value, dot: all }
   })

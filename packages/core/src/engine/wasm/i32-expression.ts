@@ -1,4 +1,4 @@
-import type { FunctionBuilder, Local } from './function-builder.ts'
+import type { FunctionBuilder, Label, Local } from './function-builder.ts'
 import type { PlainOp } from './opcodes.ts'
 
 const operators = {
@@ -64,6 +64,17 @@ export function define(f: FunctionBuilder, e: I32): Local<'i32'> {
   const local = f.local('i32')
   assign(f, local, e)
   return local
+}
+
+/** Runs `body` as long as `condition` is not zero. */
+export function loopWhile(f: FunctionBuilder, condition: I32, body: (exit: Label) => void): void {
+  f.while(() => push(f, condition), body)
+}
+
+/** Runs `then` if `condition` is not zero, else `otherwise`. */
+export function when(f: FunctionBuilder, condition: I32, then: (label: Label) => void, otherwise?: (label: Label) => void): void {
+  push(f, condition)
+  f.if(then, otherwise)
 }
 
 function isTree(e: Exclude<I32, number>): e is Exclude<I32, number | Local<'i32'>> {

@@ -30,7 +30,7 @@ export class KernelLoops {
   readonly counters: readonly Local<'i32'>[]
   /** Set where the vectors being emitted reach beyond the row. */
   tail: Tail | undefined
-  /** The part [start, stop) of the outermost reduction axis that a chunk has. */
+  /** The part [start, stop) of the outermost inner axis that a chunk has. */
   range: { start: Local<'i32'>; stop: Local<'i32'> } | undefined
   /** Where the chunk's results go, or the first chunk's lie; for the first vector of the block. */
   partials: Local<'i32'> | undefined
@@ -81,11 +81,12 @@ export class KernelLoops {
   tasks(task: (body: () => void) => void, rows: (copies: number) => void): void {
     const plan = this.#plan
     const taskAxis = (at: number): TaskAxis => ({ size: define(this.#f, this.word(at)), position: this.#f.local('i32') })
-    const chunk = this.#part === 'chunk' ? taskAxis(this.#layout.chunks) : undefined
-    const block = plan.lanesAreRows && (plan.outer.length || plan.chunked) ? taskAxis(this.#layout.blocks) : undefined
+    const chunk = this.#part === 'chunk' || plan.swept ? taskAxis(this.#layout.chunks) : undefined
+    const block = plan.lanesAreRows && (plan.outer.length || plan.chunked || plan.swept) ? taskAxis(this.#layout.blocks) : undefined
     if (plan.lanesAreRows && !block) return task(() => this.#block(this.begin, this.end, rows))
     const body = () => {
-      if (plan.chunked) this.#locateChunk(chunk)
+      if (plan.chunked) this.#locatePartials()
+      if (chunk) this.#locateChunk(chunk)
       if (block) this.#block(block.position, undefined, rows)
       else rows(1)
     }
@@ -184,14 +185,18 @@ export class KernelLoops {
     return { dtype, lanes, pointer, step: this.#steps[access], vector: tiled ? 0 : copy, remaining: this.tail?.remaining }
   }
 
-  /** Sets what the task's chunk is and where its results are. */
-  #locateChunk(chunk: TaskAxis | undefined): void {
-    const f = this.#f
-    const { chunks, chunkLength, partials, taskBytes, extents } = this.#layout
-    this.partials ??= f.local('i32')
+  /** Sets where the results of the task's chunk are. */
+  #locatePartials(): void {
+    const { chunks, partials, taskBytes } = this.#layout
+    this.partials ??= this.#f.local('i32')
     const task: I32 = this.#part === 'finish' ? ['*', this.begin, this.word(chunks)] : this.begin
-    assign(f, this.partials, ['+', this.word(partials), ['*', task, this.word(taskBytes)]])
-    if (!chunk) return
+    assign(this.#f, this.partials, ['+', this.word(partials), ['*', task, this.word(taskBytes)]])
+  }
+
+  /** Sets what the task's chunk is. */
+  #locateChunk(chunk: TaskAxis): void {
+    const f = this.#f
+    const { chunkLength, extents } = this.#layout
     this.range ??= { start: f.local('i32'), stop: f.local('i32') }
     const { start, stop } = this.range
     assign(f, start, ['*', chunk.position, this.word(chunkLength)])

@@ -42,8 +42,10 @@ export interface KernelPlan {
   readonly tile: number | undefined
   /** Axes of the outer loop. */
   readonly outer: readonly number[]
-  /** Reduction axes, outermost first; the vector axis is the last of them unless lanes are rows. */
+  /** Reduction axes, outermost first; the vector axis is the last of them unless lanes are rows. Or the axis that rows are swept along. */
   readonly inner: readonly number[]
+  /** Whether the inner axis is one of rows: see `sweptAxis`. */
+  readonly swept: boolean
   /** Vectors that are processed at once. */
   readonly unroll: number
   /** Loads in node order, then outputs. */
@@ -112,12 +114,17 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   })
   const axes = extents.map((_, axis) => axis)
   const tile = lanes === 4 && rank === extents.length ? tileAxis(kernel, accesses, live, vectorAxis) : undefined
+  const code = programCode()
+  const along = code?.sweptAxis(kernel, { lanes, vectorAxis, tile, accesses, live })
   const shape = {
     vectorAxis,
     lanesAreRows,
     tile,
-    outer: axes.filter((axis) => axis < rank && axis !== vectorAxis && axis !== tile),
-    inner: [...axes.filter((axis) => axis >= rank && axis !== vectorAxis), ...(lanesAreRows ? [] : [vectorAxis])],
+    outer: axes.filter((axis) => axis < rank && axis !== vectorAxis && axis !== tile && axis !== along),
+    inner:
+      along !== undefined
+        ? [along]
+        : [...axes.filter((axis) => axis >= rank && axis !== vectorAxis), ...(lanesAreRows ? [] : [vectorAxis])],
   }
   const rowDepth = lanesAreRows ? 2 : 1
 
@@ -178,7 +185,6 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   // Few rows that are not cut otherwise make narrower tasks, down to a cache line.
   const vectors = (count(shape.outer) * extents[vectorAxis]!) / lanes
   if (reductions && lanesAreRows && !chunked) while (unroll > 4 && vectors / unroll < 4) unroll /= 2
-  const code = programCode()
   const pipelined = code?.isPipelined(kernel, { ...shape, extents, passes, depths }) ?? false
   // Three rows at once take all registers.
   if (pipelined) unroll = 1
@@ -188,6 +194,7 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     tile,
     outer: shape.outer,
     inner: shape.inner,
+    swept: along !== undefined,
     kernel,
     lanes,
     unroll,
@@ -257,8 +264,9 @@ function chooseVectorAxis(kernel: Kernel, accesses: readonly Omit<Access, 'lanes
       cost += weight * (strides[axis] === 0 ? 0.25 : strides[axis] === 1 ? 1 : lanes)
     }
     cost *= waste
-    // Every row has its overhead, and a reduction ends with one across lanes.
-    cost += ((axis < rank ? 12 : 18) * lanes) / Math.max(1, extent)
+    // Every row has its overhead, less so those that are swept, and a reduction ends with one across lanes.
+    const overhead = axis >= rank ? 18 : programCode() && rank === extents.length ? 3 : 12
+    cost += (overhead * lanes) / Math.max(1, extent)
     if (cost < bestCost || (cost === bestCost && axis < rank)) {
       best = axis
       bestCost = cost

@@ -102,6 +102,9 @@ const TILE_LENGTH = 16
 const CHUNK = 16384
 const CHUNK_COLUMN = 1024
 
+/** Elements of the rows that are swept together: few enough to stay in the first cache. */
+const SWEEP = 2048
+
 /** Cuts the index space into tasks of equal size. The cut does not depend on the number of threads, so neither do results. */
 function divideWork(plan: KernelPlan): Division {
   const extents = [...plan.kernel.parallel, ...plan.kernel.reduce]
@@ -118,6 +121,10 @@ function divideWork(plan: KernelPlan): Division {
     chunkLength = Math.max(1, Math.round(elementsWanted / (elements / length)))
     if (plan.inner[0] === plan.vectorAxis) chunkLength = Math.ceil(chunkLength / group) * group
     chunks = Math.ceil(length / chunkLength)
+  } else if (plan.swept) {
+    chunks = Math.ceil(elements / Math.max(1, SWEEP / width))
+    chunkLength = Math.ceil(elements / chunks)
+    chunks = Math.ceil(elements / chunkLength)
   }
   const tileExtent = plan.tile === undefined ? 1 : extents[plan.tile]!
   const cost = Math.max(1, plan.cost / 4) * (elements / chunks) * tileExtent

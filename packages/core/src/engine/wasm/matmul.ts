@@ -5,7 +5,7 @@ import { emitPackBytes, pairsCode } from './gemm-pack-bytes.ts'
 import { emitGatherVector, emitPack, type HalfType } from './gemm-pack.ts'
 import { emitByteRowTimesColumns, emitByteRowTimesRows } from './gemv-bytes.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, push, when } from './i32-expression.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
 import { type ProductOptions, startProduct } from './product-module.ts'
 import { moveToBatch, routineFunction } from './routine-entry.ts'
@@ -52,18 +52,15 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   }
 
   const eachRow = (body: () => void) => {
-    f.while(
-      () => push(f, ['>', rows, 0]),
-      () => {
-        body()
-        if (place) {
-          finish.call(f, { block: place.epilogue, source: c, sourceRow: 0, c, cRow: 0, column: place.outColumn, rows: 1, columns })
-        }
-        f.increment(rows, -1)
-        assign(f, a, ['+', a, aRow])
-        assign(f, c, ['+', c, cRow])
-      },
-    )
+    loopWhile(f, ['>', rows, 0], () => {
+      body()
+      if (place) {
+        finish.call(f, { block: place.epilogue, source: c, sourceRow: 0, c, cRow: 0, column: place.outColumn, rows: 1, columns })
+      }
+      f.increment(rows, -1)
+      assign(f, a, ['+', a, aRow])
+      assign(f, c, ['+', c, cRow])
+    })
   }
 
   const byRows = () => {
@@ -73,8 +70,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const byColumns = () => {
     const x = define(f, a)
     // Bytes are contiguous in this mode.
-    push(f, bytes ? 0 : ['!=', aK, lanes.size])
-    f.if(() => {
+    when(f, bytes ? 0 : ['!=', aK, lanes.size], () => {
       assign(f, x, scratch)
       gatherVector.call(f, { source: a, stride: aK, destination: x, count: k })
     })
@@ -93,8 +89,9 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       accumulate,
       pushRowCount: ({ row }) => push(f, ['min', word('rowChunk'), ['-', rows, row]]),
       packB({ kStart, kCount, bPanel }) {
-        push(f, panels)
-        f.if(
+        when(
+          f,
+          panels,
           () => {
             const ofBlock: I32 = ['*', ['/', kStart, word('kBlock')], word('panelsBlock')]
             assign(f, packedB, ['+', ['+', panels, ofBlock], ['*', ['/', column, width], bPanel]])
@@ -122,8 +119,9 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
           ...bias,
           ...place,
         }
-        push(f, ['==', mode, modes.packed])
-        f.if(
+        when(
+          f,
+          ['==', mode, modes.packed],
           () => {
             const inBlock = within(block.kStart, kCount)
             packA.call(f, { source, rowStride: aRow, kStride: aK, destination: packedA, panel: aPanel, rows: rowCount, k: inBlock })
@@ -156,8 +154,7 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
           [modes.rows, () => eachRow(byRows)],
           [modes.columns, () => eachRow(byColumns)],
         ] as const) {
-          push(f, ['==', mode, code])
-          f.if(() => {
+          when(f, ['==', mode, code], () => {
             body()
             f.br(done)
           })

@@ -1,5 +1,5 @@
 import type { Operand } from '../routine.ts'
-import { assign, define, push } from './i32-expression.ts'
+import { assign, define, loopWhile, when } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import { indices, type RecipeRule } from './routine-code.ts'
@@ -24,34 +24,27 @@ function emitMaxPoolGrad({ type, shared }: { type: LaneType; shared: boolean }):
     f.get(imageBytes)
     f.memoryFill()
     assign(f, window, windows)
-    f.while(
-      () => f.get(window),
-      () => {
-        assign(f, channel, image)
-        assign(f, pixelEnd, ['+', image, pixelBytes])
-        f.while(
-          () => push(f, ['!=', channel, pixelEnd]),
-          () => {
-            assign(f, place, ['load', position, 0])
-            push(f, ['>=', place, 0])
-            f.if(() => {
-              assign(f, to, ['+', channel, ['*', place, pixelBytes]])
-              f.get(to)
-              f.get(to)
-              f.mem(lanes.loadScalar)
-              f.get(gradient)
-              f.mem(lanes.loadScalar)
-              f.op(lanes.scalarAdd)
-              f.mem(lanes.storeScalar)
-            })
-            f.increment(position, 4)
-            f.increment(gradient, lanes.size)
-            f.increment(channel, lanes.size)
-          },
-        )
-        f.increment(window, -1)
-      },
-    )
+    loopWhile(f, window, () => {
+      assign(f, channel, image)
+      assign(f, pixelEnd, ['+', image, pixelBytes])
+      loopWhile(f, ['!=', channel, pixelEnd], () => {
+        assign(f, place, ['load', position, 0])
+        when(f, ['>=', place, 0], () => {
+          assign(f, to, ['+', channel, ['*', place, pixelBytes]])
+          f.get(to)
+          f.get(to)
+          f.mem(lanes.loadScalar)
+          f.get(gradient)
+          f.mem(lanes.loadScalar)
+          f.op(lanes.scalarAdd)
+          f.mem(lanes.storeScalar)
+        })
+        f.increment(position, 4)
+        f.increment(gradient, lanes.size)
+        f.increment(channel, lanes.size)
+      })
+      f.increment(window, -1)
+    })
     assign(f, image, ['+', image, imageBytes])
   })
   return m.toBytes()

@@ -8,8 +8,9 @@ import type { keptValue } from './kept-value.ts'
 import type { PreparedStep } from './linked-sequence.ts'
 import type { PackedMatrix, PanelLayout } from './packed-operand.ts'
 import type { isPipelined, pipelineRows } from './row-pipeline.ts'
+import type { sweptAxis } from './swept-axis.ts'
 
-/** What makes programs of many steps fast, and kernels that go over rows several times. */
+/** What makes programs of many steps fast, and kernels that go over rows several times or over short ones. */
 interface ProgramCode {
   link(engine: WasmEngine, steps: readonly PreparedStep[], constants: readonly ConstantBuffer[] | undefined): Executable
   /** Undefined where the code has to be a kernel of its own. */
@@ -17,6 +18,7 @@ interface ProgramCode {
   /** Emits what comes before rows that are pipelined (`KernelPlan.pipelined`); gives what emits a row. */
   pipelineRows: typeof pipelineRows
   isPipelined: typeof isPipelined
+  sweptAxis: typeof sweptAxis
   blindExtrema: typeof blindExtrema
   keptValue: typeof keptValue
   packed(heap: Heap, block: number, layout: PanelLayout): PackedMatrix

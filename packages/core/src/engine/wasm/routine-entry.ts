@@ -1,6 +1,6 @@
 import { ModuleBuilder } from './assembler.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile } from './i32-expression.ts'
 import { type Lanes, lanesOf, type LaneType } from './lanes.ts'
 
 /** The function that the worker pool calls, under construction. */
@@ -45,16 +45,13 @@ export function moveToBatch(
   const left = define(f, rank)
   const axis = define(f, ['+', first, ['*', left, axisBytes]])
   const index = f.local('i32')
-  f.while(
-    () => push(f, ['>', left, 0]),
-    () => {
-      f.increment(axis, -axisBytes)
-      assign(f, index, ['%', batch, ['load', axis, 0]])
-      assign(f, batch, ['/', batch, ['load', axis, 0]])
-      pointers.forEach((pointer, i) => assign(f, pointer, ['+', pointer, ['*', index, ['load', axis, 4 * (i + 1)]]]))
-      f.increment(left, -1)
-    },
-  )
+  loopWhile(f, ['>', left, 0], () => {
+    f.increment(axis, -axisBytes)
+    assign(f, index, ['%', batch, ['load', axis, 0]])
+    assign(f, batch, ['/', batch, ['load', axis, 0]])
+    pointers.forEach((pointer, i) => assign(f, pointer, ['+', pointer, ['*', index, ['load', axis, 4 * (i + 1)]]]))
+    f.increment(left, -1)
+  })
   f.release(left, axis, index)
 }
 

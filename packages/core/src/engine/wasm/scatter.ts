@@ -1,7 +1,7 @@
 import type { Operand } from '../routine.ts'
 import { combineScalars, combineVectors, type CombineMode } from './combine.ts'
 import type { Local } from './function-builder.ts'
-import { assign, define, push } from './i32-expression.ts'
+import { assign, define, loopWhile, when } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import { type RoutinePlan, roundUp } from './matmul-plan.ts'
 import { indices, type RecipeRule } from './routine-code.ts'
@@ -42,16 +42,13 @@ function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode
   const nextTarget = () => assign(f, to, ['+', y, ['*', ['load', index, 0], yStep]])
   const eachRow = (body: () => void) => {
     assign(f, left, count)
-    f.while(
-      () => f.get(left),
-      () => {
-        nextTarget()
-        body()
-        assign(f, index, ['+', index, indexStep])
-        assign(f, source, ['+', source, sourceStep])
-        f.increment(left, -1)
-      },
-    )
+    loopWhile(f, left, () => {
+      nextTarget()
+      body()
+      assign(f, index, ['+', index, indexStep])
+      assign(f, source, ['+', source, sourceStep])
+      f.increment(left, -1)
+    })
   }
   const pushCombined = (offset: number) => {
     if (mode !== 'set') load(to, a, offset)
@@ -64,19 +61,16 @@ function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode
     f.set(value)
   }
   const vectors = (n: number) => {
-    f.while(
-      () => push(f, ['>=', columnsLeft, n * lanes.count]),
-      () => {
-        for (let i = 0; i < n; i++) {
-          f.get(to)
-          pushCombined(16 * i)
-          f.mem('v128.store', 16 * i)
-        }
-        f.increment(to, 16 * n)
-        f.increment(from, 16 * n)
-        f.increment(columnsLeft, -n * lanes.count)
-      },
-    )
+    loopWhile(f, ['>=', columnsLeft, n * lanes.count], () => {
+      for (let i = 0; i < n; i++) {
+        f.get(to)
+        pushCombined(16 * i)
+        f.mem('v128.store', 16 * i)
+      }
+      f.increment(to, 16 * n)
+      f.increment(from, 16 * n)
+      f.increment(columnsLeft, -n * lanes.count)
+    })
   }
 
   f.for(task, end, 1, () => {
@@ -87,8 +81,9 @@ function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode
     assign(f, source, ['+', word('source'), ['*', columns, lanes.size]])
     assign(f, columns, ['min', ['-', row, columns], columnBlock])
     moveToBatch(f, { first: ['+', args, 4 * words.count], rank: word('batchRank') }, batch, [y, index, source])
-    push(f, ['==', row, 1])
-    f.if(
+    when(
+      f,
+      ['==', row, 1],
       () =>
         eachRow(() => {
           f.get(to)
@@ -107,8 +102,7 @@ function emitScatter({ type, mode, shared }: { type: LaneType; mode: CombineMode
           assign(f, columnsLeft, columns)
           vectors(4)
           vectors(1)
-          push(f, ['>', columnsLeft, 0])
-          f.if(() => {
+          when(f, ['>', columnsLeft, 0], () => {
             f.get(to)
             pushCombined(0)
             f.get(columnsLeft)

@@ -1,5 +1,5 @@
 import { sizeOf } from '../../layout.ts'
-import { assign, define, push } from './i32-expression.ts'
+import { assign, define, loopWhile, push, when } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import type { RecipeRule } from './routine-code.ts'
@@ -27,30 +27,28 @@ function emitSort({ type, shared }: { type: LaneType; shared: boolean }): Uint8A
   const pairs = new SortedPairs(f, lanes, { x, length, flip: words.load(args, 'flip'), scratch })
 
   f.for(task, end, 1, () => {
-    push(f, ['<=', length, SHORT])
-    f.if(
+    when(
+      f,
+      ['<=', length, SHORT],
       () => pairs.byInsertion(),
       () => pairs.byRadix(),
     )
     assign(f, left, length)
-    f.while(
-      () => f.get(left),
-      () => {
-        f.get(positions)
-        f.get(pairs.sorted)
-        f.mem('i32.load', lanes.size)
-        f.tee(position)
-        f.mem('i32.store')
-        f.get(y)
-        push(f, ['+', x, ['*', position, lanes.size]])
-        f.mem(lanes.loadScalar)
-        f.mem(lanes.storeScalar)
-        f.increment(pairs.sorted, pairs.bytes)
-        f.increment(positions, 4)
-        f.increment(y, lanes.size)
-        f.increment(left, -1)
-      },
-    )
+    loopWhile(f, left, () => {
+      f.get(positions)
+      f.get(pairs.sorted)
+      f.mem('i32.load', lanes.size)
+      f.tee(position)
+      f.mem('i32.store')
+      f.get(y)
+      push(f, ['+', x, ['*', position, lanes.size]])
+      f.mem(lanes.loadScalar)
+      f.mem(lanes.storeScalar)
+      f.increment(pairs.sorted, pairs.bytes)
+      f.increment(positions, 4)
+      f.increment(y, lanes.size)
+      f.increment(left, -1)
+    })
     assign(f, x, ['+', x, rowBytes])
   })
   return m.toBytes()

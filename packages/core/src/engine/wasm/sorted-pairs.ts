@@ -1,5 +1,5 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, push } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
 import type { PlainOp } from './opcodes.ts'
 
@@ -164,17 +164,14 @@ export class SortedPairs {
     const count = define(f, counts)
     const last = define(f, ['+', counts, DIGIT_BYTES])
     const here = f.local('i32')
-    f.while(
-      () => push(f, ['!=', count, last]),
-      () => {
-        assign(f, here, ['load', count, 0])
-        f.get(count)
-        f.get(start)
-        f.mem('i32.store')
-        assign(f, start, ['+', start, ['*', here, this.bytes]])
-        f.increment(count, 4)
-      },
-    )
+    loopWhile(f, ['!=', count, last], () => {
+      assign(f, here, ['load', count, 0])
+      f.get(count)
+      f.get(start)
+      f.mem('i32.store')
+      assign(f, start, ['+', start, ['*', here, this.bytes]])
+      f.increment(count, 4)
+    })
     f.release(start, count, last, here)
   }
 
@@ -185,25 +182,22 @@ export class SortedPairs {
     const from = define(f, this.sorted)
     const left = define(f, this.#row.length)
     const [start, to] = f.locals('i32', 2)
-    f.while(
-      () => f.get(left),
-      () => {
-        f.get(from)
-        this.#loadPair()
-        f.set(pair)
-        this.#pushCount(from, digit, starts)
-        f.tee(start)
-        f.mem('i32.load')
-        f.tee(to)
-        f.get(pair)
-        this.#storePair()
-        f.get(start)
-        push(f, ['+', to, this.bytes])
-        f.mem('i32.store')
-        f.increment(from, this.bytes)
-        f.increment(left, -1)
-      },
-    )
+    loopWhile(f, left, () => {
+      f.get(from)
+      this.#loadPair()
+      f.set(pair)
+      this.#pushCount(from, digit, starts)
+      f.tee(start)
+      f.mem('i32.load')
+      f.tee(to)
+      f.get(pair)
+      this.#storePair()
+      f.get(start)
+      push(f, ['+', to, this.bytes])
+      f.mem('i32.store')
+      f.increment(from, this.bytes)
+      f.increment(left, -1)
+    })
     f.release(pair, from, left, start, to)
   }
 

@@ -1,5 +1,5 @@
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, when } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
 import type { PlainOp } from './opcodes.ts'
 import { gatherWords, UNROLL } from './window-gather.ts'
@@ -105,9 +105,7 @@ export class WindowMaximum implements WindowCombination {
   start({ from, place, pixels }: Window, vectors: number): void {
     const { f, lanes, args } = this.#context
     // The first pixel is where the maximum starts: a maximum of -Infinity has a position too.
-    push(f, pixels)
-    f.if(
-      () => {
+    when(f, pixels, () => {
         this.moveTo(place)
         for (let u = 0; u < vectors; u++) {
           f.get(from)
@@ -116,8 +114,7 @@ export class WindowMaximum implements WindowCombination {
           f.get(this.#here)
           f.set(this.#where[u]!)
         }
-      },
-      () => {
+      }, () => {
         for (let u = 0; u < vectors; u++) {
           f.get(args)
           f.mem(lanes.loadSplat, 4 * gatherWords.at('lowest'))
@@ -125,8 +122,7 @@ export class WindowMaximum implements WindowCombination {
           f.splat('i32x4', -1)
           f.set(this.#where[u]!)
         }
-      },
-    )
+      })
   }
 
   moveTo(place: Local<'i32'>): void {
@@ -175,15 +171,11 @@ export class WindowMaximum implements WindowCombination {
       f.get(channelsLeft)
       f.call(storeLanes)
     } else {
-      push(f, ['>=', channelsLeft, 2])
-      f.if(
-        () => this.#storePlaces(places, 0),
-        () => {
+      when(f, ['>=', channelsLeft, 2], () => this.#storePlaces(places, 0), () => {
           f.get(this.#positions)
           f.get(places)
           f.memLane('v128.store32_lane', 0)
-        },
-      )
+        })
     }
     assign(f, this.#positions, ['+', this.#positions, ['*', ['min', channelsLeft, lanes.count], 4]])
   }

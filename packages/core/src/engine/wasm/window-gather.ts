@@ -1,6 +1,6 @@
 import type { Operand } from '../routine.ts'
 import type { Local } from './function-builder.ts'
-import { assign, define, type I32, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile, push } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import { ArgumentWords, routineModule } from './routine-entry.ts'
@@ -87,29 +87,23 @@ export function emitWindowGather(
     assign(f, axis.at, at)
     if (wantsPlaces) assign(f, axis.atPlace, atPlace)
     assign(f, axis.left, axis.count)
-    f.while(
-      () => f.get(axis.left),
-      () => {
-        eachTap(a + 1, axis.at, axis.atPlace, vectors)
-        assign(f, axis.at, ['+', axis.at, axis.step])
-        if (wantsPlaces) assign(f, axis.atPlace, ['+', axis.atPlace, axis.placeStep])
-        f.increment(axis.left, -1)
-      },
-    )
+    loopWhile(f, axis.left, () => {
+      eachTap(a + 1, axis.at, axis.atPlace, vectors)
+      assign(f, axis.at, ['+', axis.at, axis.step])
+      if (wantsPlaces) assign(f, axis.atPlace, ['+', axis.atPlace, axis.placeStep])
+      f.increment(axis.left, -1)
+    })
   }
 
   /** Runs over channels while there are at least as many vectors of them. */
   const overChannels = (vectors: number, least: number, store: () => void) => {
-    f.while(
-      () => push(f, ['>=', channelsLeft, least]),
-      () => {
-        combination.start({ from, place, pixels }, vectors)
-        eachTap(0, from, place, vectors)
-        store()
-        f.increment(from, vectors * 16)
-        f.increment(channelsLeft, -vectors * lanes.count)
-      },
-    )
+    loopWhile(f, ['>=', channelsLeft, least], () => {
+      combination.start({ from, place, pixels }, vectors)
+      eachTap(0, from, place, vectors)
+      store()
+      f.increment(from, vectors * 16)
+      f.increment(channelsLeft, -vectors * lanes.count)
+    })
   }
 
   const pixel = () => {
@@ -142,25 +136,19 @@ export function emitWindowGather(
   }
 
   const task = define(f, begin)
-  f.while(
-    () => push(f, ['<', task, end]),
-    () => {
-      // A stretch of one line.
-      startLine(task)
-      assign(f, entry, ['%', task, sizeW])
-      assign(f, left, ['min', ['-', end, task], ['-', sizeW, entry]])
-      assign(f, task, ['+', task, left])
-      assign(f, entry, ['+', ['+', args, word('tableW')], ['*', entry, entryBytes.all]])
-      f.while(
-        () => f.get(left),
-        () => {
-          pixel()
-          f.increment(entry, entryBytes.all)
-          f.increment(left, -1)
-        },
-      )
-    },
-  )
+  loopWhile(f, ['<', task, end], () => {
+    // A stretch of one line.
+    startLine(task)
+    assign(f, entry, ['%', task, sizeW])
+    assign(f, left, ['min', ['-', end, task], ['-', sizeW, entry]])
+    assign(f, task, ['+', task, left])
+    assign(f, entry, ['+', ['+', args, word('tableW')], ['*', entry, entryBytes.all]])
+    loopWhile(f, left, () => {
+      pixel()
+      f.increment(entry, entryBytes.all)
+      f.increment(left, -1)
+    })
+  })
   return m.toBytes()
 }
 

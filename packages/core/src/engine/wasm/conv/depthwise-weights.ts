@@ -1,4 +1,4 @@
-import { assign, define, type I32, push } from '../i32-expression.ts'
+import { assign, define, type I32, loopWhile, push } from '../i32-expression.ts'
 import { multiplyAdd } from '../lanes.ts'
 import { type ProductOptions, startProduct } from '../product-module.ts'
 import { routineFunction } from '../routine-entry.ts'
@@ -25,14 +25,11 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
     assign(f, tap, ['+', args, 4 * weightsWords.count])
     assign(f, tapEnd, ['+', tap, ['*', word('rows'), 4 * weightTapWords.count]])
     assign(f, dw, ['+', word('dw'), offset])
-    f.while(
-      () => push(f, ['!=', tap, tapEnd]),
-      () => {
-        body()
-        assign(f, dw, ['+', dw, rowStride])
-        f.increment(tap, 4 * weightTapWords.count)
-      },
-    )
+    loopWhile(f, ['!=', tap, tapEnd], () => {
+      body()
+      assign(f, dw, ['+', dw, rowStride])
+      f.increment(tap, 4 * weightTapWords.count)
+    })
   }
 
   const store = (vectors: number) => {
@@ -60,28 +57,25 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
       assign(f, dy, ['+', ['+', word('dy'), offset], ['*', ['+', line, low], pixelBytes]])
       assign(f, stop, ['+', dy, ['*', ['-', high, low], pixelBytes]])
       assign(f, x, ['+', ['+', word('x'), offset], xOffset])
-      f.while(
-        () => push(f, ['!=', dy, stop]),
-        () => {
-          for (let v = 0; v < vectors; v++) {
-            multiplyAdd(
-              f,
-              lanes,
-              sums[v]!,
-              () => {
-                f.get(x)
-                f.mem('v128.load', 16 * v)
-              },
-              () => {
-                f.get(dy)
-                f.mem('v128.load', 16 * v)
-              },
-            )
-          }
-          assign(f, x, ['+', x, step])
-          assign(f, dy, ['+', dy, pixelBytes])
-        },
-      )
+      loopWhile(f, ['!=', dy, stop], () => {
+        for (let v = 0; v < vectors; v++) {
+          multiplyAdd(
+            f,
+            lanes,
+            sums[v]!,
+            () => {
+              f.get(x)
+              f.mem('v128.load', 16 * v)
+            },
+            () => {
+              f.get(dy)
+              f.mem('v128.load', 16 * v)
+            },
+          )
+        }
+        assign(f, x, ['+', x, step])
+        assign(f, dy, ['+', dy, pixelBytes])
+      })
     })
     store(vectors)
   }
@@ -97,43 +91,34 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
       eachTap(() => store(vectors))
     })
     assign(f, line, 0)
-    f.while(
-      () => push(f, ['<', line, word('pixels')]),
-      () => {
-        eachTap(() => sumLine(vectors))
-        assign(f, line, ['+', line, word('outW')])
-      },
-    )
+    loopWhile(f, ['<', line, word('pixels')], () => {
+      eachTap(() => sumLine(vectors))
+      assign(f, line, ['+', line, word('outW')])
+    })
     f.increment(column, vectors * lanes.count)
   }
 
-  f.while(
-    () => push(f, ['<', task, end]),
-    () => {
+  loopWhile(f, ['<', task, end], () => {
+    assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
+    assign(f, columnEnd, ['min', channels, ['+', column, DEPTHWISE_VECTORS * lanes.count]])
+    for (const vectors of [DEPTHWISE_VECTORS, 1]) {
+      loopWhile(f, ['>=', ['-', columnEnd, column], vectors === 1 ? 1 : vectors * lanes.count], () => sumAll(vectors))
+    }
+    if (finish) {
       assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
-      assign(f, columnEnd, ['min', channels, ['+', column, DEPTHWISE_VECTORS * lanes.count]])
-      for (const vectors of [DEPTHWISE_VECTORS, 1]) {
-        f.while(
-          () => push(f, ['>=', ['-', columnEnd, column], vectors === 1 ? 1 : vectors * lanes.count]),
-          () => sumAll(vectors),
-        )
-      }
-      if (finish) {
-        assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
-        assign(f, dw, ['+', word('dw'), offset])
-        finish.call(f, {
-          block: ['+', args, word('epilogue')],
-          source: dw,
-          sourceRow: rowStride,
-          c: dw,
-          cRow: rowStride,
-          column: offset,
-          rows: word('rows'),
-          columns: ['-', columnEnd, column],
-        })
-      }
-      f.increment(task, 1)
-    },
-  )
+      assign(f, dw, ['+', word('dw'), offset])
+      finish.call(f, {
+        block: ['+', args, word('epilogue')],
+        source: dw,
+        sourceRow: rowStride,
+        c: dw,
+        cRow: rowStride,
+        column: offset,
+        rows: word('rows'),
+        columns: ['-', columnEnd, column],
+      })
+    }
+    f.increment(task, 1)
+  })
   return m.toBytes()
 }

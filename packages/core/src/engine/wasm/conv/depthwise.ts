@@ -1,6 +1,6 @@
 import type { Local } from '../function-builder.ts'
 import { addBias } from '../gemm-kernel.ts'
-import { assign, define, type I32, push } from '../i32-expression.ts'
+import { assign, define, type I32, loopWhile, push, when } from '../i32-expression.ts'
 import { multiplyAdd } from '../lanes.ts'
 import { type ProductOptions, startProduct } from '../product-module.ts'
 import { routineFunction } from '../routine-entry.ts'
@@ -56,8 +56,7 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
   const storeSum = (sum: Local<'v128'>, phase: Local<'i32'>, at: { pixel: number; v: number; whole: boolean }) => {
     const { pixel, v, whole } = at
     const to: I32 = ['+', ['+', output, offset], ['*', phaseWords.load(phase, 'outputW'), pixel]]
-    f.get(accumulate)
-    f.if(() => {
+    when(f, accumulate, () => {
       f.get(sum)
       push(f, to)
       f.mem('v128.load', 16 * v)
@@ -83,13 +82,10 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
       f.set(sum)
     }
     assign(f, entry, list)
-    f.while(
-      () => push(f, ['!=', entry, listEnd]),
-      () => {
-        addTap(pixels, vectors)
-        f.increment(entry, 8)
-      },
-    )
+    loopWhile(f, ['!=', entry, listEnd], () => {
+      addTap(pixels, vectors)
+      f.increment(entry, 8)
+    })
     used.forEach((sum, i) => storeSum(sum, phase, { pixel: Math.floor(i / vectors), v: i % vectors, whole: vectors > 1 }))
     f.increment(left, -vectors * lanes.count)
     f.increment(column, vectors * lanes.count)
@@ -101,10 +97,7 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     assign(f, offset, 0)
     assign(f, column, 0)
     for (const vectors of [most, 1]) {
-      f.while(
-        () => push(f, ['>=', left, vectors === 1 ? 1 : vectors * lanes.count]),
-        () => accumulateTaps(phase, pixels, vectors),
-      )
+      loopWhile(f, ['>=', left, vectors === 1 ? 1 : vectors * lanes.count], () => accumulateTaps(phase, pixels, vectors))
     }
     if (finish) {
       const pixel = phaseWords.load(phase, 'outputW')
@@ -126,23 +119,20 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     assign(f, listEnd, list)
     assign(f, tap, ['+', args, phaseWords.load(phase, 'taps')])
     assign(f, tapEnd, ['+', tap, ['*', phaseWords.load(phase, 'tapCount'), 4 * tapWords.count]])
-    f.while(
-      () => push(f, ['!=', tap, tapEnd]),
-      () => {
-        pushInside(f, args, position, tap)
-        f.if(() => {
-          const store = (value: I32, at: number) => {
-            f.get(listEnd)
-            push(f, value)
-            f.mem('i32.store', at)
-          }
-          store(['+', source, tapWords.load(tap, 'delta')], 0)
-          store(['+', word('weights'), tapWords.load(tap, 'weights')], 4)
-          f.increment(listEnd, 8)
-        })
-        f.increment(tap, 4 * tapWords.count)
-      },
-    )
+    loopWhile(f, ['!=', tap, tapEnd], () => {
+      pushInside(f, args, position, tap)
+      f.if(() => {
+        const store = (value: I32, at: number) => {
+          f.get(listEnd)
+          push(f, value)
+          f.mem('i32.store', at)
+        }
+        store(['+', source, tapWords.load(tap, 'delta')], 0)
+        store(['+', word('weights'), tapWords.load(tap, 'weights')], 4)
+        f.increment(listEnd, 8)
+      })
+      f.increment(tap, 4 * tapWords.count)
+    })
   }
 
   /** Decodes `row`: where its pixel is written, and at what place it is. */
@@ -185,8 +175,9 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     pointAtOutput(phase)
     pointAtSource(phase)
     listTaps(phase)
-    f.get(inTile)
-    f.if(
+    when(
+      f,
+      inTile,
       () => {
         overChannels(phase, TILE_PIXELS, TILE_CHANNELS)
         f.increment(row, TILE_PIXELS)
@@ -198,19 +189,13 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     )
   }
 
-  f.while(
-    () => push(f, ['<', task, end]),
-    () => {
-      const phase = define(f, ['+', ['+', args, 4 * windowWords.count], ['*', ['/', task, word('rowBlocks')], 4 * phaseWords.count]])
-      assign(f, row, ['*', ['%', task, word('rowBlocks')], word('rowBlock')])
-      assign(f, rowEnd, ['min', ['+', row, word('rowBlock')], phaseWords.load(phase, 'rows')])
-      f.while(
-        () => push(f, ['<', row, rowEnd]),
-        () => runRows(phase),
-      )
-      f.release(phase)
-      f.increment(task, 1)
-    },
-  )
+  loopWhile(f, ['<', task, end], () => {
+    const phase = define(f, ['+', ['+', args, 4 * windowWords.count], ['*', ['/', task, word('rowBlocks')], 4 * phaseWords.count]])
+    assign(f, row, ['*', ['%', task, word('rowBlocks')], word('rowBlock')])
+    assign(f, rowEnd, ['min', ['+', row, word('rowBlock')], phaseWords.load(phase, 'rows')])
+    loopWhile(f, ['<', row, rowEnd], () => runRows(phase))
+    f.release(phase)
+    f.increment(task, 1)
+  })
   return m.toBytes()
 }

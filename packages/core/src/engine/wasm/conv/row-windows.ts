@@ -1,6 +1,6 @@
 import type { FunctionBuilder, Local } from '../function-builder.ts'
 import { TILE_ROWS } from '../gemm-kernel.ts'
-import { assign, push } from '../i32-expression.ts'
+import { assign, push, when } from '../i32-expression.ts'
 import { decodeRow, pushInterior } from './window-position.ts'
 import { phaseWords, windowWords } from './window-words.ts'
 
@@ -56,8 +56,7 @@ export class RowWindows {
       push(f, ['&', this.interior, line.interior])
       f.op('i32.and')
       f.set(this.interior)
-      push(f, ['>', rows, i + 1])
-      f.if(() => this.#step())
+      when(f, ['>', rows, i + 1], () => this.#step())
     })
   }
 
@@ -84,8 +83,7 @@ export class RowWindows {
     /** Moves on along an axis; `carry` runs at its end. */
     const next = (at: Local<'i32'>, size: 'rowsD' | 'rowsH' | 'rowsW', carry: () => void) => {
       f.increment(at, 1)
-      push(f, ['==', at, phaseWords.load(phase, size)])
-      f.if(() => {
+      when(f, ['==', at, phaseWords.load(phase, size)], () => {
         assign(f, at, 0)
         carry()
       })

@@ -1,5 +1,5 @@
 import type { FunctionBuilder, Local } from '../function-builder.ts'
-import { assign, type I32, push } from '../i32-expression.ts'
+import { assign, type I32, loopWhile, when } from '../i32-expression.ts'
 import { weightsWords, weightTapWords } from './weights-plan.ts'
 
 /** A stretch of outputs [low, high) of one line that see a pixel of x through a tap, within the stretch [start, end). */
@@ -34,39 +34,33 @@ export function eachStretch(
     assign(f, pixel, ['/', pixel, word(size)])
   }
   assign(f, n, pixel)
-  f.while(
-    () => push(f, ['>', count, 0]),
-    () => {
-      assign(f, end, ['min', ['+', start, count], word('outW')])
-      assign(f, count, ['-', count, ['-', end, start]])
-      assign(f, xD, ['+', ['*', d, word('stepD')], weightTapWords.load(tap, 'd')])
-      assign(f, xH, ['+', ['*', h, word('stepH')], weightTapWords.load(tap, 'h')])
-      assign(f, low, start)
-      assign(f, high, start)
-      push(f, ['&', ['<u', xD, word('depth')], ['<u', xH, word('height')]])
-      f.if(() => {
-        assign(f, low, ['max', start, ['min', end, weightTapWords.load(tap, 'low')]])
-        assign(f, high, ['max', low, ['min', end, weightTapWords.load(tap, 'high')]])
+  loopWhile(f, ['>', count, 0], () => {
+    assign(f, end, ['min', ['+', start, count], word('outW')])
+    assign(f, count, ['-', count, ['-', end, start]])
+    assign(f, xD, ['+', ['*', d, word('stepD')], weightTapWords.load(tap, 'd')])
+    assign(f, xH, ['+', ['*', h, word('stepH')], weightTapWords.load(tap, 'h')])
+    assign(f, low, start)
+    assign(f, high, start)
+    when(f, ['&', ['<u', xD, word('depth')], ['<u', xH, word('height')]], () => {
+      assign(f, low, ['max', start, ['min', end, weightTapWords.load(tap, 'low')]])
+      assign(f, high, ['max', low, ['min', end, weightTapWords.load(tap, 'high')]])
+    })
+    const xOffset: I32 = [
+      '+',
+      ['+', ['*', n, word('xN')], ['*', xD, word('xD')]],
+      ['+', ['*', xH, word('xH')], ['*', ['+', ['*', low, word('stepW')], weightTapWords.load(tap, 'w')], word('xW')]],
+    ]
+    body({ start, end, low, high, xOffset })
+    assign(f, start, 0)
+    f.increment(h, 1)
+    when(f, ['==', h, word('outH')], () => {
+      assign(f, h, 0)
+      f.increment(d, 1)
+      when(f, ['==', d, word('outD')], () => {
+        assign(f, d, 0)
+        f.increment(n, 1)
       })
-      const xOffset: I32 = [
-        '+',
-        ['+', ['*', n, word('xN')], ['*', xD, word('xD')]],
-        ['+', ['*', xH, word('xH')], ['*', ['+', ['*', low, word('stepW')], weightTapWords.load(tap, 'w')], word('xW')]],
-      ]
-      body({ start, end, low, high, xOffset })
-      assign(f, start, 0)
-      f.increment(h, 1)
-      push(f, ['==', h, word('outH')])
-      f.if(() => {
-        assign(f, h, 0)
-        f.increment(d, 1)
-        push(f, ['==', d, word('outD')])
-        f.if(() => {
-          assign(f, d, 0)
-          f.increment(n, 1)
-        })
-      })
-    },
-  )
+    })
+  })
   f.release(n, d, h, start, end, low, high, xD, xH)
 }

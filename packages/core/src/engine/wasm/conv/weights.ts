@@ -2,7 +2,7 @@ import type { ModuleBuilder } from '../assembler.ts'
 import { blockedProduct, eachTaskBlock, taskBlock } from '../gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from '../gemm-kernel.ts'
 import { emitPack } from '../gemm-pack.ts'
-import { assign, define, type I32, push } from '../i32-expression.ts'
+import { assign, define, type I32, loopWhile, push, when } from '../i32-expression.ts'
 import type { Lanes } from '../lanes.ts'
 import { NamedFunction } from '../named-function.ts'
 import { type ProductOptions, startProduct } from '../product-module.ts'
@@ -28,20 +28,17 @@ function emitPackPixels(m: ModuleBuilder, lanes: Lanes, vector: boolean): PackPi
     assign(f, stop, ['+', destination, ['*', pixels, stepBytes]])
     const walk = (copies: number) => {
       const last = copies === 1 ? stop : define(f, ['-', stop, (copies - 1) * stepBytes])
-      f.while(
-        () => push(f, ['<u', destination, last]),
-        () => {
-          for (let copy = 0; copy < copies; copy++) {
-            for (let part = 0; part < parts; part++) {
-              f.get(destination)
-              value(part)
-              f.mem(vector ? 'v128.store' : lanes.storeScalar, copy * stepBytes + 16 * part)
-            }
-            advance()
+      loopWhile(f, ['<u', destination, last], () => {
+        for (let copy = 0; copy < copies; copy++) {
+          for (let part = 0; part < parts; part++) {
+            f.get(destination)
+            value(part)
+            f.mem(vector ? 'v128.store' : lanes.storeScalar, copy * stepBytes + 16 * part)
           }
-          f.increment(destination, copies * stepBytes)
-        },
-      )
+          advance()
+        }
+        f.increment(destination, copies * stepBytes)
+      })
       if (last !== stop) f.release(last)
     }
     walk(4)
@@ -115,15 +112,15 @@ export function emitConvWeights(options: ProductOptions): Uint8Array<ArrayBuffer
             pixel: block.kStart,
             count: block.kCount,
           })
-        push(f, ['%', channels, TILE_ROWS])
-        f.if(
+        when(
+          f,
+          ['%', channels, TILE_ROWS],
           () => {
             const inPanel = define(f, 0)
             f.for(row, rowEnd, 1, () => {
               packRow(packScalars, ['*', inPanel, lanes.size])
               f.increment(inPanel, 1)
-              push(f, ['==', inPanel, TILE_ROWS])
-              f.if(() => {
+              when(f, ['==', inPanel, TILE_ROWS], () => {
                 assign(f, inPanel, 0)
                 assign(f, panel, ['+', panel, block.aPanel])
               })

@@ -3,7 +3,7 @@ import type { Local } from '../function-builder.ts'
 import { TILE_ROWS } from '../gemm-kernel.ts'
 import { type ByteType, loadPairs } from '../gemm-pack-bytes.ts'
 import { squareMover } from '../gemm-pack.ts'
-import { assign, define, type I32, push } from '../i32-expression.ts'
+import { assign, define, type I32, loopWhile, push, when } from '../i32-expression.ts'
 import type { Lanes } from '../lanes.ts'
 import { NamedFunction } from '../named-function.ts'
 import { RowWindows } from './row-windows.ts'
@@ -52,8 +52,7 @@ export function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType |
       },
     })
     if (byte) return
-    push(f, ['==', kLeft, 1])
-    f.if(() => {
+    when(f, ['==', kLeft, 1], () => {
       f.get(sources[0]!)
       f.mem(lanes.loadSplat)
       f.set(single)
@@ -72,47 +71,41 @@ export function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType |
   const copyWindows = () => {
     assign(f, left, count)
     assign(f, at, destination)
-    f.while(
-      () => push(f, ['>', left, 0]),
-      () => {
-        assign(f, segment, ['min', left, ['-', channels, channel]])
-        const delta = define(f, ['+', tapWords.load(tap, 'delta'), ['*', channel, elementBytes]])
-        pointers.forEach((pointer, i) => assign(f, pointer, ['+', bases[i]!, delta]))
-        f.release(delta)
-        f.get(windows.interior)
-        f.op('i32.eqz')
-        f.if(() =>
-          positions.forEach((position, i) => {
-            f.get(pointers[i]!)
-            f.get(zeros)
-            pushInside(f, args, position, tap)
-            f.select()
-            f.set(pointers[i]!)
-          }),
-        )
-        for (let group = 0; group < TILE_ROWS / lanes.count; group++) copyRows(group)
-        assign(f, at, ['+', at, ['*', segment, stepBytes]])
-        assign(f, left, ['-', left, segment])
-        assign(f, channel, 0)
-        f.increment(tap, 4 * tapWords.count)
-      },
-    )
+    loopWhile(f, ['>', left, 0], () => {
+      assign(f, segment, ['min', left, ['-', channels, channel]])
+      const delta = define(f, ['+', tapWords.load(tap, 'delta'), ['*', channel, elementBytes]])
+      pointers.forEach((pointer, i) => assign(f, pointer, ['+', bases[i]!, delta]))
+      f.release(delta)
+      f.get(windows.interior)
+      f.op('i32.eqz')
+      f.if(() =>
+        positions.forEach((position, i) => {
+          f.get(pointers[i]!)
+          f.get(zeros)
+          pushInside(f, args, position, tap)
+          f.select()
+          f.set(pointers[i]!)
+        }),
+      )
+      for (let group = 0; group < TILE_ROWS / lanes.count; group++) copyRows(group)
+      assign(f, at, ['+', at, ['*', segment, stepBytes]])
+      assign(f, left, ['-', left, segment])
+      assign(f, channel, 0)
+      f.increment(tap, 4 * tapWords.count)
+    })
   }
 
   /** Windows of one channel each that lie next to each other: a vector for each tap. */
   const copyPlane = (copyTap: (from: Local<'i32'>) => void) => {
     const end = define(f, ['+', tap, ['*', count, 4 * tapWords.count]])
     assign(f, to, destination)
-    f.while(
-      () => push(f, ['!=', tap, end]),
-      () => {
-        const from = define(f, ['+', bases[0]!, tapWords.load(tap, 'delta')])
-        copyTap(from)
-        f.release(from)
-        f.increment(to, stepBytes)
-        f.increment(tap, 4 * tapWords.count)
-      },
-    )
+    loopWhile(f, ['!=', tap, end], () => {
+      const from = define(f, ['+', bases[0]!, tapWords.load(tap, 'delta')])
+      copyTap(from)
+      f.release(from)
+      f.increment(to, stepBytes)
+      f.increment(tap, 4 * tapWords.count)
+    })
     f.release(end)
   }
   const copyInterior = (from: Local<'i32'>) => {
@@ -169,23 +162,24 @@ export function emitPackWindows(m: ModuleBuilder, lanes: Lanes, byte: ByteType |
         if (lanes.count < TILE_ROWS) return copyWindows()
         const last = TILE_ROWS - 1
         const oneLine: I32 = ['&', ['==', windowWords.load(args, 'stepW'), 1], ['==', ['-', positions[last]![2], positions[0]![2]], last]]
-        push(f, ['&', ['&', oneLine, ['==', windowWords.load(args, 'sourceW'), lanes.size]], ['==', channels, 1]])
-        f.if(() => copyPlane(copyEdge), copyWindows)
+        when(
+          f,
+          ['&', ['&', oneLine, ['==', windowWords.load(args, 'sourceW'), lanes.size]], ['==', channels, 1]],
+          () => copyPlane(copyEdge),
+          copyWindows,
+        )
       },
     )
   }
 
-  f.while(
-    () => push(f, ['>', rows, 0]),
-    () => {
-      windows.take()
-      assign(f, tap, firstTap)
-      assign(f, channel, firstChannel)
-      if (byte) copyWindows()
-      else copyRowsOrPlane()
-      assign(f, destination, ['+', destination, panel])
-      f.increment(rows, -TILE_ROWS)
-    },
-  )
+  loopWhile(f, ['>', rows, 0], () => {
+    windows.take()
+    assign(f, tap, firstTap)
+    assign(f, channel, firstChannel)
+    if (byte) copyWindows()
+    else copyRowsOrPlane()
+    assign(f, destination, ['+', destination, panel])
+    f.increment(rows, -TILE_ROWS)
+  })
   return pack
 }

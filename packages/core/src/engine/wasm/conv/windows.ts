@@ -2,7 +2,7 @@ import { blockedProduct, eachTaskBlock, taskBlock } from '../gemm-blocks.ts'
 import { emitTiles, tileColumns } from '../gemm-kernel.ts'
 import { emitPackBytes } from '../gemm-pack-bytes.ts'
 import { emitPack } from '../gemm-pack.ts'
-import { assign, define, type I32, push } from '../i32-expression.ts'
+import { assign, define, type I32, loopWhile, push } from '../i32-expression.ts'
 import { type ProductOptions, startProduct } from '../product-module.ts'
 import { routineFunction } from '../routine-entry.ts'
 import { emitPackWindows } from './window-panels.ts'
@@ -58,26 +58,23 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
         const to = define(f, packedB)
         const segment = f.local('i32')
         assign(f, tap, ['+', ['+', args, phaseWords.load(phase, 'taps')], ['*', tap, 4 * tapWords.count]])
-        f.while(
-          () => push(f, ['>', left, 0]),
-          () => {
-            assign(f, segment, ['min', left, ['-', channels, channel]])
-            const from: I32 = bytes ? ['*', channel, 2] : channel
-            packWeights.call(f, {
-              source: ['+', ['+', weights, tapWords.load(tap, 'weights')], ['*', from, word('weightChannel')]],
-              rowStride: word('weightColumn'),
-              kStride: word('weightChannel'),
-              destination: to,
-              panel: bPanel,
-              rows: columns,
-              k: bytes ? ['min', ['*', segment, 2], ['-', word('bytes'), from]] : segment,
-            })
-            assign(f, to, ['+', to, ['*', segment, width * lanes.size]])
-            assign(f, left, ['-', left, segment])
-            assign(f, channel, 0)
-            f.increment(tap, 4 * tapWords.count)
-          },
-        )
+        loopWhile(f, ['>', left, 0], () => {
+          assign(f, segment, ['min', left, ['-', channels, channel]])
+          const from: I32 = bytes ? ['*', channel, 2] : channel
+          packWeights.call(f, {
+            source: ['+', ['+', weights, tapWords.load(tap, 'weights')], ['*', from, word('weightChannel')]],
+            rowStride: word('weightColumn'),
+            kStride: word('weightChannel'),
+            destination: to,
+            panel: bPanel,
+            rows: columns,
+            k: bytes ? ['min', ['*', segment, 2], ['-', word('bytes'), from]] : segment,
+          })
+          assign(f, to, ['+', to, ['*', segment, width * lanes.size]])
+          assign(f, left, ['-', left, segment])
+          assign(f, channel, 0)
+          f.increment(tap, 4 * tapWords.count)
+        })
         f.release(tap, channel, left, to, segment)
       },
       multiply(block) {
