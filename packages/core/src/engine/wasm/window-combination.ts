@@ -105,7 +105,10 @@ export class WindowMaximum implements WindowCombination {
   start({ from, place, pixels }: Window, vectors: number): void {
     const { f, lanes, args } = this.#context
     // The first pixel is where the maximum starts: a maximum of -Infinity has a position too.
-    when(f, pixels, () => {
+    when(
+      f,
+      pixels,
+      () => {
         this.moveTo(place)
         for (let u = 0; u < vectors; u++) {
           f.get(from)
@@ -114,7 +117,8 @@ export class WindowMaximum implements WindowCombination {
           f.get(this.#here)
           f.set(this.#where[u]!)
         }
-      }, () => {
+      },
+      () => {
         for (let u = 0; u < vectors; u++) {
           f.get(args)
           f.mem(lanes.loadSplat, 4 * gatherWords.at('lowest'))
@@ -122,7 +126,8 @@ export class WindowMaximum implements WindowCombination {
           f.splat('i32x4', -1)
           f.set(this.#where[u]!)
         }
-      })
+      },
+    )
   }
 
   moveTo(place: Local<'i32'>): void {
@@ -171,11 +176,16 @@ export class WindowMaximum implements WindowCombination {
       f.get(channelsLeft)
       f.call(storeLanes)
     } else {
-      when(f, ['>=', channelsLeft, 2], () => this.#storePlaces(places, 0), () => {
+      when(
+        f,
+        ['>=', channelsLeft, 2],
+        () => this.#storePlaces(places, 0),
+        () => {
           f.get(this.#positions)
           f.get(places)
           f.memLane('v128.store32_lane', 0)
-        })
+        },
+      )
     }
     assign(f, this.#positions, ['+', this.#positions, ['*', ['min', channelsLeft, lanes.count], 4]])
   }
