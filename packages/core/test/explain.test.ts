@@ -109,6 +109,7 @@ describe('explain', () => {
     expect(measured!.ms).toBeGreaterThan(0)
     expect(measured!.roofline.copyGBs).toBeGreaterThan(0)
     expect(measured!.roofline.gflops).toBeGreaterThan(0)
+    expect(measured!.ofRoof).toBeGreaterThan(0)
     for (const { ms, roofMs } of operations) {
       expect(ms).toBeGreaterThan(0)
       expect(roofMs).toBeGreaterThan(0)

@@ -1,9 +1,10 @@
+import type { Engine } from '../engine/engine.ts'
 import { tidy } from '../tensor/scope.ts'
 import { type Compiled, compile } from './compile.ts'
-import { type Explanation, explainSpecialization } from './explanation.ts'
+import { type Explanation, explainSpecialization, type Measured } from './explanation.ts'
 import { type Observer, observing } from './observe.ts'
 import type { Operation } from './program.ts'
-import { rooflineOf } from './roofline.ts'
+import { probeRoofline, type Roofline, roofMs } from './roofline.ts'
 
 type Callable = (...args: never[]) => unknown
 
@@ -40,11 +41,8 @@ function measure(compiled: Compiled<Callable>, args: readonly never[], runs: num
   for (let i = 0; i < 2; i++) run()
   const specialization = compiled.specialize(...args)
   const { engine } = specialization.executable
-  const whole = Array.from({ length: runs }, () => {
-    const start = performance.now()
-    run()
-    return performance.now() - start
-  })
+  const explained = explainSpecialization(compiled.name, specialization)
+  const peaks = againstPeaks(engine, explained, run, runs)
   const { steps } = specialization.executable
   const inside = Array.from({ length: runs }, () => {
     const times = new StepTimes(steps)
@@ -52,7 +50,26 @@ function measure(compiled: Compiled<Callable>, args: readonly never[], runs: num
     return times.ms
   })
   const times = steps.map((_, i) => median(inside.map((ms) => ms[i]!)))
-  return explainSpecialization(compiled.name, specialization, { roofline: rooflineOf(engine), ms: median(whole), steps: times })
+  return explainSpecialization(compiled.name, specialization, { ...peaks, steps: times })
+}
+
+/** Whole runs and the machine's limits in turns: each run is held to the machine as it was at that moment. */
+function againstPeaks(engine: Engine, { operations }: Explanation, run: () => void, runs: number): Measured {
+  const probe = probeRoofline(engine, Math.max(0, ...operations.map(({ bytesRead, bytesWritten }) => bytesRead + bytesWritten)))
+  try {
+    const pairs = Array.from({ length: runs }, () => {
+      const roofline = probe.measure()
+      const start = performance.now()
+      run()
+      const ms = performance.now() - start
+      return { roofline, ms, share: operations.reduce((sum, operation) => sum + roofMs(operation, roofline), 0) / ms }
+    })
+    const medianOf = (of: (pair: (typeof pairs)[number]) => number) => median(pairs.map(of))
+    const roofline: Roofline = { copyGBs: medianOf((p) => p.roofline.copyGBs), gflops: medianOf((p) => p.roofline.gflops) }
+    return { roofline, ms: medianOf((p) => p.ms), ofRoof: medianOf((p) => p.share) }
+  } finally {
+    probe.close()
+  }
 }
 
 /** Attributes what runs to the steps of one run. */

@@ -54,15 +54,20 @@ export interface Explanation {
   /** Bytes of the results and gradients that outlive a run. */
   readonly resultBytes: number
   readonly broken: readonly FusionNote[]
-  /** Where it was measured: the machine's peaks, and the median time of whole runs without a look inside. */
-  readonly measured?: { readonly roofline: Roofline; readonly ms: number }
+  readonly measured?: Measured
   toString(): string
 }
 
-interface Times {
+/** Medians over whole runs without a look inside, in turns with the machine's limits. */
+export interface Measured {
+  /** Of the copy, the one of as many bytes as the operation with most of them moves: the same caches hold them. */
   readonly roofline: Roofline
-  /** Of whole runs. */
   readonly ms: number
+  /** What the operations need at the roof over what they took, run by run. */
+  readonly ofRoof: number
+}
+
+interface Times extends Measured {
   /** Of each step. */
   readonly steps: readonly number[]
 }
@@ -79,7 +84,7 @@ export function explainSpecialization(name: string, { executable }: Specializati
     unfused: unfusedTotals(unfused),
     resultBytes: plan.results.reduce((sum, value) => sum + bytesOf(value), 0),
     broken: (program.notes ?? []).map(({ origin, reason }) => ({ op: origin.name, line: lineOf(origin), reason })),
-    ...(times && { measured: { roofline: times.roofline, ms: times.ms } }),
+    ...(times && { measured: { roofline: times.roofline, ms: times.ms, ofRoof: times.ofRoof } }),
   }
   return printedAs(result, () => format(result))
 }
@@ -165,11 +170,11 @@ function timeCells({ ms = 0, roofMs: roof = 0, bytesRead, bytesWritten, flops }:
   return [formatTime(ms), perMs(bytesRead + bytesWritten), perMs(flops), ms > 0 ? percent(roof / ms) : '-']
 }
 
-function measuredLines(operations: readonly OperationReport[], { roofline, ms }: NonNullable<Explanation['measured']>): string[] {
+function measuredLines(operations: readonly OperationReport[], { roofline, ms, ofRoof }: Measured): string[] {
   const inside = operations.reduce((sum, op) => sum + (op.ms ?? 0), 0)
   const roof = operations.reduce((sum, op) => sum + (op.roofMs ?? 0), 0)
   return [
-    `time            ${formatTime(ms)} a run (${formatTime(inside)} in the operations one by one; at the roof ${formatTime(roof)}, ${percent(roof / ms)})`,
+    `time            ${formatTime(ms)} a run (${formatTime(inside)} in the operations one by one; at the roof ${formatTime(roof)}, ${percent(ofRoof)})`,
     `the machine     copies ${roofline.copyGBs.toPrecision(3)} GB/s, multiplies and adds ${roofline.gflops.toPrecision(3)} GFLOP/s`,
   ]
 }

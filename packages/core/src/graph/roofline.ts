@@ -1,45 +1,50 @@
-import type { Engine, Program } from '../engine/engine.ts'
+import type { Engine } from '../engine/engine.ts'
 import { type Kernel, KernelBuilder } from '../engine/kernel.ts'
-import { routine } from '../engine/routine.ts'
-import { rowMajor } from '../layout.ts'
+import { type Routine, routine } from '../engine/routine.ts'
+import { rowMajor, sizeOf } from '../layout.ts'
 import { type Cost, costOf } from './cost.ts'
 
 /** What an engine reaches at most on this machine, with the threads that it has (Williams, Waterman and Patterson 2009). */
 export interface Roofline {
-  /** GB/s, read and written, of copying memory that no cache holds. */
+  /** GB/s, read and written, of copying memory. */
   readonly copyGBs: number
   /** GFLOP/s of float32 multiply-adds: of a kernel of nothing else, or of a matrix product if that gets more out of it. */
   readonly gflops: number
 }
 
-const known = new WeakMap<Engine, Map<number, Roofline>>()
-
-/** Floats of the copy: 64 MiB, more than caches hold. An interpreter gets fewer, as it has no use for them. */
-const COPY_SIZE = 1 << 24
-const FMA_SIZE = 1 << 14
-const PRODUCT_SIZE = 384
+/** Bytes that the copy may read and write: so many that launching it does not count, and no more than show what memory does. */
+const COPY_BYTES = { least: 2 ** 20, most: 2 ** 27 }
+/** An interpreter gets fewer elements, as it has no use for them. */
 const SMALL = 1 / 4096
+const FMA_SIZE = 1 << 18
+const PRODUCT_SIZE = 384
 const CHAINS = 8
 const LINKS = 16
+const WARM_UP = 3
 
-/** Measures an engine's peaks: some 50 ms, once for each number of threads. */
-export function rooflineOf(engine: Engine): Roofline {
-  let ofEngine = known.get(engine)
-  if (!ofEngine) known.set(engine, (ofEngine = new Map()))
-  let found = ofEngine.get(engine.threads)
-  if (!found) ofEngine.set(engine.threads, (found = measure(engine)))
-  return found
+/** Measures what an engine can do at the moment, so that it can be done in turns with what is held to it: machines change their speed. */
+export interface RooflineProbe {
+  /** Runs each limit once: some milliseconds. */
+  measure(): Roofline
+  close(): void
 }
 
-function measure(engine: Engine): Roofline {
+/** @param bytes Read and written by what is held to the roof: the copy moves as many, so that the same caches hold them. */
+export function probeRoofline(engine: Engine, bytes: number): RooflineProbe {
   const scale = engine.name === 'reference' ? SMALL : 1
-  const copy = copyKernel(Math.ceil(COPY_SIZE * scale))
-  const fma = fmaKernel(Math.ceil(FMA_SIZE * scale))
-  const product = matmul(Math.ceil(PRODUCT_SIZE * Math.cbrt(scale)))
-  const { bytesRead, bytesWritten } = costOf(copy)
+  const moved = Math.min(Math.max(bytes, COPY_BYTES.least), COPY_BYTES.most)
+  const limits = {
+    copy: limitOf(engine, copyKernel(Math.ceil((scale * moved) / 8))),
+    fma: limitOf(engine, fmaKernel(Math.ceil(scale * FMA_SIZE))),
+    product: limitOf(engine, matmul(Math.ceil(PRODUCT_SIZE * Math.cbrt(scale)))),
+  }
   return {
-    copyGBs: (bytesRead + bytesWritten) / fastest(engine, copy) / 1e6,
-    gflops: Math.max(...[fma, product].map((program) => costOf(program).flops / fastest(engine, program) / 1e6)),
+    measure() {
+      const { cost } = limits.copy
+      const gflops = [limits.fma, limits.product].map((limit) => limit.cost.flops / limit.run() / 1e6)
+      return { copyGBs: (cost.bytesRead + cost.bytesWritten) / limits.copy.run() / 1e6, gflops: Math.max(...gflops) }
+    },
+    close: () => Object.values(limits).forEach((limit) => limit.close()),
   }
 }
 
@@ -70,33 +75,34 @@ function fmaKernel(size: number): Kernel {
   return k.build()
 }
 
-function matmul(n: number): Program {
+function matmul(n: number): Routine {
   const shape = [n, n]
   const operand = { dtype: 'float32', shape, strides: rowMajor(shape) } as const
   return routine('matmul', {}, [operand, operand], [operand])
 }
 
-/** Of some runs after a first one, in milliseconds: what else the machine did does not count. */
-function fastest(engine: Engine, program: Program): number {
-  const sizes = program.kind === 'kernel' ? [...program.inputs, ...program.outputs].map(() => program.parallel[0]!) : undefined
-  const elements = sizes ?? (program.kind === 'routine' ? [...program.inputs, ...program.outputs].map((o) => o.shape[0]! ** 2) : [])
+interface Limit {
+  readonly cost: Cost
+  /** Milliseconds of a run. */
+  run(): number
+  close(): void
+}
+
+/** @param program Whose operands all have as many elements as its output. */
+function limitOf(engine: Engine, program: Kernel | Routine): Limit {
+  const size = program.kind === 'kernel' ? program.parallel[0]! : sizeOf(program.outputs[0]!.shape)
+  const elements = [...program.inputs, ...program.outputs].map(() => size)
   const buffers = elements.map((count) => engine.allocate(count * 4))
-  try {
-    buffers.forEach((buffer, i) => engine.write(buffer, 'float32', 0, new Float32Array(elements[i]!)))
-    const executable = engine.prepare(program)
-    const offsets = buffers.map(() => 0)
-    const scalars = program.kind === 'kernel' ? program.params.map(() => 0.5) : []
-    const run = () => executable.run(buffers, offsets, scalars)
-    run()
-    let best = Number.POSITIVE_INFINITY
-    const end = performance.now() + 15
-    for (let runs = 0; runs < 5 || performance.now() < end; runs++) {
-      const start = performance.now()
-      run()
-      best = Math.min(best, performance.now() - start)
-    }
-    return best
-  } finally {
-    for (const buffer of buffers) engine.free(buffer)
+  buffers.forEach((buffer, i) => engine.write(buffer, 'float32', 0, new Float32Array(elements[i]!)))
+  const executable = engine.prepare(program)
+  const offsets = buffers.map(() => 0)
+  const scalars = program.kind === 'kernel' ? program.params.map(() => 0.5) : []
+  const run = () => {
+    const start = performance.now()
+    executable.run(buffers, offsets, scalars)
+    return performance.now() - start
   }
+  // What runs for the first time is compiled, and its memory is touched.
+  for (let i = 0; i < WARM_UP; i++) run()
+  return { cost: costOf(program), run, close: () => buffers.forEach((buffer) => engine.free(buffer)) }
 }
