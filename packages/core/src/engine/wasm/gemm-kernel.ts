@@ -1,6 +1,6 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { assign, define, type I32, loopWhile, push, when } from './i32-expression.ts'
-import { type Lanes, multiplyAdd } from './lanes.ts'
+import { addVector, assignVector, clearVectors, type Lanes, loaded, multiplyAdd } from './lanes.ts'
 import { NamedFunction } from './named-function.ts'
 import type { ProductModule } from './product-module.ts'
 
@@ -43,12 +43,7 @@ export function addBias(f: FunctionBuilder, lanes: Lanes, { bias, biasColumn }: 
     'v128',
   )
   f.set(vector)
-  for (const value of values) {
-    f.get(value)
-    f.get(vector)
-    f.op(lanes.add)
-    f.set(value)
-  }
+  for (const value of values) addVector(f, lanes, value, vector)
   f.release(at, vector)
 }
 
@@ -110,30 +105,14 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
   const aTile = f.local('i32')
   const cTile = f.local('i32')
 
-  const ifSet = (flag: Local<'i32'>, then: () => void, otherwise?: () => void) => {
-    when(f, flag, then, otherwise)
-  }
-
   /** One step of k: `aAt(r)` pushes an address and returns the offset of A's element in row r. */
   const step = (vectors: number, aAt: (row: number) => number) => {
-    for (let v = 0; v < vectors; v++) {
-      f.get(bPointer)
-      f.mem('v128.load', 16 * v)
-      f.set(bVectors[v]!)
-    }
+    for (let v = 0; v < vectors; v++) assignVector(f, bVectors[v]!, loaded(f, bPointer, 16 * v))
     for (let r = 0; r < TILE_ROWS; r++) {
       const offset = aAt(r)
       f.mem(lanes.loadSplat, offset)
       f.set(aVector)
-      for (let v = 0; v < vectors; v++) {
-        multiplyAdd(
-          f,
-          lanes,
-          sums[r]![v]!,
-          () => f.get(aVector),
-          () => f.get(bVectors[v]!),
-        )
-      }
+      for (let v = 0; v < vectors; v++) multiplyAdd(f, lanes, sums[r]![v]!, aVector, bVectors[v]!)
     }
   }
 
@@ -173,27 +152,12 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
     for (let r = 0; r < TILE_ROWS; r++) for (let v = 0; v < TILE_VECTORS; v++) body(sums[r]![v]!, r, v)
   }
 
-  const clearSums = () =>
-    eachSum((sum) => {
-      f.splat(lanes.shape, 0)
-      f.set(sum)
-    })
-
-  /** Adds what lies at `row` to a vector of sums. */
-  const addStored = (sum: Local<'v128'>, row: Local<'i32'>, offset = 0) => {
-    f.get(sum)
-    f.get(row)
-    f.mem('v128.load', offset)
-    f.op(lanes.add)
-    f.set(sum)
-  }
-
   const storeWhole = () => {
     const cRows = [cTile, ...pointers.slice(1)]
     for (let r = 1; r < TILE_ROWS; r++) assign(f, cRows[r]!, ['+', cRows[r - 1]!, cRow])
-    ifSet(accumulate, () => eachSum((sum, r, v) => addStored(sum, cRows[r]!, 16 * v)))
+    when(f, accumulate, () => eachSum((sum, r, v) => addVector(f, lanes, sum, loaded(f, cRows[r]!, 16 * v))))
     if (bias) {
-      ifSet(last, () => {
+      when(f, last, () => {
         for (let v = 0; v < TILE_VECTORS; v++) {
           const column = sums.map((row) => row[v]!)
           addBias(f, lanes, bias, v * lanes.count, column)
@@ -209,13 +173,13 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
     if (inline && place) {
       const finishRow = (row: readonly Local<'v128'>[], r: number) =>
         inline.apply(row, { to: cRows[r]!, column: place.outColumn }, (offset) => f.mem('v128.store', offset))
-      ifSet(last, () => sums.forEach(finishRow), store)
+      when(f, last, () => sums.forEach(finishRow), store)
       return
     }
     if (stash) {
       cRows[0] = pointers[0]!
       assign(f, cRows[0], cTile)
-      ifSet(last, () => cRows.forEach((row, r) => assign(f, row, ['+', stash.next, r * width * lanes.size])))
+      when(f, last, () => cRows.forEach((row, r) => assign(f, row, ['+', stash.next, r * width * lanes.size])))
     }
     store()
   }
@@ -240,9 +204,9 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
         f.mem('v128.load')
         f.set(value)
         assign(f, at, ['+', ['+', cTile, ['*', r, cRow]], ['*', column, lanes.size]])
-        ifSet(accumulate, () => addStored(value, at))
-        if (bias) ifSet(last, () => addBias(f, lanes, bias, column, [value]))
-        if (stash) ifSet(last, () => assign(f, at, ['+', stash.next, inTile]))
+        when(f, accumulate, () => addVector(f, lanes, value, loaded(f, at)))
+        if (bias) when(f, last, () => addBias(f, lanes, bias, column, [value]))
+        if (stash) when(f, last, () => assign(f, at, ['+', stash.next, inTile]))
         f.get(at)
         f.get(value)
         push(f, ['-', columnEnd, column])
@@ -255,7 +219,7 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
   /** Counts the tile's rows and, where there is no room for more or no more in the panel, applies the epilogue to all of them. */
   const stashTile = () => {
     if (!stash || !place) return
-    ifSet(last, () => {
+    when(f, last, () => {
       f.increment(stash.next, TILE_ROWS * width * lanes.size)
       assign(f, stash.rows, ['+', stash.rows, ['min', rowsLeft, TILE_ROWS]])
       when(f, inline ? 1 : ['|', ['<=', rowsLeft, TILE_ROWS], ['==', stash.rows, STASH_ROWS]], () => {
@@ -288,7 +252,7 @@ export function emitTiles(module: ProductModule, withBias: boolean, packed: bool
   }
 
   const multiplyTile = () => {
-    clearSums()
+    clearVectors(f, lanes, sums.flat())
     pointAtTile()
     when(
       f,

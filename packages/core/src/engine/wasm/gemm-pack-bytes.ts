@@ -2,7 +2,7 @@ import type { ModuleBuilder } from './assembler.ts'
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { emitPanels, type Pack } from './gemm-pack.ts'
 import { assign, define, type I32, loopWhile, when } from './i32-expression.ts'
-import type { Lanes } from './lanes.ts'
+import { assignVector, type Lanes, pushVector, type Vector } from './lanes.ts'
 
 /** Dtypes that are multiplied as 16-bit numbers, two at a time: `i32x4.dot_i16x8_s` adds their products up without rounding or saturating. */
 export type ByteType = 'int8' | 'uint8'
@@ -19,8 +19,13 @@ export const pairsOf = (k: number): number => Math.ceil(k / 2)
 /** `pairsOf` as code. */
 export const pairsCode = (k: I32): I32 => ['/', ['+', k, 1], 2]
 
-/** Loads eight bytes as 16-bit numbers: four pairs. */
-export const loadPairs = (dtype: ByteType) => (dtype === 'uint8' ? 'v128.load8x8_u' : 'v128.load8x8_s')
+/** The eight bytes in memory, `offset` bytes behind an address, as 16-bit numbers: four pairs. */
+export const loadedPairs =
+  (f: FunctionBuilder, dtype: ByteType, address: Local<'i32'>, offset = 0): Vector =>
+  () => {
+    f.get(address)
+    f.mem(dtype === 'uint8' ? 'v128.load8x8_u' : 'v128.load8x8_s', offset, { align: 0 })
+  }
 
 /** The shuffles that make pairs of two vectors of 16-bit numbers. */
 export const interleaveLow = [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23]
@@ -50,10 +55,6 @@ export function emitPackBytes(m: ModuleBuilder, lanes: Lanes, width: number, dty
     const [second, left] = f.locals('i32', 2)
     const [first, other] = f.locals('v128', 2)
 
-    const load = (pointer: Local<'i32'>) => {
-      f.get(pointer)
-      f.mem(loadPairs(dtype), 0, { align: 0 })
-    }
     const eachPair = (body: () => void) => {
       assign(f, left, k)
       loopWhile(f, ['>', left, 0], () => {
@@ -67,13 +68,11 @@ export function emitPackBytes(m: ModuleBuilder, lanes: Lanes, width: number, dty
     }
 
     return {
-      load,
+      load: (pointer) => pushVector(f, loadedPairs(f, dtype, pointer)),
       copy: () =>
         eachPair(() => {
-          load(from)
-          f.set(first)
-          load(second)
-          f.set(other)
+          assignVector(f, first, loadedPairs(f, dtype, from))
+          assignVector(f, other, loadedPairs(f, dtype, second))
           for (let v = 0; v < vectors; v++) {
             f.get(to)
             f.get(first)

@@ -1,9 +1,9 @@
 import type { Local } from './function-builder.ts'
 import { addBias } from './gemm-kernel.ts'
-import { type ByteOperands, interleaveHigh, interleaveLow, loadPairs, pushPair } from './gemm-pack-bytes.ts'
+import { type ByteOperands, interleaveHigh, interleaveLow, loadedPairs, pushPair } from './gemm-pack-bytes.ts'
 import { clearUnless, emitDotProducts, type RowTimesColumns, type RowTimesRows, rowTimesRows } from './gemv.ts'
 import { assign, type I32, loopWhile, push, when } from './i32-expression.ts'
-import { multiplyAdd, transpose } from './lanes.ts'
+import { assignVector, clearVectors, loaded, multiplyAdd, pushVector, transpose } from './lanes.ts'
 import type { ProductModule } from './product-module.ts'
 
 /** Pairs of rows of B that stream by at a time, and columns that are looked at together. */
@@ -39,32 +39,17 @@ export function emitByteRowTimesRows(module: ProductModule, withBias: boolean, b
   }
 
   const addPairs = (pairs: number) => {
-    for (const [v, sum] of sums.entries()) {
-      f.get(at)
-      f.mem('v128.load', 16 * v)
-      f.set(sum)
-    }
+    for (const [v, sum] of sums.entries()) assignVector(f, sum, loaded(f, at, 16 * v))
     for (let pair = 0; pair < pairs; pair++) {
-      for (const [row, vector] of [
-        [rows[2 * pair]!, upper],
-        [rows[2 * pair + 1]!, lower],
-      ] as const) {
-        f.get(row)
-        f.mem(loadPairs(bytes.b), 0, { align: 0 })
-        f.set(vector)
-      }
+      assignVector(f, upper, loadedPairs(f, bytes.b, rows[2 * pair]!))
+      assignVector(f, lower, loadedPairs(f, bytes.b, rows[2 * pair + 1]!))
       for (const [v, sum] of sums.entries()) {
-        multiplyAdd(
-          f,
-          lanes,
-          sum,
-          () => {
-            f.get(upper)
-            f.get(lower)
-            f.shuffle(v === 0 ? interleaveLow : interleaveHigh)
-          },
-          () => f.get(factors[pair]!),
-        )
+        const interleaved = () => {
+          f.get(upper)
+          f.get(lower)
+          f.shuffle(v === 0 ? interleaveLow : interleaveHigh)
+        }
+        multiplyAdd(f, lanes, sum, interleaved, factors[pair]!)
       }
     }
   }
@@ -102,9 +87,7 @@ export function emitByteRowTimesRows(module: ProductModule, withBias: boolean, b
     assign(f, at, c)
     assign(f, column, 0)
     f.for(column, n, lanes.count, () => {
-      f.get(at)
-      f.mem('v128.load')
-      f.set(upper)
+      assignVector(f, upper, loaded(f, at))
       addBias(f, lanes, params, column, [upper])
       f.get(at)
       f.get(upper)
@@ -126,34 +109,29 @@ export function emitByteRowTimesColumns(module: ProductModule, withBias: boolean
     const xs = f.locals('v128', unroll)
     const places = f.constantOf([0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0])
 
-    const dot = (vectors: number, least: I32, masked: boolean) => {
+    /** Pushes which of the eight elements from x on there are. */
+    const pushInside = () => {
+      f.get(places)
+      f.get(k)
+      f.op('i16x8.splat')
+      f.op('i16x8.lt_s')
+    }
+
+    /** While there are `least` elements at least. */
+    const addVectors = (vectors: number, least: number) => {
       loopWhile(f, ['>=', k, least], () => {
         for (let u = 0; u < vectors; u++) {
-          f.get(x)
-          f.mem(loadPairs(bytes.a), 8 * u, { align: 0 })
-          if (masked) {
+          assignVector(f, xs[u]!, () => {
+            pushVector(f, loadedPairs(f, bytes.a, x, 8 * u))
             // What lies behind x counts as zero.
-            f.get(places)
-            f.get(k)
-            f.op('i16x8.splat')
-            f.op('i16x8.lt_s')
-            f.op('v128.and')
-          }
-          f.set(xs[u]!)
+            if (least < 8) {
+              pushInside()
+              f.op('v128.and')
+            }
+          })
         }
         columns.forEach((pointer, j) => {
-          for (let u = 0; u < vectors; u++) {
-            multiplyAdd(
-              f,
-              lanes,
-              sums[j]!,
-              () => f.get(xs[u]!),
-              () => {
-                f.get(pointer)
-                f.mem(loadPairs(bytes.b), 8 * u, { align: 0 })
-              },
-            )
-          }
+          for (let u = 0; u < vectors; u++) multiplyAdd(f, lanes, sums[j]!, xs[u]!, loadedPairs(f, bytes.b, pointer, 8 * u))
         })
         for (const pointer of [x, ...columns]) f.increment(pointer, 8 * vectors)
         f.increment(k, -8 * vectors)
@@ -161,14 +139,11 @@ export function emitByteRowTimesColumns(module: ProductModule, withBias: boolean
     }
 
     const [value, ...others] = sums as [Local<'v128'>, ...Local<'v128'>[]]
-    const all = () => {
-      for (const sum of sums) {
-        f.splat(lanes.shape, 0)
-        f.set(sum)
-      }
-      dot(unroll, 8 * unroll, false)
-      dot(1, 8, false)
-      dot(1, 1, true)
+    const dot = () => {
+      clearVectors(f, lanes, sums)
+      addVectors(unroll, 8 * unroll)
+      addVectors(1, 8)
+      addVectors(1, 1)
       transpose(f, lanes, sums, temporaries)
       f.get(value)
       for (const other of others) {
@@ -177,6 +152,6 @@ export function emitByteRowTimesColumns(module: ProductModule, withBias: boolean
       }
       f.set(value)
     }
-    return { value, dot: all }
+    return { value, dot }
   })
 }

@@ -1,7 +1,7 @@
 import type { FunctionBuilder, Local } from './function-builder.ts'
 import { addBias, type Bias, biasParams } from './gemm-kernel.ts'
 import { assign, define, type I32, loopWhile, push, when } from './i32-expression.ts'
-import { multiplyAdd } from './lanes.ts'
+import { addVector, assignVector, clearVectors, type Lanes, loaded, multiplyAdd } from './lanes.ts'
 import { NamedFunction } from './named-function.ts'
 import type { ProductModule } from './product-module.ts'
 
@@ -29,9 +29,7 @@ export function emitRowTimesRows(module: ProductModule, withBias: boolean): RowT
   /** `body` sees `value` = c at `column` and changes it. */
   const updateRow = (advance: readonly Local<'i32'>[], body: () => void) => {
     const load = () => {
-      f.get(at)
-      f.mem('v128.load')
-      f.set(value)
+      assignVector(f, value, loaded(f, at))
       body()
       f.get(at)
       f.get(value)
@@ -50,29 +48,21 @@ export function emitRowTimesRows(module: ProductModule, withBias: boolean): RowT
     })
   }
 
+  /** The next elements of x, and the rows that they are factors of. */
+  const takeRows = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      assignVector(f, factors[i]!, loaded(f, x, 0, lanes.loadSplat))
+      assign(f, x, ['+', x, xStride])
+      assign(f, rows[i]!, i === 0 ? b : ['+', rows[i - 1]!, bRow])
+    }
+    assign(f, b, ['+', rows[count - 1]!, bRow])
+  }
+
   for (const count of [group, 1]) {
     loopWhile(f, ['>=', k, count], () => {
-      for (let i = 0; i < count; i++) {
-        f.get(x)
-        f.mem(lanes.loadSplat)
-        f.set(factors[i]!)
-        assign(f, x, ['+', x, xStride])
-        assign(f, rows[i]!, i === 0 ? b : ['+', rows[i - 1]!, bRow])
-      }
-      assign(f, b, ['+', rows[count - 1]!, bRow])
+      takeRows(count)
       updateRow(rows.slice(0, count), () => {
-        for (let i = 0; i < count; i++) {
-          multiplyAdd(
-            f,
-            lanes,
-            value,
-            () => f.get(factors[i]!),
-            () => {
-              f.get(rows[i]!)
-              f.mem('v128.load')
-            },
-          )
-        }
+        for (let i = 0; i < count; i++) multiplyAdd(f, lanes, value, factors[i]!, loaded(f, rows[i]!))
       })
       f.increment(k, -count)
     })
@@ -127,13 +117,7 @@ export function emitDotProducts(
     assign(f, xPointer!, x)
     assign(f, kLeft!, k)
     dot()
-    when(f, accumulate, () => {
-      f.get(value)
-      f.get(c)
-      f.mem('v128.load')
-      f.op(lanes.add)
-      f.set(value)
-    })
+    when(f, accumulate, () => addVector(f, lanes, value, loaded(f, c)))
     if (withBias) addBias(f, lanes, params, column, [value])
     f.get(c)
     f.get(value)
@@ -147,91 +131,30 @@ export function emitDotProducts(
   return made
 }
 
+/** Vectors of x that are multiplied together, each with sums of its own. */
+const UNROLL = 2
+
 /** Emits `RowTimesColumns` for elements of the lanes' type. */
 export function emitRowTimesColumns(module: ProductModule, withBias: boolean): RowTimesColumns {
   const { lanes } = module
   return emitDotProducts(module, withBias, (f, { x, columns, k }) => {
-    const unroll = 2
-    const sums = columns.map(() => f.locals('v128', unroll))
-    const xVectors = f.locals('v128', unroll)
-    const value = xVectors[0]!
-    const gathered = xVectors[1]!
+    const sums = columns.map(() => f.locals('v128', UNROLL))
+    const xVectors = f.locals('v128', UNROLL)
+    const [value, gathered] = xVectors as [Local<'v128'>, Local<'v128'>]
 
-    const dot = (vectors: number) => {
+    const addVectors = (vectors: number) => {
       loopWhile(f, ['>=', k, vectors * lanes.count], () => {
-        for (let u = 0; u < vectors; u++) {
-          f.get(x)
-          f.mem('v128.load', 16 * u)
-          f.set(xVectors[u]!)
-        }
+        for (let u = 0; u < vectors; u++) assignVector(f, xVectors[u]!, loaded(f, x, 16 * u))
         columns.forEach((pointer, j) => {
-          for (let u = 0; u < vectors; u++) {
-            multiplyAdd(
-              f,
-              lanes,
-              sums[j]![u]!,
-              () => f.get(xVectors[u]!),
-              () => {
-                f.get(pointer)
-                f.mem('v128.load', 16 * u)
-              },
-            )
-          }
+          for (let u = 0; u < vectors; u++) multiplyAdd(f, lanes, sums[j]![u]!, xVectors[u]!, loaded(f, pointer, 16 * u))
         })
         for (const pointer of [x, ...columns]) f.increment(pointer, 16 * vectors)
         f.increment(k, -vectors * lanes.count)
       })
     }
 
-    /** Leaves the sum over each vector's lanes in `value`, one column a lane. */
-    const sumLanes = () => {
-      const folded = sums.map(([first, second]) => {
-        f.get(first!)
-        f.get(second!)
-        f.op(lanes.add)
-        f.set(first!)
-        return first!
-      })
-      const addShuffled = (
-        p: Local<'v128'>,
-        q: Local<'v128'>,
-        to: Local<'v128'>,
-        [a, b2]: readonly (readonly [number, number, number, number])[],
-      ) => {
-        f.get(p)
-        f.get(q)
-        f.shuffle32(...a!)
-        f.get(p)
-        f.get(q)
-        f.shuffle32(...b2!)
-        f.op(lanes.add)
-        f.set(to)
-      }
-      const halves = [
-        [0, 1, 4, 5],
-        [2, 3, 6, 7],
-      ] as const
-      if (lanes.count === 2) {
-        addShuffled(folded[0]!, folded[1]!, value, halves)
-        return
-      }
-      const evenOdd = [
-        [0, 2, 4, 6],
-        [1, 3, 5, 7],
-      ] as const
-      addShuffled(folded[0]!, folded[1]!, folded[0]!, evenOdd)
-      addShuffled(folded[2]!, folded[3]!, folded[2]!, evenOdd)
-      addShuffled(folded[0]!, folded[2]!, value, evenOdd)
-    }
-
-    const all = () => {
-      for (const sum of sums.flat()) {
-        f.splat(lanes.shape, 0)
-        f.set(sum)
-      }
-      dot(unroll)
-      dot(1)
-      sumLanes()
+    /** What is left of x, less than a vector. */
+    const addSingles = () => {
       loopWhile(f, ['>', k, 0], () => {
         columns.forEach((pointer, j) => {
           f.get(pointer)
@@ -240,20 +163,53 @@ export function emitRowTimesColumns(module: ProductModule, withBias: boolean): R
           f.set(gathered)
           f.increment(pointer, lanes.size)
         })
-        multiplyAdd(
-          f,
-          lanes,
-          value,
-          () => f.get(gathered),
-          () => {
-            f.get(x)
-            f.mem(lanes.loadSplat)
-          },
-        )
+        multiplyAdd(f, lanes, value, gathered, loaded(f, x, 0, lanes.loadSplat))
         f.increment(x, lanes.size)
         f.increment(k, -1)
       })
     }
-    return { value, dot: all }
+
+    const dot = () => {
+      clearVectors(f, lanes, sums.flat())
+      addVectors(UNROLL)
+      addVectors(1)
+      for (const [first, second] of sums) addVector(f, lanes, first!, second!)
+      sumLanes(
+        f,
+        lanes,
+        sums.map(([first]) => first!),
+        value,
+      )
+      addSingles()
+    }
+    return { value, dot }
   })
+}
+
+type Order = readonly [number, number, number, number]
+const halves: readonly [Order, Order] = [
+  [0, 1, 4, 5],
+  [2, 3, 6, 7],
+]
+const evenOdd: readonly [Order, Order] = [
+  [0, 2, 4, 6],
+  [1, 3, 5, 7],
+]
+
+/** Leaves the sum over the lanes of each of `lanes.count` vectors in `value`, one vector a lane. The vectors are used up. */
+function sumLanes(f: FunctionBuilder, { count, add }: Lanes, vectors: readonly Local<'v128'>[], value: Local<'v128'>): void {
+  const addPairs = (p: Local<'v128'>, q: Local<'v128'>, to: Local<'v128'>, orders: readonly [Order, Order]) => {
+    for (const order of orders) {
+      f.get(p)
+      f.get(q)
+      f.shuffle32(...order)
+    }
+    f.op(add)
+    f.set(to)
+  }
+  const [a, b, c, d] = vectors as [Local<'v128'>, Local<'v128'>, Local<'v128'>, Local<'v128'>]
+  if (count === 2) return addPairs(a, b, value, halves)
+  addPairs(a, b, a, evenOdd)
+  addPairs(c, d, c, evenOdd)
+  addPairs(a, c, value, evenOdd)
 }

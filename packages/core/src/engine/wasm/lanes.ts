@@ -68,19 +68,49 @@ export function lanesOf(type: LaneType, relaxed: boolean): Lanes {
 /** Lanes that hold pairs of 16-bit numbers, whose products are added up: `mul` is the sum of two products. */
 export const pairLanes: Lanes = { ...table.int32, mul: 'i32x4.dot_i16x8_s' }
 
-/** `accumulator += a * b`, where `a` and `b` push one vector each. */
-export function multiplyAdd(f: FunctionBuilder, lanes: Lanes, accumulator: Local<'v128'>, a: () => void, b: () => void): void {
-  if (lanes.madd) {
-    a()
-    b()
+/** A vector in emitted code: a local, or what pushes one. */
+export type Vector = Local<'v128'> | (() => void)
+
+export const pushVector = (f: FunctionBuilder, x: Vector) => (typeof x === 'function' ? x() : f.get(x))
+
+/** The vector in memory, `offset` bytes behind an address. */
+export const loaded =
+  (f: FunctionBuilder, address: Local<'i32'>, offset = 0, op: MemoryOp = 'v128.load'): Vector =>
+  () => {
+    f.get(address)
+    f.mem(op, offset)
+  }
+
+/** `to = x` */
+export function assignVector(f: FunctionBuilder, to: Local<'v128'>, x: Vector): void {
+  pushVector(f, x)
+  f.set(to)
+}
+
+/** Makes all lanes zero. */
+export function clearVectors(f: FunctionBuilder, { shape }: Lanes, vectors: readonly Local<'v128'>[]): void {
+  for (const vector of vectors) assignVector(f, vector, () => f.splat(shape, 0))
+}
+
+/** `accumulator += x` */
+export function addVector(f: FunctionBuilder, { add }: Lanes, accumulator: Local<'v128'>, x: Vector): void {
+  f.get(accumulator)
+  pushVector(f, x)
+  f.op(add)
+  f.set(accumulator)
+}
+
+/** `accumulator += a * b` */
+export function multiplyAdd(f: FunctionBuilder, { madd, mul, add }: Lanes, accumulator: Local<'v128'>, a: Vector, b: Vector): void {
+  if (!madd) f.get(accumulator)
+  pushVector(f, a)
+  pushVector(f, b)
+  if (madd) {
     f.get(accumulator)
-    f.op(lanes.madd)
+    f.op(madd)
   } else {
-    f.get(accumulator)
-    a()
-    b()
-    f.op(lanes.mul)
-    f.op(lanes.add)
+    f.op(mul)
+    f.op(add)
   }
   f.set(accumulator)
 }

@@ -1,6 +1,6 @@
 import type { FunctionBuilder, FunctionRef, Local } from './function-builder.ts'
 import { assign, define, type I32, when } from './i32-expression.ts'
-import type { Lanes } from './lanes.ts'
+import { assignVector, type Lanes, loaded } from './lanes.ts'
 import type { PlainOp } from './opcodes.ts'
 import { gatherWords, UNROLL } from './window-gather.ts'
 
@@ -111,18 +111,14 @@ export class WindowMaximum implements WindowCombination {
       () => {
         this.moveTo(place)
         for (let u = 0; u < vectors; u++) {
-          f.get(from)
-          f.mem('v128.load', 16 * u)
-          f.set(this.#best[u]!)
+          assignVector(f, this.#best[u]!, loaded(f, from, 16 * u))
           f.get(this.#here)
           f.set(this.#where[u]!)
         }
       },
       () => {
         for (let u = 0; u < vectors; u++) {
-          f.get(args)
-          f.mem(lanes.loadSplat, 4 * gatherWords.at('lowest'))
-          f.set(this.#best[u]!)
+          assignVector(f, this.#best[u]!, loaded(f, args, 4 * gatherWords.at('lowest'), lanes.loadSplat))
           f.splat('i32x4', -1)
           f.set(this.#where[u]!)
         }
@@ -141,9 +137,7 @@ export class WindowMaximum implements WindowCombination {
   visit(pixel: Local<'i32'>, vectors: number): void {
     const { f } = this.#context
     for (const [u, best] of this.#best.slice(0, vectors).entries()) {
-      f.get(pixel)
-      f.mem('v128.load', 16 * u)
-      f.set(this.#value)
+      assignVector(f, this.#value, loaded(f, pixel, 16 * u))
       this.#pushIsGreater(best)
       f.set(this.#mask)
       for (const [candidate, kept] of [

@@ -1,5 +1,5 @@
 import { assign, define, type I32, loopWhile, push } from '../i32-expression.ts'
-import { multiplyAdd } from '../lanes.ts'
+import { assignVector, clearVectors, loaded, multiplyAdd } from '../lanes.ts'
 import { type ProductOptions, startProduct } from '../product-module.ts'
 import { routineFunction } from '../routine-entry.ts'
 import { eachStretch } from './stretch.ts'
@@ -46,11 +46,7 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
   }
 
   const sumLine = (vectors: number) => {
-    for (const [v, sum] of sums.slice(0, vectors).entries()) {
-      f.get(dw)
-      f.mem('v128.load', 16 * v)
-      f.set(sum)
-    }
+    for (const [v, sum] of sums.slice(0, vectors).entries()) assignVector(f, sum, loaded(f, dw, 16 * v))
     assign(f, pixel, line)
     assign(f, count, word('outW'))
     eachStretch(f, args, tap, pixel, count, ({ low, high, xOffset }) => {
@@ -58,21 +54,7 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
       assign(f, stop, ['+', dy, ['*', ['-', high, low], pixelBytes]])
       assign(f, x, ['+', ['+', word('x'), offset], xOffset])
       loopWhile(f, ['!=', dy, stop], () => {
-        for (let v = 0; v < vectors; v++) {
-          multiplyAdd(
-            f,
-            lanes,
-            sums[v]!,
-            () => {
-              f.get(x)
-              f.mem('v128.load', 16 * v)
-            },
-            () => {
-              f.get(dy)
-              f.mem('v128.load', 16 * v)
-            },
-          )
-        }
+        for (let v = 0; v < vectors; v++) multiplyAdd(f, lanes, sums[v]!, loaded(f, x, 16 * v), loaded(f, dy, 16 * v))
         assign(f, x, ['+', x, step])
         assign(f, dy, ['+', dy, pixelBytes])
       })
@@ -84,10 +66,7 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
     push(f, word('accumulate'))
     f.op('i32.eqz')
     f.if(() => {
-      for (const sum of sums.slice(0, vectors)) {
-        f.splat(lanes.shape, 0)
-        f.set(sum)
-      }
+      clearVectors(f, lanes, sums.slice(0, vectors))
       eachTap(() => store(vectors))
     })
     assign(f, line, 0)

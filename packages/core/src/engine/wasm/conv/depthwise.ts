@@ -1,7 +1,7 @@
 import type { Local } from '../function-builder.ts'
 import { addBias } from '../gemm-kernel.ts'
 import { assign, define, type I32, loopWhile, push, when } from '../i32-expression.ts'
-import { multiplyAdd } from '../lanes.ts'
+import { addVector, assignVector, clearVectors, loaded, multiplyAdd } from '../lanes.ts'
 import { type ProductOptions, startProduct } from '../product-module.ts'
 import { routineFunction } from '../routine-entry.ts'
 import { DEPTHWISE_VECTORS } from './weights-plan.ts'
@@ -39,16 +39,8 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     })
     assign(f, wPointer, ['+', ['load', entry, 4], offset])
     for (let v = 0; v < vectors; v++) {
-      f.get(wPointer)
-      f.mem('v128.load', 16 * v)
-      f.set(weight)
-      for (let i = 0; i < pixels; i++) {
-        const pushPixel = () => {
-          f.get(xPointers[i]!)
-          f.mem('v128.load', 16 * v)
-        }
-        multiplyAdd(f, lanes, sums[i * vectors + v]!, pushPixel, () => f.get(weight))
-      }
+      assignVector(f, weight, loaded(f, wPointer, 16 * v))
+      for (let i = 0; i < pixels; i++) multiplyAdd(f, lanes, sums[i * vectors + v]!, loaded(f, xPointers[i]!, 16 * v), weight)
     }
   }
 
@@ -57,11 +49,10 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
     const { pixel, v, whole } = at
     const to: I32 = ['+', ['+', output, offset], ['*', phaseWords.load(phase, 'outputW'), pixel]]
     when(f, accumulate, () => {
-      f.get(sum)
-      push(f, to)
-      f.mem('v128.load', 16 * v)
-      f.op(lanes.add)
-      f.set(sum)
+      addVector(f, lanes, sum, () => {
+        push(f, to)
+        f.mem('v128.load', 16 * v)
+      })
     })
     if (bias) addBias(f, lanes, bias, ['+', column, v * lanes.count], [sum])
     push(f, to)
@@ -77,10 +68,7 @@ export function emitConvDepthwise(options: ProductOptions): Uint8Array<ArrayBuff
   /** The taps of the list, over `pixels` neighbouring pixels and `vectors` vectors of channels. */
   const accumulateTaps = (phase: Local<'i32'>, pixels: number, vectors: number) => {
     const used = sums.slice(0, pixels * vectors)
-    for (const sum of used) {
-      f.splat(lanes.shape, 0)
-      f.set(sum)
-    }
+    clearVectors(f, lanes, used)
     assign(f, entry, list)
     loopWhile(f, ['!=', entry, listEnd], () => {
       addTap(pixels, vectors)
