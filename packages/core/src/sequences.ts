@@ -6,7 +6,7 @@ import { LinkedSequence } from './engine/wasm/linked-sequence.ts'
 import { PackedMatrix } from './engine/wasm/packed-operand.ts'
 import { useProgramCode } from './engine/wasm/program-code.ts'
 import { isPipelined, pipelineRows } from './engine/wasm/row-pipeline.ts'
-import { sweptAxis } from './engine/wasm/swept-axis.ts'
+import { sweptAxes } from './engine/wasm/swept-axes.ts'
 
 /* @__NO_SIDE_EFFECTS__ */
 function linked(): (engine: Engine, sequence: Sequence) => Executable {
@@ -15,7 +15,7 @@ function linked(): (engine: Engine, sequence: Sequence) => Executable {
     planEpilogue,
     pipelineRows,
     isPipelined,
-    sweptAxis,
+    sweptAxes,
     blindExtrema,
     keptValue,
     packed: (heap, block, layout) => new PackedMatrix(heap, block, layout),

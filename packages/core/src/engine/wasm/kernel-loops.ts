@@ -82,7 +82,7 @@ export class KernelLoops {
     const plan = this.#plan
     const taskAxis = (at: number): TaskAxis => ({ size: define(this.#f, this.word(at)), position: this.#f.local('i32') })
     const chunk = this.#part === 'chunk' || plan.swept ? taskAxis(this.#layout.chunks) : undefined
-    const block = plan.lanesAreRows && (plan.outer.length || plan.chunked || plan.swept) ? taskAxis(this.#layout.blocks) : undefined
+    const block = plan.lanesAreRows && (plan.outer.length || chunk || plan.chunked) ? taskAxis(this.#layout.blocks) : undefined
     if (plan.lanesAreRows && !block) return task(() => this.#block(this.begin, this.end, rows))
     const body = () => {
       if (plan.chunked) this.#locatePartials()

@@ -42,9 +42,9 @@ export interface KernelPlan {
   readonly tile: number | undefined
   /** Axes of the outer loop. */
   readonly outer: readonly number[]
-  /** Reduction axes, outermost first; the vector axis is the last of them unless lanes are rows. Or the axis that rows are swept along. */
+  /** Reduction axes, outermost first; the vector axis is the last of them unless lanes are rows. Or axes of rows that are swept. */
   readonly inner: readonly number[]
-  /** Whether the inner axis is one of rows: see `sweptAxis`. */
+  /** Whether the inner axes are some of rows: see `sweptAxes`. */
   readonly swept: boolean
   /** Vectors that are processed at once. */
   readonly unroll: number
@@ -87,6 +87,9 @@ export interface KernelPlan {
 const LONG_ROW = 32768
 const LONG_COLUMN = 4096
 
+/** Vectors of elementwise code that are processed at once. Of rows with no more, what is the same for all of them stays in registers. */
+const MOST_VECTORS = 4
+
 const depthOfAxis = (plan: Pick<KernelPlan, 'outer' | 'inner' | 'vectorAxis' | 'lanesAreRows' | 'tile'>, axis: number): number => {
   if (axis === plan.tile) return 2
   if (plan.outer.includes(axis)) return 1
@@ -107,7 +110,6 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   const bare = accessesOf(kernel, live)
   const loads = bare.length - kernel.outputs.length
   const vectorAxis = chooseVectorAxis(kernel, bare, extents, lanes)
-  const lanesAreRows = vectorAxis < rank
   const laneClass = (stride: number) => (stride === 0 ? 'same' : stride === 1 ? 'contiguous' : 'strided')
   const accesses = bare.map(({ buffer, dtype, node, offset, strides }): Access => {
     return { buffer, dtype, node, offset, strides, lanes: laneClass(strides[vectorAxis]!) }
@@ -115,16 +117,14 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   const axes = extents.map((_, axis) => axis)
   const tile = lanes === 4 && rank === extents.length ? tileAxis(kernel, accesses, live, vectorAxis) : undefined
   const code = programCode()
-  const along = code?.sweptAxis(kernel, { lanes, vectorAxis, tile, accesses, live })
+  const swept = code?.sweptAxes(kernel, { lanes, vectorAxis, tile })
+  const lanesAreRows = vectorAxis < rank && !(swept && extents[vectorAxis]! > MOST_VECTORS * lanes)
   const shape = {
     vectorAxis,
     lanesAreRows,
     tile,
-    outer: axes.filter((axis) => axis < rank && axis !== vectorAxis && axis !== tile && axis !== along),
-    inner:
-      along !== undefined
-        ? [along]
-        : [...axes.filter((axis) => axis >= rank && axis !== vectorAxis), ...(lanesAreRows ? [] : [vectorAxis])],
+    outer: axes.filter((axis) => axis < rank && axis !== vectorAxis && axis !== tile && !swept?.includes(axis)),
+    inner: [...(swept ?? axes.filter((axis) => axis >= rank && axis !== vectorAxis)), ...(lanesAreRows ? [] : [vectorAxis])],
   }
   const rowDepth = lanesAreRows ? 2 : 1
 
@@ -194,7 +194,7 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     tile,
     outer: shape.outer,
     inner: shape.inner,
-    swept: along !== undefined,
+    swept: swept !== undefined,
     kernel,
     lanes,
     unroll,
@@ -221,7 +221,7 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
 
 /** Vectors at once: many for cheap code, few for long code, no more than `vectors`, which a row has. */
 function unrollFor(cost: number, reductions: number, lanesAreRows: boolean, vectors: number): number {
-  const wanted = reductions && cost <= 8 ? (lanesAreRows ? 8 : 4) : cost <= 24 ? 4 : cost <= 60 ? 2 : 1
+  const wanted = reductions && cost <= 8 ? (lanesAreRows ? 8 : 4) : cost <= 24 ? MOST_VECTORS : cost <= 60 ? 2 : 1
   let unroll = wanted
   while (unroll > 1 && unroll > vectors) unroll /= 2
   return unroll

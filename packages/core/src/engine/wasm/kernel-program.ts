@@ -102,8 +102,8 @@ const TILE_LENGTH = 16
 const CHUNK = 16384
 const CHUNK_COLUMN = 1024
 
-/** Elements of the rows that are swept together: few enough to stay in the first cache. */
-const SWEEP = 2048
+/** Elements of the rows that a task sweeps. */
+const SWEEP = 4096
 
 /** Cuts the index space into tasks of equal size. The cut does not depend on the number of threads, so neither do results. */
 function divideWork(plan: KernelPlan): Division {
@@ -115,16 +115,12 @@ function divideWork(plan: KernelPlan): Division {
   const width = plan.lanesAreRows ? extents[plan.vectorAxis]! : 1
   let chunkLength = 0
   let chunks = 1
-  if (plan.chunked) {
+  if (plan.chunked || plan.swept) {
     const length = extents[plan.inner[0]!]!
-    const elementsWanted = plan.lanesAreRows ? Math.max(CHUNK_COLUMN, CHUNK / width) : CHUNK
+    const elementsWanted = plan.swept ? SWEEP / width : plan.lanesAreRows ? Math.max(CHUNK_COLUMN, CHUNK / width) : CHUNK
     chunkLength = Math.max(1, Math.round(elementsWanted / (elements / length)))
     if (plan.inner[0] === plan.vectorAxis) chunkLength = Math.ceil(chunkLength / group) * group
     chunks = Math.ceil(length / chunkLength)
-  } else if (plan.swept) {
-    chunks = Math.ceil(elements / Math.max(1, SWEEP / width))
-    chunkLength = Math.ceil(elements / chunks)
-    chunks = Math.ceil(elements / chunkLength)
   }
   const tileExtent = plan.tile === undefined ? 1 : extents[plan.tile]!
   const cost = Math.max(1, plan.cost / 4) * (elements / chunks) * tileExtent

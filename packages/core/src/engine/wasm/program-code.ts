@@ -8,7 +8,7 @@ import type { keptValue } from './kept-value.ts'
 import type { PreparedStep } from './linked-sequence.ts'
 import type { PackedMatrix, PanelLayout } from './packed-operand.ts'
 import type { isPipelined, pipelineRows } from './row-pipeline.ts'
-import type { sweptAxis } from './swept-axis.ts'
+import type { sweptAxes } from './swept-axes.ts'
 
 /** What makes programs of many steps fast, and kernels that go over rows several times or over short ones. */
 interface ProgramCode {
@@ -18,7 +18,7 @@ interface ProgramCode {
   /** Emits what comes before rows that are pipelined (`KernelPlan.pipelined`); gives what emits a row. */
   pipelineRows: typeof pipelineRows
   isPipelined: typeof isPipelined
-  sweptAxis: typeof sweptAxis
+  sweptAxes: typeof sweptAxes
   blindExtrema: typeof blindExtrema
   keptValue: typeof keptValue
   packed(heap: Heap, block: number, layout: PanelLayout): PackedMatrix
