@@ -4,10 +4,13 @@ import { interpret } from './engine/reference/interpret.ts'
 import * as pooling from './engine/reference/pool.ts'
 import { type Operand, type Routine, routine, type RoutineAttrs, type RoutineName } from './engine/routine.ts'
 import { prepareAttention, prepareAttentionGrad } from './engine/wasm/attention.ts'
+import { useByteCode } from './engine/wasm/byte-code.ts'
 import { convGradInputRecipe, convGradWeightRecipe, convRecipe } from './engine/wasm/conv/recipes.ts'
 import { cumulativeRecipe } from './engine/wasm/cumulative.ts'
 import type { RoutineFallback } from './engine/wasm/engine.ts'
 import { foldRecipe } from './engine/wasm/fold.ts'
+import { emitPackBytes } from './engine/wasm/gemm-pack-bytes.ts'
+import { emitByteRowTimesColumns, emitByteRowTimesRows } from './engine/wasm/gemv-bytes.ts'
 import { matmulRecipe, matmulVariants } from './engine/wasm/matmul-recipe.ts'
 import { maxPoolGradRecipe } from './engine/wasm/max-pool-grad.ts'
 import { maxPoolRecipe } from './engine/wasm/max-pool.ts'
@@ -57,6 +60,13 @@ export const attention = linked('attention', { composed: prepareAttention })
 export const attentionGrad = linked('attentionGrad', { composed: prepareAttentionGrad })
 export const recurrent = linked('recurrent', { composed: prepareRecurrent })
 export const recurrentGrad = linked('recurrentGrad', { composed: prepareRecurrentGrad })
+
+/** Gives back what uses products of bytes, and brings the code for those along: ops of quantised numbers, and `compile`. */
+/* @__NO_SIDE_EFFECTS__ */
+export function withByteProducts<T>(user: T): T {
+  useByteCode({ pack: emitPackBytes, rowTimesRows: emitByteRowTimesRows, rowTimesColumns: emitByteRowTimesColumns })
+  return user
+}
 
 /** Runs what has no emitted code. */
 export const plainRoutine: RoutineFallback = (program) => {

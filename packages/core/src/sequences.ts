@@ -7,6 +7,7 @@ import { PackedMatrix } from './engine/wasm/packed-operand.ts'
 import { useProgramCode } from './engine/wasm/program-code.ts'
 import { isPipelined, pipelineRows } from './engine/wasm/row-pipeline.ts'
 import { sweptAxes } from './engine/wasm/swept-axes.ts'
+import { withByteProducts } from './routines.ts'
 
 /* @__NO_SIDE_EFFECTS__ */
 function linked(): (engine: Engine, sequence: Sequence) => Executable {
@@ -27,4 +28,4 @@ function linked(): (engine: Engine, sequence: Sequence) => Executable {
  * Makes the sequences of compiled programs ready, and brings along the code that makes those fast: bundlers leave it out of programs that
  * compile nothing. Where it is, ops of several steps use it, too.
  */
-export const prepareSequence = linked()
+export const prepareSequence = withByteProducts(linked())

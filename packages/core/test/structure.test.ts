@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -54,7 +55,7 @@ test('a small program stays small', async () => {
   expect(gzipSync(code).length / 1000).toBeLessThan(80)
   // What nobody asks for: rooms above the ops, other engines, what only Node adds, code of routines that no method makes, of compiled programs.
   const unasked =
-    /src\/(data|train|io|graph|optim|transform|vision|models|program|engine\/reference)\/|host\.node|wasm\/(attention|backend|conv|linked|packed|recurrent|tuner|window)/
+    /src\/(data|train|io|graph|optim|transform|vision|models|program|engine\/reference)\/|host\.node|wasm\/(attention|backend|conv|gemv-bytes|linked|packed|recurrent|tuner|window)/
   const kept = Object.entries(modules).filter(([id, { renderedLength }]) => renderedLength > 0 && unasked.test(id))
   expect(
     kept.reduce((sum, [, m]) => sum + m.renderedLength, 0),
@@ -71,4 +72,22 @@ test('a small program stays small with another bundler', async () => {
     layer.forward(tensor([[1, 2, 3, 4]])).sum().backward()
     console.log(layer.weight.grad)`)
   expect(gzipSync(code).length / 1000).toBeLessThan(84)
+})
+
+test.each([
+  ['cast', 0],
+  ['quantize', 1],
+])('products of bytes are exact where %s makes the bytes, and bring their code along with quantised numbers', async (maker, least) => {
+  const { code, modules } = await bundle(`
+    import { tensor, quantize } from 'cotangent'
+    const cast = (values) => tensor(values).cast('int8')
+    const quantized = (values) => quantize(tensor(values), { scale: 1 })
+    const bytes = ${maker === 'cast' ? 'cast' : 'quantized'}
+    const rows = [[1, -2, 3, 127], [127, 127, -128, -128]]
+    const columns = [[100], [-128], [127], [-127]]
+    console.log(JSON.stringify(bytes(rows).matmul(bytes(columns), { dtype: 'int32' }).toArray()))`)
+  const kept = Object.entries(modules).reduce((sum, [id, m]) => sum + (id.endsWith('gemv-bytes.ts') ? m.renderedLength : 0), 0)
+  expect(Math.sign(kept)).toBe(least)
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-'], { input: code, encoding: 'utf8' })
+  expect(stdout, stderr).toBe('[[-15392],[-3556]]\n')
 })

@@ -2,6 +2,7 @@ import { type DType, dtypeInfo, isFloat, isInt, toFloat } from '../dtype.ts'
 import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { normalizeAxis, type Shape } from '../layout.ts'
+import { withByteProducts } from '../routines.ts'
 import { bind1, type Input } from '../tensor/bind.ts'
 import { Scalar } from '../tensor/scalar.ts'
 import { Tensor } from '../tensor/tensor.ts'
@@ -49,21 +50,25 @@ const nearest = (k: KernelBuilder, x: Value, scale: Value, zeroPoint: Value): Va
 
 const clamped = (k: KernelBuilder, q: Value, { min, max }: Bounds): Value => k.min(k.max(q, k.like(q, min)), k.like(q, max))
 
-const quantizePrimitive = kernelPrimitive<Bounds & { readonly dtype: QuantizedDType }>({
-  name: 'quantize',
-  compute: toFloat,
-  differentiable: false,
-  code: (k, [x, scale, zeroPoint], attrs) => [k.narrow(clamped(k, nearest(k, x!, scale!, zeroPoint!), attrs), attrs.dtype)],
-  result: (_, { dtype }) => dtype,
-})
+const quantizePrimitive = withByteProducts(
+  kernelPrimitive<Bounds & { readonly dtype: QuantizedDType }>({
+    name: 'quantize',
+    compute: toFloat,
+    differentiable: false,
+    code: (k, [x, scale, zeroPoint], attrs) => [k.narrow(clamped(k, nearest(k, x!, scale!, zeroPoint!), attrs), attrs.dtype)],
+    result: (_, { dtype }) => dtype,
+  }),
+)
 
-const dequantizePrimitive = kernelPrimitive<{ readonly dtype: DType }>({
-  name: 'dequantize',
-  operands: ['own', 'promote', 'own'],
-  compute: (_, { dtype }) => dtype,
-  code: (k, [q, scale, zeroPoint]) => [k.mul(k.cast(k.sub(q!, zeroPoint!), k.typeOf(scale!)), scale!)],
-  result: (_, { dtype }) => dtype,
-})
+const dequantizePrimitive = withByteProducts(
+  kernelPrimitive<{ readonly dtype: DType }>({
+    name: 'dequantize',
+    operands: ['own', 'promote', 'own'],
+    compute: (_, { dtype }) => dtype,
+    code: (k, [q, scale, zeroPoint]) => [k.mul(k.cast(k.sub(q!, zeroPoint!), k.typeOf(scale!)), scale!)],
+    result: (_, { dtype }) => dtype,
+  }),
+)
 
 const fakeQuantizePrimitive = kernelPrimitive<Bounds>({
   name: 'fakeQuantize',

@@ -5,7 +5,7 @@ import { assign, define, type I32, loopWhile, push } from './i32-expression.ts'
 import type { Lanes } from './lanes.ts'
 
 /** The part of a blocked product that is at hand inside the loops. */
-interface Block {
+export interface Block {
   /** First k of the block and how many there are. */
   readonly kStart: Local<'i32'>
   readonly kCount: Local<'i32'>

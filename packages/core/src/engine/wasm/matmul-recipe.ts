@@ -1,6 +1,7 @@
 import type { DType } from '../../dtype.ts'
 import { sizeOf } from '../../layout.ts'
 import type { Operand, Routine } from '../routine.ts'
+import { byteCode } from './byte-code.ts'
 import { byteDemands, bytesOf } from './byte-demands.ts'
 import type { HalfType } from './gemm-pack.ts'
 import type { LaneType } from './lanes.ts'
@@ -15,7 +16,7 @@ export const matmulRecipe: RecipeRule<'matmul'> = ({ inputs, outputs }, type, de
   /** Numbers of half precision become wider on their way into panels. */
   const asItIs = ({ dtype }: Operand): Demand =>
     type === 'float32' && isHalf(dtype) && !singleRow ? { ...demand('any'), dtype } : demand('any')
-  const bytes = bytesOf(type, inputs)
+  const bytes = byteCode() && bytesOf(type, inputs)
   return {
     demands: byteDemands(bytes, asItIs(inputs[0]!), asItIs(inputs[1]!), demand('lastUniform')),
     results: [type],

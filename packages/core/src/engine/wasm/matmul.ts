@@ -1,13 +1,13 @@
+import { byteCode } from './byte-code.ts'
 import type { Local } from './function-builder.ts'
-import { blockedProduct, eachTaskBlock, taskBlock } from './gemm-blocks.ts'
+import { type Block, blockedProduct, eachTaskBlock, taskBlock } from './gemm-blocks.ts'
 import { emitTiles, TILE_ROWS, tileColumns } from './gemm-kernel.ts'
-import { emitPackBytes, pairsCode } from './gemm-pack-bytes.ts'
+import { pairsCode } from './gemm-pack-bytes.ts'
 import { emitGatherVector, emitPack, type HalfType } from './gemm-pack.ts'
-import { emitByteRowTimesColumns, emitByteRowTimesRows } from './gemv-bytes.ts'
 import { emitRowTimesColumns, emitRowTimesRows } from './gemv.ts'
 import { assign, define, type I32, loopWhile, push, when } from './i32-expression.ts'
 import { argumentWords, modes } from './matmul-plan.ts'
-import { type ProductOptions, startProduct } from './product-module.ts'
+import { type ProductModule, type ProductOptions, startProduct } from './product-module.ts'
 import { moveToBatch, routineFunction } from './routine-entry.ts'
 
 /**
@@ -20,16 +20,9 @@ import { moveToBatch, routineFunction } from './routine-entry.ts'
 export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
   const module = startProduct(options)
   const { m, lanes, finish } = module
-  const { bias: withBias = false, halves = {}, bytes } = options
-  const tilesPacked = emitTiles(module, withBias, true)
-  const tilesDirect = emitTiles(module, withBias, false)
+  const { bias: withBias = false, bytes } = options
+  const { tilesPacked, tilesDirect, packA, packB, gatherVector, rowTimesRows, rowTimesColumns } = emitParts(module, options)
   const width = tileColumns(lanes)
-  const halfOf = (dtype: HalfType | undefined) => dtype && { dtype, context: module.context }
-  const packA = bytes ? emitPackBytes(m, lanes, TILE_ROWS, bytes.a) : emitPack(m, lanes, TILE_ROWS, halfOf(halves.a))
-  const packB = bytes ? emitPackBytes(m, lanes, width, bytes.b) : width === TILE_ROWS ? packA : emitPack(m, lanes, width, halfOf(halves.b))
-  const gatherVector = emitGatherVector(m, lanes)
-  const rowTimesRows = bytes ? emitByteRowTimesRows(module, withBias, bytes) : emitRowTimesRows(module, withBias)
-  const rowTimesColumns = bytes ? emitByteRowTimesColumns(module, withBias, bytes) : emitRowTimesColumns(module, withBias)
 
   const { f, begin, end, args, scratch } = routineFunction(m)
   const word = argumentWords.from(args)
@@ -78,6 +71,38 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     f.release(x)
   }
 
+  const packPanelsOfB = (packedB: Local<'i32'>, { kStart, kCount, bPanel }: Block) => {
+    const source: I32 = ['+', b, ['*', before(kStart), bK]]
+    packB.call(f, {
+      source,
+      rowStride: bColumn,
+      kStride: bK,
+      destination: packedB,
+      panel: bPanel,
+      rows: columns,
+      k: within(kStart, kCount),
+    })
+  }
+
+  /** Multiplies a block whose B is in panels; A is packed first, or read where it lies. */
+  const multiplyBlock = (packedA: Local<'i32'>, packedB: Local<'i32'>, block: Block) => {
+    const { kStart, kCount, rowCount, aPanel, bPanel } = block
+    const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', before(kStart), aK]]
+    const cBlock: I32 = ['+', c, ['*', block.row, cRow]]
+    const sums = { c: cBlock, cRow, rows: rowCount, columns, k: kCount, accumulate: block.accumulate, last: block.last }
+    const part = { ...sums, tile: scratch, ...bias, ...place }
+    when(
+      f,
+      ['==', mode, modes.packed],
+      () => {
+        const inBlock = within(kStart, kCount)
+        packA.call(f, { source, rowStride: aRow, kStride: aK, destination: packedA, panel: aPanel, rows: rowCount, k: inBlock })
+        tilesPacked.call(f, { a: packedA, aRow: aPanel, aK: 0, b: packedB, bPanel, bK: 0, ...part })
+      },
+      () => tilesDirect.call(f, { a: source, aRow, aK, b: packedB, bPanel, bK: width * lanes.size, ...part }),
+    )
+  }
+
   const blocked = () => {
     const packedB = define(f, ['+', scratch, word('packedB')])
     const panels = define(f, word('panels'))
@@ -88,50 +113,16 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
       rows,
       accumulate,
       pushRowCount: ({ row }) => push(f, ['min', word('rowChunk'), ['-', rows, row]]),
-      packB({ kStart, kCount, bPanel }) {
+      packB(block) {
+        const ofBlock: I32 = ['*', ['/', block.kStart, word('kBlock')], word('panelsBlock')]
         when(
           f,
           panels,
-          () => {
-            const ofBlock: I32 = ['*', ['/', kStart, word('kBlock')], word('panelsBlock')]
-            assign(f, packedB, ['+', ['+', panels, ofBlock], ['*', ['/', column, width], bPanel]])
-          },
-          () => {
-            const source: I32 = ['+', b, ['*', before(kStart), bK]]
-            const inBlock = within(kStart, kCount)
-            packB.call(f, { source, rowStride: bColumn, kStride: bK, destination: packedB, panel: bPanel, rows: columns, k: inBlock })
-          },
+          () => assign(f, packedB, ['+', ['+', panels, ofBlock], ['*', ['/', column, width], block.bPanel]]),
+          () => packPanelsOfB(packedB, block),
         )
       },
-      multiply(block) {
-        const source: I32 = ['+', ['+', a, ['*', block.row, aRow]], ['*', before(block.kStart), aK]]
-        const { rowCount, kCount, aPanel, bPanel } = block
-        const cBlock: I32 = ['+', c, ['*', block.row, cRow]]
-        const part = {
-          c: cBlock,
-          cRow,
-          rows: rowCount,
-          columns,
-          k: kCount,
-          accumulate: block.accumulate,
-          last: block.last,
-          tile: scratch,
-          ...bias,
-          ...place,
-        }
-        when(
-          f,
-          ['==', mode, modes.packed],
-          () => {
-            const inBlock = within(block.kStart, kCount)
-            packA.call(f, { source, rowStride: aRow, kStride: aK, destination: packedA, panel: aPanel, rows: rowCount, k: inBlock })
-            tilesPacked.call(f, { a: packedA, aRow: aPanel, aK: 0, b: packedB, bPanel, bK: 0, ...part })
-          },
-          () => {
-            tilesDirect.call(f, { a: source, aRow, aK, b: packedB, bPanel, bK: width * lanes.size, ...part })
-          },
-        )
-      },
+      multiply: (block) => multiplyBlock(packedA, packedB, block),
     })
   }
 
@@ -164,4 +155,32 @@ export function emitMatmul(options: ProductOptions): Uint8Array<ArrayBuffer> {
     },
   })
   return m.toBytes()
+}
+
+/** Emits what the routine calls. */
+function emitParts(module: ProductModule, { bias = false, halves = {}, bytes }: ProductOptions) {
+  const { m, lanes, context } = module
+  const width = tileColumns(lanes)
+  const tiles = { tilesPacked: emitTiles(module, bias, true), tilesDirect: emitTiles(module, bias, false) }
+  const code = byteCode()
+  if (bytes && code) {
+    return {
+      ...tiles,
+      packA: code.pack(m, lanes, TILE_ROWS, bytes.a),
+      packB: code.pack(m, lanes, width, bytes.b),
+      gatherVector: emitGatherVector(m, lanes),
+      rowTimesRows: code.rowTimesRows(module, bias, bytes),
+      rowTimesColumns: code.rowTimesColumns(module, bias, bytes),
+    }
+  }
+  const halfOf = (dtype: HalfType | undefined) => dtype && { dtype, context }
+  const packA = emitPack(m, lanes, TILE_ROWS, halfOf(halves.a))
+  return {
+    ...tiles,
+    packA,
+    packB: width === TILE_ROWS ? packA : emitPack(m, lanes, width, halfOf(halves.b)),
+    gatherVector: emitGatherVector(m, lanes),
+    rowTimesRows: emitRowTimesRows(module, bias),
+    rowTimesColumns: emitRowTimesColumns(module, bias),
+  }
 }
