@@ -1,6 +1,6 @@
 import type { Operand } from '../routine.ts'
 import type { Local } from './function-builder.ts'
-import { assign, define, type I32, loopWhile, push } from './i32-expression.ts'
+import { assign, define, type I32, loopWhile } from './i32-expression.ts'
 import { type LaneType, lanesOf } from './lanes.ts'
 import type { RoutinePlan } from './matmul-plan.ts'
 import { ArgumentWords, routineModule } from './routine-entry.ts'
@@ -135,10 +135,8 @@ export function emitWindowGather(
     f.release(at)
   }
 
-  const task = define(f, begin)
-  loopWhile(f, ['<', task, end], () => {
-    // A stretch of one line.
-    startLine(task)
+  /** The pixels of a stretch of one line: up to the end of the line, or of the tasks. */
+  const stretch = (task: Local<'i32'>) => {
     assign(f, entry, ['%', task, sizeW])
     assign(f, left, ['min', ['-', end, task], ['-', sizeW, entry]])
     assign(f, task, ['+', task, left])
@@ -148,6 +146,12 @@ export function emitWindowGather(
       f.increment(entry, entryBytes.all)
       f.increment(left, -1)
     })
+  }
+
+  const task = define(f, begin)
+  loopWhile(f, ['<', task, end], () => {
+    startLine(task)
+    stretch(task)
   })
   return m.toBytes()
 }

@@ -1,3 +1,4 @@
+import type { Finish } from '../epilogue.ts'
 import { assign, define, type I32, loopWhile, push } from '../i32-expression.ts'
 import { assignVector, clearVectors, loaded, multiplyAdd } from '../lanes.ts'
 import { type ProductOptions, startProduct } from '../product-module.ts'
@@ -45,6 +46,7 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
     }
   }
 
+  /** Adds a line's products of the tap at hand to its sums. */
   const sumLine = (vectors: number) => {
     for (const [v, sum] of sums.slice(0, vectors).entries()) assignVector(f, sum, loaded(f, dw, 16 * v))
     assign(f, pixel, line)
@@ -62,13 +64,18 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
     store(vectors)
   }
 
-  const sumAll = (vectors: number) => {
+  const clearUnlessAccumulating = (vectors: number) => {
     push(f, word('accumulate'))
     f.op('i32.eqz')
     f.if(() => {
       clearVectors(f, lanes, sums.slice(0, vectors))
       eachTap(() => store(vectors))
     })
+  }
+
+  /** All lines, for the vectors of channels at `column`; moves on to the next ones. */
+  const sumLines = (vectors: number) => {
+    clearUnlessAccumulating(vectors)
     assign(f, line, 0)
     loopWhile(f, ['<', line, word('pixels')], () => {
       eachTap(() => sumLine(vectors))
@@ -77,26 +84,31 @@ export function emitConvDepthwiseWeights(options: ProductOptions): Uint8Array<Ar
     f.increment(column, vectors * lanes.count)
   }
 
+  const startTask = () => assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
+
+  /** Applies the epilogue to the task's columns of the gradient. */
+  const finishTask = (epilogue: Finish) => {
+    startTask()
+    assign(f, dw, ['+', word('dw'), offset])
+    epilogue.call(f, {
+      block: ['+', args, word('epilogue')],
+      source: dw,
+      sourceRow: rowStride,
+      c: dw,
+      cRow: rowStride,
+      column: offset,
+      rows: word('rows'),
+      columns: ['-', columnEnd, column],
+    })
+  }
+
   loopWhile(f, ['<', task, end], () => {
-    assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
+    startTask()
     assign(f, columnEnd, ['min', channels, ['+', column, DEPTHWISE_VECTORS * lanes.count]])
     for (const vectors of [DEPTHWISE_VECTORS, 1]) {
-      loopWhile(f, ['>=', ['-', columnEnd, column], vectors === 1 ? 1 : vectors * lanes.count], () => sumAll(vectors))
+      loopWhile(f, ['>=', ['-', columnEnd, column], vectors === 1 ? 1 : vectors * lanes.count], () => sumLines(vectors))
     }
-    if (finish) {
-      assign(f, column, ['*', task, DEPTHWISE_VECTORS * lanes.count])
-      assign(f, dw, ['+', word('dw'), offset])
-      finish.call(f, {
-        block: ['+', args, word('epilogue')],
-        source: dw,
-        sourceRow: rowStride,
-        c: dw,
-        cRow: rowStride,
-        column: offset,
-        rows: word('rows'),
-        columns: ['-', columnEnd, column],
-      })
-    }
+    if (finish) finishTask(finish)
     f.increment(task, 1)
   })
   return m.toBytes()

@@ -1,4 +1,5 @@
-import { blockedProduct, eachTaskBlock, taskBlock } from '../gemm-blocks.ts'
+import type { Local } from '../function-builder.ts'
+import { type Block, blockedProduct, eachTaskBlock, taskBlock } from '../gemm-blocks.ts'
 import { emitTiles, tileColumns } from '../gemm-kernel.ts'
 import { emitPackBytes } from '../gemm-pack-bytes.ts'
 import { emitPack } from '../gemm-pack.ts'
@@ -40,90 +41,94 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
   push(f, ['+', ['*', channels, lanes.size], 16])
   f.memoryFill()
 
-  const product = () =>
-    blockedProduct(f, lanes, {
-      k,
-      kBlock: word('kBlock'),
-      rows,
-      accumulate: word('accumulate'),
-      pushRowCount(block) {
-        // A chunk ends where the distance between outputs changes.
-        const inLine: I32 = ['-', phaseWords.load(phase, 'line'), ['%', ['+', row, block.row], phaseWords.load(phase, 'line')]]
-        push(f, ['min', ['min', word('rowChunk'), ['-', rows, block.row]], inLine])
-      },
-      packB({ kStart, kCount, bPanel }) {
-        const tap = define(f, ['/', kStart, channels])
-        const channel = define(f, ['-', kStart, ['*', tap, channels]])
-        const left = define(f, kCount)
-        const to = define(f, packedB)
-        const segment = f.local('i32')
-        assign(f, tap, ['+', ['+', args, phaseWords.load(phase, 'taps')], ['*', tap, 4 * tapWords.count]])
-        loopWhile(f, ['>', left, 0], () => {
-          assign(f, segment, ['min', left, ['-', channels, channel]])
-          const from: I32 = bytes ? ['*', channel, 2] : channel
-          packWeights.call(f, {
-            source: ['+', ['+', weights, tapWords.load(tap, 'weights')], ['*', from, word('weightChannel')]],
-            rowStride: word('weightColumn'),
-            kStride: word('weightChannel'),
-            destination: to,
-            panel: bPanel,
-            rows: columns,
-            k: bytes ? ['min', ['*', segment, 2], ['-', word('bytes'), from]] : segment,
-          })
-          assign(f, to, ['+', to, ['*', segment, width * lanes.size]])
-          assign(f, left, ['-', left, segment])
-          assign(f, channel, 0)
-          f.increment(tap, 4 * tapWords.count)
-        })
-        f.release(tap, channel, left, to, segment)
-      },
-      multiply(block) {
-        const tap = define(f, ['/', block.kStart, channels])
-        const first = define(f, ['+', row, block.row])
-        const { rowCount, kCount, aPanel, bPanel, accumulate, last } = block
-        packWindows.call(f, {
-          args,
-          phase,
-          source,
-          zeros,
-          destination: packedA,
-          panel: aPanel,
-          row: first,
-          rows: rowCount,
-          firstTap: ['+', ['+', args, phaseWords.load(phase, 'taps')], ['*', tap, 4 * tapWords.count]],
-          firstChannel: ['-', block.kStart, ['*', tap, channels]],
-          count: kCount,
-        })
+  /** A chunk ends where the distance between outputs changes. */
+  const pushRowCount = (block: Block) => {
+    const line = phaseWords.load(phase, 'line')
+    push(f, ['min', ['min', word('rowChunk'), ['-', rows, block.row]], ['-', line, ['%', ['+', row, block.row], line]]])
+  }
 
-        const [d, h, w] = f.locals('i32', 3)
-        const batch = define(f, first)
-        decodeRow(f, phase, batch, [d, h, w])
-        const cHere: I32 = [
-          '+',
-          ['+', output, ['+', ['*', batch, phaseWords.load(phase, 'outputN')], ['*', d, phaseWords.load(phase, 'outputD')]]],
-          ['+', ['*', h, phaseWords.load(phase, 'outputH')], ['*', w, phaseWords.load(phase, 'outputW')]],
-        ]
-        tiles.call(f, {
-          a: packedA,
-          aRow: aPanel,
-          aK: 0,
-          b: packedB,
-          bPanel,
-          bK: 0,
-          c: cHere,
-          cRow: phaseWords.load(phase, 'outputW'),
-          rows: rowCount,
-          columns,
-          k: kCount,
-          accumulate,
-          last,
-          tile: scratch,
-          ...bias,
-          ...place,
-        })
-        f.release(tap, first, d, h, w, batch)
-      },
+  /** Address of the phase's tap of this number. */
+  const tapAt = (tap: Local<'i32'>): I32 => ['+', ['+', args, phaseWords.load(phase, 'taps')], ['*', tap, 4 * tapWords.count]]
+
+  /** The weights of the block's (tap, channel) pairs, tap by tap. */
+  const packBlockOfWeights = ({ kStart, kCount, bPanel }: Block) => {
+    const tap = define(f, ['/', kStart, channels])
+    const channel = define(f, ['-', kStart, ['*', tap, channels]])
+    const left = define(f, kCount)
+    const to = define(f, packedB)
+    const segment = f.local('i32')
+    assign(f, tap, tapAt(tap))
+    loopWhile(f, ['>', left, 0], () => {
+      assign(f, segment, ['min', left, ['-', channels, channel]])
+      const from: I32 = bytes ? ['*', channel, 2] : channel
+      packWeights.call(f, {
+        source: ['+', ['+', weights, tapWords.load(tap, 'weights')], ['*', from, word('weightChannel')]],
+        rowStride: word('weightColumn'),
+        kStride: word('weightChannel'),
+        destination: to,
+        panel: bPanel,
+        rows: columns,
+        k: bytes ? ['min', ['*', segment, 2], ['-', word('bytes'), from]] : segment,
+      })
+      assign(f, to, ['+', to, ['*', segment, width * lanes.size]])
+      assign(f, left, ['-', left, segment])
+      assign(f, channel, 0)
+      f.increment(tap, 4 * tapWords.count)
     })
+    f.release(tap, channel, left, to, segment)
+  }
+
+  /** Gathers the windows of a chunk's rows, from row number `first` of the phase on. */
+  const packChunkOfWindows = (first: Local<'i32'>, tap: Local<'i32'>, { kStart, kCount, rowCount, aPanel }: Block) => {
+    packWindows.call(f, {
+      args,
+      phase,
+      source,
+      zeros,
+      destination: packedA,
+      panel: aPanel,
+      row: first,
+      rows: rowCount,
+      firstTap: tapAt(tap),
+      firstChannel: ['-', kStart, ['*', tap, channels]],
+      count: kCount,
+    })
+  }
+
+  /** Where the output at a position of the phase lies. */
+  const outputAt = (batch: Local<'i32'>, [d, h, w]: readonly Local<'i32'>[]): I32 => [
+    '+',
+    ['+', output, ['+', ['*', batch, phaseWords.load(phase, 'outputN')], ['*', d!, phaseWords.load(phase, 'outputD')]]],
+    ['+', ['*', h!, phaseWords.load(phase, 'outputH')], ['*', w!, phaseWords.load(phase, 'outputW')]],
+  ]
+
+  const multiplyChunk = (block: Block) => {
+    const tap = define(f, ['/', block.kStart, channels])
+    const first = define(f, ['+', row, block.row])
+    packChunkOfWindows(first, tap, block)
+    const position = [f.local('i32'), f.local('i32'), f.local('i32')] as const
+    const batch = define(f, first)
+    decodeRow(f, phase, batch, position)
+    tiles.call(f, {
+      a: packedA,
+      aRow: block.aPanel,
+      aK: 0,
+      b: packedB,
+      bPanel: block.bPanel,
+      bK: 0,
+      c: outputAt(batch, position),
+      cRow: phaseWords.load(phase, 'outputW'),
+      rows: block.rowCount,
+      columns,
+      k: block.kCount,
+      accumulate: block.accumulate,
+      last: block.last,
+      tile: scratch,
+      ...bias,
+      ...place,
+    })
+    f.release(tap, first, ...position, batch)
+  }
 
   eachTaskBlock(f, {
     begin,
@@ -148,7 +153,15 @@ export function emitConvWindows(options: ProductOptions): Uint8Array<ArrayBuffer
       assign(f, column, ['+', ['*', group, word('columns')], column])
       if (bias) assign(f, bias.bias, ['+', word('bias'), ['*', bias.biasColumn, column]])
       if (place) assign(f, place.outColumn, ['*', column, lanes.size])
-      product()
+      blockedProduct(f, lanes, {
+        k,
+        kBlock: word('kBlock'),
+        rows,
+        accumulate: word('accumulate'),
+        pushRowCount,
+        packB: packBlockOfWeights,
+        multiply: multiplyChunk,
+      })
     },
   })
   return m.toBytes()
