@@ -6,6 +6,7 @@ import { LinkedSequence } from './engine/wasm/linked-sequence.ts'
 import { PackedMatrix } from './engine/wasm/packed-operand.ts'
 import { useProgramCode } from './engine/wasm/program-code.ts'
 import { isPipelined, pipelineRows } from './engine/wasm/row-pipeline.ts'
+import { stagedKernel } from './engine/wasm/staged-kernel.ts'
 import { sweptAxes } from './engine/wasm/swept-axes.ts'
 import { withByteProducts } from './routines.ts'
 
@@ -19,6 +20,7 @@ function linked(): (engine: Engine, sequence: Sequence) => Executable {
     sweptAxes,
     blindExtrema,
     keptValue,
+    stagedKernel,
     packed: (heap, block, layout) => new PackedMatrix(heap, block, layout),
   })
   return (engine, sequence) => engine.prepare(sequence)

@@ -7,6 +7,7 @@ import { fuseEpilogues } from './passes/epilogues.ts'
 import { fuseChains, fuseNeighbours } from './passes/fuse.ts'
 import { rewriteScalars } from './passes/rewrite.ts'
 import { scheduleForMemory } from './passes/schedule.ts'
+import { splitStages } from './passes/stages.ts'
 import { scaleWeights } from './passes/weights.ts'
 import type { Program } from './program.ts'
 import { verify } from './verify.ts'
@@ -33,6 +34,7 @@ export const passes: readonly Pass[] = [
   { name: 'scalar rewriting', run: rewriteScalars },
   { name: 'weights', run: (program, { frozen }) => (frozen ? scaleWeights(program) : program) },
   { name: 'constants', run: (program, { engine, frozen }) => foldConstants(program, engine, { frozen }) },
+  { name: 'stages', run: splitStages },
   { name: 'fuse chains', run: fuseChains },
   { name: 'fuse epilogues', run: fuseEpilogues },
   { name: 'fuse neighbours', run: fuseNeighbours },

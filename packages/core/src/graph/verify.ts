@@ -57,7 +57,11 @@ function checkKernel({ nodes, parallel, reduce, inputs, params, outputs }: Kerne
     if (node.op === 'index' && node.axis >= rank) fail(`node ${id} names axis ${node.axis} of ${rank}`)
     if (node.op === 'param' && node.index >= params.length) fail(`node ${id} names param ${node.index} of ${params.length}`)
   })
-  for (const { strides, node } of outputs) if (strides.length !== rank || node >= nodes.length) fail('an output is over another space')
+  for (const { strides, node } of outputs) {
+    if (strides.length !== rank || node >= nodes.length) fail('an output is over another space')
+    if (![...parallel, ...reduce].includes(0) && parallel.some((extent, axis) => extent > 1 && strides[axis] === 0))
+      fail('an element of an output is written many times')
+  }
 }
 
 /** The first and the last element that a walk over a kernel's space comes to. */

@@ -1,12 +1,14 @@
 import { dtypeInfo } from '../dtype.ts'
+import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { CotangentError } from '../errors.ts'
 import { sameShape, type Shape } from '../layout.ts'
 import { bind, bind1 } from '../tensor/bind.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
+import { momentsOf } from './moments.ts'
 import { layerNormPrimitive, type NormAttrs } from './row-norm.ts'
 import { rowSize } from './rows.ts'
-import { squareOf } from './scalar-math.ts'
+import { one } from './scalar-math.ts'
 import { defineFunction, sampleTensor } from './table.ts'
 
 export interface ChannelNormOptions {
@@ -30,28 +32,30 @@ const batchNormPrimitive = kernelPrimitive<NormAttrs>({
   axes: ({ axes }) => axes,
   levels: ['element', 'row', 'row'],
   code: (k, [x, ...affine], { eps, weight, bias }) => {
-    const total = k.reduce('sum', x!)
-    const mean = k.div(total, k.like(total, rowSize(k)))
-    const d = k.sub(x!, mean)
-    const variance = k.div(k.reduce('sum', squareOf(k, d)), k.like(total, rowSize(k)))
-    let y = k.div(d, k.sqrt(k.add(variance, k.like(variance, eps))))
-    if (weight) y = k.mul(y, k.cast(affine[0]!, k.typeOf(y)))
-    if (bias) y = k.add(y, k.cast(affine.at(-1)!, k.typeOf(y)))
-    return [y, mean, variance]
+    const { mean, squares } = momentsOf(k, x!)
+    const variance = k.div(squares, k.like(squares, rowSize(k)))
+    const y = k.mul(k.sub(x!, mean), scaleOf(k, variance, weight ? affine[0] : undefined, eps))
+    return [bias ? k.add(y, k.cast(affine.at(-1)!, k.typeOf(y))) : y, mean, variance]
   },
+  // What a channel has one of stands together, so that elements take two multiply-adds.
   adjoint: (k, [g, ofMean, ofVariance], [x, ...affine], [, mean, variance], { eps, weight, bias }) => {
-    const scale = k.div(k.like(x!, 1), k.sqrt(k.add(variance!, k.like(x!, eps))))
+    const scale = scaleOf(k, variance!, undefined, eps)
+    const own = scaleOf(k, variance!, weight ? affine[0] : undefined, eps)
     const d = k.sub(x!, mean!)
-    const normal = k.mul(d, scale)
-    const [alongBias, alongWeight] = [k.reduce('sum', g!), k.reduce('sum', k.mul(g!, normal))]
     const size = k.like(x!, rowSize(k))
-    const own = weight ? k.mul(scale, k.cast(affine[0]!, k.typeOf(x!))) : scale
-    const throughY = k.mul(k.sub(g!, k.div(k.add(alongBias, k.mul(normal, alongWeight)), size)), own)
-    const throughStatistics = k.div(k.add(ofMean!, k.mul(ofVariance!, k.add(d, d))), size)
-    const dx = k.add(throughY, throughStatistics)
+    const [alongBias, alongWeight] = [k.reduce('sum', g!), k.mul(k.reduce('sum', k.mul(g!, d)), scale)]
+    const slope = k.div(k.sub(k.add(ofVariance!, ofVariance!), k.mul(k.mul(own, scale), alongWeight)), size)
+    const shift = k.div(k.sub(ofMean!, k.mul(own, alongBias)), size)
+    const dx = k.add(k.mul(g!, own), k.add(k.mul(d, slope), shift))
     return [dx, ...(weight ? [alongWeight] : []), ...(bias ? [alongBias] : [])]
   },
 })
+
+/** What elements less the mean are multiplied by: one number a channel. */
+function scaleOf(k: KernelBuilder, variance: Value, weight: Value | undefined, eps: number): Value {
+  const root = k.sqrt(k.add(variance, k.like(variance, eps)))
+  return k.div(weight === undefined ? one(k, root) : k.cast(weight, k.typeOf(root)), root)
+}
 
 const batchNormWithPrimitive = kernelPrimitive<Pick<NormAttrs, 'eps' | 'weight' | 'bias'>>({
   name: 'batchNormWith',
@@ -59,8 +63,7 @@ const batchNormWithPrimitive = kernelPrimitive<Pick<NormAttrs, 'eps' | 'weight' 
   operands,
   code: (k, [x, ...given], { eps, weight, bias }) => {
     const [mean, variance, ...affine] = given.map((value) => k.cast(value, k.typeOf(x!)))
-    let scale = k.div(k.like(x!, 1), k.sqrt(k.add(variance!, k.like(x!, eps))))
-    if (weight) scale = k.mul(scale, affine[0]!)
+    const scale = scaleOf(k, variance!, weight ? affine[0] : undefined, eps)
     const y = k.mul(k.sub(x!, mean!), scale)
     return [bias ? k.add(y, affine.at(-1)!) : y]
   },

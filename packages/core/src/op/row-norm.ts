@@ -1,4 +1,6 @@
+import type { KernelBuilder, Value } from '../engine/kernel.ts'
 import { kernelPrimitive } from './kernel-op.ts'
+import { momentsOf } from './moments.ts'
 import { rowSize } from './rows.ts'
 import { one, squareOf } from './scalar-math.ts'
 
@@ -18,18 +20,19 @@ const normalization = (name: string, centred: boolean) =>
     accepts: ['float'],
     axes: (attrs) => attrs.axes,
     code: (k, [x, ...affine], { eps, weight, bias }) => {
-      const mean = (of: typeof x) => {
-        const total = k.reduce('sum', of!)
-        return k.div(total, k.like(total, rowSize(k)))
-      }
-      const d = centred ? k.sub(x!, mean(x)) : x!
-      const variance = mean(squareOf(k, d))
+      const { d, squares } = centred ? centredRow(k, x!) : { d: x!, squares: k.reduce('sum', squareOf(k, x!)) }
+      const variance = k.div(squares, k.like(squares, rowSize(k)))
       let y = k.mul(d, k.div(one(k, d), k.sqrt(k.add(variance, k.like(variance, eps)))))
       if (weight) y = k.mul(y, affine[0]!)
       if (bias) y = k.add(y, affine.at(-1)!)
       return [y]
     },
   })
+
+function centredRow(k: KernelBuilder, x: Value): { d: Value; squares: Value } {
+  const { mean, squares } = momentsOf(k, x)
+  return { d: k.sub(x, mean), squares }
+}
 
 export const layerNormPrimitive = normalization('layerNorm', true)
 export const rmsNormPrimitive = normalization('rmsNorm', false)

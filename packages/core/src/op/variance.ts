@@ -5,9 +5,10 @@ import { bind, bind1 } from '../tensor/bind.ts'
 import type { Primitive } from '../tensor/primitive.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
+import { momentsOf } from './moments.ts'
 import type { ReduceFunction, ReduceMethod } from './reduce.ts'
 import { type Axes, reduceOptions, type ReduceOptions, reduceSamples, rowAttrs, rowSize } from './rows.ts'
-import { isZero, scaled, squareOf, zero } from './scalar-math.ts'
+import { isZero, scaled, zero } from './scalar-math.ts'
 import { define, defineFunction, type Documented, sampleTensor } from './table.ts'
 
 /** What is subtracted from the number of elements before dividing by it. */
@@ -23,10 +24,9 @@ const meanOf = (k: KernelBuilder, x: Value): Value => {
   return k.div(total, k.like(total, rowSize(k)))
 }
 
-/** Mean square deviation in two passes, which keeps its digits where the mean is large. */
+/** Mean square deviation, and the mean. */
 function moments(k: KernelBuilder, x: Value, { correction }: Attrs): [variance: Value, mean: Value] {
-  const mean = meanOf(k, x)
-  const squares = k.reduce('sum', squareOf(k, k.sub(x, mean)))
+  const { mean, squares } = momentsOf(k, x)
   return [k.div(squares, k.like(squares, Math.max(0, rowSize(k) - correction))), mean]
 }
 

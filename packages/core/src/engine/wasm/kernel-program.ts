@@ -6,6 +6,7 @@ import { type DescriptorLayout, type Division, fillDescriptor, layoutDescriptor 
 import { type KernelPlan, planKernel } from './kernel-plan.ts'
 import type { KernelRun, Launch } from './launch.ts'
 import type { Pool, PoolFunction } from './pool.ts'
+import { programCode } from './program-code.ts'
 
 /** Work that is worth a launch of its own on another thread, in additions. */
 const GRAIN = 32768
@@ -41,6 +42,8 @@ export class KernelCompiler {
 
   prepare(kernel: Kernel): KernelRun {
     if (kernel.parallel.includes(0)) return () => {}
+    const staged = programCode()?.stagedKernel(this, this.#heap, kernel)
+    if (staged) return staged
     const plan = planKernel(kernel, this.relaxed)
     // Reduction axes may have become parallel ones.
     if (plan.kernel.parallel.includes(0)) return () => {}

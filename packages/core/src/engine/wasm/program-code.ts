@@ -8,6 +8,7 @@ import type { keptValue } from './kept-value.ts'
 import type { PreparedStep } from './linked-sequence.ts'
 import type { PackedMatrix, PanelLayout } from './packed-operand.ts'
 import type { isPipelined, pipelineRows } from './row-pipeline.ts'
+import type { stagedKernel } from './staged-kernel.ts'
 import type { sweptAxes } from './swept-axes.ts'
 
 /** What makes programs of many steps fast, and kernels that go over rows several times or over short ones. */
@@ -21,6 +22,7 @@ interface ProgramCode {
   sweptAxes: typeof sweptAxes
   blindExtrema: typeof blindExtrema
   keptValue: typeof keptValue
+  stagedKernel: typeof stagedKernel
   packed(heap: Heap, block: number, layout: PanelLayout): PackedMatrix
 }
 

@@ -14,7 +14,7 @@ export interface StepCompiler {
 export function withScratch(
   heap: Heap,
   bytes: readonly number[],
-  run: (pointers: readonly number[], scratch: readonly number[]) => void,
+  run: (pointers: readonly number[], scratch: readonly number[], scalars: readonly number[]) => void,
 ): KernelRun {
   const starts: number[] = []
   let total = 0
@@ -22,12 +22,13 @@ export function withScratch(
     starts.push(total)
     total += Math.ceil(size / 64) * 64
   }
-  return (pointers) => {
+  return (pointers, scalars) => {
     const block = heap.alloc(total)
     try {
       run(
         pointers,
         starts.map((start) => block + start),
+        scalars,
       )
     } finally {
       heap.free(block)

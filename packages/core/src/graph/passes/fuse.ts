@@ -1,6 +1,7 @@
 import { elementLevels, type Kernel } from '../../engine/kernel.ts'
 import { productNames } from '../../engine/routine.ts'
 import { workOfNode } from '../../engine/scalar.ts'
+import { isLong } from '../../engine/stages.ts'
 import { sizeOf } from '../../layout.ts'
 import { extentsOf, fuse, isElementwise, isKernel, type KernelOperation } from '../fusion.ts'
 import type { Value } from '../graph.ts'
@@ -14,10 +15,6 @@ const MOST_OPERANDS = 20
 const CHEAP = 6
 /** Elements up to which a launch costs more than computing them a second time. */
 const FEW = 2048
-/** Rows this long are cut for threads, which they cannot be when their elements are written, too. */
-const LONG_ROW = 8192
-/** The same for sums across rows of memory, which go through it twice then. */
-const LONG_COLUMN = 512
 
 /** Arithmetic of one element, in additions. */
 const workOf = ({ nodes }: Kernel): number => nodes.reduce((sum, node) => sum + workOfNode(node), 0)
@@ -157,10 +154,6 @@ function objection({ program, inputs, outputs }: KernelOperation): string | unde
   const level = elementLevels(program)
   const perElement = program.outputs.some(({ node, strides }) => level[node] || strides.some((s, axis) => axis >= rank && s !== 0))
   if (!perElement) return undefined
-  const length = sizeOf(program.reduce)
-  const last = extentsOf(program).length - 1
-  const loads = program.nodes.filter((n, id) => n.op === 'load' && level[id])
-  const acrossMemory = loads.some((n) => n.op === 'load' && Math.abs(n.strides[last]!) > 1)
-  if (length <= (acrossMemory ? LONG_COLUMN : LONG_ROW)) return undefined
-  return `reductions over ${length} elements are faster when nothing is written on the way`
+  if (!isLong(program)) return undefined
+  return `reductions over ${sizeOf(program.reduce)} elements are faster when nothing is written on the way`
 }
