@@ -90,59 +90,107 @@ const LONG_COLUMN = 4096
 /** Vectors of elementwise code that are processed at once. Of rows with no more, what is the same for all of them stays in registers. */
 const MOST_VECTORS = 4
 
-const depthOfAxis = (plan: Pick<KernelPlan, 'outer' | 'inner' | 'vectorAxis' | 'lanesAreRows' | 'tile'>, axis: number): number => {
-  if (axis === plan.tile) return 2
-  if (plan.outer.includes(axis)) return 1
-  if (plan.lanesAreRows) return axis === plan.vectorAxis ? 2 : 3 + plan.inner.indexOf(axis)
-  return 2 + plan.inner.indexOf(axis)
-}
-
 export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   const kernel = simplify(original)
-  const { nodes, parallel } = kernel
-  const rank = parallel.length
-  const extents = [...parallel, ...kernel.reduce]
   const live = liveNodes(
-    nodes,
+    kernel.nodes,
     kernel.outputs.map((o) => o.node),
   )
+  const walk = walkOf(kernel, live)
+  const loads = walk.accesses.length - kernel.outputs.length
+  const rowDepth = walk.lanesAreRows ? 2 : 1
+  const placed = placeNodes(kernel, walk, live, rowDepth)
+  const { depths, varies, passes } = placed
+  const cost = costOfElement(kernel, walk, live, depths, rowDepth)
+  const perElement = elementLevels(kernel)
+  const chunked = isChunked(kernel, walk, passes, perElement)
+  const code = programCode()
+  const pipelined = code?.isPipelined(kernel, { ...walk, ...placed }) ?? false
+  const plan = {
+    ...walk,
+    ...placed,
+    kernel,
+    // Three rows at once take all registers.
+    unroll: pipelined ? 1 : unrollOf(walk, { cost, passes, chunked }),
+    loads,
+    perElement,
+    rowDepth,
+    passCount: Math.max(0, ...[...passes.values()].map((p) => p + 1)),
+    fused: relaxed ? fusedProducts(kernel, live, depths, varies) : new Set<NodeId>(),
+    gatherLanes: gatherLanesOf(kernel, walk.vectorAxis, varies),
+    numbers: numbersOf(kernel, live),
+    kept: code?.keptValue(kernel, { loads, perElement, varies, passes }),
+    chunked,
+    pipelined,
+    partials: partialsOf(kernel, passes),
+    cost,
+    live,
+  }
+  return { ...plan, key: keyOf(plan, relaxed) }
+}
+
+/** How a kernel's index space is walked, and its operands with it. */
+interface Walk extends Pick<KernelPlan, 'lanes' | 'accesses' | 'vectorAxis' | 'lanesAreRows' | 'tile' | 'outer' | 'inner' | 'swept'> {
+  readonly extents: readonly number[]
+}
+
+function walkOf(kernel: Kernel, live: ReadonlySet<NodeId>): Walk {
+  const rank = kernel.parallel.length
+  const extents = [...kernel.parallel, ...kernel.reduce]
   const lanes = hasWideType(kernel, live) ? 2 : 4
   const bare = accessesOf(kernel, live)
-  const loads = bare.length - kernel.outputs.length
   const vectorAxis = chooseVectorAxis(kernel, bare, extents, lanes)
-  const laneClass = (stride: number) => (stride === 0 ? 'same' : stride === 1 ? 'contiguous' : 'strided')
   const accesses = bare.map(({ buffer, dtype, node, offset, strides }): Access => {
     return { buffer, dtype, node, offset, strides, lanes: laneClass(strides[vectorAxis]!) }
   })
   const axes = extents.map((_, axis) => axis)
   const tile = lanes === 4 && rank === extents.length ? tileAxis(kernel, accesses, live, vectorAxis) : undefined
-  const code = programCode()
-  const swept = code?.sweptAxes(kernel, { lanes, vectorAxis, tile })
+  const swept = programCode()?.sweptAxes(kernel, { lanes, vectorAxis, tile })
   const lanesAreRows = vectorAxis < rank && !(swept && extents[vectorAxis]! > MOST_VECTORS * lanes)
-  const shape = {
+  return {
+    extents,
+    lanes,
+    accesses,
     vectorAxis,
     lanesAreRows,
     tile,
     outer: axes.filter((axis) => axis < rank && axis !== vectorAxis && axis !== tile && !swept?.includes(axis)),
     inner: [...(swept ?? axes.filter((axis) => axis >= rank && axis !== vectorAxis)), ...(lanesAreRows ? [] : [vectorAxis])],
+    swept: swept !== undefined,
   }
-  const rowDepth = lanesAreRows ? 2 : 1
+}
 
+const laneClass = (stride: number | undefined): Access['lanes'] => (stride === 0 ? 'same' : stride === 1 ? 'contiguous' : 'strided')
+
+const depthOfAxis = ({ outer, inner, vectorAxis, lanesAreRows, tile }: Walk, axis: number): number => {
+  if (axis === tile) return 2
+  if (outer.includes(axis)) return 1
+  if (lanesAreRows) return axis === vectorAxis ? 2 : 3 + inner.indexOf(axis)
+  return 2 + inner.indexOf(axis)
+}
+
+/** Where in the loops each node is computed, whether it varies between lanes, and in which pass over the row. */
+function placeNodes(
+  { nodes }: Kernel,
+  walk: Walk,
+  live: ReadonlySet<NodeId>,
+  rowDepth: number,
+): { readonly depths: number[]; readonly varies: boolean[]; readonly passes: Map<NodeId, number> } {
+  const { vectorAxis, lanesAreRows, tile } = walk
   const depths: number[] = []
   const varies: boolean[] = []
   const stages: number[] = []
   const passes = new Map<NodeId, number>()
   nodes.forEach((node, id) => {
     const args = argsOf(node)
-    const depth = (axis: number) => depthOfAxis(shape, axis)
     depths[id] = Math.max(0, ...args.map((a) => depths[a]!))
     varies[id] = args.some((a) => varies[a])
     stages[id] = Math.max(0, ...args.map((a) => stages[a]!))
     if (node.op === 'load') {
-      depths[id] = Math.max(0, ...node.strides.map((s, axis) => (s === 0 ? 0 : depth(axis))))
+      depths[id] = Math.max(0, ...node.strides.map((s, axis) => (s === 0 ? 0 : depthOfAxis(walk, axis))))
       varies[id] = node.strides[vectorAxis] !== 0 || (tile !== undefined && node.strides[tile] !== 0)
     } else if (node.op === 'index') {
-      depths[id] = depth(node.axis)
+      depths[id] = depthOfAxis(walk, node.axis)
       varies[id] = node.axis === vectorAxis
     } else if (node.op === 'reduce') {
       depths[id] = rowDepth
@@ -152,26 +200,39 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
       stages[id]!++
     }
   })
+  return { depths, varies, passes }
+}
 
-  const count = (axes: readonly number[]) => axes.reduce((product, axis) => product * extents[axis]!, 1)
+const countOf = ({ extents }: Walk, axes: readonly number[]): number => axes.reduce((product, axis) => product * extents[axis]!, 1)
+
+function costOfElement(kernel: Kernel, walk: Walk, live: ReadonlySet<NodeId>, depths: readonly number[], rowDepth: number): number {
   // What a row computes once is shared by its elements.
-  const perRow = 1 / Math.max(1, count(shape.inner))
-  const cost = [...live].reduce((sum, id) => {
+  const perRow = 1 / Math.max(1, countOf(walk, walk.inner))
+  return [...live].reduce((sum, id) => {
     if (depths[id]! < rowDepth) return sum
-    return sum + costOf(kernel, accesses, id) * (depths[id] === rowDepth ? perRow : 1)
+    return sum + costOf(kernel, walk.accesses, id) * (depths[id] === rowDepth ? perRow : 1)
   }, 0)
-  const reductions = passes.size
+}
+
+function gatherLanesOf(kernel: Kernel, vectorAxis: number, varies: readonly boolean[]): Map<NodeId, Access['lanes']> {
   const gatherLanes = new Map<NodeId, Access['lanes']>()
-  nodes.forEach((node, id) => {
-    if (node.op !== 'gather') return
-    const slope = slopeOf(kernel, node.args[0], vectorAxis, varies)
-    gatherLanes.set(id, slope === 0 ? 'same' : slope === 1 ? 'contiguous' : 'strided')
+  kernel.nodes.forEach((node, id) => {
+    if (node.op === 'gather') gatherLanes.set(id, laneClass(slopeOf(kernel, node.args[0], vectorAxis, varies)))
   })
-  const perElement = elementLevels(kernel)
-  const rowOutputs = kernel.outputs.every(({ node, strides }) => !perElement[node] && shape.inner.every((axis) => strides[axis] === 0))
-  const oneStage = rowOutputs && passes.size > 0 && Math.max(...passes.values()) === 0
-  const chunked = oneStage && count(shape.inner) >= (lanesAreRows ? LONG_COLUMN : LONG_ROW) && extents[shape.inner[0]!]! > 1
-  const partials = [...passes.keys()].reduce((sum, id) => {
+  return gatherLanes
+}
+
+/** Whether rows are long enough to be cut, and nothing else is done with their elements. */
+function isChunked({ outputs }: Kernel, walk: Walk, passes: ReadonlyMap<NodeId, number>, perElement: readonly boolean[]): boolean {
+  const { inner, lanesAreRows, extents } = walk
+  const ofRows = outputs.every(({ node, strides }) => !perElement[node] && inner.every((axis) => strides[axis] === 0))
+  if (!ofRows || passes.size === 0 || Math.max(...passes.values()) > 0) return false
+  return countOf(walk, inner) >= (lanesAreRows ? LONG_COLUMN : LONG_ROW) && extents[inner[0]!]! > 1
+}
+
+/** Vectors that the reductions of a chunk leave: of those that look for NaN or a position, two. */
+function partialsOf({ nodes }: Kernel, passes: ReadonlyMap<NodeId, number>): number {
+  return [...passes.keys()].reduce((sum, id) => {
     const node = nodes[id]!
     const type = nodes[argsOf(node)[0]!]!.type
     const two =
@@ -179,44 +240,17 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
       (node.combine.startsWith('arg') || ((node.combine === 'max' || node.combine === 'min') && type.startsWith('float')))
     return sum + (two ? 2 : 1)
   }, 0)
-  let unroll = unrollFor(cost, reductions, lanesAreRows, extents[vectorAxis]! / lanes)
-  if (tile !== undefined) unroll = 1
-  else if (accesses.some((a) => a.lanes === 'strided')) unroll = Math.min(unroll, cost <= 8 ? 2 : 1)
+}
+
+function unrollOf(walk: Walk, { cost, passes, chunked }: Pick<KernelPlan, 'cost' | 'passes' | 'chunked'>): number {
+  const { extents, vectorAxis, lanes, lanesAreRows, tile, outer, accesses } = walk
+  if (tile !== undefined) return 1
+  let unroll = unrollFor(cost, passes.size, lanesAreRows, extents[vectorAxis]! / lanes)
+  if (accesses.some((a) => a.lanes === 'strided')) unroll = Math.min(unroll, cost <= 8 ? 2 : 1)
   // Few rows that are not cut otherwise make narrower tasks, down to a cache line.
-  const vectors = (count(shape.outer) * extents[vectorAxis]!) / lanes
-  if (reductions && lanesAreRows && !chunked) while (unroll > 4 && vectors / unroll < 4) unroll /= 2
-  const pipelined = code?.isPipelined(kernel, { ...shape, extents, passes, depths }) ?? false
-  // Three rows at once take all registers.
-  if (pipelined) unroll = 1
-  const plan = {
-    vectorAxis,
-    lanesAreRows,
-    tile,
-    outer: shape.outer,
-    inner: shape.inner,
-    swept: swept !== undefined,
-    kernel,
-    lanes,
-    unroll,
-    accesses,
-    loads,
-    depths,
-    varies,
-    perElement,
-    rowDepth,
-    passes,
-    passCount: Math.max(0, ...[...passes.values()].map((p) => p + 1)),
-    fused: relaxed ? fusedProducts(kernel, live, depths, varies) : new Set<NodeId>(),
-    gatherLanes,
-    numbers: numbersOf(kernel, live),
-    kept: code?.keptValue(kernel, { loads, perElement, varies, passes }),
-    chunked,
-    pipelined,
-    partials,
-    cost,
-    live,
-  } as const
-  return { ...plan, key: keyOf(plan, relaxed) }
+  const vectors = (countOf(walk, outer) * extents[vectorAxis]!) / lanes
+  if (passes.size > 0 && lanesAreRows && !chunked) while (unroll > 4 && vectors / unroll < 4) unroll /= 2
+  return unroll
 }
 
 /** Vectors at once: many for cheap code, few for long code, no more than `vectors`, which a row has. */
