@@ -1,5 +1,6 @@
 import type { Engine, Executable, Sequence } from './engine/engine.ts'
 import { blindExtrema } from './engine/wasm/blind-extrema.ts'
+import { sweepColumns, sweepsColumns } from './engine/wasm/column-sweep.ts'
 import { planEpilogue } from './engine/wasm/epilogue.ts'
 import { keptValue } from './engine/wasm/kept-value.ts'
 import { LinkedSequence } from './engine/wasm/linked-sequence.ts'
@@ -21,6 +22,8 @@ function linked(): (engine: Engine, sequence: Sequence) => Executable {
     blindExtrema,
     keptValue,
     stagedKernel,
+    sweepsColumns,
+    sweepColumns,
     packed: (heap, block, layout) => new PackedMatrix(heap, block, layout),
   })
   return (engine, sequence) => engine.prepare(sequence)

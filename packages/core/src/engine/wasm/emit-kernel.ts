@@ -87,7 +87,7 @@ export class KernelEmitter {
   /** By node: elements of a tile that were loaded for all its positions at once, as memory holds them. */
   #transposed: (Local<'v128'>[] | undefined)[] = []
   /** Elements of the row before the innermost open loop over them, for positional reductions. */
-  #position: Local<'i32'> | undefined
+  position: Local<'i32'> | undefined
   /** Whether the plan's kept value lies in its output's memory. */
   isKept = false
 
@@ -120,6 +120,8 @@ export class KernelEmitter {
     const rows = plan.pipelined
       ? programCode()!.pipelineRows(this, plan, this.#c)
       : (copies: number) => this.scoped(() => this.#rows(copies))
+    if (plan.sweepsColumns && this.#part === 'chunk')
+      loops.sweep = (start, stop) => programCode()!.sweepColumns(this, plan, this.#c, start, stop)
     loops.tasks((body) => {
       this.scoped(() => {
         if (plan.lanesAreRows) this.emitDepth(1, live, 1)
@@ -216,13 +218,13 @@ export class KernelEmitter {
       this.#loadChunks(sums)
     } else {
       const positional = sums.some(([first]) => first!.position)
-      if (positional) this.#position = define(f, this.#firstPosition())
+      if (positional) this.position = define(f, this.#firstPosition())
       this.#elements(args, kept, copies, (copy) => {
         add(copy)
-        if (plan.lanesAreRows && positional && copy === (this.loops.tail ? 0 : plan.unroll - 1)) f.increment(this.#position!, 1)
+        if (plan.lanesAreRows && positional && copy === (this.loops.tail ? 0 : plan.unroll - 1)) f.increment(this.position!, 1)
       })
-      if (positional) f.release(this.#position!)
-      this.#position = undefined
+      if (positional) f.release(this.position!)
+      this.position = undefined
     }
     end()
   }
@@ -236,7 +238,7 @@ export class KernelEmitter {
   }
 
   /** Calls `each` with the address of every part of the accumulators, which lie one after the other, vector by vector. */
-  #eachPartial(
+  eachPartial(
     sums: readonly (readonly Accumulator[])[],
     base: Local<'i32'>,
     each: (at: Local<'i32'>, offset: number, sum: Accumulator, part: number) => void,
@@ -263,7 +265,7 @@ export class KernelEmitter {
 
   #storeChunk(sums: readonly (readonly Accumulator[])[]): void {
     const f = this.#f
-    this.#eachPartial(sums, this.loops.partials!, (at, offset, sum, part) => {
+    this.eachPartial(sums, this.loops.partials!, (at, offset, sum, part) => {
       f.get(at)
       f.get(partsOf(sum)[part]!)
       f.mem('v128.store', offset)
@@ -278,7 +280,7 @@ export class KernelEmitter {
     const at = define(f, this.loops.partials!)
     const left = define(f, this.loops.word(this.#layout.chunks))
     loopWhile(f, left, () => {
-      this.#eachPartial(sums, at, (pointer, offset, sum, part) => {
+      this.eachPartial(sums, at, (pointer, offset, sum, part) => {
         if (part > 0) return
         const parts = partsOf(sum).map((_, i) => () => {
           f.get(pointer)
@@ -326,7 +328,7 @@ export class KernelEmitter {
   #positions(copy: number): Expression {
     const c = this.#c
     const { lanesAreRows, vectorAxis, lanes } = this.#plan
-    const at: I32 = lanesAreRows ? this.#position! : ['+', ['+', this.#position!, this.loops.counters[vectorAxis]!], copy * lanes]
+    const at: I32 = lanesAreRows ? this.position! : ['+', ['+', this.position!, this.loops.counters[vectorAxis]!], copy * lanes]
     const scalar = () => push(this.#f, at)
     const splat = lanes === 4 ? c.op('i32x4.splat', scalar) : c.op('i64x2.splat', c.op('i64.extend_i32_s', scalar))
     return lanesAreRows ? splat : c.op(lanes === 4 ? 'i32x4.add' : 'i64x2.add', splat, this.#laneNumbers(lanes === 2))
@@ -391,7 +393,7 @@ export class KernelEmitter {
         const range = at === 0 ? this.loops.range : undefined
         const stop = define(this.#f, range?.stop ?? this.loops.extent(axis))
         this.loops.vector(range?.start ?? 0, stop, used, (vectors) => this.scoped(() => this.emitDepth(depth, nodes, vectors, leaf)))
-        if (this.#position) assign(this.#f, this.#position, ['+', this.#position, stop])
+        if (this.position) assign(this.#f, this.position, ['+', this.position, stop])
         this.#f.release(stop)
         return
       }

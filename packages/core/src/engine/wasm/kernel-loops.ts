@@ -38,6 +38,8 @@ export class KernelLoops {
   blockStart: Local<'i32'> | undefined
   /** In a tile: by access, the address at each position of the tile axis (none where it is the same at all). */
   tilePointers: Local<'i32'>[][] = []
+  /** Emits what is done with a block, where that is not vector by vector. */
+  sweep: ((start: Local<'i32'>, stop: Local<'i32'>) => void) | undefined
   /** The row that places are in where rows are pipelined: this one (0), the next (1) or the one before (2). */
   stage: 0 | 1 | 2 = 0
   readonly #f: FunctionBuilder
@@ -281,7 +283,8 @@ export class KernelLoops {
     this.blockStart = start
     const stop = define(f, ['min', ['*', last ?? ['+', first, 1], length], this.extent(plan.vectorAxis)])
     const all = [...plan.accesses.keys()]
-    if (plan.tile === undefined) this.vector(start, stop, all, rows)
+    if (this.sweep) this.sweep(start, stop)
+    else if (plan.tile === undefined) this.vector(start, stop, all, rows)
     else this.#tile(plan.tile, start, stop, all, rows)
     f.release(start, stop)
   }

@@ -65,6 +65,8 @@ export interface KernelPlan {
   readonly chunked: boolean
   /** Whether a row's first reductions, and its outputs, are made along with the last reductions of the rows before and after it. */
   readonly pipelined: boolean
+  /** Whether chunks are reduced row by row, with running results in memory. */
+  readonly sweepsColumns: boolean
   /** Vectors that a chunk's reductions leave, for a vector of rows. */
   readonly partials: number
   /** Products of one use that are fused into the sum that uses them. */
@@ -103,15 +105,18 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
   const { depths, varies, passes } = placed
   const cost = costOfElement(kernel, walk, live, depths, rowDepth)
   const perElement = elementLevels(kernel)
-  const chunked = isChunked(kernel, walk, passes, perElement)
   const code = programCode()
+  const onlyReduces = isOneReduction(kernel, walk, passes, perElement)
+  const sweepsColumns = (onlyReduces && code?.sweepsColumns(kernel, { ...walk, ...placed })) || false
+  const chunked = sweepsColumns || (onlyReduces && hasLongRows(walk))
+  const partials = partialsOf(kernel, passes)
   const pipelined = code?.isPipelined(kernel, { ...walk, ...placed }) ?? false
   const plan = {
     ...walk,
     ...placed,
     kernel,
     // Three rows at once take all registers.
-    unroll: pipelined ? 1 : unrollOf(walk, { cost, passes, chunked }),
+    unroll: pipelined ? 1 : sweepsColumns ? (partials > 1 ? 2 : 4) : unrollOf(walk, { cost, passes, chunked }),
     loads,
     perElement,
     rowDepth,
@@ -122,7 +127,8 @@ export function planKernel(original: Kernel, relaxed: boolean): KernelPlan {
     kept: code?.keptValue(kernel, { loads, perElement, varies, passes }),
     chunked,
     pipelined,
-    partials: partialsOf(kernel, passes),
+    sweepsColumns,
+    partials,
     cost,
     live,
   }
@@ -222,13 +228,20 @@ function gatherLanesOf(kernel: Kernel, vectorAxis: number, varies: readonly bool
   return gatherLanes
 }
 
-/** Whether rows are long enough to be cut, and nothing else is done with their elements. */
-function isChunked({ outputs }: Kernel, walk: Walk, passes: ReadonlyMap<NodeId, number>, perElement: readonly boolean[]): boolean {
-  const { inner, lanesAreRows, extents } = walk
+/** Whether rows are passed over once, and nothing else is done with their elements. */
+function isOneReduction(
+  { outputs }: Kernel,
+  { inner }: Walk,
+  passes: ReadonlyMap<NodeId, number>,
+  perElement: readonly boolean[],
+): boolean {
   const ofRows = outputs.every(({ node, strides }) => !perElement[node] && inner.every((axis) => strides[axis] === 0))
-  if (!ofRows || passes.size === 0 || Math.max(...passes.values()) > 0) return false
-  return countOf(walk, inner) >= (lanesAreRows ? LONG_COLUMN : LONG_ROW) && extents[inner[0]!]! > 1
+  return ofRows && passes.size > 0 && Math.max(...passes.values()) === 0
 }
+
+/** Whether rows are long enough to be cut. */
+const hasLongRows = (walk: Walk): boolean =>
+  countOf(walk, walk.inner) >= (walk.lanesAreRows ? LONG_COLUMN : LONG_ROW) && walk.extents[walk.inner[0]!]! > 1
 
 /** Vectors that the reductions of a chunk leave: of those that look for NaN or a position, two. */
 function partialsOf({ nodes }: Kernel, passes: ReadonlyMap<NodeId, number>): number {
@@ -390,7 +403,7 @@ export function fusedProducts(
 
 function keyOf(plan: Omit<KernelPlan, 'key'>, relaxed: boolean): string {
   const { kernel, accesses, outer, inner, vectorAxis } = plan
-  let key = `${plan.lanes} ${plan.chunked} ${plan.pipelined} ${plan.tile} ${relaxed} ${plan.unroll} ${outer.join()} ${inner.join()} ${vectorAxis} ${kernel.params.join()}`
+  let key = `${plan.lanes} ${plan.chunked} ${plan.pipelined} ${plan.sweepsColumns} ${plan.tile} ${relaxed} ${plan.unroll} ${outer.join()} ${inner.join()} ${vectorAxis} ${kernel.params.join()}`
   for (const dtype of kernel.inputs) key += dtypeInfo[dtype].code
   kernel.nodes.forEach((node, id) => {
     if (!plan.live.has(id)) return

@@ -104,6 +104,10 @@ const TILE_LENGTH = 16
 /** Elements that a chunk of a reduction has at least, and the longest sum of one lane. */
 const CHUNK = 16384
 const CHUNK_COLUMN = 1024
+/** Where columns are swept: rows of a chunk and its elements, at least, and its columns, at most. */
+const SWEPT_COLUMN = 256
+const SWEPT_CHUNK = 65536
+const SWEPT_WIDTH = 1024
 
 /** Elements of the rows that a task sweeps. */
 const SWEEP = 4096
@@ -120,14 +124,16 @@ function divideWork(plan: KernelPlan): Division {
   let chunks = 1
   if (plan.chunked || plan.swept) {
     const length = extents[plan.inner[0]!]!
-    const elementsWanted = plan.swept ? SWEEP / width : plan.lanesAreRows ? Math.max(CHUNK_COLUMN, CHUNK / width) : CHUNK
+    const column = plan.sweepsColumns ? Math.max(SWEPT_COLUMN, SWEPT_CHUNK / width) : Math.max(CHUNK_COLUMN, CHUNK / width)
+    const elementsWanted = plan.swept ? SWEEP / width : plan.lanesAreRows ? column : CHUNK
     chunkLength = Math.max(1, Math.round(elementsWanted / (elements / length)))
     if (plan.inner[0] === plan.vectorAxis) chunkLength = Math.ceil(chunkLength / group) * group
     chunks = Math.ceil(length / chunkLength)
   }
   const tileExtent = plan.tile === undefined ? 1 : extents[plan.tile]!
   const cost = Math.max(1, plan.cost / 4) * (elements / chunks) * tileExtent
-  const wanted = plan.tile === undefined ? Math.max(1, Math.round(GRAIN / cost / group)) : TILE_LENGTH / group
+  const worthwhile = plan.sweepsColumns ? SWEPT_WIDTH : GRAIN / cost
+  const wanted = plan.tile === undefined ? Math.max(1, Math.round(worthwhile / group)) : TILE_LENGTH / group
   const blockLength = Math.min(Math.ceil(width / group), wanted) * group
   const blocks = plan.lanesAreRows ? Math.ceil(width / blockLength) : 1
   return {

@@ -1,6 +1,7 @@
 import type { ConstantBuffer, Executable } from '../engine.ts'
 import type { Kernel } from '../kernel.ts'
 import type { blindExtrema } from './blind-extrema.ts'
+import type { sweepColumns, sweepsColumns } from './column-sweep.ts'
 import type { WasmEngine } from './engine.ts'
 import type { Epilogue } from './epilogue.ts'
 import type { Heap } from './heap.ts'
@@ -23,6 +24,8 @@ interface ProgramCode {
   blindExtrema: typeof blindExtrema
   keptValue: typeof keptValue
   stagedKernel: typeof stagedKernel
+  sweepsColumns: typeof sweepsColumns
+  sweepColumns: typeof sweepColumns
   packed(heap: Heap, block: number, layout: PanelLayout): PackedMatrix
 }
 
