@@ -67,7 +67,9 @@ export function workerMain(boot: WorkerBoot): void {
   // The functions of each module met so far, or the reason why it has none.
   const modules = new Map<number, KernelFunction[] | Error>()
   const pause = (Atomics as { pause?: () => void }).pause || (() => {})
+  /** The launch that it was in last, and `state` as it was when there was another one. */
   let launch = -1
+  let seen = 0
 
   // Methods and not functions: compilers that keep names wrap functions in calls of a helper that is not here.
   const does = {
@@ -86,6 +88,69 @@ export function workerMain(boot: WorkerBoot): void {
       }
       const exported = new WebAssembly.Instance(module, imports).exports
       return WebAssembly.Module.exports(module).map((e) => exported[e.name] as KernelFunction)
+    },
+
+    /** Copies the bytes of the launch's module, leaves the launch, since compiling takes long, and makes its functions. */
+    learn(id: number): void {
+      const address = words[command + 1]! >>> 0
+      const length = words[command + 2]!
+      if (address + length > memory.buffer.byteLength) memory.grow(0)
+      const bytes = new Uint8Array(length)
+      bytes.set(new Uint8Array(memory.buffer, address, length))
+      does.leave()
+      try {
+        modules.set(id, does.instantiate(bytes))
+      } catch (error) {
+        modules.set(id, error as Error)
+      }
+    },
+
+    /** Waits until a launch is open that it was not in; false if it has to quit instead. */
+    awaitLaunch(): boolean {
+      let spins = 0
+      let deadline = 0
+      let now = Atomics.load(words, state)
+      while ((now & 1) === 0 || now >>> 9 === launch) {
+        pause()
+        if ((++spins & 63) === 0) {
+          if (Atomics.load(words, quit) === 1) return false
+          const time = performance.now()
+          if (deadline === 0) deadline = time + boot.spinMs
+          else if (time > deadline) {
+            does.sleep(now)
+            deadline = 0
+          }
+        }
+        now = Atomics.load(words, state)
+      }
+      seen = now
+      return true
+    },
+
+    sleep(before: number): void {
+      Atomics.store(words, sleeping, 1)
+      Atomics.add(words, layout.sleepers, 1)
+      // A quit that came before this line has changed `state`, so the wait returns at once.
+      Atomics.wait(words, state, before)
+      Atomics.sub(words, layout.sleepers, 1)
+      Atomics.store(words, sleeping, 0)
+    },
+
+    /** Counts itself in; false if `state` has changed meanwhile. */
+    enter(): boolean {
+      Atomics.store(words, busy, 1)
+      if (Atomics.compareExchange(words, state, seen, seen + 2) === seen) return true
+      Atomics.store(words, busy, 0)
+      return false
+    },
+
+    run(functions: readonly KernelFunction[] | Error): void {
+      try {
+        if (functions instanceof Error) throw functions
+        does.takeChunks(functions[words[command + 3]!]!)
+      } catch (error) {
+        does.report(error)
+      }
     },
 
     takeChunks(fn: KernelFunction): void {
@@ -126,33 +191,8 @@ export function workerMain(boot: WorkerBoot): void {
 
   Atomics.store(words, boot.own + layout.worker.booted, 1)
   Atomics.add(words, layout.ready, 1)
-  for (;;) {
-    let s = Atomics.load(words, state)
-    let spins = 0
-    let deadline = 0
-    while ((s & 1) === 0 || s >>> 9 === launch) {
-      pause()
-      if ((++spins & 63) === 0) {
-        if (Atomics.load(words, quit) === 1) return
-        const now = performance.now()
-        if (deadline === 0) deadline = now + boot.spinMs
-        else if (now > deadline) {
-          Atomics.store(words, sleeping, 1)
-          Atomics.add(words, layout.sleepers, 1)
-          // A quit that came before this line has changed `state`, so the wait returns at once.
-          Atomics.wait(words, state, s)
-          Atomics.sub(words, layout.sleepers, 1)
-          Atomics.store(words, sleeping, 0)
-          deadline = 0
-        }
-      }
-      s = Atomics.load(words, state)
-    }
-    Atomics.store(words, busy, 1)
-    if (Atomics.compareExchange(words, state, s, s + 2) !== s) {
-      Atomics.store(words, busy, 0)
-      continue
-    }
+  while (does.awaitLaunch()) {
+    if (!does.enter()) continue
     if (Atomics.load(words, quit) === 1) {
       does.leave()
       return
@@ -160,27 +200,12 @@ export function workerMain(boot: WorkerBoot): void {
     const id = words[command]!
     const known = modules.get(id)
     if (known === undefined) {
-      // Compiling takes long: copy the bytes, leave, compile, and enter again if the launch is still open.
-      const address = words[command + 1]! >>> 0
-      const length = words[command + 2]!
-      if (address + length > memory.buffer.byteLength) memory.grow(0)
-      const bytes = new Uint8Array(length)
-      bytes.set(new Uint8Array(memory.buffer, address, length))
-      does.leave()
-      try {
-        modules.set(id, does.instantiate(bytes))
-      } catch (error) {
-        modules.set(id, error as Error)
-      }
+      // It enters again if the launch is still open then.
+      does.learn(id)
       continue
     }
-    try {
-      if (known instanceof Error) throw known
-      does.takeChunks(known[words[command + 3]!]!)
-    } catch (error) {
-      does.report(error)
-    }
-    launch = s >>> 9
+    does.run(known)
+    launch = seen >>> 9
     does.leave()
   }
 }
