@@ -8,7 +8,7 @@ import { isRecord, isText, listCodec, oneOf, setting } from './setting.ts'
 import { matching, runList, tagFilter } from './state.ts'
 
 /** How the list of runs is sorted. */
-export const runOrders = ['name', 'newest'] as const
+const runOrders = ['name', 'newest'] as const
 export const runOrder = setting<(typeof runOrders)[number]>('order', 'name', oneOf(runOrders))
 
 export const runFilter = setting('runs', '', isText, { isStored: false })

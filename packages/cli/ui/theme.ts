@@ -1,7 +1,7 @@
 import { computed, effect, signal } from '@preact/signals'
 import { oneOf, setting } from './setting.ts'
 
-export const themes = ['system', 'light', 'dark'] as const
+const themes = ['system', 'light', 'dark'] as const
 
 export type Theme = (typeof themes)[number]
 

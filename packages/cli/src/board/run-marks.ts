@@ -5,7 +5,7 @@ import { containedPath } from './contained-path.ts'
 import type { RunMark } from './protocol.ts'
 
 /** In the folder of the board: what people say of its runs. The board reads it and never writes it. */
-export const marksFile = 'board.json'
+const marksFile = 'board.json'
 
 /** More than this is no file of names and notes. */
 const mostBytes = 4 * 2 ** 20

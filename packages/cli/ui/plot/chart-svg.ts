@@ -20,7 +20,7 @@ interface Tick {
   words: string
 }
 
-export interface ChartInk {
+interface ChartInk {
   page: string
   grid: string
   text: string

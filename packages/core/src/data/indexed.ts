@@ -2,7 +2,7 @@ import { Pending } from './later.ts'
 import { changed } from './place.ts'
 import type { Cursor, Indexed, Opening, Stage } from './stage.ts'
 
-export interface IndexedSpec<T> {
+interface IndexedSpec<T> {
   readonly name: string
   readonly inputs?: readonly Stage<unknown>[]
   readonly length: number

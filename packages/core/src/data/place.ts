@@ -60,7 +60,7 @@ export function applyTo<T, U>(op: string, step: Step<T>, f: (value: T) => U | Pr
 }
 
 /** What went wrong with an element, as one kind of error. An error that says so already stays as it is. */
-export function recordError(op: string, cause: unknown, place: Place | undefined): CotangentError {
+function recordError(op: string, cause: unknown, place: Place | undefined): CotangentError {
   if (isBadRecord(cause)) return cause
   const message = cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause)
   // Whose error it is stands in front already.

@@ -27,7 +27,7 @@ interface Entry {
 }
 
 /** A class cannot be called. */
-export const isClass = (x: object): boolean => /^class\b/.test(Function.prototype.toString.call(x))
+const isClass = (x: object): boolean => /^class\b/.test(Function.prototype.toString.call(x))
 
 const isMetric = (x: unknown): x is Metric =>
   typeof x === 'object' && x !== null && typeof (x as Metric).update === 'function' && 'compute' in x
@@ -117,7 +117,7 @@ function sizeOf(values: Tensor, targets: unknown, outputs: unknown): Tensor {
   return full(values.shape, values.rank > 0 ? 1 : batchSizeOf([targets, outputs]), { dtype: 'float64' }) as Tensor
 }
 
-export const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
+const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
 
 /** What logs call the loss or a metric of a validation. */
 export const evaluationName = (name: string): string => `val${capital(name)}`
