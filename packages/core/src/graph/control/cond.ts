@@ -1,21 +1,20 @@
-import { isFloat } from '../../dtype.ts'
 import { CotangentError } from '../../errors.ts'
 import { inAutocastOfNow } from '../../tensor/autocast.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Packs, Recorder } from '../trace.ts'
 import { Choice } from './choice.ts'
+import { Operands } from './operands.ts'
 import {
   bindControl,
   checkSame,
-  checkWritten,
   dense,
   isDifferentiated,
-  Operands,
   operandsOf,
-  positions,
+  outsideOf,
+  placesOf,
   pullBack,
   recording,
-  sourcesOf,
+  seedsOf,
   Subgraph,
   tensorsOf,
   valuesBefore,
@@ -73,48 +72,46 @@ function traced<A extends readonly unknown[], R>(
   const subgraphs = functions.map((f, i) => new Subgraph('cond', recorder, f, specs, packs && ((packs[i] ?? [null]) as Packs)))
   const [yes, no] = subgraphs as [Subgraph, Subgraph]
   checkSame('cond', 'the results of the branches', yes.result, no.result)
-  const again = [0, 1].map((i) => tensorsOf(packs?.[i]))
-  const sources = sourcesOf(yes, no)
-  const given = [pred.cast('bool').contiguous(), ...leaves, ...again.flat(), ...sources]
-  const written = new Operands(given.length, [...yes.written, ...no.written])
-  checkWritten('cond', written.tensors, tensorsOf(operands))
-  const differs = isDifferentiated([...given, ...yes.captured, ...no.captured])
-  const captured = new Operands(
-    given.length + written.tensors.length,
-    subgraphs.flatMap((branch) => branch.captured).filter((x) => !written.has(x)),
-  )
-  const inputs = [...given, ...valuesBefore(written.tensors, differs), ...captured.tensors]
-  const firstSource = given.length - sources.length
-  const results = yes.specs.length
-  const firstPacks = [results, results + yes.packSpecs.length]
-  const firstWritten = firstPacks[1]! + no.packSpecs.length
-  const afterOf = (x: Tensor) => firstWritten + written.at(x) - given.length
-  const wired = subgraphs.map((branch, i) => {
-    const firstAgain = 1 + leaves.length + (i === 0 ? 0 : again[0]!.length)
-    const untouched = written.tensors.filter((x) => !branch.written.some(({ memory }) => memory === x.memory))
+  const [yesAgain, noAgain] = [0, 1].map((i) => tensorsOf(packs?.[i])) as [Tensor[], Tensor[]]
+  const { written, captured, sources } = outsideOf('cond', subgraphs, tensorsOf(operands))
+  const differs = isDifferentiated([...leaves, ...yesAgain, ...noAgain, ...sources, ...written, ...captured])
+  const inputs = new Operands({
+    pred: [pred.cast('bool').contiguous()],
+    leaves,
+    yesAgain,
+    noAgain,
+    sources,
+    before: valuesBefore(written, differs),
+    captured,
+  })
+  const outputs = new Operands({
+    results: yes.specs,
+    yesPacks: yes.packSpecs,
+    noPacks: no.packSpecs,
+    after: written.map((x) => x.spec),
+  })
+  const outside = placesOf([...written, ...captured], inputs.positions('before', 'captured'))
+  const after = placesOf(written, outputs.positions('after'))
+  const wired = subgraphs.map((branch) => {
+    const untouched = written.filter((x) => !branch.written.some(({ memory }) => memory === x.memory))
     return {
       ...branch.wiring({
-        args: [...positions(1, leaves.length), ...positions(firstAgain, again[i]!.length)],
-        captured: (x) => (written.has(x) ? written : captured).at(x),
-        results: positions(0, results),
-        packs: positions(firstPacks[i]!, branch.packSpecs.length),
-        written: afterOf,
+        args: inputs.positions('leaves', branch === yes ? 'yesAgain' : 'noAgain'),
+        captured: outside,
+        results: outputs.positions('results'),
+        packs: outputs.positions(branch === yes ? 'yesPacks' : 'noPacks'),
+        written: after,
       }),
-      copies: untouched.map((x): [number, number] => [written.at(x), afterOf(x)]),
+      copies: untouched.map((x): [number, number] => [outside(x), after(x)]),
     }
   })
   const flow = new Choice(
-    {
-      inputs: operandsOf(inputs),
-      outputs: operandsOf([...yes.specs, ...yes.packSpecs, ...no.packSpecs, ...written.tensors]),
-      effect: yes.effect || no.effect,
-      branches: wired,
-    },
+    { inputs: operandsOf(inputs.all), outputs: operandsOf(outputs.all), effect: yes.effect || no.effect, branches: wired },
     subgraphs.map(({ body }) => body),
   )
-  const outputs = bindControl(flow, inputs, (gradients, { inputs: saved, wanted, unused }) => {
-    const chosen = leaves.map((_, i) => wanted[1 + i]!)
-    const towards = sources.filter((_, i) => wanted[firstSource + i])
+  const made = bindControl(flow, inputs.all, (gradients, { inputs: saved, wanted, unused }) => {
+    const values = saved as readonly Tensor[]
+    const towards = inputs.of('sources', wanted)
     const pull = (
       f: (...args: Tensor[]) => unknown,
       values: readonly Tensor[],
@@ -122,27 +119,23 @@ function traced<A extends readonly unknown[], R>(
       own: Packs,
       before: readonly Tensor[],
     ) => {
-      const past = written.tensors.map((memory, i) => ({ memory, value: before[i]! }))
-      return pullBack({ f, values, wanted: chosen, sources: towards, seeds, packs: own, past })
+      const past = written.map((memory, i) => ({ memory, value: before[i]! }))
+      const chosen = inputs.of('leaves', wanted)
+      return pullBack({ f, values, wanted: chosen, sources: sources.filter((_, i) => towards[i]), seeds, packs: own, past })
     }
     const found = cond(
-      saved[0]!,
+      values[0]!,
       (values, seeds, [own], before) => pull(functions[0]!, values, seeds, own as Packs, before),
       (values, seeds, [, own], before) => pull(functions[1]!, values, seeds, own as Packs, before),
-      saved.slice(1, 1 + leaves.length) as Tensor[],
-      gradients.slice(0, results).map((g, i) => (isFloat(g.dtype) && !unused?.[i] ? g : null)),
+      inputs.of('leaves', values),
+      seedsOf(outputs.positions('results'), gradients, unused),
       ownPacks,
-      saved.slice(given.length, given.length + written.tensors.length) as Tensor[],
+      inputs.of('before', values),
     )
-    let [value, source] = [0, 0]
-    return inputs.map((_, i) => {
-      if (!wanted[i] || i >= given.length) return null
-      return i < firstSource ? found.values[value++]! : found.sources[source++]!
-    })
+    return inputs.spread({ leaves: found.values, sources: found.sources }, wanted)
   })
-  writeBack(written.tensors, outputs.slice(firstWritten))
-  const [first, second] = firstPacks as [number, number]
-  const ownPacks: Packs = packs ?? [yes.packs(outputs.slice(first, second)), no.packs(outputs.slice(second, firstWritten))]
+  writeBack(written, outputs.of('after', made))
+  const ownPacks: Packs = packs ?? [yes.packs(outputs.of('yesPacks', made)), no.packs(outputs.of('noPacks', made))]
   if (!packs) recorder.packs.push(ownPacks)
-  return withTensors(yes.result, outputs) as R
+  return withTensors(yes.result, made) as R
 }

@@ -1,26 +1,27 @@
 import { isFloat } from '../../dtype.ts'
 import { CotangentError } from '../../errors.ts'
+import type { Spec } from '../../layout.ts'
 import { zeros } from '../../op/creation.ts'
 import { stack } from '../../op/join.ts'
 import { inAutocastOfNow } from '../../tensor/autocast.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { mapTree } from '../../tree.ts'
 import { isTensor, type Packs, type Recorder, trace } from '../trace.ts'
+import { Operands } from './operands.ts'
 import { Rounds } from './rounds.ts'
 import {
   bindControl,
   checkSame,
-  checkWritten,
   dense,
   isDifferentiated,
-  Operands,
   operandsOf,
-  positions,
+  outsideOf,
+  placesOf,
   pullBack,
   recording,
   rowOf,
   rowsOf,
-  sourcesOf,
+  seedsOf,
   Subgraph,
   tensorsOf,
   valuesBefore,
@@ -128,62 +129,56 @@ function traced<C, X, Y>(recorder: Recorder, f: Step<C, X, Y>, { init, xs, lengt
   const subgraph = new Subgraph('scan', recorder, body, specs, packs, rowOf)
   const [after, y] = subgraph.result as readonly [unknown, Y]
   checkSame('scan', CARRY, init, after)
-  const { packSpecs, written } = subgraph
-  checkWritten('scan', written, tensorsOf([init, xs]))
-  const sources = sourcesOf(subgraph)
-  const keeps = isDifferentiated([...carry, ...items, ...sources, ...subgraph.captured])
+  const { written, captured, sources } = outsideOf('scan', [subgraph], tensorsOf([init, xs]))
+  const keeps = isDifferentiated([...carry, ...items, ...sources, ...written, ...captured])
   // What a round writes goes from round to round as carries do.
-  const carried = [...carry, ...valuesBefore(written, keeps)]
-  const firstAgain = carried.length + items.length
-  const firstSource = firstAgain + again.length
-  const overwritten = new Operands(carry.length, written)
-  const captured = new Operands(
-    firstSource + sources.length,
-    subgraph.captured.filter((x) => !overwritten.has(x)),
-  )
-  const inputs = [...carried, ...items, ...again, ...sources, ...captured.tensors]
-  const carrySpecs = carried.map((x) => x.spec)
-  const ySpecs = subgraph.specs.slice(carry.length)
-  const rows = [...ySpecs, ...packSpecs].map((spec) => rowsOf(spec, length))
+  const before = valuesBefore(written, keeps)
+  const inputs = new Operands({ carry, before, items, again, sources, captured })
+  const specsOf = (tensors: readonly Tensor[]) => tensors.map((x) => x.spec)
+  const stacked = (specs: readonly Spec[]) => specs.map((spec) => rowsOf(spec, length))
+  const kept = (tensors: readonly Tensor[]) => (keeps ? stacked(specsOf(tensors)) : specsOf(tensors))
+  const outputs = new Operands({
+    carry: specsOf(carry),
+    after: specsOf(before),
+    ys: stacked(subgraph.specs.slice(carry.length)),
+    packs: stacked(subgraph.packSpecs),
+    keptCarry: kept(carry),
+    keptBefore: kept(before),
+  })
   const flow = new Rounds(
     {
-      inputs: operandsOf(inputs),
-      outputs: operandsOf([...carrySpecs, ...rows, ...carrySpecs.map((spec) => (keeps ? rowsOf(spec, length) : spec))]),
+      inputs: operandsOf(inputs.all),
+      outputs: operandsOf(outputs.all),
       effect: subgraph.effect,
-      carries: carried.length,
+      carries: carry.length + before.length,
       items: items.length + again.length,
       length,
       reverse,
       keeps,
       wiring: subgraph.wiring({
-        args: [...positions(0, carry.length), ...positions(carried.length, items.length + again.length)],
-        captured: (x) => (overwritten.has(x) ? overwritten : captured).at(x),
-        results: [...positions(0, carry.length), ...positions(carried.length, ySpecs.length)],
-        packs: positions(carried.length + ySpecs.length, packSpecs.length),
-        written: (x) => overwritten.at(x),
+        args: inputs.positions('carry', 'items', 'again'),
+        captured: placesOf([...written, ...captured], inputs.positions('before', 'captured')),
+        results: outputs.positions('carry', 'ys'),
+        packs: outputs.positions('packs'),
+        written: placesOf(written, outputs.positions('after')),
       }),
     },
     [subgraph.body],
   )
-  const outputs = bindControl(flow, inputs, (gradients, { inputs: saved, outputs: made, wanted, unused }) => {
-    const values = saved as readonly Tensor[]
+  const made = bindControl(flow, inputs.all, (gradients, { inputs: saved, outputs: results, wanted, unused }) => {
     const floats = carry.map((x) => isFloat(x.dtype))
-    const firstKept = made.length - carried.length
-    const chosen = [...floats, ...items.map((_, i) => wanted[carried.length + i]!)]
-    const towards = sources.filter((_, i) => wanted[firstSource + i])
-    const usedFrom = (first: number, count: number) =>
-      gradients.slice(first, first + count).map((g, i) => (isFloat(g.dtype) && !unused?.[first + i] ? g : null))
+    const towards = sources.filter((_, i) => inputs.of('sources', wanted)[i])
     const rounds = {
-      carry: made.slice(firstKept, firstKept + carry.length) as Tensor[],
-      past: made.slice(firstKept + carry.length) as Tensor[],
-      x: values.slice(carried.length, firstAgain),
-      y: usedFrom(carried.length, ySpecs.length),
+      carry: outputs.of('keptCarry', results as readonly Tensor[]),
+      past: outputs.of('keptBefore', results as readonly Tensor[]),
+      x: inputs.of('items', saved as readonly Tensor[]),
+      y: seedsOf(outputs.positions('ys'), gradients, unused),
       // Of the carries that were kept: a gradient of this gradient goes by way of them.
-      kept: usedFrom(firstKept, carry.length).filter((_, i) => floats[i]),
+      kept: seedsOf(outputs.positions('keptCarry'), gradients, unused).filter((_, i) => floats[i]),
       packs: given,
     }
     const start = {
-      carry: gradients.slice(0, carry.length).filter((_, i) => floats[i]),
+      carry: outputs.of('carry', gradients).filter((_, i) => floats[i]),
       sources: towards.map((x) => x.newFull(x.shape, 0)),
     }
     const [{ carry: first, sources: sums }, found] = scan(
@@ -193,7 +188,7 @@ function traced<C, X, Y>(recorder: Recorder, f: Step<C, X, Y>, { init, xs, lengt
         const pulled = pullBack({
           f: body,
           values: [...round.carry, ...round.x],
-          wanted: chosen,
+          wanted: [...floats, ...inputs.of('items', wanted)],
           sources: towards,
           seeds,
           packs: round.packs as Packs,
@@ -206,17 +201,12 @@ function traced<C, X, Y>(recorder: Recorder, f: Step<C, X, Y>, { init, xs, lengt
       rounds,
       { reverse: !reverse, length },
     )
-    const left = { carry: [...first], items: [...found], sources: [...sums] }
-    return inputs.map((_, i) => {
-      // A carry's gradient is there whether it is wanted or not.
-      if (i < carry.length) return floats[i] ? left.carry.shift()! : null
-      if (!wanted[i] || i < carried.length) return null
-      return i < firstSource ? left.items.shift()! : left.sources.shift()!
-    })
+    // A carry's gradient is there whether it is wanted or not.
+    const there = wanted.map((isWanted, i) => floats[i] ?? isWanted)
+    return inputs.spread({ carry: [...first], items: [...found], sources: [...sums] }, there)
   })
-  writeBack(written, outputs.slice(carry.length, carried.length))
-  const firstPack = carried.length + ySpecs.length
-  const given = packs ?? subgraph.packs(outputs.slice(firstPack, firstPack + packSpecs.length))
+  writeBack(written, outputs.of('after', made))
+  const given = packs ?? subgraph.packs(outputs.of('packs', made))
   if (!packs) recorder.packs.push(given)
-  return [withTensors(init, outputs) as Loosely<C>, withTensors(y, outputs.slice(carried.length)) as Loosely<Y>]
+  return [withTensors(init, made) as Loosely<C>, withTensors(y, outputs.of('ys', made)) as Loosely<Y>]
 }

@@ -1,7 +1,7 @@
 import { gradientsOf } from '../../autograd/backward.ts'
 import { variableOf } from '../../autograd/grad.ts'
 import type { GradientRule } from '../../autograd/tape.ts'
-import type { DType } from '../../dtype.ts'
+import { type DType, isFloat } from '../../dtype.ts'
 import type { ControlOperand } from '../../engine/control.ts'
 import { CotangentError } from '../../errors.ts'
 import { type Shape, type Spec, spec as specOf } from '../../layout.ts'
@@ -117,27 +117,33 @@ export class Subgraph {
   }
 }
 
-/** Positions from `first` on. */
-export const positions = (first: number, count: number): number[] => Array.from({ length: count }, (_, i) => first + i)
+/** What branches or bodies have to do with memory around the control flow. */
+interface Outside {
+  /** Those that any of them writes. */
+  readonly written: readonly Tensor[]
+  /** Others that they use. */
+  readonly captured: readonly Tensor[]
+  /** Those that gradients go to. */
+  readonly sources: readonly Tensor[]
+}
 
-/** Operands, each memory once, from position `first` on. */
-export class Operands {
-  readonly tensors: readonly Tensor[]
-  readonly #at: ReadonlyMap<object, number>
+/**
+ * What these functions use of the memory around, each once.
+ *
+ * @param passed Operands of the control flow, which may not lie in memory that is written.
+ */
+export function outsideOf(op: string, subgraphs: readonly Subgraph[], passed: readonly Tensor[]): Outside {
+  const seen = new Set<object>()
+  const first = ({ memory }: Tensor) => !seen.has(memory) && seen.add(memory)
+  const written = subgraphs.flatMap((subgraph) => subgraph.written).filter(first)
+  checkWritten(op, written, passed)
+  return { written, captured: subgraphs.flatMap((subgraph) => subgraph.captured).filter(first), sources: sourcesOf(subgraphs) }
+}
 
-  constructor(first: number, tensors: readonly Tensor[]) {
-    const at = new Map<object, number>()
-    this.tensors = tensors.filter(({ memory }) => !at.has(memory) && at.set(memory, first + at.size))
-    this.#at = at
-  }
-
-  has(x: Tensor): boolean {
-    return this.#at.has(x.memory)
-  }
-
-  at(x: Tensor): number {
-    return this.#at.get(x.memory)!
-  }
+/** Finds the position of a tensor's memory, given that of some tensors. */
+export function placesOf(tensors: readonly Tensor[], positions: readonly number[]): (x: Tensor) => number {
+  const places = new Map(tensors.map(({ memory }, i) => [memory, positions[i]!]))
+  return ({ memory }) => places.get(memory)!
 }
 
 /** Memory as it is before a control flow that overwrites it: a copy if a gradient may ask for it. */
@@ -154,7 +160,7 @@ export function writeBack(written: readonly Tensor[], values: readonly Tensor[])
 export const isDifferentiated = (inputs: readonly Tensor[]): boolean => modes.grad && inputs.some((x) => x.requiresGrad)
 
 /** Refuses operands that lie in memory which is written. */
-export function checkWritten(op: string, written: readonly Tensor[], operands: readonly Tensor[]): void {
+function checkWritten(op: string, written: readonly Tensor[], operands: readonly Tensor[]): void {
   const shared = written.find(({ memory }) => operands.some((x) => x.memory === memory))
   if (!shared) return
   throw new CotangentError('modified-in-place', {
@@ -166,7 +172,7 @@ export function checkWritten(op: string, written: readonly Tensor[], operands: r
 }
 
 /** The tensors that any of these functions takes from outside and gradients go to, each once. */
-export function sourcesOf(...subgraphs: readonly Subgraph[]): Tensor[] {
+function sourcesOf(subgraphs: readonly Subgraph[]): Tensor[] {
   const found: Tensor[] = []
   for (const x of subgraphs.flatMap(({ sources }) => sources)) {
     if (!found.some(({ edge }) => edge!.node === x.edge!.node && edge!.index === x.edge!.index)) found.push(x)
@@ -183,6 +189,15 @@ export function bindControl(flow: Flow, inputs: readonly Tensor[], gradient?: Gr
     ...(gradient && { gradient }),
   }
   return bind(op, inputs, undefined)
+}
+
+/** Of some outputs, the gradients that there are. */
+export function seedsOf(
+  positions: readonly number[],
+  gradients: readonly Tensor[],
+  unused: readonly boolean[] | undefined,
+): readonly (Tensor | null)[] {
+  return positions.map((i) => (isFloat(gradients[i]!.dtype) && !unused?.[i] ? gradients[i]! : null))
 }
 
 export const operandsOf = (tensors: readonly { readonly dtype: DType; readonly shape: Shape }[]): ControlOperand[] =>

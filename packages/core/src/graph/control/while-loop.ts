@@ -4,17 +4,17 @@ import { modes } from '../../tensor/modes.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Recorder } from '../trace.ts'
 import { checkPredicate, cond } from './cond.ts'
+import { Operands } from './operands.ts'
 import { Repetition } from './repetition.ts'
 import { type Loosely, scan } from './scan.ts'
 import {
   bindControl,
   checkSame,
-  checkWritten,
   dense,
   isDifferentiated,
-  Operands,
   operandsOf,
-  positions,
+  outsideOf,
+  placesOf,
   recording,
   Subgraph,
   tensorsOf,
@@ -76,7 +76,6 @@ function traced<C>(recorder: Recorder, condition: (state: C) => Tensor | boolean
   const test = new Subgraph('whileLoop', recorder, (...args) => predicate(condition(withTensors(init, args))), specs, packs)
   const round = new Subgraph('whileLoop', recorder, (...args) => body(withTensors(init, args)), specs, packs)
   checkSame('whileLoop', STATE, init, round.result)
-  const sources = [...test.sources, ...round.sources]
   if (test.written.length > 0) {
     throw new CotangentError('modified-in-place', {
       op: 'whileLoop',
@@ -84,48 +83,48 @@ function traced<C>(recorder: Recorder, condition: (state: C) => Tensor | boolean
       hint: 'Write in the body.',
     })
   }
-  const { written } = round
-  checkWritten('whileLoop', written, tensorsOf(init))
+  const { written, captured, sources } = outsideOf('whileLoop', [test, round], tensorsOf(init))
   // What a round writes goes from round to round as the state does.
-  const state = [...leaves, ...valuesBefore(written, isDifferentiated([...leaves, ...sources]))]
-  const count = state.length
-  const overwritten = new Operands(leaves.length, written)
-  const captured = new Operands(
-    count + sources.length,
-    [...test.captured, ...round.captured].filter((x) => !overwritten.has(x)),
-  )
-  const inputs = [...state, ...sources, ...captured.tensors]
-  const wiringOf = (body: Subgraph, results: readonly number[], firstPack: number) =>
+  const before = valuesBefore(written, isDifferentiated([...leaves, ...sources]))
+  const inputs = new Operands({ state: leaves, before, sources, captured })
+  const beforeSpecs = before.map((x) => x.spec)
+  const outputs = new Operands({
+    state: specs,
+    after: beforeSpecs,
+    spare: [...specs, ...beforeSpecs],
+    holds: [boolSpec],
+    testPacks: test.packSpecs,
+    packs: round.packSpecs,
+  })
+  const wiringOf = (body: Subgraph, results: 'holds' | 'state', packs: 'testPacks' | 'packs') =>
     body.wiring({
-      args: positions(0, leaves.length),
-      captured: (x) => (overwritten.has(x) ? overwritten : captured).at(x),
-      results,
-      packs: positions(firstPack, body.packSpecs.length),
-      written: (x) => overwritten.at(x),
+      args: inputs.positions('state'),
+      captured: placesOf([...written, ...captured], inputs.positions('before', 'captured')),
+      results: outputs.positions(results),
+      packs: outputs.positions(packs),
+      written: placesOf(written, outputs.positions('after')),
     })
-  const stateSpecs = state.map((x) => x.spec)
-  const firstPack = 2 * count + 1
   const flow = new Repetition(
     {
-      inputs: operandsOf(inputs),
-      outputs: operandsOf([...stateSpecs, ...stateSpecs, boolSpec, ...test.packSpecs, ...round.packSpecs]),
+      inputs: operandsOf(inputs.all),
+      outputs: operandsOf(outputs.all),
       effect: test.effect || round.effect,
-      state: count,
+      state: leaves.length + before.length,
       most,
-      test: wiringOf(test, [2 * count], firstPack),
-      round: wiringOf(round, positions(0, leaves.length), firstPack + test.packSpecs.length),
+      test: wiringOf(test, 'holds', 'testPacks'),
+      round: wiringOf(round, 'state', 'packs'),
     },
     [test.body, round.body],
   )
-  const outputs = bindControl(flow, inputs, () => {
+  const made = bindControl(flow, inputs.all, () => {
     throw new CotangentError('no-gradient', {
       op: 'whileLoop',
       message: 'the number of rounds is only known when it runs, so there is no place to keep what the gradient needs',
       hint: 'Give { maxIterations }, or use scan().',
     })
   })
-  writeBack(written, outputs.slice(leaves.length, count))
-  return withTensors(init, outputs)
+  writeBack(written, outputs.of('after', made))
+  return withTensors(init, made)
 }
 
 const boolSpec = /* @__PURE__ */ specOf('bool', [])
