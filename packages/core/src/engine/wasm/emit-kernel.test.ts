@@ -298,6 +298,14 @@ describe.each(trials)('relaxed: $relaxed', ({ trial }) => {
     expect(compare(trial, k.build(), inputs)).toBe('same')
   })
 
+  test('short rows with reductions over no axis', () => {
+    const k = new KernelBuilder('maxGrad', [12, 20])
+    const x = k.load(k.input('float32'), [20, 1])
+    const isBest = k.eq(x, k.reduce('max', x))
+    k.output('float32', k.add(k.select(isBest, k.load(k.input('float32'), [0, 1]), k.constant('float32', 0)), k.reduce('sum', x)))
+    expect(compare(trial, k.build(), [fill('float32', 240), fill('float32', 20)])).toBe('same')
+  })
+
   test('and all strides in the index of what is gathered', () => {
     const kernel = (n: number, m: number) => {
       const b = new KernelBuilder('gather', [n, 8])

@@ -11,10 +11,12 @@ const ROWS = 8
  * a task, which cost a row a few instructions where going from task to task costs dozens.
  */
 export function sweptAxes(
-  { parallel, reduce }: Kernel,
+  { nodes, parallel, reduce }: Kernel,
   { lanes, vectorAxis, tile }: Pick<KernelPlan, 'lanes' | 'vectorAxis' | 'tile'>,
 ): readonly number[] | undefined {
-  if (reduce.length || tile !== undefined || parallel[vectorAxis]! > LONG_ROW * lanes) return undefined
+  // There may be reductions over no axis, of rows that are one element.
+  if (reduce.length || nodes.some(({ op }) => op === 'reduce') || tile !== undefined || parallel[vectorAxis]! > LONG_ROW * lanes)
+    return undefined
   const outer = [...parallel.keys()].filter((axis) => axis !== vectorAxis)
   let rows = 1
   const first = outer.findLastIndex((axis) => (rows *= parallel[axis]!) >= ROWS)
