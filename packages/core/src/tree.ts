@@ -2,14 +2,14 @@
 export type Tree<T> = T | readonly Tree<T>[] | { readonly [key: string]: Tree<T> }
 
 /** Whether it is a plain object, whose values are parts of the tree. */
-export const isBranch = (x: unknown): x is Record<string, unknown> =>
+export const isPlain = (x: unknown): x is Record<string, unknown> =>
   typeof x === 'object' && x !== null && (Object.getPrototypeOf(x) === Object.prototype || Object.getPrototypeOf(x) === null)
 
 /** Replaces every leaf for which `isLeaf` holds; everything else stays as it is. */
 export function mapTree<T, U>(tree: unknown, isLeaf: (x: unknown) => x is T, change: (leaf: T) => U): unknown {
   if (isLeaf(tree)) return change(tree)
   if (Array.isArray(tree)) return tree.map((part) => mapTree(part, isLeaf, change))
-  if (isBranch(tree)) return Object.fromEntries(Object.entries(tree).map(([key, part]) => [key, mapTree(part, isLeaf, change)]))
+  if (isPlain(tree)) return Object.fromEntries(Object.entries(tree).map(([key, part]) => [key, mapTree(part, isLeaf, change)]))
   return tree
 }
 

@@ -3,6 +3,7 @@ import { CotangentError } from '../errors.ts'
 import { tensor } from '../op/creation.ts'
 import { stack } from '../op/join.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { isPlain } from '../tree.ts'
 
 /** What a batch of elements is: tensors, numbers and typed arrays get a first axis, texts become arrays, objects keep their keys. */
 export type Batched<T> = T extends Tensor | number | boolean | bigint | TypedArray
@@ -121,12 +122,6 @@ function stackArrays(elements: readonly unknown[], path: string): Tensor {
     whole.set(x, i * first.length)
   })
   return tensor(whole, { shape: [elements.length, first.length] })
-}
-
-export function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }
 
 const inside = (path: string): string => (path ? ` in ${path}` : '')

@@ -3,7 +3,7 @@ import { CotangentError } from '../errors.ts'
 import { tensor } from '../op/creation.ts'
 import { pad } from '../op/pad.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { isPlain } from './collate.ts'
+import { isPlain } from '../tree.ts'
 
 /** To what sizes elements of a batch are padded, and with what. */
 export interface PaddingOptions {

@@ -1,6 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { tensor } from '../op/creation.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { isPlain } from '../tree.ts'
 import type { Place } from './place.ts'
 import type { Step } from './stage.ts'
 
@@ -45,8 +46,7 @@ export function saveValue(value: unknown): unknown {
     const type = value.constructor.name === 'Buffer' ? 'Uint8Array' : value.constructor.name
     if (Object.hasOwn(arrays, type)) return bytesOf(type as ArrayName, new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
   }
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) throw refused(`a ${value.constructor.name}`)
+  if (!isPlain(value)) throw refused(`a ${value.constructor.name}`)
   const entries = Object.entries(value).map(([key, part]) => [key, saveValue(part)] as const)
   // Names that mean something to us or to checkpoints go into texts.
   if (entries.some(([key]) => key === mark || key.startsWith('$') || key === '__proto__'))

@@ -1,7 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { leavesOf } from '../tree.ts'
-import { isPlain } from './collate.ts'
+import { isPlain, leavesOf } from '../tree.ts'
 
 /** An element of a batch: the inverse of `Batched`. */
 export type Unbatched<T> = T extends Tensor

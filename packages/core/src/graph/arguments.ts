@@ -1,7 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { type Spec, spec as specOf } from '../layout.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { isBranch } from '../tree.ts'
+import { isPlain } from '../tree.ts'
 
 /** The arguments of a call: its tensors in order, and what tells programs for such arguments from others. */
 interface ReadArguments {
@@ -68,7 +68,7 @@ function keyOf(x: unknown, tensor: KeyOfTensor): string {
   if (typeof x === 'object' && x !== null) {
     if (ArrayBuffer.isView(x) || x instanceof ArrayBuffer) refuseNumbers(x)
     if (Array.isArray(x)) return `[${x.map((part) => keyOf(part, tensor))}]`
-    if (!isBranch(x)) return `#${identityOf(x)}`
+    if (!isPlain(x)) return `#${identityOf(x)}`
     return `{${Object.entries(x).map(([name, part]) => `${JSON.stringify(name)}:${keyOf(part, tensor)}`)}}`
   }
   if (typeof x === 'function') return `#${identityOf(x)}`

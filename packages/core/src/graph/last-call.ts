@@ -6,7 +6,7 @@ import { changes } from '../tensor/changes.ts'
 import { matmulPrecision } from '../tensor/matmul-precision.ts'
 import { modes } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
-import { isBranch } from '../tree.ts'
+import { isPlain } from '../tree.ts'
 import { identityOf } from './arguments.ts'
 import type { Guard } from './graph.ts'
 
@@ -89,7 +89,7 @@ export class LastCall {
     }
     if (id !== null) return isObject(x) && identityOf(x) === id ? at : -1
     if (parts === null) return Object.is(x, value) ? at : -1
-    if (known.names !== null) return isBranch(x) ? this.#takeNamed(x, known, tensors, at) : -1
+    if (known.names !== null) return isPlain(x) ? this.#takeNamed(x, known, tensors, at) : -1
     return Array.isArray(x) ? this.#take(x, parts, tensors, at) : -1
   }
 
@@ -117,7 +117,7 @@ const nothing: Known = { spec: null, parts: null, names: null, id: null, value: 
 function knownOf(x: unknown): Known {
   if (x instanceof Tensor) return { ...nothing, spec: x.spec, value: x.requiresGrad }
   if (Array.isArray(x)) return { ...nothing, parts: Array.from(x, knownOf) }
-  if (isBranch(x)) return { ...nothing, parts: Object.values(x).map(knownOf), names: Object.keys(x) }
+  if (isPlain(x)) return { ...nothing, parts: Object.values(x).map(knownOf), names: Object.keys(x) }
   return isObject(x) ? { ...nothing, id: identityOf(x) } : { ...nothing, value: x }
 }
 

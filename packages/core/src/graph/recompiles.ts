@@ -1,6 +1,7 @@
 import { formatShape } from '../errors.ts'
 import { notice } from '../notice.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { isPlain } from '../tree.ts'
 
 /** Programs of one function that are normal. */
 const NORMAL = 8
@@ -70,9 +71,6 @@ function describe(path: string, x: unknown, into: Map<string, string>): void {
     into.set(path, typeof x === 'string' ? JSON.stringify(x) : String(x))
   }
 }
-
-const isPlain = (x: unknown): x is Record<string, unknown> =>
-  typeof x === 'object' && x !== null && [Object.prototype, null].includes(Object.getPrototypeOf(x) as null)
 
 function remedyFor(value: string, obstacle: string | null): string {
   if (value.includes('strides')) return 'Pass x.contiguous().'

@@ -1,5 +1,6 @@
 import { CotangentError } from '../errors.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { isPlain } from '../tree.ts'
 import { type ArrayRecord, corruptFile, quoteName } from './array-record.ts'
 import { checkSeal, digestPlaceholder, type Hash, sealPieces, webHash } from './digest.ts'
 import { joinBytes } from './join-bytes.ts'
@@ -189,12 +190,6 @@ function special(entries: readonly [string, unknown][], part: string, tensors: R
     if (key === '$tensor') throw corrupt(`the tensor ${quoteName(value)} of ${quoteName(part)} is missing`)
   }
   throw corrupt(`the state of ${quoteName(part)} holds something unknown: ${quoteName(key)}`)
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }
 
 const refused = (message: string, hint: string) => new CotangentError('invalid-argument', { op: 'checkpoint', message, hint })

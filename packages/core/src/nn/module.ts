@@ -5,6 +5,7 @@ import type { ShapeRule } from '../shape-types.ts'
 import { changes } from '../tensor/changes.ts'
 import { modes } from '../tensor/modes.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { isPlain } from '../tree.ts'
 import { Buffer, Parameter } from './parameter.ts'
 import { loadState, type LoadOptions, type LoadReport, stateOf, type StateDict, type StateSource } from './state-dict.ts'
 
@@ -285,10 +286,4 @@ export abstract class Module implements ShapeRule {
 function byFirstName<T>(seen: Map<T, string>, slots: Iterable<Slot>, wanted: (value: Slot['value']) => boolean): Map<string, T> {
   for (const { name, value } of slots) if (wanted(value) && !seen.has(value as T)) seen.set(value as T, name)
   return new Map([...seen].map(([value, name]) => [name, value]))
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }

@@ -7,6 +7,7 @@ import { modes, noGrad } from '../tensor/modes.ts'
 import { Tensor } from '../tensor/tensor.ts'
 import { tensor } from './creation.ts'
 import { kernelPrimitive, type RowAttrs } from './kernel-op.ts'
+import { outOfRange } from './region.ts'
 
 /** Whole numbers as a tensor, or as (nested) arrays or one number, which become int32. */
 export type IndexLike = Tensor | Nested<number>
@@ -66,16 +67,6 @@ export function extremesOf(op: string, index: Tensor): readonly [number, number]
   checkIndexDType(op, index)
   if (index.size === 0 || !canRead(index)) return null
   return noGrad(() => bind(extremesPrimitive, [index], { axes: index.shape.map((_, a) => a) }).map((t) => t.item())) as [number, number]
-}
-
-export function outOfRange(op: string, index: number, axis: number, shape: Shape): never {
-  const n = shape[axis]!
-  throw new CotangentError('index-out-of-range', {
-    op,
-    message: `index ${index} does not exist on axis ${axis} of size ${n}`,
-    shapes: [shape],
-    hint: n === 0 ? 'The axis is empty.' : `Indices go from ${-n} to ${n - 1}.`,
-  })
 }
 
 /** Checks that `index` has the rank of an array of `shape`, and fits into it on the other axes. */

@@ -7,10 +7,11 @@ import { Scalar } from '../tensor/scalar.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type CreationOptions, tensor } from './creation.ts'
 import { take } from './gather.ts'
-import { extremesOf, type IndexLike, outOfRange } from './index-tensor.ts'
+import { extremesOf, type IndexLike } from './index-tensor.ts'
 import { kernelPrimitive } from './kernel-op.ts'
 import { reshape, unsqueeze } from './movement.ts'
 import { readFor } from './positions.ts'
+import { outOfRange } from './region.ts'
 import { define, defineFunction, sampleTensor } from './table.ts'
 
 interface ShapeAttrs {

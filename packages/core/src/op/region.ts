@@ -162,13 +162,16 @@ export function sliceRegion(x: Tensor, parts: readonly Resolved[]): Tensor {
 /** A non-negative index for `index` in [-n, n). */
 export function normalizeIndex(op: string, index: number, axis: number, shape: Shape): number {
   const n = shape[axis]!
-  if (!Number.isInteger(index) || index < -n || index >= n) {
-    throw new CotangentError('index-out-of-range', {
-      op,
-      message: `index ${index} does not exist on axis ${axis} of size ${n}`,
-      shapes: [shape],
-      hint: n === 0 ? 'The axis is empty.' : `Use an integer from ${-n} to ${n - 1}.`,
-    })
-  }
+  if (!Number.isInteger(index) || index < -n || index >= n) outOfRange(op, index, axis, shape)
   return index < 0 ? index + n : index
+}
+
+export function outOfRange(op: string, index: number, axis: number, shape: Shape): never {
+  const n = shape[axis]!
+  throw new CotangentError('index-out-of-range', {
+    op,
+    message: `index ${index} does not exist on axis ${axis} of size ${n}`,
+    shapes: [shape],
+    hint: n === 0 ? 'The axis is empty.' : `Indices go from ${-n} to ${n - 1}.`,
+  })
 }

@@ -1,6 +1,7 @@
 import { CotangentError } from '../errors.ts'
 import { quoteName } from '../io/array-record.ts'
 import { Tensor } from '../tensor/tensor.ts'
+import { isPlain } from '../tree.ts'
 import type { Field } from './field.ts'
 import { limits, numberToFile, type TreeFile } from './format.ts'
 
@@ -22,14 +23,13 @@ export function treeToFile(tree: unknown, place: (x: Tensor) => number, what: st
   if (typeof tree === 'number') return { number: numberToFile(tree) }
   if (tree === null || typeof tree === 'boolean' || typeof tree === 'string') return { constant: tree }
   if (Array.isArray(tree)) return { list: tree.map((part) => treeToFile(part, place, what, depth + 1)) }
-  const prototype: unknown = typeof tree === 'object' ? Object.getPrototypeOf(tree) : undefined
-  if (prototype !== Object.prototype && prototype !== null)
-    refuse(
+  if (!isPlain(tree))
+    return refuse(
       `holds ${typeof tree === 'object' ? `a ${tree.constructor.name}` : `a ${typeof tree}`}, which a file cannot hold`,
       'Let the function use it from outside, and pass tensors, plain values, and arrays and plain objects of them.',
     )
-  if (Object.hasOwn(tree as object, '__proto__')) refuse('has a field __proto__', 'Rename it.')
-  return { object: Object.entries(tree as object).map(([key, part]) => [key, treeToFile(part, place, what, depth + 1)] as const) }
+  if (Object.hasOwn(tree, '__proto__')) refuse('has a field __proto__', 'Rename it.')
+  return { object: Object.entries(tree).map(([key, part]) => [key, treeToFile(part, place, what, depth + 1)] as const) }
 }
 
 /** @param tensors How many tensors there are to be named. */

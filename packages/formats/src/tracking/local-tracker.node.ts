@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { CotangentError } from 'cotangent'
 import { ioFailure, readWhole, writeWhole } from 'cotangent/node'
 import { AppendFile } from '../append-file.node.ts'
-import { artifactPath } from './artifact-path.node.ts'
+import { writeArtifact } from './artifact.node.ts'
 import type { RunOptions, RunStatus, Tracker } from './tracker.ts'
 
 /** What is known of a run: its `run.json`. Times are milliseconds since 1970. */
@@ -96,11 +96,7 @@ export class LocalTracker implements Tracker {
 
   async artifact(name: string, content: Uint8Array | string): Promise<void> {
     this.#checkOpen()
-    const path = artifactPath(join(this.folder, 'artifacts'), name)
-    await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => {
-      throw ioFailure(path, 'written', cause)
-    })
-    await writeWhole(path, typeof content === 'string' ? new TextEncoder().encode(content) : content)
+    await writeArtifact(join(this.folder, 'artifacts'), name, content)
   }
 
   async flush(): Promise<void> {

@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { CotangentError } from 'cotangent'
-import { ioFailure, writeWhole } from 'cotangent/node'
 import { AppendFile } from '../append-file.node.ts'
 import type { FieldsOf } from '../protobuf/message.ts'
-import { artifactPath } from './artifact-path.node.ts'
+import { writeArtifact } from './artifact.node.ts'
 import { BlockLog } from './block-log.node.ts'
 import type { RunOptions, RunStatus, Tracker } from './tracker.ts'
 import { WandbRecord } from './wandb-schema.ts'
@@ -99,11 +97,7 @@ export class WandbTracker implements Tracker {
 
   async artifact(name: string, content: Uint8Array | string): Promise<void> {
     this.#checkOpen()
-    const path = artifactPath(join(this.folder, 'files'), name)
-    await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => {
-      throw ioFailure(path, 'written', cause)
-    })
-    await writeWhole(path, typeof content === 'string' ? new TextEncoder().encode(content) : content)
+    await writeArtifact(join(this.folder, 'files'), name, content)
     this.#write({ files: { files: [{ path: name }] } })
   }
 
