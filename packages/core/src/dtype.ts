@@ -5,6 +5,7 @@ export const dtypes = ['bool', 'uint8', 'int8', 'int32', 'int64', 'float16', 'bf
 /** The type of a tensor's elements. */
 export type DType = (typeof dtypes)[number]
 
+/** What a dtype's numbers are; `uint8` is an `int`. */
 export type DTypeKind = 'bool' | 'int' | 'float'
 
 interface DTypeInfo {
@@ -19,6 +20,7 @@ interface DTypeInfo {
   code: number
 }
 
+/** Arrays that the elements of a tensor are read as: one type for each dtype, see `dtypeInfo`. */
 export type TypedArray = Uint8Array | Int8Array | Uint16Array | Int32Array | BigInt64Array | Float32Array | Float64Array
 
 type TypedArrayConstructor =

@@ -8,6 +8,7 @@ import { describeFewRows } from './few-rows.ts'
 import { RoutineCache } from './routine-cache.ts'
 import { describeVariant, variantNames } from './variants.ts'
 
+/** What is left to emitted code, and how work is cut. Measured; for tests and tuning. */
 export interface NativeBackendOptions {
   /** Multiply-adds below which a routine is left to the engine: emitted code starts faster. */
   readonly minimumWork: number

@@ -170,6 +170,7 @@ export type Handle = object
 /** Changes with what `prepare` and `run` take; addon.cc has the same. */
 const protocol = 10
 
+/** The oneDNN that the addon is linked to, and what it makes of this machine. */
 export interface LibraryInfo {
   /** Of oneDNN. */
   readonly version: string

@@ -15,6 +15,7 @@ export function nativeBackend(): RoutineBackend {
   return backend
 }
 
+/** Whether the addon is in use, with the library's facts, or the reason why it is not. */
 export type NativeStatus =
   | ({ readonly active: true; /** The addon. */ readonly file: string } & LibraryInfo)
   | { readonly active: false; /** One line. */ readonly reason: string }

@@ -10,6 +10,7 @@ export interface ElementStore {
   create(pipeline: string): Promise<ElementWriter>
 }
 
+/** Elements that were written before, as bytes, for reading in any order. */
 export interface StoredElements {
   /** For messages. */
   readonly name?: string

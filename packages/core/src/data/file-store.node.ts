@@ -8,6 +8,7 @@ import { tensor } from '../op/creation.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { ElementStore, ElementWriter, StoredElements } from './element-store.ts'
 
+/** Which elements on disk still count. */
 export interface FileStoreOptions {
   /** Change it when the code of the pipeline's functions changes: elements of another version are made again. */
   readonly version?: string | number

@@ -16,6 +16,7 @@ export interface Source<T> {
   open(position?: unknown): SourceReader<T> | PromiseLike<SourceReader<T>>
 }
 
+/** One pass over a source: gives its elements in order. */
 export interface SourceReader<T> {
   /**
    * The next element; undefined at the end. Best answers at once where it can: promises cost time. It is called again when the
@@ -30,6 +31,7 @@ export interface SourceReader<T> {
   close?(): void | PromiseLike<void>
 }
 
+/** An element of a source, and where it came from. */
 export interface SourceItem<T> {
   readonly value: T
   /** Where it is, for messages. The source's name is filled in. */

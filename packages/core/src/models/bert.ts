@@ -226,6 +226,7 @@ class Encoder extends Module {
   }
 }
 
+/** What BERT makes of a batch of token sequences. */
 export interface BertOutput {
   /** Of every token: `[batch, length, width]`. */
   readonly hidden: Tensor

@@ -12,6 +12,7 @@ import type { CachedLanguageModel } from './generation.ts'
 import { KvCache } from './kv-cache.ts'
 import type { PyTorchNames } from './pytorch-names.ts'
 
+/** Sizes of a GPT-2; the defaults are those of the small one (124 million parameters). */
 export interface Gpt2Config {
   /** Number of tokens. Default 50257. */
   readonly vocabulary?: number

@@ -5,6 +5,7 @@ import { noGrad } from '../tensor/modes.ts'
 import { keep } from '../tensor/scope.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
+/** Sizes of a cache of keys and values: two tensors `[batch, heads, capacity, headSize]` a layer. */
 export interface KvCacheShape {
   readonly layers: number
   readonly batch: number

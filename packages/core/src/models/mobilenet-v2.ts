@@ -19,6 +19,7 @@ export interface InvertedResidualRow {
   readonly stride: number
 }
 
+/** Sizes of a MobileNetV2; the defaults are the published ones for ImageNet. */
 export interface MobileNetV2Options {
   /** Number of classes. Default 1000, those of ImageNet. */
   readonly classes?: number

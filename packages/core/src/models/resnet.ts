@@ -8,6 +8,7 @@ import { Sequential } from '../nn/sequential.ts'
 import { maxPool2d } from '../op/index.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
+/** What all ResNets leave open; the defaults are the published ones for ImageNet. */
 export interface ResNetOptions {
   /** Number of classes. Default 1000, those of ImageNet. */
   readonly classes?: number
@@ -21,6 +22,7 @@ export interface ResNetOptions {
   readonly dtype?: DType
 }
 
+/** A ResNet of any depth, wide ones and ResNeXt among them. */
 export interface ResNetConfig extends ResNetOptions {
   /** Two 3x3 convolutions, or 1x1, 3x3 and 1x1 with four times the channels at the end. */
   readonly block: 'basic' | 'bottleneck'

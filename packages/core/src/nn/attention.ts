@@ -34,6 +34,7 @@ export interface AttentionMasks {
   readonly causal?: boolean
 }
 
+/** Masks of a call of `MultiheadAttention`, and what it returns of the weights. */
 export interface AttentionCall extends AttentionMasks {
   /** Whether to return the attention weights too. Default false, unlike PyTorch. */
   readonly needWeights?: boolean

@@ -23,6 +23,7 @@ export interface CommonConvOptions {
   readonly dtype?: DType
 }
 
+/** Number of axes that a convolution goes over: time; height and width; depth, height and width. */
 export type SpatialRank = 1 | 2 | 3
 
 interface ConvSizes<Rank extends SpatialRank, In extends number, Out extends number> {

@@ -97,6 +97,7 @@ function checkState(op: string, state: Tensor, shape: Shape): void {
     throw new CotangentError('shape-mismatch', { op, message: `the state must have shape [${shape.join(', ')}]`, shapes: [state.shape] })
 }
 
+/** What `RNN` applies to the sum of input and state. Default `tanh`. */
 export type RNNNonlinearity = 'tanh' | 'relu'
 
 /** h' = tanh(x @ weightIh + biasIh + h @ weightHh + biasHh). The weights are the transposes of PyTorch's. Elman (1990). */

@@ -28,12 +28,15 @@ export interface SummaryRow {
   readonly macs: number
 }
 
+/** A model's layers with shapes and sizes, as `summary` finds them; prints as a table. */
 export interface Summary {
   readonly rows: readonly SummaryRow[]
   /** Elements of all parameters, each counted once. */
   readonly parameters: number
   readonly trainable: number
+  /** Of all parameters. */
   readonly bytes: number
+  /** Multiply-adds of a forward pass. */
   readonly macs: number
   /** The table, to print. */
   toString(): string

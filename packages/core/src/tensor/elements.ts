@@ -2,7 +2,9 @@ import { bfloat16Bits, bfloat16Value, type DType, dtypeInfo, float16Bits, float1
 import { CotangentError } from '../errors.ts'
 import type { Shape } from '../layout.ts'
 
+/** One element of a tensor in JavaScript: bool as boolean, int64 as bigint, all others as number. */
 export type Element = number | boolean | bigint
+/** One value, or arrays of arrays of them: `[[1, 2], [3, 4]]`. */
 export type Nested<T> = T | readonly Nested<T>[]
 
 /** Elements as the dtype's storage has them -> as a user reads them (16-bit floats become float32). */

@@ -8,11 +8,13 @@ export interface CheckpointEntry {
   readonly metrics: Readonly<Record<string, number>>
 }
 
+/** The checkpoint that was loaded. */
 export interface RestoredCheckpoint<E = Record<string, unknown>> extends CheckpointEntry {
   /** What `save` was given as `extra`; an empty object if nothing. */
   readonly extra: E
 }
 
+/** What is known of a checkpoint besides its parts. */
 export interface CheckpointSaveOptions {
   /** Steps of training so far: checkpoints are ordered by it. */
   readonly step: number

@@ -15,6 +15,7 @@ import { neverEnds } from './never-ends.ts'
 import type { StepProgram } from './step-program.ts'
 import { Training } from './training.ts'
 
+/** How a training went: what `fit` resolves to. It is there too where the training was interrupted or stopped early. */
 export interface FitResult {
   readonly history: History
   /** Losses and metrics of the last epoch. */

@@ -2,6 +2,7 @@ import type { ArtOptions } from './terminal-art.ts'
 import { formatMetric } from './terminal-format.ts'
 import { colorAllowed, padEnd, padStart } from './terminal.ts'
 
+/** Size, axes and title of a plot in text. */
 export interface LinePlotOptions extends ArtOptions {
   /** Columns and rows of text in all. Default 72 and 16. */
   readonly width?: number

@@ -16,6 +16,7 @@ export type LossFunction<O = Tensor, T = Tensor> = {
   method(outputs: O, targets: T, options?: { readonly reduction?: 'none' }): Tensor
 }['method']
 
+/** A loss as a layer, such as `nn.CrossEntropyLoss`: gives one number. */
 export interface LossModule<O = Tensor, T = Tensor> {
   forward(outputs: O, targets: T): Tensor
 }

@@ -12,6 +12,7 @@ export type Logs = Readonly<Record<string, number>>
 /** A number of a batch, of which the mean over all examples is taken: 0-d, or one for each example. */
 export type MetricFunction<O = Tensor, T = Tensor> = { method(outputs: O, targets: T): Tensor }['method']
 
+/** A metric that keeps a state, or a function of outputs and targets, whose mean over all examples counts. */
 export type AnyMetric<O = Tensor, T = Tensor> = Metric<unknown, never[]> | MetricFunction<O, T>
 
 /** Metrics by name, or under the names that they have themselves; for a model with several outputs, by the name of the output first. */

@@ -2,6 +2,7 @@ import { smoothedRate } from './smoothed-rate.ts'
 import { drawBar, formatClock, formatCount, formatDuration, formatMetric } from './terminal-format.ts'
 import { colorAllowed, defaultWriter, displayWidth, fitWidth, type TerminalWriter } from './terminal.ts'
 
+/** What a progress bar counts and says. */
 export interface ProgressOptions {
   /** Items in all; without it there is a count and a rate, but no bar and no time left. */
   total?: number
@@ -15,6 +16,7 @@ export interface ProgressOptions {
   now?: () => number
 }
 
+/** A line that shows how far something is, with rate and time left. */
 export interface ProgressBar {
   /** Says that `done` items are done, and the latest value of each metric. Cheap: most calls draw nothing. */
   update(done: number, metrics?: Record<string, number>): void

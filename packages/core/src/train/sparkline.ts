@@ -1,5 +1,6 @@
 const levels = '▁▂▃▄▅▆▇█'
 
+/** The scale of the bars. */
 export interface SparklineOptions {
   /** Bars as high as logarithms, where all numbers are positive: losses fall fast at first. */
   readonly log?: boolean

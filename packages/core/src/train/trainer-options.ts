@@ -26,6 +26,7 @@ export interface StepResult {
 export type StepFunction<B = never> = { method(batch: B): Tensor | StepResult }['method']
 
 export const precisions = ['float32', 'bfloat16', 'float16'] as const
+/** What products are computed in: `float16` with a `GradScaler`, `bfloat16` without one, else `float32`. */
 export type Precision = (typeof precisions)[number]
 
 /** How a model is trained. */

@@ -13,6 +13,7 @@ interface RunningNorm extends Module {
   readonly runningVar: Tensor | null
 }
 
+/** How batches are taken apart and go through the model. */
 export interface UpdateBatchNormOptions {
   readonly batch?: BatchNames
   /** How a batch's inputs go through the model; default: as in `Trainer`. */

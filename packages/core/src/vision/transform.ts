@@ -6,6 +6,7 @@ import { defaultGenerator, type Generator } from '../tensor/generator.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { asBatch, perImage } from './images.ts'
 
+/** The generator of a random transform. */
 export interface RandomSource {
   /** Where random numbers come from. Default: the generator that `manualSeed` seeds. */
   readonly generator?: Generator

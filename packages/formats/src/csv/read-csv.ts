@@ -49,9 +49,12 @@ const optionNames: OptionNames<CsvOptions> = {
 
 /** Columns whose types are not known until the file is read. */
 export type InferredRow = Record<string, number | boolean | string>
+/** A batch of a file whose columns' types were inferred: tensors, and arrays of texts, by column. */
 export type InferredBatch = Record<string, TableBatch<Columns>[string]>
 
+/** A row: of the types of the columns that were given, else of inferred ones. */
 export type CsvRow<C extends Columns> = Columns extends C ? InferredRow : TableRow<C>
+/** A batch of rows: of the types of the columns that were given, else of inferred ones. */
 export type CsvBatch<C extends Columns> = Columns extends C ? InferredBatch : TableBatch<C>
 
 const defaultMissing = ['', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '?']

@@ -2,6 +2,7 @@ import { CotangentError } from 'cotangent'
 import { type ByteParts, type ByteSource, bytesFrom } from 'cotangent/data'
 import { hubFailure, isPassing } from './hub-error.ts'
 
+/** Which repository of which hub, and by whose right. */
 export interface HubOptions {
   /** Default `dataset`. */
   readonly kind?: 'dataset' | 'model' | 'space'

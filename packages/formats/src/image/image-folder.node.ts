@@ -5,6 +5,7 @@ import { ioFailure } from 'cotangent/node'
 import { decodeImage } from './codec.node.ts'
 import type { DecodeOptions } from './pixels.ts'
 
+/** Which files and folders count, and how pictures are decoded. */
 export interface ImageFolderOptions extends DecodeOptions {
   /** Default .jpg, .jpeg, .png, .webp, .gif, .bmp, .tif, .tiff and .avif, in any case. */
   readonly extensions?: readonly string[]
@@ -12,6 +13,7 @@ export interface ImageFolderOptions extends DecodeOptions {
   readonly classes?: readonly string[]
 }
 
+/** A picture with its class. */
 export interface LabelledImage {
   /** uint8 `[H, W, C]`. */
   readonly image: Tensor

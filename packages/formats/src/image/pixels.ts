@@ -4,6 +4,7 @@ import { badElement } from '../file-source.ts'
 /** 1 grey, 3 RGB, 4 RGB and alpha. */
 export type Channels = 1 | 3 | 4
 
+/** What a picture becomes: uint8 `[H, W, C]`. */
 export interface DecodeOptions<C extends Channels = Channels> {
   /** Default 3. Grey is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), as in PIL and TensorFlow; alpha of pictures without is 255. */
   readonly channels?: C
@@ -18,6 +19,7 @@ export interface DecodeOptions<C extends Channels = Channels> {
   readonly maxPixels?: number
 }
 
+/** The kind of file that a picture becomes, and its quality. */
 export interface EncodeOptions {
   /** Default png. */
   readonly format?: 'png' | 'jpeg' | 'webp'

@@ -5,6 +5,7 @@ import { compressors } from 'hyparquet-compressors'
 import type { ColumnType } from '../table/column.ts'
 import type { TableField, TableFile, TablePiece } from '../table/table-file.ts'
 
+/** How much memory a file may ask for. */
 export interface ParquetLimits {
   /** The largest row group that is believed, uncompressed: it is decoded as a whole. Default 2 GiB. */
   readonly maxRowGroupBytes?: number

@@ -5,6 +5,7 @@ import { RecordDecoder, type RecordDecoderOptions } from '../tfrecord/framing.ts
 import { EventDecoder } from './event-decoder.ts'
 import type { TensorBoardEvent } from './event.ts'
 
+/** How event files are read, and what becomes of broken records. */
 export interface EventReaderOptions extends Omit<RecordDecoderOptions, 'file'> {
   /** Bytes that are read at a time. Default 1 MiB. */
   readonly chunkBytes?: number

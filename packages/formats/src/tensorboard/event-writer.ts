@@ -25,6 +25,7 @@ import { invalid, type Values } from './values.ts'
 
 type EventFields = FieldsOf<typeof EventProto>
 
+/** When events are appended to the file. */
 export interface EventWriterOptions {
   /** Events that are kept back at most before they are appended to the file. Default 10, as in TensorFlow and PyTorch. */
   readonly maxQueue?: number
@@ -34,6 +35,7 @@ export interface EventWriterOptions {
   readonly deflate?: Deflate
 }
 
+/** What TensorBoard shows beside a value, and the value's time. */
 export interface SummaryOptions {
   /** Shown with the plot; Markdown. That of a tag's first event counts. */
   readonly description?: string

@@ -19,6 +19,7 @@ export type TensorBoardEvent = At &
     | { readonly kind: 'log'; readonly level: number; readonly message: string }
   )
 
+/** What an event holds: a scalar, images, a histogram and so on. */
 export type EventKind = TensorBoardEvent['kind']
 
 interface At {
@@ -41,6 +42,7 @@ export interface HistogramBuckets {
   readonly count: Float64Array
 }
 
+/** A clip, and the label that it is shown with. */
 export interface AudioClip {
   /** The encoded file, usually WAV. */
   readonly data: Uint8Array
@@ -57,6 +59,7 @@ export interface PrCurve {
   readonly recall: Float64Array
 }
 
+/** A hyperparameter's value in a run. */
 export type HParamValue = number | string | boolean
 
 /** The three records in which TensorBoard's HParams plugin keeps a run: what there is to vary, what this run has, and how it ended. */
@@ -75,12 +78,14 @@ export type HParamsRecord =
     }
   | { readonly type: 'end'; readonly status: 'unknown' | 'success' | 'failure' | 'running'; readonly endTime: number }
 
+/** A hyperparameter as the board shows it; texts that are not given are empty. */
 export interface HParamInfo {
   readonly name: string
   readonly displayName: string
   readonly description: string
 }
 
+/** A metric that runs are compared by. */
 export interface MetricInfo {
   /** Tag of the scalar. */
   readonly tag: string

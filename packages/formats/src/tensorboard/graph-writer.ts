@@ -5,6 +5,7 @@ import { moduleScopes } from './graph-scopes.ts'
 import { GraphDef } from './schema.ts'
 import { invalid } from './values.ts'
 
+/** How a program's graph is named. */
 export interface GraphOptions {
   /**
    * Tensors by the names that they are to have: `model.namedParameters()`, and `model.namedBuffers()`. What comes before a name's last dot is a
@@ -16,6 +17,7 @@ export interface GraphOptions {
 
 /** A compiled function that was called (its latest program), its graph, or nodes of any other graph. */
 export type GraphInput = Compiled<(...args: never[]) => unknown> | Graph | readonly NodeInput[]
+/** A node of a graph; what is left out is empty. */
 export type NodeInput = Pick<GraphNodeRecord, 'name' | 'op'> & Partial<GraphNodeRecord>
 
 type Operand = Graph['nodes'][number]['inputs'][number]

@@ -3,6 +3,7 @@ import { PrCurvePluginData } from './schema.ts'
 import { plugin, type Summary } from './summary.ts'
 import { invalid, numbersOf, type Values } from './values.ts'
 
+/** Where a precision-recall curve is sampled, and how much examples count. */
 export interface PrCurveOptions {
   /** Evenly spaced in [0, 1]. Default 201. */
   readonly thresholds?: number

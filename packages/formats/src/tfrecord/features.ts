@@ -6,6 +6,7 @@ import { CotangentError, type Shape, type Tensor } from 'cotangent'
  */
 export type FeatureType = 'float32' | 'int64' | 'int32' | 'bool' | 'string' | 'bytes'
 
+/** A feature of the same shape in every record: one value where the shape is `[]`, else a list. */
 export interface FixedLength<T extends FeatureType = FeatureType, S extends Shape = Shape> {
   readonly kind: 'fixed'
   readonly type: T
@@ -14,11 +15,13 @@ export interface FixedLength<T extends FeatureType = FeatureType, S extends Shap
   readonly default?: Element<T> | readonly Element<T>[]
 }
 
+/** A feature of any number of elements: a list. */
 export interface VariableLength<T extends FeatureType = FeatureType> {
   readonly kind: 'variable'
   readonly type: T
 }
 
+/** What a feature of `tf.Example` is read as. */
 export type FeatureSpec = FixedLength | VariableLength
 /** What records hold, by name: what is not named is passed over. */
 export type Features = Readonly<Record<string, FeatureSpec>>

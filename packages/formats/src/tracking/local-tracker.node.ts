@@ -19,6 +19,7 @@ export interface LocalRun {
   readonly tags: Readonly<Record<string, string>>
 }
 
+/** Metrics of one step, and when they were logged, in milliseconds since 1970. */
 export interface MetricRow {
   readonly step: number
   readonly time: number

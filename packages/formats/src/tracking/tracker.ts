@@ -17,6 +17,7 @@ export interface Tracker {
   finish(status?: RunStatus): Promise<void>
 }
 
+/** How a run ended. */
 export type RunStatus = 'finished' | 'failed' | 'killed'
 
 /** What a run is called, and what is known of it at its start. */

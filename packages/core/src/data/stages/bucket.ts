@@ -7,6 +7,7 @@ import { groupStage } from './group.ts'
 
 const op = 'bucketBySequenceLength'
 
+/** Which lengths go into one batch, and how many elements a batch of each bucket has. */
 export interface BucketOptions {
   /** Lengths at which buckets end: `[10, 20]` makes three, of lengths below 10, below 20, and from 20 on. */
   readonly boundaries: readonly number[]

@@ -14,6 +14,7 @@ export interface MapOptions {
   readonly seed?: number | bigint
 }
 
+/** Makes an element of another one; may be async, which is worth it only where it waits for something. */
 export type MapFunction<T, U> = (value: T, context: ElementContext) => U | PromiseLike<U>
 
 export function mapStage<T, U>(input: Stage<T>, f: MapFunction<T, U>, { parallel = 1, ordered = true, seed }: MapOptions): Stage<U> {

@@ -4,6 +4,7 @@ import { randomOf } from '../key.ts'
 import type { Sampler } from '../sampler.ts'
 import type { Stage } from '../stage.ts'
 
+/** Where the draws come from: the same seed draws the same elements. */
 export interface SampleOptions {
   readonly seed?: number | bigint
 }

@@ -23,6 +23,7 @@ import {
   writeBack,
 } from './subgraph.ts'
 
+/** Bounds of a loop. */
 export interface WhileLoopOptions {
   /** Ends the loop after so many rounds at the latest. Where it is known, gradients go through the compiled loop. */
   readonly maxIterations?: number

@@ -81,6 +81,7 @@ abstract class AveragedWeights implements Callback {
   }
 }
 
+/** How fast the average follows the weights. */
 export interface ExponentialAverageOptions extends AveragingOptions {
   /** How much of the average stays from step to step. Default 0.999. */
   readonly decay?: number
@@ -113,6 +114,7 @@ export class ExponentialAverage extends AveragedWeights {
   }
 }
 
+/** Which epochs' weights are averaged, and by which learning rate they are found. */
 export interface StochasticWeightAveragingOptions extends AveragingOptions {
   /** The first epoch (from 0) whose weights count; below 1, a share of the epochs. Default 0.75. */
   readonly start?: number

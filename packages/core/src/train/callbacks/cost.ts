@@ -2,6 +2,7 @@ import { CotangentError } from '../../errors.ts'
 import type { Callback } from '../callback.ts'
 import type { Training } from '../training.ts'
 
+/** What the machine costs, and how much a training may cost. */
 export interface CostOptions {
   /** What an hour of the machine costs. */
   readonly pricePerHour: number

@@ -4,6 +4,7 @@ import { Module } from '../../nn/module.ts'
 import type { Callback } from '../callback.ts'
 import type { Training } from '../training.ts'
 
+/** A part of a model, and how long it stays frozen. */
 export interface FreezeStage {
   /** The part that is frozen, itself or by its name in the model. */
   readonly module: Module | string

@@ -5,6 +5,7 @@ import type { Training } from '../training.ts'
 import { keepingRates } from './keeping-rates.ts'
 import { Monitor } from './monitor.ts'
 
+/** By which metric, and how much, the learning rate falls. */
 export interface ReduceOnPlateauOptions extends ReduceLROnPlateauOptions {
   /** See `EarlyStopping`. */
   readonly monitor?: string

@@ -3,6 +3,7 @@ import type { Callback } from '../callback.ts'
 import { formatMetric } from '../terminal-format.ts'
 import type { Training } from '../training.ts'
 
+/** A loss that stands out, and where; epochs count from 1. */
 export interface Spike {
   readonly epoch: number
   readonly batch: number
@@ -12,6 +13,7 @@ export interface Spike {
   readonly expected: number
 }
 
+/** What counts as a spike of the loss, and what then happens. */
 export interface SpikeDetectionOptions {
   /** Standard deviations above the moving average that make a spike. Default 6. */
   readonly threshold?: number

@@ -3,6 +3,7 @@ import { CotangentError } from '../../errors.ts'
 import type { Callback } from '../callback.ts'
 import type { Training } from '../training.ts'
 
+/** How often the loss is looked at, and how the training ends. */
 export interface TerminateOnNaNOptions {
   /** Steps between two looks at the loss, each of which waits for the engine. Default 1. */
   readonly everySteps?: number

@@ -31,6 +31,7 @@ export interface ModelCompileOptions extends Omit<TrainerOptions, 'optimizer' | 
 
 type MetricList = readonly (string | AnyMetric)[]
 
+/** `fit` of `Trainer`, with Keras' names for data, classes and steps. */
 export interface ModelFitOptions extends Omit<FitOptions, 'validation'> {
   /** `[x, y]`, or batches. */
   readonly validationData?: readonly [Tree<Tensor>, Tree<Tensor>] | BatchData
@@ -47,6 +48,7 @@ export interface ModelFitOptions extends Omit<FitOptions, 'validation'> {
   readonly verbose?: 'auto' | 0 | 1 | 2
 }
 
+/** Which data, and how many at a time; batches of 32 by default where the data are tensors. */
 export interface ModelEvaluateOptions {
   readonly batchSize?: number
   /** How much each example counts, where the data are tensors. */
@@ -55,11 +57,13 @@ export interface ModelEvaluateOptions {
   readonly steps?: number
 }
 
+/** Which data are predicted, and how many at a time. */
 export interface ModelPredictOptions extends PredictOptions {
   /** Only the first so many batches. */
   readonly steps?: number
 }
 
+/** What `fit` resolves to: metrics epoch by epoch, as in Keras' `History`. */
 export interface KerasHistory {
   /** The values of each metric, epoch by epoch. */
   readonly history: Readonly<Record<string, readonly number[]>>

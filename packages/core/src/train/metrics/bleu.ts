@@ -22,6 +22,7 @@ export interface BleuOptions extends NameOption {
   readonly effectiveOrder?: boolean
 }
 
+/** What a BLEU score is made of. */
 export interface BleuDetails {
   /** From 0 to 100. */
   readonly score: number
