@@ -2,6 +2,7 @@ import { copyOf, type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import { CotangentError, formatBytes } from '../../errors.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import { observable } from '../observe.ts'
+import { operandDTypes } from '../operand-dtypes.ts'
 import { prepareSequence } from '../sequence.ts'
 import { runKernel } from './kernel.ts'
 import { referenceRoutine } from './routine.ts'
@@ -33,10 +34,7 @@ export class ReferenceEngine implements Engine {
 
   prepare(program: Program | Sequence): Executable {
     if (program.kind === 'sequence') return prepareSequence(this, program)
-    const dtypes =
-      program.kind === 'kernel'
-        ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
-        : [...program.inputs, ...program.outputs].map((o) => o.dtype)
+    const dtypes = operandDTypes(program)
     const execute = program.kind === 'kernel' ? runKernel.bind(null, program) : referenceRoutine(program)
     return observable(this, program, {
       run(buffers, offsets, scalars) {

@@ -1,6 +1,7 @@
 import { copyOf, type DType, dtypeInfo, type TypedArray } from '../../dtype.ts'
 import type { Buffer, Engine, Executable, MemoryUse, Program, Sequence } from '../engine.ts'
 import { observable } from '../observe.ts'
+import { operandDTypes } from '../operand-dtypes.ts'
 import type { Routine } from '../routine.ts'
 import { prepareSequence } from '../sequence.ts'
 import type { BackendLauncher } from './backend-launch.ts'
@@ -127,10 +128,7 @@ export class WasmEngine implements Engine {
   }
 
   #ready(program: Program): Executable {
-    const dtypes =
-      program.kind === 'kernel'
-        ? [...program.inputs, ...program.outputs.map((o) => o.dtype)]
-        : [...program.inputs, ...program.outputs].map((o) => o.dtype)
+    const dtypes = operandDTypes(program)
     const run = program.kind === 'kernel' ? this.#kernels.prepare(program) : this.#routines.prepare(program)
     const sizes = dtypes.map((d) => dtypeInfo[d].size)
     return run ? new HeapExecutable(run, sizes) : this.#withFallback(program as Routine, dtypes)
