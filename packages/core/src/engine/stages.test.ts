@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { expected, KernelTrial } from '../../test/kernel-trial.ts'
 import '../sequences.ts'
-import { type Kernel, KernelBuilder } from './kernel.ts'
+import { type Kernel, KernelBuilder, type Value } from './kernel.ts'
 import { stagesOf } from './stages.ts'
 
 const [rows, channels] = [2048, 40]
@@ -49,6 +49,23 @@ describe('stages', () => {
       }
       trial.close()
     }
+  })
+
+  test('what takes long to compute and is the same for a whole row is computed before the first pass', () => {
+    const kernel = (work: (k: KernelBuilder, shift: Value) => Value) =>
+      build((k) => {
+        const x = k.load(k.input('float32'), across)
+        const shift = work(k, k.load(k.input('float32'), perChannel))
+        k.output('float32', k.add(k.reduce('sum', k.mul(x, shift)), shift), perChannel)
+      })
+    expect(stagesOf(kernel((k, shift) => k.neg(shift)))).toBeUndefined()
+    const long = kernel((k, shift) => k.exp(k.sqrt(k.abs(shift))))
+    expect(stagesOf(long)?.steps.map(({ program }) => program.kind === 'kernel' && program.reduce)).toEqual([[], [rows]])
+    const inputs = [numbers(rows * channels), numbers(channels)]
+    const trial = new KernelTrial()
+    const [found, wanted] = [trial.emitted(long, inputs, [], { 0: 1 }), expected(long, inputs)].map(([y]) => Array.from(y as Float32Array))
+    wanted!.forEach((value, i) => expect(found![i]).toBeCloseTo(value, 2))
+    trial.close()
   })
 
   test('axes of extent 1 make no elements: a value a row is written once a row', () => {

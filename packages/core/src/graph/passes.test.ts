@@ -220,6 +220,29 @@ describe('scalar rewriting', () => {
     (_name, code, expected) => expect(build(code).toSorted()).toEqual(expected.toSorted()),
   )
 
+  test('comparisons of bounded numbers are those of the numbers where the bound makes no difference', () => {
+    const x = tensor([Number.NaN, Number.NEGATIVE_INFINITY, -1, -0, 0, 1, 2, 3, Number.POSITIVE_INFINITY]) as Tensor
+    let rewritten = 0
+    for (const bound of ['max', 'min'] as const) {
+      for (const compare of ['gt', 'ge', 'lt', 'le'] as const) {
+        for (const [at, than] of [
+          [0, 0],
+          [0, 1],
+          [1, 0],
+          [-0, 0],
+        ] as const) {
+          const f = (v: Tensor) => v[bound === 'max' ? 'maximum' : 'minimum'](at)[compare](than)
+          const program = optimize(lowered(f as unknown as Function, [9]), context)
+          rewritten += Number(
+            !program.operations.some(({ program: code }) => code.kind === 'kernel' && code.nodes.some((n) => n.op === bound)),
+          )
+          expect(outputs(program, [x])).toEqual([Array.from(f(x).dataSync(), Number)])
+        }
+      }
+    }
+    expect(rewritten).toBe(16)
+  })
+
   test('rules have names of their own', () => {
     expect(new Set(rewriteRules.map(({ name }) => name)).size).toBe(rewriteRules.length)
   })

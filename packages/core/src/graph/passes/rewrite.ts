@@ -92,6 +92,22 @@ export const rewriteRules: readonly RewriteRule[] = [
     rewrite: (_, { op }, [a, b]) => ((op === 'max' || op === 'min') && a === b ? a : undefined),
   },
   {
+    name: 'max(x, a) > b = x > b where b >= a, and the like',
+    rewrite(k, { op }, [x, b]) {
+      if (op !== 'gt' && op !== 'ge' && op !== 'lt' && op !== 'le') return undefined
+      const { op: bound, ...inner } = nodeOf(k, x!)
+      if ((bound !== 'max' && bound !== 'min') || !isFloatScalar(inner.type)) return undefined
+      const [value, limit] = argsOf({ op: bound, ...inner } as Node) as readonly [Value, Value]
+      const [at, than] = [constantOf(k, limit), constantOf(k, b)].map(Number) as [number, number]
+      // How far the bound lies on the side where the comparison fails anyway.
+      const up = op === 'gt' || op === 'ge' ? 1 : -1
+      const same = (bound === 'max') === up > 0
+      const slack = up * (same ? than - at : at - than)
+      const strict = op === 'gt' || op === 'lt'
+      return slack > 0 || (slack === 0 && strict === same) ? k.apply(op, [value, b!]) : undefined
+    },
+  },
+  {
     name: 'a choice that is made already, or between equals',
     rewrite(k, { op }, [condition, a, b]) {
       if (op !== 'select') return undefined

@@ -8,7 +8,9 @@ export function splitStages(program: Program): Program {
   let id = Math.max(-1, ...program.operations.flatMap(({ outputs }) => outputs.map(({ value }) => value.id)))
   const newValue = (dtype: Value['dtype'], size: number, source: Value['source']): Value => ({ id: ++id, dtype, size, source })
   const split = (operation: Operation): Operation[] => {
-    const stages = isKernel(operation) && stagesOf(operation.program)
+    // Later kernels read what earlier ones write, which has to be whole values.
+    const isWhole = operation.outputs.every(({ offset }) => offset === 0)
+    const stages = isWhole && isKernel(operation) && stagesOf(operation.program)
     if (!stages) return [operation]
     const { inputs, outputs, numbers } = operation
     const temporaries = stages.temporaries.map(({ dtype, size }) => newValue(dtype, size, outputs[0]!.value.source))
