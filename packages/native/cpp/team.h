@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -55,16 +56,18 @@ private:
   void announce();
   void summon(unsigned threads);
 
+  // Cache lines: helpers that wait look at the first one only, so the others stay with who writes them.
+  static constexpr size_t kLine = 64;
+  /** Changes when there is something to do or a session has ended. */
+  alignas(kLine) std::atomic<uint32_t> signal{0};
   /** Region's number (32 bits), its tasks (16), the next one to take (16). */
-  std::atomic<uint64_t> claims{0};
+  alignas(kLine) std::atomic<uint64_t> claims{0};
   std::atomic<Body> body{nullptr};
   std::atomic<void *> data{nullptr};
-  std::atomic<unsigned> finished{0};
+  alignas(kLine) std::atomic<unsigned> finished{0};
   std::atomic<unsigned> arrived{0}, phase{0};
-  /** Changes when there is something to do or a session has ended. */
-  std::atomic<uint32_t> signal{0};
   /** Whether there is a session: helpers don't leave then, but sleep where it takes long. */
-  std::atomic<bool> busy{false};
+  alignas(kLine) std::atomic<bool> busy{false};
   /** The last one's number. */
   std::atomic<uint32_t> begun{0};
   std::atomic<int> sleepers{0};

@@ -118,6 +118,12 @@ interface Axis {
 /** Multiply-adds for each number that is converted from which on converting pays. */
 const worthConverting = 64
 
+/**
+ * Rows from which on one float32 matrix is better multiplied in blocks of oneDNN's choice than where it lies, with the time that a reorder takes:
+ * fewer where its rows are contiguous, since what comes in steps of pages has few places in the caches.
+ */
+const worthBlocks = { rows: 1024, columns: 2048 } as const
+
 /** Operands: a, b, optional bias, y. `medium`: float32 operands may be multiplied as bfloat16 numbers. */
 function matmul(operands: readonly Operand[], medium = false): DescribedProduct | undefined {
   const [a, b] = operands as [Operand, Operand]
@@ -150,8 +156,10 @@ function matmul(operands: readonly Operand[], medium = false): DescribedProduct 
     return converts && of !== 'y' ? { ...given, wanted: dense, wantedType: dataTypes.bfloat16 } : given
   }
   const strided = (o: Operand) => [o.strides[row]!, o.strides[column]!]
+  const blocks = batch.length === 0 && a.dtype === 'float32' && !converts && m >= worthBlocks[b.strides[column] === 1 ? 'rows' : 'columns']
   const src = operand(a, 0, 'a', m, k, strided(a))
-  const weights = operand(b, 1, 'b', k, n, strided(b))
+  const given = operand(b, 1, 'b', k, n, strided(b))
+  const weights = blocks ? { ...given, wanted: [] } : given
   const dst = operand(y, operands.length - 1, 'y', m, n, [n, 1])
   if ([src, weights].some(overlaps) || (bias && bias.strides[0] !== 1)) return undefined
   const flat = batch.map(() => 1)
@@ -237,14 +245,14 @@ function convolution(routine: Convolution, operands: readonly Operand[], windows
 
 /**
  * Whether oneDNN computes a float32 convolution of one position faster than the product that it is: results of many channels made of few, which it writes
- * past the caches, and weight gradients of more rows than columns.
+ * past the caches, and weight gradients of many positions, unless few rows of weights are long.
  */
 function fasterAsWindows(name: Convolution['name'], x: Operand, y: Operand): boolean {
   const [from, to] = [x.shape.at(-1)!, y.shape.at(-1)!]
   const positions = size(y.shape) / to
   if (x.dtype !== 'float32' || to === from) return false
   if (name === 'conv') return from <= 64 && to > from && positions >= 4096
-  return name === 'convGradWeight' && from > to && positions > 2 * from
+  return name === 'convGradWeight' && (from > to ? positions > 4 * from : from >= 128 && positions > 2 * to)
 }
 
 /** A convolution that looks at one position at a time as a product of matrices, which oneDNN computes faster as a rule; else undefined. */
