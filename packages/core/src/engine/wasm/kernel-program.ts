@@ -107,7 +107,7 @@ const CHUNK_COLUMN = 1024
 /** Where columns are swept: rows of a chunk and its elements, at least, and its columns, at most. */
 const SWEPT_COLUMN = 256
 const SWEPT_CHUNK = 65536
-const SWEPT_WIDTH = 1024
+const SWEPT_WIDTH = 4096
 
 /** Elements of the rows that a task sweeps. */
 const SWEEP = 4096
