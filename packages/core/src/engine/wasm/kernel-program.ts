@@ -8,7 +8,7 @@ import type { KernelRun, Launch } from './launch.ts'
 import type { Pool, PoolFunction } from './pool.ts'
 import { programCode } from './program-code.ts'
 
-/** Work that is worth a launch of its own on another thread, in additions: some 4 us, as what is shared takes that much longer, most of it for moving data. */
+/** Work that is worth a launch of its own on another thread, in additions: some 4 us, which is what sharing costs. */
 const GRAIN = 131072
 
 interface Code {
