@@ -241,9 +241,9 @@ Plan plan(const Problem &p, int threads) {
   divide(q, threads, {ceilOf(q.pixels, chunk), ceilOf(q.panels, group), ceilOf(q.pixels, rows)});
   q.chunk = ceilOf(q.pixels, q.chunks);
   q.units = q.chunks * q.groups;
-  // Zeros, the table, lines, copied runs, sums.
+  // Zeros, the table, lines, copied runs, sums: of a tile, or of all pixels where there is more than one block.
   const int64_t run = ceilOf(q.joined * p.channelsIn, W) * W;
-  q.scratchFloats = run + q.runs * (MR + 1) * 2 + (q.joined > 1 ? MR * q.runs * run : 0) + (q.chunk + MR) * width;
+  q.scratchFloats = run + q.runs * (MR + 1) * 2 + (q.joined > 1 ? MR * q.runs * run : 0) + (blocks > 1 ? q.chunk + MR : MR) * width;
   return q;
 }
 
