@@ -23,7 +23,7 @@ const LINKS = 16
 const WARM_UP = 3
 
 /** Measures what an engine can do at the moment, so that it can be done in turns with what is held to it: machines change their speed. */
-export interface RooflineProbe {
+interface RooflineProbe {
   /** Runs each limit once: some milliseconds. */
   measure(): Roofline
   close(): void

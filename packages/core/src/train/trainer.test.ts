@@ -447,6 +447,7 @@ describe('evaluate and predict', () => {
       [{ maxSteps: Number.NaN }, /maxSteps is NaN/],
       [{ maxTime: '00:00:01' as unknown as number }, /maxTime is 00:00:01/],
       [{ batchesPerEpoch: 2.5 }, /batchesPerEpoch is 2.5/],
+      [{ batchesPerEpoch: 0 }, /batchesPerEpoch is 0/],
       [{ validateEvery: { batches: 0 } }, /validateEvery.batches is 0/],
       [{ validateEvery: { epochs: 1.5 } }, /validateEvery.epochs is 1.5/],
     ]
