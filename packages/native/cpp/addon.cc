@@ -179,6 +179,23 @@ public:
     d.threads = int(number(get(object, "threads")));
     return d;
   }
+  std::vector<ResultOperation> resultOperations(napi_value list) const {
+    using result::Extent, result::Operator;
+    std::vector<ResultOperation> operations;
+    for (uint32_t i = 0; i < length(list); i++) {
+      const auto given = at(list, i);
+      ResultOperation op;
+      op.op = oneOf({Operator::add, Operator::sub, Operator::mul, Operator::div, Operator::max, Operator::min}, get(given, "operator"));
+      op.extent = oneOf({Extent::dense, Extent::column, Extent::one}, get(given, "extent"));
+      const auto memory = get(given, "word"), param = get(given, "param"), value = get(given, "value");
+      if (has(memory)) op.word = uint32_t(number(memory));
+      if (has(param)) op.param = uint32_t(number(param));
+      if (has(value)) op.value = float(number(value));
+      if (!op.word && op.extent != Extent::one) throw Failed("a number is one");
+      operations.push_back(op);
+    }
+    return operations;
+  }
   ConvolutionDescription convolution(napi_value object) const {
     ConvolutionDescription d;
     auto &p = d.problem;
@@ -200,20 +217,7 @@ public:
     for (const auto *axes : {p.out, p.kernel})
       if (double(axes[0]) * double(axes[1]) * double(axes[2]) * double(p.batch) * double(p.channelsIn) * double(p.channelsOut) >= 0x1p60)
         throw Failed("a convolution of that size is not possible");
-    const auto operations = get(object, "operations");
-    for (uint32_t i = 0; i < length(operations); i++) {
-      using namespace cotangent::convolution;
-      const auto given = at(operations, i);
-      ConvolutionDescription::Operation op;
-      op.op = oneOf({Operator::add, Operator::sub, Operator::mul, Operator::div, Operator::max, Operator::min}, get(given, "operator"));
-      op.extent = oneOf({Extent::dense, Extent::column, Extent::one}, get(given, "extent"));
-      const auto memory = get(given, "word"), param = get(given, "param"), value = get(given, "value");
-      if (has(memory)) op.word = uint32_t(number(memory));
-      if (has(param)) op.param = uint32_t(number(param));
-      if (has(value)) op.value = float(number(value));
-      if (!op.word && op.extent != Extent::one) throw Failed("a number is one");
-      d.operations.push_back(op);
-    }
+    d.operations = resultOperations(get(object, "operations"));
     d.x = word(object, "x"), d.weights = word(object, "weights"), d.y = word(object, "y");
     d.words = word(object, "words");
     d.threads = int(number(get(object, "threads")));

@@ -1,21 +1,9 @@
 // What the code for each instruction set has in common.
 #pragma once
 
-#include <cstdint>
+#include "result-tiles.h"
 
 namespace cotangent::convolution {
-
-/** What is done to a result before it is stored; the result is on the left. NaN stays NaN. */
-enum class Operator { add, sub, mul, div, max, min };
-
-/** How an operand goes with the result: element by element, one number a channel, or one number. */
-enum class Extent { dense, column, one };
-
-struct Operation {
-  Operator op;
-  Extent extent;
-  const float *operand;
-};
 
 /** float32 numbers, channels last and contiguous; weights `[kernel, channelsIn, channelsOut]` and the result are dense. There are always three spatial axes. */
 struct Problem {
@@ -27,21 +15,9 @@ struct Problem {
   bool depthwise;
 };
 
-/** What most results need, so that it is done in registers: numbers a channel and a tensor are added, if they are there, then it is bounded. */
-struct Usual {
-  const float *bias = nullptr, *residual = nullptr;
-  float low, high;
-  bool bounded = false;
-};
-
 /** Addresses of one run. `packed`: the weights as `pack` writes them, if somebody did. */
-struct Operands {
+struct Operands : result::Target {
   const float *x, *weights, *packed;
-  float *y;
-  const Operation *operations;
-  int64_t operationCount;
-  /** The operations, if they are such. */
-  const Usual *usual;
 };
 
 /** How the work is cut into units, and what they need. */

@@ -1,69 +1,17 @@
 #include "convolution.h"
 
-#include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <cstring>
 #include <stdexcept>
 
+#include "ranges.h"
 #include "threads.h"
 
 namespace cotangent {
-
-using convolution::Extent;
-using convolution::Operator;
 
 namespace {
 
 constexpr uint64_t kAlignment = 64;
 
-/** Operations in the order that `Usual` does them in, each at most once; nothing for others. */
-std::optional<convolution::Usual> usualOf(const std::vector<convolution::Operation> &operations) {
-  convolution::Usual usual{nullptr, nullptr, -INFINITY, INFINITY, false};
-  auto op = operations.begin();
-  const auto next = [&](Operator operation, Extent extent) {
-    return op != operations.end() && op->op == operation && op->extent == extent ? (op++)->operand : nullptr;
-  };
-  usual.bias = next(Operator::add, Extent::column);
-  usual.residual = next(Operator::add, Extent::dense);
-  if (const auto *low = next(Operator::max, Extent::one)) usual.low = *low, usual.bounded = true;
-  if (const auto *high = next(Operator::min, Extent::one)) usual.high = *high, usual.bounded = true;
-  if (op != operations.end()) return {};
-  return usual;
-}
-
 size_t aligned(uint64_t floats) { return size_t((floats * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment); }
-
-/**
- * Units, dealt out to threads as one range each, which they take in order, and then what others have not begun. So what lies together is
- * read by the thread in whose cache the routine before, dealt out alike, has left it.
- */
-class Ranges {
-public:
-  Ranges(int64_t units, int threads) : units(units), threads(threads), next(new Next[size_t(threads)]) {
-    for (int t = 0; t < threads; t++) next[t].unit = begin(t);
-  }
-
-  template <typename Body> void run(int thread, const Body &body) {
-    for (int i = 0; i < threads; i++) {
-      const int range = (thread + i) % threads;
-      const int64_t end = begin(range + 1);
-      for (int64_t unit; (unit = next[range].unit.fetch_add(1)) < end;) body(unit);
-    }
-  }
-
-private:
-  /** On a cache line of its own. */
-  struct alignas(64) Next {
-    std::atomic<int64_t> unit;
-  };
-
-  int64_t begin(int thread) const { return units * thread / threads; }
-
-  int64_t units;
-  int threads;
-  std::unique_ptr<Next[]> next;
-};
 
 } // namespace
 
@@ -81,8 +29,7 @@ std::unique_ptr<Convolution> Convolution::make(const ConvolutionDescription &d) 
   c->weightFloats = uint64_t(c->plan.taps) * uint64_t(p.channelsIn) * uint64_t(p.channelsOut);
   c->inputFloats = uint64_t(p.batch - 1) * uint64_t(p.step[0]) + uint64_t(p.depthwise ? p.channelsOut : p.channelsIn);
   for (int axis = 0; axis < 3; axis++) c->inputFloats += uint64_t(p.in[axis] - 1) * uint64_t(p.step[axis + 1]);
-  for (const auto &op : d.operations)
-    if (op.param) c->paramCount = std::max(c->paramCount, *op.param + 1);
+  c->paramCount = paramCountOf(d.operations);
   return c;
 }
 
@@ -127,26 +74,7 @@ void Convolution::run(const Heap &heap, uint32_t block, uint64_t bytes) {
   const float *x = operand(d.x, inputFloats), *weights = operand(d.weights, weightFloats);
   float *y = operand(d.y, resultFloats);
 
-  std::vector<convolution::Operation> operations;
-  std::vector<float> numbers(d.operations.size());
-  std::vector<std::unique_ptr<float[]>> copies;
-  for (size_t i = 0; i < d.operations.size(); i++) {
-    const auto &op = d.operations[i];
-    numbers[i] = op.param ? float(params[*op.param]) : op.value;
-    const float *at = &numbers[i];
-    if (op.word) {
-      const uint64_t floats = op.extent == Extent::dense ? resultFloats : op.extent == Extent::column ? uint64_t(d.problem.channelsOut) : 1;
-      at = operand(*op.word, floats);
-      // What lies where the result goes is read before it is written only if it is read there and then.
-      const bool apart = at >= y + resultFloats || at + floats <= y;
-      if (!apart && (op.extent != Extent::dense || at != y)) {
-        copies.emplace_back(new float[floats]);
-        std::memcpy(copies.back().get(), at, floats * sizeof(float));
-        at = copies.back().get();
-      }
-    }
-    operations.push_back({op.op, op.extent, at});
-  }
+  const ResultOperations operations(d.operations, params, y, resultFloats, uint64_t(d.problem.channelsOut), operand);
 
   const bool packable = plan.packedFloats > 0;
   const uint64_t packedAt = packable ? addresses[d.words - 1] : 0, scratchAt = addresses[d.words - (packable ? 2 : 1)];
@@ -164,8 +92,7 @@ void Convolution::run(const Heap &heap, uint32_t block, uint64_t bytes) {
     packed = own;
   }
 
-  const auto usual = usualOf(operations);
-  const convolution::Operands operands{x, weights, packed, y, operations.data(), int64_t(operations.size()), usual ? &*usual : nullptr};
+  const convolution::Operands operands{operations.target(y), x, weights, packed};
   Ranges ranges(plan.units, d.threads);
   parallel(d.threads, [&](int thread) {
     auto *own = reinterpret_cast<float *>(scratch + threadBytes() * size_t(thread));

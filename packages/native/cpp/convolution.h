@@ -5,20 +5,14 @@
 #include <vector>
 
 #include "convolution-tiles.h"
+#include "result.h"
 #include "routine.h"
 
 namespace cotangent {
 
 struct ConvolutionDescription {
-  struct Operation {
-    convolution::Operator op{};
-    convolution::Extent extent{};
-    /** The operand is in memory, or it is this param of a run, or else this number. */
-    std::optional<uint32_t> word, param;
-    float value = 0;
-  };
   convolution::Problem problem{};
-  std::vector<Operation> operations;
+  std::vector<ResultOperation> operations;
   /** Which words of a block hold the addresses. */
   uint32_t x = 0, weights = 0, y = 0;
   /** Of a block: addresses of all operands, of the scratch memory, and, unless it is depthwise, of the packed weights or 0. Params come behind, as float64 numbers. */

@@ -117,7 +117,7 @@ void depthwise(const Problem &p, const Operands &o, int64_t unit, float *scratch
     if (code) code(lines, linesOf(p, row, first, rows, o.weights, zeros, lines), channels, offset, sums, o);
     for (int64_t c = code ? channels / W * W : 0; c < channels; c += W) {
       for (int64_t r = 0; r < rows; r++) window(p, row, first + r, o.weights, c, channels - c, sums + r * W);
-      finishRows(rows, sums, W, channels - c < W ? channels - c : W, c, offset + c, channels, o);
+      finishRows<MR>(rows, sums, W, channels - c < W ? channels - c : W, c, offset + c, channels, o);
     }
   }
 }
